@@ -60,9 +60,11 @@ typedef struct sageattn_mean_params {
     int32_t reserved;
 } sageattn_mean_params;
 
-/* x = input - mean (keys, if given); scale = max(1e-7, max|x|) / 127 over each scale group;
- * output = round-to-nearest-even(x / scale), saturated to [-127, 127]. Rows past the end of the sequence
- * do not count and are not written. */
+/* In float32, each operation rounded once, so that the same expression elsewhere gives the same bits:
+ *   x = input - mean (keys, if a mean is given); largest = max(1e-7, max|x|) over the scale group;
+ *   scale = largest / 127; output = round-to-nearest-even(x * (127 / largest)).
+ * Rows past the end of the sequence do not count and are not written; the scale of a group without rows
+ * is that of largest = 1e-7. head_dim is 64 or 128. */
 typedef struct sageattn_quantize_params {
     uint64_t size;
     sageattn_tensor input;  /* float16 or bfloat16 */
@@ -86,7 +88,7 @@ typedef struct sageattn_attention_params {
     const float *mean_dot;             /* [batch, query_heads, query_rows], or NULL */
     float *lse;                        /* [batch, query_heads, query_rows], or NULL */
     int64_t batch, query_heads, key_heads, query_rows, key_rows, head_dim; /* head_dim 64 or 128 */
-    float sm_scale;
+    float sm_scale;                    /* above 0 and finite */
     int32_t is_causal, granularity;
     int32_t value_dtype, output_dtype; /* sageattn_dtype */
     int32_t reserved;
