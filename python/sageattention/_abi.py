@@ -1,0 +1,155 @@
+"""The C interface of libsageattn, field for field: csrc/host/sageattn.h is the original.
+
+Nothing here touches the library; ``tests/installed/test_abi.py`` compares every constant, size and
+offset with the header.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, Dict, List, Tuple, Type
+
+ABI_VERSION = 1
+
+# sageattn_status
+OK = 0
+INVALID_ARGUMENT = 1
+NO_DRIVER = 2
+NO_IMAGE = 3
+CUDA_ERROR = 4
+
+# sageattn_dtype
+FLOAT16 = 0
+BFLOAT16 = 1
+
+# sageattn_granularity
+PER_BLOCK = 1
+PER_WARP = 2
+PER_THREAD = 3
+
+# sageattn_operand
+QUERY = 0
+KEY = 1
+
+# Rows per scale group.
+QUERY_BLOCK = 128
+QUERY_WARP = 32
+KEY_BLOCK = 64
+
+
+class Tensor(ctypes.Structure):
+    """A [batch, heads, rows, head_dim] view; strides count elements, the head dim is contiguous."""
+
+    _fields_ = [
+        ("data", ctypes.c_void_p),
+        ("batch_stride", ctypes.c_int64),
+        ("head_stride", ctypes.c_int64),
+        ("row_stride", ctypes.c_int64),
+    ]
+
+
+class MeanParams(ctypes.Structure):
+    """sageattn_mean_params."""
+
+    _fields_ = [
+        ("size", ctypes.c_uint64),
+        ("input", Tensor),
+        ("mean", ctypes.c_void_p),
+        ("batch", ctypes.c_int64),
+        ("heads", ctypes.c_int64),
+        ("rows", ctypes.c_int64),
+        ("head_dim", ctypes.c_int64),
+        ("dtype", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+    ]
+
+
+class QuantizeParams(ctypes.Structure):
+    """sageattn_quantize_params."""
+
+    _fields_ = [
+        ("size", ctypes.c_uint64),
+        ("input", Tensor),
+        ("output", Tensor),
+        ("scale", ctypes.c_void_p),
+        ("mean", ctypes.c_void_p),
+        ("mean_dot", ctypes.c_void_p),
+        ("batch", ctypes.c_int64),
+        ("heads", ctypes.c_int64),
+        ("key_heads", ctypes.c_int64),
+        ("rows", ctypes.c_int64),
+        ("head_dim", ctypes.c_int64),
+        ("dtype", ctypes.c_int32),
+        ("operand", ctypes.c_int32),
+        ("granularity", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+    ]
+
+
+class AttentionParams(ctypes.Structure):
+    """sageattn_attention_params."""
+
+    _fields_ = [
+        ("size", ctypes.c_uint64),
+        ("query", Tensor),
+        ("key", Tensor),
+        ("value", Tensor),
+        ("output", Tensor),
+        ("query_scale", ctypes.c_void_p),
+        ("key_scale", ctypes.c_void_p),
+        ("mean_dot", ctypes.c_void_p),
+        ("lse", ctypes.c_void_p),
+        ("batch", ctypes.c_int64),
+        ("query_heads", ctypes.c_int64),
+        ("key_heads", ctypes.c_int64),
+        ("query_rows", ctypes.c_int64),
+        ("key_rows", ctypes.c_int64),
+        ("head_dim", ctypes.c_int64),
+        ("sm_scale", ctypes.c_float),
+        ("is_causal", ctypes.c_int32),
+        ("granularity", ctypes.c_int32),
+        ("value_dtype", ctypes.c_int32),
+        ("output_dtype", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+    ]
+
+
+class DeviceInfo(ctypes.Structure):
+    """sageattn_device_info."""
+
+    _fields_ = [
+        ("size", ctypes.c_uint64),
+        ("sm_major", ctypes.c_int32),
+        ("sm_minor", ctypes.c_int32),
+        ("usable", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("name", ctypes.c_char * 96),
+    ]
+
+
+STRUCTS: Dict[str, Type[ctypes.Structure]] = {
+    "sageattn_tensor": Tensor,
+    "sageattn_mean_params": MeanParams,
+    "sageattn_quantize_params": QuantizeParams,
+    "sageattn_attention_params": AttentionParams,
+    "sageattn_device_info": DeviceInfo,
+}
+
+# name -> (result type, argument types)
+FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
+    "sageattn_abi_version": (ctypes.c_int, []),
+    "sageattn_last_error": (ctypes.c_char_p, []),
+    "sageattn_load": (ctypes.c_int, [ctypes.c_char_p]),
+    "sageattn_device_count": (ctypes.c_int, [ctypes.POINTER(ctypes.c_int32)]),
+    "sageattn_device": (ctypes.c_int, [ctypes.c_int32, ctypes.POINTER(DeviceInfo)]),
+    "sageattn_scale_count": (ctypes.c_int64, [ctypes.c_int32, ctypes.c_int32, ctypes.c_int64]),
+    "sageattn_mean": (ctypes.c_int, [ctypes.POINTER(MeanParams), ctypes.c_int32, ctypes.c_void_p]),
+    "sageattn_quantize": (
+        ctypes.c_int,
+        [ctypes.POINTER(QuantizeParams), ctypes.c_int32, ctypes.c_void_p],
+    ),
+    "sageattn_attention": (
+        ctypes.c_int,
+        [ctypes.POINTER(AttentionParams), ctypes.c_int32, ctypes.c_void_p],
+    ),
+}

@@ -1,0 +1,116 @@
+"""Loads libsageattn and turns its status codes into exceptions.
+
+The library is opened at the first call, never at import, and itself opens the CUDA driver only when a
+device is asked for: importing this package needs neither a driver nor a GPU.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+from . import _abi
+
+_HINTS = {
+    _abi.NO_DRIVER: "install the NVIDIA driver; `nvidia-smi` must list the GPU",
+    _abi.NO_IMAGE: "install the wheel whose SMs include this GPU, "
+    "or set SAGEATTN_FATBIN to a fatbin that has its kernels",
+    _abi.CUDA_ERROR: "if an earlier kernel failed, `compute-sanitizer python ...` names it",
+}
+
+_lock = threading.Lock()
+_loaded: Optional[ctypes.CDLL] = None
+
+
+class Device(NamedTuple):
+    """A GPU as the driver describes it; usable says whether the fatbin holds kernels for it."""
+
+    name: str
+    sm: str
+    usable: bool
+
+
+def library_path() -> Path:
+    """Where the installed package keeps its shared library."""
+    name = "sageattn.dll" if sys.platform == "win32" else "libsageattn.so"
+    return Path(__file__).parent / "lib" / name
+
+
+def fatbin_path() -> Path:
+    """The kernels to load: SAGEATTN_FATBIN if set, otherwise those of the installed package."""
+    override = os.environ.get("SAGEATTN_FATBIN")
+    return Path(override) if override else Path(__file__).parent / "lib" / "sageattn.fatbin"
+
+
+def library() -> ctypes.CDLL:
+    """The loaded library.
+
+    Raises RuntimeError when the shared library or its fatbin is missing or does not fit this package.
+    """
+    global _loaded
+    if _loaded is None:
+        with _lock:
+            if _loaded is None:
+                _loaded = _open()
+    return _loaded
+
+
+def _open() -> ctypes.CDLL:
+    path = library_path()
+    try:
+        lib = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise RuntimeError(
+            f"sageattention cannot open {path}: {error}; "
+            "reinstall the wheel: pip install --force-reinstall --no-deps WHEEL"
+        ) from error
+    for name, (result, arguments) in _abi.FUNCTIONS.items():
+        function = getattr(lib, name)
+        function.restype, function.argtypes = result, arguments
+    version = lib.sageattn_abi_version()
+    if version != _abi.ABI_VERSION:
+        raise RuntimeError(
+            f"{path} has C interface {version}, this package needs {_abi.ABI_VERSION}; "
+            "reinstall the wheel: pip install --force-reinstall --no-deps WHEEL"
+        )
+    _check(lib, lib.sageattn_load(os.fsencode(fatbin_path())))
+    return lib
+
+
+def check(status: int) -> None:
+    """Raises the exception for a status: ValueError for bad arguments, RuntimeError for the rest.
+
+    The text is the library's own, followed by what to do next.
+    """
+    if status != _abi.OK:
+        _check(library(), status)
+
+
+def _check(lib: ctypes.CDLL, status: int) -> None:
+    if status == _abi.OK:
+        return
+    text = (lib.sageattn_last_error() or b"").decode("utf-8", "replace")
+    text = text or f"libsageattn returned status {status}"
+    if status == _abi.INVALID_ARGUMENT:
+        raise ValueError(text)
+    hint = _HINTS.get(status)
+    raise RuntimeError(f"{text}; {hint}" if hint else text)
+
+
+def device_count() -> int:
+    """GPUs that the driver shows. Raises RuntimeError without a driver."""
+    count = ctypes.c_int32()
+    check(library().sageattn_device_count(ctypes.byref(count)))
+    return count.value
+
+
+def device(index: int) -> Device:
+    """One GPU. Raises ValueError for an unknown index, RuntimeError without a driver."""
+    info = _abi.DeviceInfo(size=ctypes.sizeof(_abi.DeviceInfo))
+    check(library().sageattn_device(index, ctypes.byref(info)))
+    name = info.name.decode("utf-8", "replace")
+    return Device(name, f"{info.sm_major}.{info.sm_minor}", bool(info.usable))

@@ -1,0 +1,36 @@
+"""What the installed wheel says about itself: its version and the torch it asks for."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import List
+
+_DISTRIBUTION = "sageattention"
+
+
+def version() -> str:
+    """The installed version, or "0+source" in a source tree."""
+    try:
+        return metadata.version(_DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return "0+source"
+
+
+def _requirements() -> List[str]:
+    try:
+        return metadata.requires(_DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        return []
+
+
+def require_torch() -> None:
+    """Raises ImportError saying what to install when there is no torch. Other failures stay as they are."""
+    try:
+        import torch  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        wanted = next((r for r in _requirements() if r.startswith("torch")), "torch")
+        raise ImportError(
+            f"sageattention needs PyTorch: pip install '{wanted}'", name="torch"
+        ) from error
