@@ -1,0 +1,75 @@
+# On a fresh Debian or Ubuntu machine with Go and root:
+#   make wheel   the default wheel, in dist/
+#   make test    every test, real builds included
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+
+# The same flags everywhere, so that the compiler's cache serves the binary, go vet and the tests.
+export CGO_ENABLED := 0
+export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
+LINK := -s -w
+
+SAGEBUILD := bin/sagebuild
+GO_FILES := $(shell find cmd internal matrix bake -name '*.go' -o -name '*.hcl' -o -name '*.tmpl') go.mod go.sum
+
+.PHONY: build
+build: $(SAGEBUILD) ## the command line, bin/sagebuild
+
+$(SAGEBUILD): $(GO_FILES)
+	go build -ldflags '$(LINK)' -o $@ ./cmd/sagebuild
+
+.PHONY: tools
+tools: ## what apt must give, if it is missing
+	scripts/install-tools.sh
+
+.PHONY: wheel
+wheel: tools build ## the default wheel, in dist/
+	$(SAGEBUILD) bake default
+
+.PHONY: generate
+generate: build ## the files that are generated: docker-bake.hcl, BUILD_MATRIX.md, dockerfiles/Dockerfile, docs/cli.md
+	$(SAGEBUILD) generate
+
+.PHONY: test
+test: tools lint test-python test-default test-go ## every test
+
+.PHONY: lint
+lint: build ## formatting, vet, generated files
+	@unformatted=$$(gofmt -l cmd internal matrix bake tests scripts); \
+	if [[ -n $$unformatted ]]; then echo "not formatted, run gofmt -w on:" $$unformatted >&2; exit 1; fi
+	go vet ./...
+	$(SAGEBUILD) generate --check
+
+.PHONY: test-go
+test-go: tools ## Go tests: units, command line scripts, conformance and integration on real BuildKit
+	go test -ldflags '$(LINK)' -timeout 60m ./...
+
+.PHONY: test-python
+test-python: ## Python tests that need no torch
+	scripts/test-python.sh
+
+.PHONY: test-default
+test-default: tools build ## the default wheel, built and tested for real
+	$(SAGEBUILD) bake default
+	$(SAGEBUILD) test default
+
+.PHONY: bench-build
+bench-build: tools build ## measures builds; the last results are docs/bench-build.md
+	go run ./scripts/bench-build -sagebuild $(SAGEBUILD) -output docs/bench-build.md
+
+FUZZ_TIME ?= 30s
+
+.PHONY: fuzz
+fuzz: ## every fuzz target, $(FUZZ_TIME) each
+	scripts/fuzz.sh $(FUZZ_TIME)
+
+.PHONY: clean
+clean: ## removes bin/ and what lies in the state directory; dist/ stays
+	if [[ -x $(SAGEBUILD) ]]; then $(SAGEBUILD) clean --all; fi
+	rm -rf bin
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16

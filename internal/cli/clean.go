@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sagebuild/sagebuild/internal/builder"
+	"github.com/sagebuild/sagebuild/internal/ui"
+)
+
+const cleanHelp = `Clean frees disk space in the state directory: cache that no later build is likely to use, or with --all all of it.
+It also removes what a killed run left in dist/. It never touches a wheel or a test result.`
+
+func newClean(app *App) *cobra.Command {
+	var options cleanOptions
+	cmd := &cobra.Command{
+		Use:     "clean",
+		Short:   "Free disk space in the state directory; dist/ stays as it is",
+		Long:    cleanHelp,
+		Example: "  sagebuild clean\n  sagebuild clean --all",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runClean(cmd.Context(), app, options) },
+	}
+	options.state.addFlags(cmd.Flags())
+	cmd.Flags().StringVar(&options.dist, "dist", "dist", "directory whose leftovers are removed")
+	cmd.Flags().BoolVar(&options.all, "all", false, "drop the whole build cache, bases and interpreters included")
+	app.addJSON(cmd, "the numbers of bytes")
+	return cmd
+}
+
+type cleanOptions struct {
+	state stateOptions
+	dist  string
+	all   bool
+}
+
+type cleanResult struct {
+	State string `json:"state"`
+	// Freed and Left are bytes of the build cache.
+	Freed int64 `json:"freed"`
+	Left  int64 `json:"left"`
+	// Staging lists the leftover directories that were removed.
+	Staging []string `json:"staging"`
+}
+
+func runClean(ctx context.Context, app *App, options cleanOptions) error {
+	dir, err := options.state.dir()
+	if err != nil {
+		return err
+	}
+	result := cleanResult{State: dir}
+	if result.Staging, err = sweepStaging(options.dist); err != nil {
+		return err
+	}
+	if err := result.prune(ctx, options.all); err != nil {
+		return err
+	}
+	if app.JSON {
+		return app.Console.JSON(result)
+	}
+	app.Console.Note("freed %s in %s, %s left", ui.Size(result.Freed), dir, ui.Size(result.Left))
+	for _, leftover := range result.Staging {
+		app.Console.Note("removed %s", leftover)
+	}
+	return nil
+}
+
+// prune opens the embedded builder, whose lock keeps a running build's cache safe.
+func (r *cleanResult) prune(ctx context.Context, all bool) (err error) {
+	if !exists(r.State) {
+		return nil
+	}
+	b, err := builder.Open(ctx, builder.Config{State: r.State, Display: builder.Display{Mode: "quiet"}})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closing := b.Close(); err == nil {
+			err = closing
+		}
+	}()
+	if r.Freed, err = b.Prune(ctx, all); err != nil {
+		return err
+	}
+	r.Left, err = b.DiskUsage(ctx)
+	return err
+}

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/ui"
+)
+
+// exit prints an error and maps it to the exit code of the process. It is the only place that does either.
+func (a *App) exit(ctx context.Context, err error) int {
+	if err == nil {
+		return 0
+	}
+	err = classify(ctx, err)
+	if a.JSON && !errors.Is(err, errReported) {
+		_ = ui.WriteJSON(a.Console.Out, jsonError(err))
+		return diag.ExitCode(err)
+	}
+	for _, e := range diag.All(err) {
+		a.Console.Error(e.Error(), e.Hint)
+	}
+	return diag.ExitCode(err)
+}
+
+// classify gives the errors that arrive without a class theirs: an interrupted run is that, whatever it broke, and a
+// full disk is the machine's.
+func classify(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return &diag.Error{Class: diag.Interrupted, Message: "interrupted; nothing was left behind"}
+	case errors.Is(err, errReported):
+		return err
+	case isDiskFull(err):
+		return &diag.Error{Class: diag.Environment, Message: "the disk is full", Err: err,
+			Hint: "sagebuild clean, or --state DIR on a larger disk"}
+	}
+	return err
+}
+
+// isDiskFull also looks at the text: an error that crossed BuildKit's session has lost its type.
+func isDiskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), syscall.ENOSPC.Error())
+}
+
+// errReported marks errors whose details the command itself has printed as part of its results.
+var errReported = errors.New("see the results above")
+
+// reported makes such an error.
+func reported(class diag.Class, hint, format string, args ...any) error {
+	return &diag.Error{Class: class, Hint: hint, Message: fmt.Sprintf(format, args...), Err: errReported}
+}
+
+type errorJSON struct {
+	Error exitJSON `json:"error"`
+}
+
+type exitJSON struct {
+	ExitCode int         `json:"exitCode"`
+	Problems []errorItem `json:"problems"`
+}
+
+type errorItem struct {
+	Message string      `json:"message"`
+	Hint    string      `json:"hint,omitempty"`
+	Range   *diag.Range `json:"range,omitempty"`
+}
+
+func jsonError(err error) errorJSON {
+	result := exitJSON{ExitCode: diag.ExitCode(err)}
+	for _, e := range diag.All(err) {
+		result.Problems = append(result.Problems, errorItem{e.Error(), e.Hint, e.Range})
+	}
+	return errorJSON{result}
+}

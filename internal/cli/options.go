@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/ui"
+)
+
+// stateOptions find the state directory.
+type stateOptions struct{ path string }
+
+func (o *stateOptions) addFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.path, "state", "", "state directory: build cache, bases, interpreters (default $SAGEBUILD_STATE, else sagebuild in the user's cache directory)")
+}
+
+// dir is the absolute state directory: the flag, else SAGEBUILD_STATE, else the user's cache directory.
+func (o stateOptions) dir() (string, error) {
+	path := o.path
+	if path == "" {
+		path = os.Getenv("SAGEBUILD_STATE")
+	}
+	if path != "" {
+		return filepath.Abs(path)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", &diag.Error{Class: diag.Environment, Message: "there is no place for the state directory", Err: err,
+			Hint: "export SAGEBUILD_STATE=/var/lib/sagebuild"}
+	}
+	return filepath.Join(cache, "sagebuild"), nil
+}
+
+// planOptions say what is to be built, from which definition and sources.
+type planOptions struct {
+	matrix, source, dist string
+}
+
+func (o *planOptions) addFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.matrix, "matrix", "", "matrix definition `FILE` (default: the built-in one)")
+	flags.StringVar(&o.source, "source", ".", "`DIR`ectory with csrc/, python/, dockerfiles/ and lock/")
+	flags.StringVar(&o.dist, "dist", "dist", "`DIR`ectory that receives wheels and test results")
+}
+
+// buildOptions are the flags that bake and test share.
+type buildOptions struct {
+	plan               planOptions
+	state              stateOptions
+	stateLimit         ui.Size
+	builder            string
+	base, pythonImage  string
+	print              bool
+	progress           progressMode
+	keepGoing, noCache bool
+	cacheFrom, cacheTo []string
+	jobs               int
+}
+
+func (o *buildOptions) addFlags(flags *pflag.FlagSet) {
+	o.progress = "auto"
+	o.plan.addFlags(flags)
+	o.state.addFlags(flags)
+	flags.Var(&o.stateLimit, "state-limit", "size that the build cache is kept under (default: enough for what is asked)")
+	flags.StringVar(&o.builder, "builder", "", "builder instead of the embedded BuildKit: a `NAME` that docker buildx knows, unix://SOCKET or tcp://HOST:PORT")
+	flags.StringVar(&o.base, "base", "", "Debian `IMAGE` instead of a bootstrapped base")
+	flags.StringVar(&o.pythonImage, "python-image", "", "`IMAGE` with CPython below /usr/local, {python} standing for the version, instead of a fetched interpreter")
+	flags.BoolVar(&o.print, "print", false, "print the plan as JSON and do nothing")
+	flags.Var(&o.progress, "progress", "progress display: "+strings.Join(progressModes, "|"))
+	flags.BoolVar(&o.keepGoing, "keep-going", false, "finish the other targets when one fails")
+	flags.BoolVar(&o.noCache, "no-cache", false, "run every step again")
+	flags.StringArrayVar(&o.cacheFrom, "cache-from", nil, "cache to import, in buildx syntax (type=gha, type=local,src=DIR); may be repeated")
+	flags.StringArrayVar(&o.cacheTo, "cache-to", nil, "where to export the cache, in buildx syntax; may be repeated")
+	flags.IntVar(&o.jobs, "jobs", o.jobs, "targets at a time")
+}
+
+// check refuses what no parser refuses.
+func (o *buildOptions) check() error {
+	if o.jobs < 1 {
+		return diag.Usagef("--jobs 1", "--jobs is %d, want at least 1", o.jobs)
+	}
+	return nil
+}
+
+var progressModes = []string{"auto", "tty", "plain", "json", "quiet"}
+
+// progressMode is a flag that takes one of progressModes.
+type progressMode string
+
+func (m *progressMode) String() string { return string(*m) }
+
+// Type names the flag's value in help texts.
+func (m *progressMode) Type() string { return "MODE" }
+
+// Set refuses other modes and names the nearest.
+func (m *progressMode) Set(text string) error {
+	if slices.Contains(progressModes, text) {
+		*m = progressMode(text)
+		return nil
+	}
+	hint := "--progress " + progressModes[0]
+	if near := diag.Suggest(text, progressModes); near != "" {
+		hint = "--progress " + near
+	}
+	return diag.Usagef(hint, "unknown progress mode %q: want one of %s", text, strings.Join(progressModes, ", "))
+}

@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+)
+
+const rootHelp = `sagebuild turns a PyTorch × CUDA × Python matrix into tested, verified wheels of SageAttention for NVIDIA GPUs
+from Volta to Blackwell. One Linux machine is enough: no GPU, no CUDA toolkit, no Docker engine.
+
+Exit codes:
+    0  everything that was asked for is done
+    1  a build or a test failed
+    2  the command line or a definition file is wrong
+    3  the machine lacks something: root, runc, network, disk space, a free state directory
+    4  a wheel was built and is not what the plan says
+  130  interrupted`
+
+func newRoot(app *App) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "sagebuild",
+		Short:         "Build and test SageAttention wheels for every torch, CUDA and Python",
+		Long:          rootHelp,
+		Example:       "  sagebuild doctor\n  sagebuild bake\n  sagebuild test pytorch28\n  sagebuild matrix",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			return cmd.Help()
+		},
+	}
+	root.SetOut(app.Console.Out)
+	root.SetErr(app.Console.Err)
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(newBake(app), newTest(app), newGenerate(app), newMatrix(app), newDoctor(app), newClean(app), newVersion(app))
+	return root
+}
+
+func unknownCommand(root *cobra.Command, name string) error {
+	var names []string
+	for _, command := range root.Commands() {
+		names = append(names, command.Name())
+	}
+	hint := "sagebuild --help"
+	message := fmt.Sprintf("unknown command %q", name)
+	if near := diag.Suggest(name, names); near != "" {
+		hint = "sagebuild " + near
+		message += fmt.Sprintf(", did you mean %q?", near)
+	}
+	return &diag.Error{Class: diag.Usage, Message: message, Hint: hint}
+}
+
+// flagError makes cobra's plain errors usage errors, with the flag that was probably meant.
+func flagError(cmd *cobra.Command, err error) error {
+	var own *diag.Error
+	if errors.As(err, &own) {
+		return own
+	}
+	hint := cmd.CommandPath() + " --help"
+	message := err.Error()
+	if name, ok := strings.CutPrefix(message, "unknown flag: --"); ok {
+		var names []string
+		cmd.Flags().VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
+		if near := diag.Suggest(name, names); near != "" {
+			message += fmt.Sprintf(", did you mean --%s?", near)
+		}
+	}
+	return &diag.Error{Class: diag.Usage, Message: message, Hint: hint}
+}
+
+// noArgs refuses arguments of a command that takes none.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return diag.Usagef(cmd.CommandPath()+" --help", "%s takes no arguments, got %q", cmd.CommandPath(), args[0])
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// stagingPattern names the directories in which results wait for their verification. They lie inside dist/, where a
+// rename into dist/ is atomic even if dist/ is a mount of its own; the dot keeps them out of dist/*.
+const stagingPattern = ".staging-*"
+
+// staging is one run's directory. It stays locked while the run lives, so that another run can tell it from the
+// leftovers of a run that was killed.
+type staging struct {
+	dist, dir string
+	lock      *os.File
+	madeDist  bool
+}
+
+func newStaging(dist string) (*staging, error) {
+	dist, err := filepath.Abs(dist)
+	if err != nil {
+		return nil, err
+	}
+	s := &staging{dist: dist, madeDist: !exists(dist)}
+	if err := os.MkdirAll(dist, 0o755); err != nil {
+		return nil, err
+	}
+	if _, err := sweepStaging(dist); err != nil {
+		return nil, err
+	}
+	if s.dir, err = os.MkdirTemp(dist, stagingPattern); err != nil {
+		return nil, err
+	}
+	s.lock, err = tryLock(s.dir)
+	return s, err
+}
+
+// for gives a target's results a directory of their own.
+func (s *staging) target(name string) (string, error) {
+	dir := filepath.Join(s.dir, name)
+	return dir, os.Mkdir(dir, 0o755)
+}
+
+// close removes the directory, and a dist/ that this run made and left empty.
+func (s *staging) close() error {
+	err := os.RemoveAll(s.dir)
+	s.lock.Close()
+	if s.madeDist {
+		_ = os.Remove(s.dist) // fails where it holds a result, as it should
+	}
+	return err
+}
+
+// publishFile moves a verified file into dist/, in one step and with its bytes on disk first.
+func (s *staging) publishFile(path string) (string, error) {
+	if err := syncFile(path); err != nil {
+		return "", err
+	}
+	to := filepath.Join(s.dist, filepath.Base(path))
+	return to, os.Rename(path, to)
+}
+
+// publishDir moves a directory to dist/name, in place of the one that is there.
+func (s *staging) publishDir(dir, name string) (string, error) {
+	to := filepath.Join(s.dist, name)
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return "", err
+	}
+	old := dir + ".old"
+	if err := os.Rename(to, old); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	return to, os.Rename(dir, to)
+}
+
+func syncFile(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := file.Chmod(0o644); err != nil {
+		return err
+	}
+	return file.Sync()
+}
+
+// sweepStaging removes the staging directories that no living run holds, and lists them.
+func sweepStaging(dist string) ([]string, error) {
+	dirs, err := filepath.Glob(filepath.Join(dist, stagingPattern))
+	if err != nil {
+		return nil, fmt.Errorf("looking for leftovers in %s: %w", dist, err)
+	}
+	removed := []string{}
+	for _, dir := range dirs {
+		lock, err := tryLock(dir)
+		if err != nil {
+			continue // in use, or already gone
+		}
+		err = os.RemoveAll(dir)
+		lock.Close()
+		if err != nil {
+			return removed, err
+		}
+		removed = append(removed, dir)
+	}
+	return removed, nil
+}
+
+// tryLock locks a directory without waiting. Closing the file unlocks it, as does the end of the process.
+func tryLock(dir string) (*os.File, error) {
+	file, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

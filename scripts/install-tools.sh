@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that sagebuild runs, and only those that are missing.
+set -euo pipefail
+
+missing=()
+need() { # need PACKAGE TEST...: the package is missing where the test fails
+    local package=$1
+    shift
+    "$@" >/dev/null 2>&1 || missing+=("$package")
+}
+
+need runc command -v runc
+need mmdebstrap command -v mmdebstrap
+need debian-archive-keyring test -e /usr/share/keyrings/debian-archive-keyring.gpg
+need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
+
+if ((${#missing[@]} == 0)); then
+    exit 0
+fi
+if ((EUID != 0)); then
+    echo "sagebuild: error: missing packages: ${missing[*]}" >&2
+    echo "sagebuild: hint: sudo apt-get install --yes ${missing[*]}" >&2
+    exit 3
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update --quiet --quiet
+apt-get install --yes --quiet --no-install-recommends "${missing[@]}"
