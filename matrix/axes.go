@@ -1,0 +1,110 @@
+package matrix
+
+import (
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// readAxes fills everything but the cells and groups.
+func (m *Matrix) readAxes(r *reader, schema *fileSchema) {
+	m.readPackages(r, schema.Packages)
+	m.readPlatforms(r, schema.Platforms)
+	m.readTorches(r, schema.Torches)
+	m.readToolkits(r, schema.CUDAs)
+	m.readSMs(r, schema.SMs)
+}
+
+func (m *Matrix) readPackages(r *reader, blocks []packageSchema) {
+	seen := map[string]hcl.Range{}
+	for _, block := range blocks {
+		r.name("package", block.Name, block.NameRange)
+		r.unique(seen, "package", block.Name, block.NameRange)
+		distribution := r.text(block.Distribution)
+		if !namePattern.MatchString(distribution.value) {
+			r.fail(distribution.at, "", "distribution %q: want the normalised name, lower-case letters, digits and _", distribution.value)
+		}
+		m.packages = append(m.packages, Package{
+			Name: block.Name, Distribution: distribution.value, Version: r.version(r.text(block.Version), 2, 4).value,
+		})
+	}
+}
+
+func (m *Matrix) readPlatforms(r *reader, blocks []platformSchema) {
+	seen := map[string]hcl.Range{}
+	for _, block := range blocks {
+		r.name("platform", block.Name, block.NameRange)
+		r.unique(seen, "platform", block.Name, block.NameRange)
+		tag := r.text(block.Tag)
+		if !namePattern.MatchString(tag.value) {
+			r.fail(tag.at, "", "platform tag %q: want lower-case letters, digits and _", tag.value)
+		}
+		m.platforms = append(m.platforms, Platform{
+			Name: block.Name, OSArch: r.text(block.OSArch).value, Tag: tag.value,
+			Triple: r.text(block.Triple).value, Glibc: r.version(r.text(block.Glibc), 2, 2).value,
+		})
+	}
+}
+
+func (m *Matrix) readTorches(r *reader, blocks []torchSchema) {
+	seen := map[string]hcl.Range{}
+	for _, block := range blocks {
+		version := r.version(located[string]{block.Name, block.NameRange}, 2, 2)
+		r.unique(seen, "torch", block.Name, block.NameRange)
+		m.torches = append(m.torches, torchRelease{
+			version: version.value, cuda: r.versions(block.CUDA, 2, 2), python: r.versions(block.Python, 2, 2),
+			source: r.text(block.Source).value,
+		})
+	}
+}
+
+func (m *Matrix) readToolkits(r *reader, blocks []cudaSchema) {
+	seen := map[string]hcl.Range{}
+	for _, block := range blocks {
+		version := r.version(located[string]{block.Name, block.NameRange}, 2, 2)
+		r.unique(seen, "cuda", block.Name, block.NameRange)
+		release := toolkit{version: version.value, source: r.text(block.Source).value}
+		for _, target := range r.list(block.Targets) {
+			release.targets = append(release.targets, r.sm(target))
+		}
+		m.toolkits = append(m.toolkits, release)
+	}
+	slices.SortStableFunc(m.toolkits, func(a, b toolkit) int { return a.version.Compare(b.version) })
+}
+
+func (m *Matrix) readSMs(r *reader, blocks []smSchema) {
+	seen := map[string]hcl.Range{}
+	for _, block := range blocks {
+		family := gpuFamily{sm: r.sm(located[string]{block.Name, block.NameRange})}
+		r.unique(seen, "sm", block.Name, block.NameRange)
+		family.minimum = r.version(r.text(block.CUDA), 2, 2).value
+		for _, gpu := range r.list(block.GPUs) {
+			family.gpus = append(family.gpus, gpu.value)
+		}
+		family.source = r.text(block.Source).value
+		m.sms = append(m.sms, family)
+	}
+	slices.SortStableFunc(m.sms, func(a, b gpuFamily) int { return a.sm.Compare(b.sm) })
+}
+
+// SMs lists every SM of the matrix, old to new.
+func (m *Matrix) SMs() []SM {
+	all := make([]SM, len(m.sms))
+	for i, family := range m.sms {
+		all[i] = family.sm
+	}
+	return all
+}
+
+// GPUs names the GPUs that have sm; nil for an SM outside the matrix.
+func (m *Matrix) GPUs(sm SM) []string {
+	for _, family := range m.sms {
+		if family.sm == sm {
+			return slices.Clone(family.gpus)
+		}
+	}
+	return nil
+}
+
+// Cells lists the wheels in the order of the definition.
+func (m *Matrix) Cells() []Cell { return slices.Clone(m.cells) }

@@ -1,0 +1,124 @@
+package matrix
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Names of the rules. The facts behind them are in the definition file.
+const (
+	ruleTorchCUDA   = "torch-cuda"
+	ruleTorchPython = "torch-python"
+	ruleCUDATargets = "cuda-targets"
+	ruleCUDADrops   = "cuda-drops"
+	ruleSMMinimum   = "sm-minimum"
+)
+
+func (t torchRelease) cudaRule() Rule {
+	return Rule{ruleTorchCUDA, fmt.Sprintf("torch %s is built for CUDA %s", t.version, sentence(t.cuda)), t.source}
+}
+
+func (t torchRelease) pythonRule() Rule {
+	return Rule{ruleTorchPython, fmt.Sprintf("torch %s is built for Python %s", t.version, sentence(t.python)), t.source}
+}
+
+func (t toolkit) targetsRule() Rule {
+	return Rule{ruleCUDATargets, fmt.Sprintf("CUDA %s compiles for SM %s", t.version, sentence(t.targets)), t.source}
+}
+
+func (g gpuFamily) minimumRule() Rule {
+	return Rule{ruleSMMinimum, fmt.Sprintf("%s needs CUDA %s or newer", g.sm, g.minimum), g.source}
+}
+
+// sentence joins values as "a, b and c".
+func sentence[T fmt.Stringer](values []T) string {
+	words := make([]string, len(values))
+	for i, value := range values {
+		words[i] = value.String()
+	}
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " and " + words[last]
+}
+
+// split divides the SMs of the matrix into those that CUDA release at can build and those it cannot.
+func (m *Matrix) split(at toolkit) (included []SM, excluded []Exclusion) {
+	excluded = []Exclusion{} // [] in JSON, never null
+	for _, family := range m.sms {
+		if rule := m.objection(family, at); rule != nil {
+			excluded = append(excluded, Exclusion{SM: family.sm, Rule: *rule})
+		} else {
+			included = append(included, family.sm)
+		}
+	}
+	return included, excluded
+}
+
+// objection is the rule that keeps family out of wheels built with CUDA release at, or nil.
+func (m *Matrix) objection(family gpuFamily, at toolkit) *Rule {
+	if family.minimum.Compare(at.version) > 0 {
+		rule := family.minimumRule()
+		return &rule
+	}
+	if slices.Contains(at.targets, family.sm) {
+		return nil
+	}
+	rule := m.missingTarget(family.sm, at)
+	return &rule
+}
+
+// missingTarget explains why at does not compile for sm: an older toolkit still did, or only a newer one does.
+func (m *Matrix) missingTarget(sm SM, at toolkit) Rule {
+	for i, release := range m.toolkits { // old to new
+		if !slices.Contains(release.targets, sm) {
+			continue
+		}
+		if release.version.Compare(at.version) < 0 {
+			return m.drop(sm, m.toolkits[i:])
+		}
+		text := fmt.Sprintf("%s is a target of CUDA %s and newer, not of %s", sm, release.version, at.version)
+		return Rule{ruleCUDATargets, text, release.source}
+	}
+	return Rule{ruleCUDATargets, fmt.Sprintf("%s is a target of no CUDA release of this matrix", sm), at.source}
+}
+
+// drop names the first release, old to new from one that has sm, that no longer has it.
+func (m *Matrix) drop(sm SM, releases []toolkit) Rule {
+	at := slices.IndexFunc(releases, func(t toolkit) bool { return !slices.Contains(t.targets, sm) })
+	release := releases[at]
+	return Rule{ruleCUDADrops, fmt.Sprintf("CUDA %s dropped %s", release.version, sm), release.source}
+}
+
+// Rules lists every legality rule of the definition with its source, in its order.
+func (m *Matrix) Rules() []Rule {
+	var rules []Rule
+	for _, torch := range m.torches {
+		rules = append(rules, torch.cudaRule(), torch.pythonRule())
+	}
+	for i, release := range m.toolkits {
+		rules = append(rules, release.targetsRule())
+		rules = append(rules, m.drops(i)...)
+	}
+	for _, family := range m.sms {
+		rules = append(rules, family.minimumRule())
+	}
+	return rules
+}
+
+// drops lists the SMs of the matrix that release i lost against the one before it.
+func (m *Matrix) drops(i int) []Rule {
+	if i == 0 {
+		return nil
+	}
+	var rules []Rule
+	before, now := m.toolkits[i-1], m.toolkits[i]
+	for _, family := range m.sms {
+		if slices.Contains(before.targets, family.sm) && !slices.Contains(now.targets, family.sm) {
+			rules = append(rules, m.drop(family.sm, m.toolkits[i-1:]))
+		}
+	}
+	return rules
+}

@@ -1,0 +1,102 @@
+// Package matrix is the domain of sagebuild: which wheels there are, what they are called, and what may be
+// combined. Everything it knows comes from one definition file in HCL; default.hcl is built in.
+package matrix
+
+import (
+	_ "embed"
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/gohcl"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+)
+
+// DefaultFile is where the built-in definition lies in the source tree.
+const DefaultFile = "matrix/default.hcl"
+
+//go:embed default.hcl
+var defaultDefinition []byte
+
+// Matrix is a definition file after every check: cells that may be built, and why others may not.
+type Matrix struct {
+	file      string
+	packages  []Package
+	platforms []Platform
+	torches   []torchRelease
+	toolkits  []toolkit
+	sms       []gpuFamily
+	cells     []Cell
+	groups    []Group
+}
+
+// torchRelease is one minor release of torch and what it is built for.
+type torchRelease struct {
+	version      Version // two numbers
+	cuda, python []Version
+	source       string
+}
+
+// toolkit is one minor release of CUDA and the SMs that its NVRTC compiles for.
+type toolkit struct {
+	version Version // two numbers
+	targets []SM
+	source  string
+}
+
+// gpuFamily is an SM of the matrix, the oldest CUDA that its kernels may be built with, and its GPUs.
+type gpuFamily struct {
+	sm      SM
+	minimum Version // two numbers
+	gpus    []string
+	source  string
+}
+
+// Load reads the definition at path; "" is the built-in one. The error joins one *diag.Error of class Usage
+// for each mistake, with its line and column.
+func Load(path string) (*Matrix, error) {
+	if path == "" {
+		return Parse(DefaultFile, defaultDefinition)
+	}
+	src, err := os.ReadFile(path)
+	if err != nil {
+		hint := "sagebuild matrix"
+		if errors.Is(err, fs.ErrNotExist) {
+			hint = "sagebuild matrix --matrix FILE"
+		}
+		return nil, &diag.Error{Message: "reading the matrix definition", Hint: hint, Class: diag.Usage, Err: err}
+	}
+	return Parse(path, src)
+}
+
+// Parse is Load for a definition in memory; name is what errors call the file.
+func Parse(name string, src []byte) (*Matrix, error) {
+	r := &reader{}
+	m := &Matrix{file: name}
+	file, found := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
+	r.diagnostics(found)
+	if r.err() != nil {
+		return nil, r.err()
+	}
+	var schema fileSchema
+	r.diagnostics(gohcl.DecodeBody(file.Body, nil, &schema))
+	if r.err() != nil {
+		return nil, r.err()
+	}
+	m.readAxes(r, &schema)
+	if r.err() != nil {
+		return nil, r.err()
+	}
+	m.readCells(r, schema.Cells, file.Body.MissingItemRange())
+	if r.err() != nil {
+		return nil, r.err()
+	}
+	m.readGroups(r, schema.Default)
+	return m, r.err()
+}
+
+// File is the name of the definition, as errors show it.
+func (m *Matrix) File() string { return m.file }

@@ -1,0 +1,172 @@
+package matrix
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+)
+
+// reader turns expressions into values and collects what is wrong with them, so that one run reports every
+// mistake of a file.
+type reader struct {
+	errs []error
+}
+
+// located is a value of the file with its place, for errors that show later.
+type located[T any] struct {
+	value T
+	at    hcl.Range
+}
+
+func (r *reader) fail(at hcl.Range, hint, format string, args ...any) {
+	r.errs = append(r.errs, &diag.Error{
+		Message: fmt.Sprintf(format, args...), Range: place(at), Hint: hint, Class: diag.Usage,
+	})
+}
+
+func (r *reader) err() error { return errors.Join(r.errs...) }
+
+func place(at hcl.Range) *diag.Range {
+	return &diag.Range{File: at.Filename, Line: at.Start.Line, Column: at.Start.Column}
+}
+
+// diagnostics keeps the errors of the HCL library in our own form.
+func (r *reader) diagnostics(found hcl.Diagnostics) {
+	for _, d := range found {
+		if d.Severity != hcl.DiagError {
+			continue
+		}
+		at := hcl.Range{}
+		if d.Subject != nil {
+			at = *d.Subject
+		}
+		r.fail(at, "", "%s", lowerFirst(d.Summary)+": "+strings.TrimSuffix(d.Detail, "."))
+	}
+}
+
+func lowerFirst(text string) string {
+	if text == "" {
+		return text
+	}
+	return strings.ToLower(text[:1]) + text[1:]
+}
+
+// text reads a literal string, which must not be empty. A number is refused because 3.10 would become 3.1.
+func (r *reader) text(e hcl.Expression) located[string] {
+	at := e.Range()
+	value, found := e.Value(nil)
+	if found.HasErrors() {
+		r.diagnostics(found)
+		return located[string]{at: at}
+	}
+	if value.Type() != cty.String || value.IsNull() || !value.IsKnown() {
+		r.fail(at, `write it in quotes: "3.10"`, "want a string, not a %s", value.Type().FriendlyName())
+		return located[string]{at: at}
+	}
+	if strings.TrimSpace(value.AsString()) == "" {
+		r.fail(at, "", "this must not be empty")
+	}
+	return located[string]{value.AsString(), at}
+}
+
+// optional reads a string that may be missing.
+func (r *reader) optional(e hcl.Expression) located[string] {
+	if value, found := e.Value(nil); !found.HasErrors() && value.IsNull() {
+		return located[string]{at: e.Range()}
+	}
+	return r.text(e)
+}
+
+// list reads a list of strings, which must not be empty, and keeps the place of each.
+func (r *reader) list(e hcl.Expression) []located[string] {
+	items, found := hcl.ExprList(e)
+	if found.HasErrors() {
+		r.diagnostics(found)
+		return nil
+	}
+	if len(items) == 0 {
+		r.fail(e.Range(), "", "this list must not be empty")
+	}
+	values := make([]located[string], 0, len(items))
+	seen := map[string]bool{}
+	for _, item := range items {
+		value := r.text(item)
+		if seen[value.value] && value.value != "" {
+			r.fail(value.at, "", "%q is listed twice", value.value)
+		}
+		seen[value.value] = true
+		values = append(values, value)
+	}
+	return values
+}
+
+// version reads a version with between least and most numbers.
+func (r *reader) version(text located[string], least, most int) located[Version] {
+	if text.value == "" {
+		return located[Version]{at: text.at} // already reported
+	}
+	v, err := ParseVersion(text.value)
+	switch {
+	case err != nil:
+		r.fail(text.at, "", "%v", err)
+	case v.Parts() < least || v.Parts() > most:
+		r.fail(text.at, "", "version %q has %d numbers, want %s", text.value, v.Parts(), span(least, most))
+	}
+	return located[Version]{v, text.at}
+}
+
+func span(least, most int) string {
+	if least == most {
+		return fmt.Sprint(least)
+	}
+	return fmt.Sprintf("%d to %d", least, most)
+}
+
+// versions reads a list of versions.
+func (r *reader) versions(e hcl.Expression, least, most int) []Version {
+	var all []Version
+	for _, text := range r.list(e) {
+		all = append(all, r.version(text, least, most).value)
+	}
+	return all
+}
+
+// sm reads a compute capability.
+func (r *reader) sm(text located[string]) SM {
+	if text.value == "" {
+		return SM{}
+	}
+	sm, err := ParseSM(text.value)
+	if err != nil {
+		r.fail(text.at, "", "%v", err)
+	}
+	return sm
+}
+
+var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+// name checks a label that becomes a word of target names.
+func (r *reader) name(kind, name string, at hcl.Range) {
+	switch {
+	case !namePattern.MatchString(name):
+		r.fail(at, "", "%s name %q: want lower-case letters, digits and _, a letter first", kind, name)
+	case name == "test":
+		r.fail(at, "", "%s name %q is reserved for test targets", kind, name)
+	}
+}
+
+// unique reports the second of two blocks with the same key. The keys are those of one kind of block.
+func (r *reader) unique(seen map[string]hcl.Range, kind, key string, at hcl.Range) bool {
+	if first, ok := seen[key]; ok {
+		r.fail(at, fmt.Sprintf("remove one of them; the first is at %s", place(first)), "duplicate %s %q", kind, key)
+		return false
+	}
+	seen[key] = at
+	return true
+}

@@ -1,0 +1,64 @@
+package matrix
+
+import "github.com/hashicorp/hcl/v2"
+
+// The shape of a definition file. Values stay expressions here, so that every mistake in one of them can be
+// reported at its own line and column.
+
+type fileSchema struct {
+	Default   hcl.Expression   `hcl:"default,optional"`
+	Packages  []packageSchema  `hcl:"package,block"`
+	Platforms []platformSchema `hcl:"platform,block"`
+	Cells     []cellsSchema    `hcl:"cells,block"`
+	Torches   []torchSchema    `hcl:"torch,block"`
+	CUDAs     []cudaSchema     `hcl:"cuda,block"`
+	SMs       []smSchema       `hcl:"sm,block"`
+}
+
+type packageSchema struct {
+	Name         string         `hcl:"name,label"`
+	NameRange    hcl.Range      `hcl:"name,label_range"`
+	Distribution hcl.Expression `hcl:"distribution"`
+	Version      hcl.Expression `hcl:"version"`
+}
+
+type platformSchema struct {
+	Name      string         `hcl:"name,label"`
+	NameRange hcl.Range      `hcl:"name,label_range"`
+	OSArch    hcl.Expression `hcl:"os_arch"`
+	Tag       hcl.Expression `hcl:"tag"`
+	Triple    hcl.Expression `hcl:"triple"`
+	Glibc     hcl.Expression `hcl:"glibc"`
+}
+
+type cellsSchema struct {
+	Package  hcl.Expression `hcl:"package"`
+	Platform hcl.Expression `hcl:"platform"`
+	Torch    hcl.Expression `hcl:"torch"`
+	CUDA     hcl.Expression `hcl:"cuda"`
+	Python   hcl.Expression `hcl:"python"`
+	DefRange hcl.Range      `hcl:",def_range"`
+}
+
+type torchSchema struct {
+	Name      string         `hcl:"release,label"`
+	NameRange hcl.Range      `hcl:"release,label_range"`
+	CUDA      hcl.Expression `hcl:"cuda"`
+	Python    hcl.Expression `hcl:"python"`
+	Source    hcl.Expression `hcl:"source"`
+}
+
+type cudaSchema struct {
+	Name      string         `hcl:"release,label"`
+	NameRange hcl.Range      `hcl:"release,label_range"`
+	Targets   hcl.Expression `hcl:"targets"`
+	Source    hcl.Expression `hcl:"source"`
+}
+
+type smSchema struct {
+	Name      string         `hcl:"capability,label"`
+	NameRange hcl.Range      `hcl:"capability,label_range"`
+	CUDA      hcl.Expression `hcl:"cuda"`
+	GPUs      hcl.Expression `hcl:"gpus"`
+	Source    hcl.Expression `hcl:"source"`
+}
