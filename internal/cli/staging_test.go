@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestStagingPublishesAndLeavesNothing(t *testing.T) {
+	dist := filepath.Join(t.TempDir(), "dist")
+	s, err := newStaging(dist)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := s.target("one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, "a.whl"), "new")
+	writeFile(t, filepath.Join(dist, "a.whl"), "old")
+	if _, err := s.publishFile(filepath.Join(dir, "a.whl")); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"first", "second"} { // the second takes the first one's place
+		results, err := s.target("results-" + text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(results, text), text)
+		if _, err := s.publishDir(results, "test-results/one"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	expectFiles(t, dist, map[string]string{"a.whl": "new", "test-results/one/second": "second"})
+}
+
+func TestStagingRemovesADistThatItMade(t *testing.T) {
+	dist := filepath.Join(t.TempDir(), "dist")
+	s, err := newStaging(dist)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.close(); err != nil || exists(dist) {
+		t.Errorf("close: %v, dist/ exists: %v", err, exists(dist))
+	}
+}
+
+func TestSweepSparesLivingRuns(t *testing.T) {
+	dist := t.TempDir()
+	living, err := newStaging(dist)
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed := filepath.Join(dist, ".staging-killed", "target")
+	if err := os.MkdirAll(killed, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	removed, err := sweepStaging(dist)
+	if err != nil || len(removed) != 1 || exists(killed) || !exists(living.dir) {
+		t.Errorf("removed %v, %v; living exists: %v", removed, err, exists(living.dir))
+	}
+}
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// expectFiles compares every file below dir, hidden ones included.
+func expectFiles(t *testing.T, dir string, want map[string]string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		name, _ := filepath.Rel(dir, path)
+		text, err := os.ReadFile(path)
+		if want[name] != string(text) {
+			t.Errorf("%s holds %q, want %q", name, text, want[name])
+		}
+		delete(want, name)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range want {
+		t.Errorf("there is no %s", name)
+	}
+}
