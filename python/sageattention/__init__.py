@@ -10,8 +10,8 @@ from ._requirements import require_torch, version
 
 require_torch()
 
-from . import _operators as _operators  # noqa: E402  registers torch.ops.sageattention
-from .core import sageattn, sageattn_qk_int8_pv_fp16_cuda  # noqa: E402
+from . import _operators as _operators  # registers torch.ops.sageattention
+from .core import sageattn, sageattn_qk_int8_pv_fp16_cuda
 
 __version__ = version()
 

@@ -7,7 +7,7 @@ offset with the header.
 from __future__ import annotations
 
 import ctypes
-from typing import Any, Dict, List, Tuple, Type
+from typing import Any
 
 ABI_VERSION = 1
 
@@ -127,7 +127,7 @@ class DeviceInfo(ctypes.Structure):
     ]
 
 
-STRUCTS: Dict[str, Type[ctypes.Structure]] = {
+STRUCTS: dict[str, type[ctypes.Structure]] = {
     "sageattn_tensor": Tensor,
     "sageattn_mean_params": MeanParams,
     "sageattn_quantize_params": QuantizeParams,
@@ -136,7 +136,7 @@ STRUCTS: Dict[str, Type[ctypes.Structure]] = {
 }
 
 # name -> (result type, argument types)
-FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
+FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "sageattn_abi_version": (ctypes.c_int, []),
     "sageattn_last_error": (ctypes.c_char_p, []),
     "sageattn_load": (ctypes.c_int, [ctypes.c_char_p]),

@@ -7,7 +7,6 @@ ordinal of the device that owns the tensors, and that device's current stream.
 from __future__ import annotations
 
 import ctypes
-from typing import Optional
 
 import torch
 
@@ -22,7 +21,7 @@ def _view(tensor: torch.Tensor, nhd: bool) -> _abi.Tensor:
     return _abi.Tensor(tensor.data_ptr(), batch, heads, rows)
 
 
-def _pointer(tensor: Optional[torch.Tensor]) -> Optional[int]:
+def _pointer(tensor: torch.Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
 
@@ -52,8 +51,8 @@ def quantize(
     tensor: torch.Tensor,
     output: torch.Tensor,
     scale: torch.Tensor,
-    mean: Optional[torch.Tensor],
-    mean_dot: Optional[torch.Tensor],
+    mean: torch.Tensor | None,
+    mean_dot: torch.Tensor | None,
     nhd: bool,
     operand: int,
     granularity: int,
@@ -87,9 +86,9 @@ def attention(
     value: torch.Tensor,
     query_scale: torch.Tensor,
     key_scale: torch.Tensor,
-    mean_dot: Optional[torch.Tensor],
+    mean_dot: torch.Tensor | None,
     output: torch.Tensor,
-    lse: Optional[torch.Tensor],
+    lse: torch.Tensor | None,
     nhd: bool,
     granularity: int,
     sm_scale: float,

@@ -10,15 +10,15 @@ granularity: 1 per block, 2 per warp, 3 per thread. An output that was not asked
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from typing import Any, Callable
 
 import torch
 
 from . import _abi, _launch, _shapes
 from ._shapes import Dims
 
-_Pair = Tuple[torch.Tensor, torch.Tensor]
-_Triple = Tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+_Pair = tuple[torch.Tensor, torch.Tensor]
+_Triple = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 NAMESPACE = "sageattention"
 SCHEMAS = {
@@ -65,7 +65,7 @@ def _mean(tensor: torch.Tensor, nhd: bool) -> torch.Tensor:
 
 
 def _new_query(
-    query: torch.Tensor, key_mean: Optional[torch.Tensor], nhd: bool, granularity: int
+    query: torch.Tensor, key_mean: torch.Tensor | None, nhd: bool, granularity: int
 ) -> _Triple:
     sizes = _shapes.check_quantizable(query, nhd)
     if key_mean is not None:
@@ -82,7 +82,7 @@ def _new_query(
 
 
 def _quantize_query(
-    query: torch.Tensor, key_mean: Optional[torch.Tensor], nhd: bool, granularity: int
+    query: torch.Tensor, key_mean: torch.Tensor | None, nhd: bool, granularity: int
 ) -> _Triple:
     output, scale, mean_dot = _new_query(query, key_mean, nhd, granularity)
     if query.numel():
@@ -94,9 +94,7 @@ def _quantize_query(
 # quantize_key: int8 like key, float32 scales
 
 
-def _new_key(
-    key: torch.Tensor, mean: Optional[torch.Tensor], nhd: bool, granularity: int
-) -> _Pair:
+def _new_key(key: torch.Tensor, mean: torch.Tensor | None, nhd: bool, granularity: int) -> _Pair:
     sizes = _shapes.check_quantizable(key, nhd)
     if mean is not None:
         _shapes.check_float32("mean", mean, (sizes.batch, sizes.heads, sizes.head_dim))
@@ -106,7 +104,7 @@ def _new_key(
 
 
 def _quantize_key(
-    key: torch.Tensor, mean: Optional[torch.Tensor], nhd: bool, granularity: int
+    key: torch.Tensor, mean: torch.Tensor | None, nhd: bool, granularity: int
 ) -> _Pair:
     output, scale = _new_key(key, mean, nhd, granularity)
     if key.numel():
@@ -123,7 +121,7 @@ def _new_attention(
     value: torch.Tensor,
     query_scale: torch.Tensor,
     key_scale: torch.Tensor,
-    mean_dot: Optional[torch.Tensor],
+    mean_dot: torch.Tensor | None,
     nhd: bool,
     granularity: int,
     sm_scale: float,
@@ -148,7 +146,7 @@ def _attention(
     value: torch.Tensor,
     query_scale: torch.Tensor,
     key_scale: torch.Tensor,
-    mean_dot: Optional[torch.Tensor],
+    mean_dot: torch.Tensor | None,
     nhd: bool,
     granularity: int,
     sm_scale: float,
@@ -224,7 +222,8 @@ def _forward(
     return output, lse
 
 
-_IMPLEMENTATIONS = {
+# name -> (CUDA implementation, fake)
+_IMPLEMENTATIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "mean": (_mean, _new_mean),
     "quantize_query": (_quantize_query, _new_query),
     "quantize_key": (_quantize_key, _new_key),
@@ -234,13 +233,13 @@ _IMPLEMENTATIONS = {
 
 
 def _register() -> torch.library.Library:
-    library = torch.library.Library(NAMESPACE, "DEF")
+    library = torch.library.Library(NAMESPACE, "DEF")  # type: ignore[no-untyped-call]
     # Inductor may otherwise hand over operands whose head dim is not contiguous.
     tags = (torch.Tag.needs_fixed_stride_order, torch.Tag.pt2_compliant_tag)
     for name, schema in SCHEMAS.items():
         implementation, fake = _IMPLEMENTATIONS[name]
-        library.define(name + schema, tags=tags)
-        library.impl(name, implementation, "CUDA")
+        library.define(name + schema, tags=tags)  # type: ignore[no-untyped-call]
+        library.impl(name, implementation, "CUDA")  # type: ignore[no-untyped-call]
         torch.library.register_fake(f"{NAMESPACE}::{name}", fake, lib=library)
     return library
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import metadata
-from typing import List
 
 _DISTRIBUTION = "sageattention"
 
@@ -16,7 +15,7 @@ def version() -> str:
         return "0+source"
 
 
-def _requirements() -> List[str]:
+def _requirements() -> list[str]:
     try:
         return metadata.requires(_DISTRIBUTION) or []
     except metadata.PackageNotFoundError:

@@ -5,7 +5,7 @@ Everything here works on plain and on symbolic sizes, so that operators and thei
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import torch
 
@@ -100,7 +100,7 @@ def check_groups(query_heads: int, key_heads: int) -> None:
         )
 
 
-def check_float32(name: str, tensor: torch.Tensor, shape: Tuple[int, ...]) -> None:
+def check_float32(name: str, tensor: torch.Tensor, shape: tuple[int, ...]) -> None:
     """Checks a contiguous float32 tensor of exactly this shape. Raises ValueError."""
     if tensor.dtype != torch.float32 or tuple(tensor.shape) != shape or not tensor.is_contiguous():
         raise ValueError(
@@ -109,7 +109,7 @@ def check_float32(name: str, tensor: torch.Tensor, shape: Tuple[int, ...]) -> No
         )
 
 
-def check_same_device(first: torch.Tensor, *others: Optional[torch.Tensor]) -> None:
+def check_same_device(first: torch.Tensor, *others: torch.Tensor | None) -> None:
     """Checks that all tensors (None allowed) live on one device. Raises ValueError."""
     for other in others:
         if other is not None and other.device != first.device:

@@ -8,7 +8,7 @@ the key heads. Causal masks are aligned top left: query i sees keys 0 to i. Inpu
 from __future__ import annotations
 
 import warnings
-from typing import Any, Dict, Optional, Tuple, Union
+from typing import Any, Union
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ from . import _abi
 from ._diagnosis import why_no_gpu
 from ._shapes import DTYPES, HEAD_DIMS, is_nhd
 
-Result = Union[torch.Tensor, Tuple[torch.Tensor, torch.Tensor]]
+Result = Union[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]
 
 _GRANULARITIES = {"per_warp": _abi.PER_WARP, "per_thread": _abi.PER_THREAD}
 
@@ -28,7 +28,7 @@ def sageattn(
     v: torch.Tensor,
     tensor_layout: str = "HND",
     is_causal: bool = False,
-    sm_scale: Optional[float] = None,
+    sm_scale: float | None = None,
     return_lse: bool = False,
     **kwargs: Any,
 ) -> Result:
@@ -48,9 +48,7 @@ def sageattn(
     """
     _refuse_masks(kwargs)
     sm_scale = kwargs.get("scale") if sm_scale is None else sm_scale
-    return _attend(
-        q, k, v, tensor_layout, is_causal, sm_scale, _abi.PER_THREAD, True, return_lse
-    )
+    return _attend(q, k, v, tensor_layout, is_causal, sm_scale, _abi.PER_THREAD, True, return_lse)
 
 
 def sageattn_qk_int8_pv_fp16_cuda(
@@ -60,7 +58,7 @@ def sageattn_qk_int8_pv_fp16_cuda(
     tensor_layout: str = "HND",
     is_causal: bool = False,
     qk_quant_gran: str = "per_thread",
-    sm_scale: Optional[float] = None,
+    sm_scale: float | None = None,
     pv_accum_dtype: str = "fp32",
     smooth_k: bool = True,
     smooth_v: bool = False,
@@ -73,16 +71,18 @@ def sageattn_qk_int8_pv_fp16_cuda(
     exact one; the faster and coarser "fp16+fp32" and "fp16" raise ValueError in this version. smooth_v
     matters for "fp16" alone and is ignored with a warning.
     """
-    assert qk_quant_gran in _GRANULARITIES, "qk_quant_gran must be either 'per_warp' or 'per_thread'."
+    assert qk_quant_gran in _GRANULARITIES, (
+        "qk_quant_gran must be either 'per_warp' or 'per_thread'."
+    )
     if pv_accum_dtype != "fp32":
         raise ValueError(f"Unsupported pv_accum_dtype: {pv_accum_dtype}; this version has 'fp32'")
     if smooth_v:
-        warnings.warn(f"pv_accum_dtype is {pv_accum_dtype}, smooth_v will be ignored.", stacklevel=2)
+        warnings.warn(
+            f"pv_accum_dtype is {pv_accum_dtype}, smooth_v will be ignored.", stacklevel=2
+        )
     _refuse_masks(kwargs)
     granularity = _GRANULARITIES[qk_quant_gran]
-    return _attend(
-        q, k, v, tensor_layout, is_causal, sm_scale, granularity, smooth_k, return_lse
-    )
+    return _attend(q, k, v, tensor_layout, is_causal, sm_scale, granularity, smooth_k, return_lse)
 
 
 def _attend(
@@ -91,7 +91,7 @@ def _attend(
     v: torch.Tensor,
     tensor_layout: str,
     is_causal: bool,
-    sm_scale: Optional[float],
+    sm_scale: float | None,
     granularity: int,
     smooth_k: bool,
     return_lse: bool,
@@ -114,7 +114,7 @@ def _attend(
         bool(return_lse),
     )
     if padding:
-        output = output[..., :head_dim]
+        output = output.narrow(-1, 0, head_dim)
     return (output, lse) if return_lse else output
 
 
@@ -150,7 +150,7 @@ def _check_tensors(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
         )
 
 
-def _refuse_masks(kwargs: Dict[str, Any]) -> None:
+def _refuse_masks(kwargs: dict[str, Any]) -> None:
     """Keywords that 2.2 swallowed although they change the result."""
     if kwargs.get("attn_mask") is not None:
         raise ValueError("attn_mask is not supported: use torch's scaled_dot_product_attention")

@@ -8,23 +8,22 @@ row dim), is subtracted from the keys before they are quantised. Block sizes are
 from __future__ import annotations
 
 import math
-from typing import Optional, Tuple
 
 import torch
 
 from . import _abi
 from ._shapes import is_nhd
 
-Quantized = Tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+Quantized = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def per_block_int8(
     q: torch.Tensor,
     k: torch.Tensor,
-    km: Optional[torch.Tensor] = None,
+    km: torch.Tensor | None = None,
     BLKQ: int = _abi.QUERY_BLOCK,
     BLKK: int = _abi.KEY_BLOCK,
-    sm_scale: Optional[float] = None,
+    sm_scale: float | None = None,
     tensor_layout: str = "HND",
 ) -> Quantized:
     """One scale per 128 query rows and per 64 key rows.
@@ -40,7 +39,7 @@ def per_block_int8(
 def per_warp_int8(
     q: torch.Tensor,
     k: torch.Tensor,
-    km: Optional[torch.Tensor] = None,
+    km: torch.Tensor | None = None,
     BLKQ: int = _abi.QUERY_BLOCK,
     WARPQ: int = _abi.QUERY_WARP,
     BLKK: int = _abi.KEY_BLOCK,
@@ -56,7 +55,7 @@ def per_warp_int8(
 def per_thread_int8(
     q: torch.Tensor,
     k: torch.Tensor,
-    km: Optional[torch.Tensor] = None,
+    km: torch.Tensor | None = None,
     BLKQ: int = _abi.QUERY_BLOCK,
     WARPQ: int = _abi.QUERY_WARP,
     BLKK: int = _abi.KEY_BLOCK,
@@ -82,7 +81,7 @@ def key_mean(k: torch.Tensor, tensor_layout: str = "HND") -> torch.Tensor:
 def _quantize(
     q: torch.Tensor,
     k: torch.Tensor,
-    km: Optional[torch.Tensor],
+    km: torch.Tensor | None,
     tensor_layout: str,
     granularity: int,
 ) -> Quantized:
@@ -96,7 +95,7 @@ def _quantize(
     return q_int8, q_scale, k_int8, k_scale
 
 
-def _check_blocks(**blocks: Tuple[int, int]) -> None:
+def _check_blocks(**blocks: tuple[int, int]) -> None:
     for name, (given, built) in blocks.items():
         if given != built:
             raise ValueError(f"Unsupported {name}: {given}; the kernels are built for {built}")

@@ -6,8 +6,6 @@ csrc/device/quantize.cu; the attention functions work in float64, one head at a 
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
-
 import torch
 
 from . import _abi
@@ -20,21 +18,24 @@ _INT8_MAX = 127.0
 def scale_index(operand: int, granularity: int, rows: int) -> torch.Tensor:
     """int64 [rows]: which scale of its head each row uses. Rule: csrc/host/sageattn.h."""
     row = torch.arange(rows)
-    if operand == _abi.QUERY:
-        if granularity == _abi.PER_BLOCK:
-            return row // _abi.QUERY_BLOCK
-        warp = row // _abi.QUERY_WARP
-        return warp if granularity == _abi.PER_WARP else warp * 8 + row % 8
-    block = row // _abi.KEY_BLOCK
-    return block * 4 + row % 8 // 2 if granularity == _abi.PER_THREAD else block
+    warp, block = row // _abi.QUERY_WARP, row // _abi.KEY_BLOCK
+    rules: dict[tuple[int, int], torch.Tensor] = {
+        (_abi.QUERY, _abi.PER_BLOCK): row // _abi.QUERY_BLOCK,
+        (_abi.QUERY, _abi.PER_WARP): warp,
+        (_abi.QUERY, _abi.PER_THREAD): warp * 8 + row % 8,
+        (_abi.KEY, _abi.PER_BLOCK): block,
+        (_abi.KEY, _abi.PER_WARP): block,
+        (_abi.KEY, _abi.PER_THREAD): block * 4 + row % 8 // 2,
+    }
+    return rules[operand, granularity]
 
 
 def quantize(
     tensor: torch.Tensor,
     operand: int,
     granularity: int,
-    mean: Optional[torch.Tensor] = None,
-) -> Tuple[torch.Tensor, torch.Tensor]:
+    mean: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """int8 like tensor, and float32 scales [batch, heads, scales per head].
 
     mean, float32 [batch, heads, head_dim], is subtracted first. A scale that no row uses is that of zeros.
@@ -65,8 +66,8 @@ def attention(
     key: torch.Tensor,
     value: torch.Tensor,
     is_causal: bool = False,
-    sm_scale: Optional[float] = None,
-) -> Tuple[torch.Tensor, torch.Tensor]:
+    sm_scale: float | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Exact attention: float64 output like query, and float64 LSE [batch, query heads, query rows].
 
     Causal masks are aligned top left. A row that sees no key gives 0 and -infinity.
@@ -86,7 +87,7 @@ def attention(
 
 def _one_head(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, is_causal: bool, sm_scale: float
-) -> Tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor]:
     scores = query.double() @ key.double().T * sm_scale
     if is_causal:
         visible = torch.ones_like(scores, dtype=torch.bool).tril()
@@ -101,10 +102,10 @@ def quantized_attention(
     key: torch.Tensor,
     value: torch.Tensor,
     is_causal: bool = False,
-    sm_scale: Optional[float] = None,
+    sm_scale: float | None = None,
     granularity: int = _abi.PER_THREAD,
     smooth_k: bool = True,
-) -> Tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor]:
     """What sageattn computes, up to the rounding of the softmax weights to float16."""
     sm_scale = query.shape[-1] ** -0.5 if sm_scale is None else sm_scale
     mean = key.float().mean(2) if smooth_k else None
