@@ -1,0 +1,85 @@
+// Package builder turns one target of a bake file into files.
+//
+// It is the only package that knows BuildKit and buildx. Three kinds of
+// builder stand behind one interface: BuildKit embedded in this process
+// (nothing to install but runc), any builder that docker buildx knows by
+// name, and a buildkitd at an address.
+package builder
+
+import (
+	"context"
+	"io"
+	"strings"
+	"time"
+)
+
+// Config says which builder to open and how it reports.
+type Config struct {
+	// Address is empty for the embedded builder, the name of a buildx builder,
+	// or the address of a buildkitd (unix:///path, tcp://host:port).
+	Address string
+	// State is the directory that holds the embedded builder's cache and log.
+	// It is created when missing.
+	State string
+	// StateLimit is the size in bytes that garbage collection keeps the
+	// embedded builder's cache under; 0 is DefaultStateLimit.
+	StateLimit int64
+	// Display is how progress is shown.
+	Display Display
+}
+
+// Display is the progress display that all requests of a builder share.
+type Display struct {
+	Mode string    // auto, tty, plain, json or quiet; empty is auto
+	Out  io.Writer // nil is standard error
+}
+
+// Builder builds targets. Its methods may be called concurrently; steps that
+// concurrent requests share run once.
+type Builder interface {
+	// Build runs one target. A failed step is a *StepError; anything that the
+	// user can put right in the environment is a *diag.Error.
+	Build(ctx context.Context, request Request) (*Result, error)
+	// DiskUsage is the size of the build cache in bytes.
+	DiskUsage(ctx context.Context) (int64, error)
+	// Prune drops cache that no later build is likely to use, or with all
+	// everything, and returns the bytes freed.
+	Prune(ctx context.Context, all bool) (int64, error)
+	// Close waits until every process and mount of the builder is gone.
+	Close() error
+}
+
+// Request is one target to build.
+type Request struct {
+	Bakefile   []byte            // bake HCL that defines Target
+	Dockerfile []byte            // takes the place of the target's Dockerfile when set
+	Source     string            // directory that relative paths of the bake file start from
+	Target     string            // target name in the bake file
+	Stage      string            // Dockerfile stage to build; empty is the target's own
+	Output     string            // directory that receives the stage's files; empty builds and drops them
+	Contexts   map[string]string // named contexts that take the place of the target's own
+	Variables  map[string]string // bake variables
+	CacheFrom  []string          // cache sources, in buildx syntax
+	CacheTo    []string          // cache destinations, in buildx syntax
+	NoCache    bool              // run every step again
+}
+
+// Result describes a target that was built.
+type Result struct {
+	Cached      bool          // no step had to run
+	Steps       int           // Dockerfile steps that were needed
+	CachedSteps int           // of those, steps whose result was in the cache
+	Duration    time.Duration // wall time of the request
+}
+
+// Open starts or connects to the builder that config names.
+func Open(ctx context.Context, config Config) (Builder, error) {
+	switch {
+	case config.Address == "":
+		return openEmbedded(ctx, config)
+	case strings.Contains(config.Address, "://"):
+		return openAddress(ctx, config)
+	default:
+		return openNamed(ctx, config)
+	}
+}

@@ -1,0 +1,170 @@
+package builder
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/containerd/containerd/v2/core/snapshots"
+	"github.com/containerd/containerd/v2/plugins/snapshots/native"
+	"github.com/containerd/containerd/v2/plugins/snapshots/overlay"
+	"github.com/containerd/containerd/v2/plugins/snapshots/overlay/overlayutils"
+	"github.com/moby/buildkit/cache/remotecache"
+	"github.com/moby/buildkit/cache/remotecache/gha"
+	"github.com/moby/buildkit/cache/remotecache/inline"
+	"github.com/moby/buildkit/cache/remotecache/local"
+	"github.com/moby/buildkit/cache/remotecache/registry"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/control"
+	"github.com/moby/buildkit/executor/oci"
+	"github.com/moby/buildkit/frontend"
+	dockerfile "github.com/moby/buildkit/frontend/dockerfile/builder"
+	"github.com/moby/buildkit/frontend/gateway"
+	"github.com/moby/buildkit/frontend/gateway/forwarder"
+	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/solver"
+	"github.com/moby/buildkit/solver/bboltcachestorage"
+	"github.com/moby/buildkit/util/db/boltutil"
+	"github.com/moby/buildkit/util/network/netproviders"
+	"github.com/moby/buildkit/util/resolver"
+	"github.com/moby/buildkit/version"
+	"github.com/moby/buildkit/worker"
+	"github.com/moby/buildkit/worker/base"
+	"github.com/moby/buildkit/worker/runc"
+	bolt "go.etcd.io/bbolt"
+	"go.opentelemetry.io/otel/metric/noop"
+	"golang.org/x/sync/semaphore"
+)
+
+// controller is BuildKit's controller with the one worker it drives.
+type controller struct {
+	*control.Controller
+	worker *base.Worker
+}
+
+// newController builds the controller that a buildkitd would have, with its
+// state below root.
+func newController(ctx context.Context, root string, limit int64) (*controller, error) {
+	sessions, err := session.NewManager()
+	if err != nil {
+		return nil, err
+	}
+	w, err := newWorker(ctx, root, limit)
+	if err != nil {
+		return nil, fmt.Errorf("starting the worker: %w", err)
+	}
+	options, err := controllerOptions(ctx, root, sessions, w)
+	if err != nil {
+		return nil, err
+	}
+	c, err := control.NewController(*options)
+	if err != nil {
+		return nil, err
+	}
+	return &controller{Controller: c, worker: w}, nil
+}
+
+func controllerOptions(ctx context.Context, root string, sessions *session.Manager, w *base.Worker) (*control.Opt, error) {
+	workers := &worker.Controller{}
+	if err := workers.Add(w); err != nil {
+		return nil, err
+	}
+	frontends, err := newFrontends(workers)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := bboltcachestorage.NewStore(filepath.Join(root, "cache.db"))
+	if err != nil {
+		return nil, err
+	}
+	history, err := boltutil.SafeOpen(filepath.Join(root, "history.db"), 0o600,
+		&bolt.Options{FreelistType: bolt.FreelistMapType, NoFreelistSync: true})
+	if err != nil {
+		return nil, err
+	}
+	exporters, importers := remoteCaches(sessions, w)
+	return &control.Opt{
+		SessionManager:            sessions,
+		WorkerController:          workers,
+		Frontends:                 frontends,
+		ResolveCacheExporterFuncs: exporters,
+		ResolveCacheImporterFuncs: importers,
+		CacheManager:              solver.NewCacheManager(ctx, "local", cache, worker.NewCacheResultStorage(workers)),
+		MeterProvider:             noop.NewMeterProvider(),
+		HistoryDB:                 history,
+		CacheStore:                cache,
+		LeaseManager:              w.LeaseManager(),
+		ContentStore:              w.ContentStore(),
+		GarbageCollect:            w.GarbageCollect,
+		GracefulStop:              ctx.Done(),
+	}, nil
+}
+
+func newFrontends(workers *worker.Controller) (map[string]frontend.Frontend, error) {
+	g, err := gateway.NewGatewayFrontend(workers.Infos(), nil)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]frontend.Frontend{
+		"dockerfile.v0": forwarder.NewGatewayForwarder(workers.Infos(), dockerfile.Build),
+		"gateway.v0":    g,
+	}, nil
+}
+
+func remoteCaches(sessions *session.Manager, w *base.Worker) (map[string]remotecache.ResolveCacheExporterFunc, map[string]remotecache.ResolveCacheImporterFunc) {
+	exporters := map[string]remotecache.ResolveCacheExporterFunc{
+		"gha":      gha.ResolveCacheExporterFunc(nil, nil),
+		"inline":   inline.ResolveCacheExporterFunc(),
+		"local":    local.ResolveCacheExporterFunc(sessions),
+		"registry": registry.ResolveCacheExporterFunc(sessions, w.RegistryHosts),
+	}
+	importers := map[string]remotecache.ResolveCacheImporterFunc{
+		"gha":      gha.ResolveCacheImporterFunc(nil, nil),
+		"local":    local.ResolveCacheImporterFunc(sessions),
+		"registry": registry.ResolveCacheImporterFunc(sessions, w.ContentStore(), w.RegistryHosts),
+	}
+	return exporters, importers
+}
+
+// newWorker returns a worker that runs steps with runc. Steps use the host's
+// network: a builder on a bare machine has no bridge to put them on.
+func newWorker(ctx context.Context, root string, limit int64) (*base.Worker, error) {
+	parallel := semaphore.NewWeighted(int64(max(2, runtime.NumCPU())))
+	options, err := runc.NewWorkerOpt(root, snapshotter(root), false, oci.ProcessSandbox, nil, nil,
+		netproviders.Opt{Mode: "host"}, nil, "", "", false, parallel, "", "", nil)
+	if err != nil {
+		return nil, err
+	}
+	options.RegistryHosts = resolver.NewRegistryConfig(nil)
+	options.BuildkitVersion = client.BuildkitVersion{Package: version.Package, Version: buildkitVersion()}
+	options.GCPolicy = gcPolicy(limit)
+	return base.NewWorker(ctx, options)
+}
+
+// snapshotter is overlayfs, or plain copies where the file system below root
+// cannot carry an overlay.
+func snapshotter(root string) runc.SnapshotterFactory {
+	if overlayutils.Supported(root) != nil {
+		return runc.SnapshotterFactory{Name: "native", New: native.NewSnapshotter}
+	}
+	return runc.SnapshotterFactory{Name: "overlayfs", New: func(dir string) (snapshots.Snapshotter, error) {
+		return overlay.NewSnapshotter(dir, overlay.AsynchronousRemove)
+	}}
+}
+
+// buildkitVersion is the version of the BuildKit module in this binary: the
+// variable that buildkitd's own linking fills is not set here.
+func buildkitVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return version.Version
+	}
+	for _, module := range info.Deps {
+		if module.Path == version.Package {
+			return module.Version
+		}
+	}
+	return version.Version
+}

@@ -1,0 +1,127 @@
+package builder
+
+import (
+	"context"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/docker/buildx/util/progress"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/util/progress/progressui"
+	"github.com/opencontainers/go-digest"
+	"github.com/sagebuild/sagebuild/internal/diag"
+)
+
+// display is the one progress display of all requests that run at a time. It
+// appears with the first of them and ends, with everything written, when the
+// last of them has ended.
+type display struct {
+	out  io.Writer
+	mode progressui.DisplayMode
+
+	mu      sync.Mutex
+	users   int
+	printer *progress.Printer
+	names   map[digest.Digest]string // the name under which a step was shown first
+}
+
+func newDisplay(options Display) (*display, error) {
+	out := options.Out
+	if out == nil {
+		out = os.Stderr
+	}
+	modes := map[string]progressui.DisplayMode{
+		"": progressui.AutoMode, "auto": progressui.AutoMode, "tty": progressui.TtyMode,
+		"plain": progressui.PlainMode, "json": progressui.RawJSONMode, "quiet": progressui.QuietMode,
+	}
+	mode, ok := modes[options.Mode]
+	if !ok {
+		return nil, diag.Usagef("sagebuild bake --progress auto|tty|plain|json|quiet", "unknown progress mode %q", options.Mode)
+	}
+	return &display{out: out, mode: mode}, nil
+}
+
+// join returns a writer for one request; leave ends its use.
+func (d *display) join(target string, rec *record) (progress.Writer, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.users == 0 {
+		// Cancelling a build must not lose what the display has yet to say.
+		printer, err := progress.NewPrinter(context.Background(), d.out, d.mode)
+		if err != nil {
+			return nil, err
+		}
+		d.printer, d.names = printer, map[digest.Digest]string{}
+	}
+	d.users++
+	return &requestWriter{Writer: d.printer, display: d, target: target, record: rec}, nil
+}
+
+func (d *display) leave() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.users--; d.users > 0 {
+		return nil
+	}
+	return d.printer.Wait()
+}
+
+// shownName prefixes a step's name with the target. Requests that share a step
+// all report it; it keeps the name of the first.
+func (d *display) shownName(id digest.Digest, target, name string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, known := d.names[id]; !known {
+		d.names[id] = prefixed(target, name)
+	}
+	return d.names[id]
+}
+
+func prefixed(target, name string) string {
+	if rest, ok := strings.CutPrefix(name, "["); ok {
+		return "[" + target + " " + rest
+	}
+	return "[" + target + "] " + name
+}
+
+// requestWriter passes one request's progress to its record and, under the
+// target's name, to the shared display.
+type requestWriter struct {
+	progress.Writer
+	display *display
+	target  string
+	record  *record
+}
+
+// Write implements progress.Writer.
+func (w *requestWriter) Write(status *client.SolveStatus) {
+	w.record.add(status)
+	shown := *status
+	shown.Vertexes = make([]*client.Vertex, len(status.Vertexes))
+	for i, v := range status.Vertexes {
+		renamed := *v
+		renamed.Name = w.display.shownName(v.Digest, w.target, v.Name)
+		shown.Vertexes[i] = &renamed
+	}
+	shown.Logs = w.ownLogs(status.Logs)
+	w.Writer.Write(&shown)
+}
+
+// ValidateLogSource accepts every log, so that the record of each request that
+// shares a step has its lines; ownLogs keeps them from being shown twice.
+func (w *requestWriter) ValidateLogSource(digest.Digest, any) bool { return true }
+
+// ClearLogSource implements progress.Writer.
+func (w *requestWriter) ClearLogSource(any) { w.Writer.ClearLogSource(w) }
+
+func (w *requestWriter) ownLogs(logs []*client.VertexLog) []*client.VertexLog {
+	var own []*client.VertexLog
+	for _, l := range logs {
+		if w.Writer.ValidateLogSource(l.Vertex, w) {
+			own = append(own, l)
+		}
+	}
+	return own
+}

@@ -1,0 +1,145 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/containerd/containerd/v2/defaults"
+	"github.com/gofrs/flock"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/util/grpcerrors"
+	"github.com/moby/buildkit/util/tracing/detect"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/test/bufconn"
+
+	// The session protocol compresses with this codec.
+	_ "github.com/moby/buildkit/util/grpcutil/encoding/proto"
+)
+
+// Without a recorder every solve logs that none was found.
+func init() { detect.Recorder = detect.NewTraceRecorder() }
+
+// settleTime is how long Close waits for cancelled containers to go by
+// themselves before it kills them.
+const settleTime = 5 * time.Second
+
+// engine is BuildKit running in this process, reachable through memory only.
+type engine struct {
+	root     string
+	lock     *flock.Flock
+	listener *bufconn.Listener
+	control  *controller
+	server   *grpc.Server
+	cancel   context.CancelFunc
+	served   chan error
+}
+
+// startEngine runs BuildKit with its state below root.
+func startEngine(ctx context.Context, root string, limit int64) (_ *engine, err error) {
+	if err := requirements(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(root, 0o700); err != nil {
+		return nil, stateError(root, err)
+	}
+	lock, err := lockState(root)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, lock.Unlock())
+		}
+	}()
+	if err := sweep(ctx, root); err != nil {
+		return nil, fmt.Errorf("removing what a killed run left in %s: %w", root, err)
+	}
+	return serve(ctx, root, limit, lock)
+}
+
+func serve(ctx context.Context, root string, limit int64, lock *flock.Flock) (*engine, error) {
+	// The listener comes before the controller: once a controller exists its
+	// databases are open, and a failing listener would leave them so.
+	listener := bufconn.Listen(1 << 20)
+	// The caller's cancellation ends builds; the engine itself ends in Close.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	control, err := newController(ctx, root, limit)
+	if err != nil {
+		cancel()
+		return nil, stateError(root, err)
+	}
+	e := &engine{root: root, lock: lock, listener: listener, control: control,
+		server: newServer(), cancel: cancel, served: make(chan error, 1)}
+	control.Register(e.server)
+	go func() { e.served <- e.server.Serve(listener) }()
+	return e, nil
+}
+
+func newServer() *grpc.Server {
+	server := grpc.NewServer(
+		grpc.UnaryInterceptor(grpcerrors.UnaryServerInterceptor),
+		grpc.StreamInterceptor(grpcerrors.StreamServerInterceptor),
+		grpc.MaxRecvMsgSize(defaults.DefaultMaxRecvMsgSize),
+		grpc.MaxSendMsgSize(defaults.DefaultMaxSendMsgSize))
+	healthv1.RegisterHealthServer(server, health.NewServer())
+	return server
+}
+
+// dial connects to the engine.
+func (e *engine) dial(ctx context.Context) (net.Conn, error) { return e.listener.DialContext(ctx) }
+
+// newClient returns a client of the engine.
+func (e *engine) newClient(ctx context.Context, options ...client.ClientOpt) (*client.Client, error) {
+	dial := client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return e.dial(ctx) })
+	return client.New(ctx, "unix:///embedded", append(options, dial)...)
+}
+
+// close ends every request, waits for its containers, kills those that stay,
+// trims the cache to its limit and gives the state directory free.
+func (e *engine) close() error {
+	e.server.Stop()
+	<-e.served
+	waitForContainers(e.root, settleTime)
+	collected := e.control.collect(context.Background())
+	e.cancel()
+	err := errors.Join(collected, e.control.Close())
+	return errors.Join(err, sweep(context.Background(), e.root), e.lock.Unlock())
+}
+
+// requirements says what this machine lacks for the embedded engine.
+func requirements() error {
+	if os.Geteuid() != 0 {
+		return errNoRoot()
+	}
+	if _, err := exec.LookPath("runc"); err != nil {
+		return errNoRunc()
+	}
+	return nil
+}
+
+// lockState takes the state directory for this process and notes its id, so
+// that whoever is refused can be told whom to wait for.
+func lockState(root string) (*flock.Flock, error) {
+	path := filepath.Join(root, "lock")
+	lock := flock.New(path)
+	locked, err := lock.TryLock()
+	if err != nil {
+		return nil, stateError(root, err)
+	}
+	if !locked {
+		owner, _ := os.ReadFile(path)
+		return nil, errLocked(root, string(owner))
+	}
+	if err := os.WriteFile(path, fmt.Appendln(nil, os.Getpid()), 0o600); err != nil {
+		return nil, errors.Join(stateError(root, err), lock.Unlock())
+	}
+	return lock, nil
+}

@@ -1,0 +1,74 @@
+package builder
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+	"golang.org/x/sys/unix"
+)
+
+// StepError is a Dockerfile step that failed.
+type StepError struct {
+	Step string   // the step as the progress display names it
+	Log  []string // its last lines of output, at most maxLogLines
+	Err  error    // how it ended
+}
+
+// Error is one line; the log is for the caller to show.
+func (e *StepError) Error() string { return fmt.Sprintf("%s: %v", e.Step, e.Err) }
+
+// Unwrap gives how the step ended.
+func (e *StepError) Unwrap() error { return e.Err }
+
+func environment(hint, format string, args ...any) *diag.Error {
+	return &diag.Error{Message: fmt.Sprintf(format, args...), Hint: hint, Class: diag.Environment}
+}
+
+func errNoRoot() error {
+	return environment("sudo -E sagebuild doctor", "the embedded builder needs root, for overlay mounts and containers")
+}
+
+func errNoRunc() error {
+	return environment("apt-get install --yes runc", "the embedded builder needs runc, and it is not in PATH")
+}
+
+func errLocked(root, owner string) error {
+	if owner = strings.TrimSpace(owner); owner == "" {
+		owner = "another process"
+	}
+	return environment("ps -fp "+strings.Fields(owner + " 1")[0], "the state directory %s is in use by process %s", root, owner)
+}
+
+func errDiskFull(dir string, err error) error {
+	e := environment("sagebuild clean", "the disk of the state directory %s is full", dir)
+	e.Err = err
+	return e
+}
+
+func errUnreachable(address string, err error) error {
+	hint := "docker buildx ls"
+	if strings.Contains(address, "://") {
+		hint = "buildctl --addr " + address + " debug info"
+	}
+	e := environment(hint, "cannot reach the builder %s", address)
+	e.Err = errors.New(reason(err.Error()))
+	return e
+}
+
+// stateError classifies an error of opening the state directory root.
+func stateError(root string, err error) error {
+	if isDiskFull(err) {
+		return errDiskFull(root, nil)
+	}
+	e := environment("sagebuild doctor", "cannot use the state directory %s", root)
+	e.Err = err
+	return e
+}
+
+// isDiskFull also looks at the text: errors lose their type on the way
+// through BuildKit's connection.
+func isDiskFull(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || strings.Contains(err.Error(), unix.ENOSPC.Error())
+}

@@ -1,0 +1,106 @@
+package builder
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+)
+
+// sweep removes what a killed run left behind below root: containers that
+// still run, their bundles, and overlay mounts whose layers lie below root.
+// Call it holding the lock; everything it finds is then an orphan. It touches
+// only containers that have a bundle below root and mounts that use it.
+func sweep(ctx context.Context, root string) error {
+	bundles, err := containerBundles(root)
+	if err != nil {
+		return err
+	}
+	for _, bundle := range bundles {
+		if err := killContainer(ctx, filepath.Base(bundle)); err != nil {
+			return err
+		}
+	}
+	if err := unmountOrphans(root); err != nil {
+		return err
+	}
+	for _, bundle := range bundles {
+		if err := os.RemoveAll(bundle); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// containerBundles lists the bundle directories of containers; a directory's
+// name is the container's id.
+func containerBundles(root string) ([]string, error) {
+	configs, err := filepath.Glob(filepath.Join(root, "runc-*", "executor", "*", "config.json"))
+	if err != nil {
+		return nil, err
+	}
+	for i, config := range configs {
+		configs[i] = filepath.Dir(config)
+	}
+	return configs, nil
+}
+
+func killContainer(ctx context.Context, id string) error {
+	out, err := exec.CommandContext(ctx, "runc", "delete", "--force", id).CombinedOutput()
+	if err != nil && !bytes.Contains(out, []byte("does not exist")) {
+		return fmt.Errorf("killing container %s: %s", id, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// unmountOrphans detaches the mounts that lie below root or are overlays of
+// layers below root, the innermost first.
+func unmountOrphans(root string) error {
+	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) { return !usesState(m, root), false })
+	if err != nil {
+		return err
+	}
+	slices.Reverse(mounts)
+	for _, m := range mounts {
+		err := unix.Unmount(m.Mountpoint, unix.MNT_DETACH)
+		if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("unmounting %s: %w", m.Mountpoint, err)
+		}
+		removeMountpoint(m.Mountpoint)
+	}
+	return nil
+}
+
+// usesState says whether a mount shows or lies in root's containers. A mount
+// point of root itself is the user's own.
+func usesState(m *mountinfo.Info, root string) bool {
+	below := root + string(filepath.Separator)
+	return strings.HasPrefix(m.Mountpoint, below) || m.FSType == "overlay" && strings.Contains(m.VFSOptions, "="+below)
+}
+
+// removeMountpoint removes the temporary directory that BuildKit made for a
+// mount, and no other: a mount point that is not empty stays.
+func removeMountpoint(dir string) {
+	if strings.HasPrefix(filepath.Base(dir), "buildkit-mount") {
+		_ = os.Remove(dir)
+	}
+}
+
+// waitForContainers waits until the containers below root are gone, at most
+// for limit.
+func waitForContainers(root string, limit time.Duration) {
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if bundles, err := containerBundles(root); err != nil || len(bundles) == 0 {
+			return
+		}
+	}
+}
