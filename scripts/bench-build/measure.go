@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,11 +27,11 @@ type measurement struct {
 
 const sampleEvery = 200 * time.Millisecond
 
-// measure runs a command to its end; its standard error goes to ours.
-func measure(name string, args ...string) (measurement, error) {
-	var out bytes.Buffer
+// measure runs a command to its end. What it says on standard error goes to events, and to ours if it fails.
+func measure(events io.Writer, name string, args ...string) (measurement, error) {
+	var out, said bytes.Buffer
 	cmd := exec.Command(name, args...)
-	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	cmd.Stdout, cmd.Stderr = &out, io.MultiWriter(events, &said)
 	start := time.Now()
 	if err := cmd.Start(); err != nil {
 		return measurement{}, err
@@ -42,6 +43,7 @@ func measure(name string, args ...string) (measurement, error) {
 		CPU: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(),
 	}
 	if err != nil {
+		_, _ = os.Stderr.Write(said.Bytes()[max(0, said.Len()-8000):])
 		return m, fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
 	}
 	return m, nil

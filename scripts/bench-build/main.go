@@ -1,0 +1,73 @@
+// Command bench-build measures what builds cost and writes docs/bench-build.md. It wants root, network, some 20 GB of
+// disk and a machine that does nothing else; the ten single builds with empty caches take most of its time.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+func main() {
+	var b bench
+	var output string
+	flag.StringVar(&b.sagebuild, "sagebuild", "bin/sagebuild", "the `binary` to measure")
+	flag.StringVar(&output, "output", "docs/bench-build.md", "`file` that receives the results")
+	flag.StringVar(&b.singles, "singles", "all", "single-cell builds: all, or one per torch (torch), the others counted like it")
+	flag.StringVar(&b.work, "work", "", "`directory` for states and wheels (default: a temporary one)")
+	flag.Parse()
+	if err := b.run(output); err != nil {
+		fmt.Fprintln(os.Stderr, "bench-build: error:", err)
+		os.Exit(1)
+	}
+}
+
+func (b *bench) run(output string) (err error) {
+	if b.singles != "all" && b.singles != "torch" {
+		return fmt.Errorf("-singles is %q, want all or torch", b.singles)
+	}
+	if b.work, err = os.MkdirTemp(b.work, "sagebuild-bench-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.work)) }()
+	if b.source, err = b.copySource(); err != nil {
+		return err
+	}
+	if err := b.measureAll(); err != nil {
+		return err
+	}
+	text := b.markdown()
+	fmt.Print(text)
+	return os.WriteFile(output, []byte(text), 0o644)
+}
+
+// copySource makes a copy of the files that git tracks, so that touching a kernel touches nobody's work.
+func (b *bench) copySource() (string, error) {
+	to := filepath.Join(b.work, "source")
+	listed, err := exec.Command("git", "ls-files", "-z", "--", "csrc", "python", "dockerfiles", "lock", "LICENSE", "README.md").Output()
+	if err != nil {
+		return "", fmt.Errorf("listing the sources: %w", err)
+	}
+	for path := range strings.SplitSeq(strings.TrimRight(string(listed), "\x00"), "\x00") {
+		if err := copyFile(path, filepath.Join(to, path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	return to, nil
+}
+
+func copyFile(from, to string) error {
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(to, text, 0o644)
+}
