@@ -1,0 +1,66 @@
+package wheel
+
+import (
+	"slices"
+	"strings"
+)
+
+// checkAgreement compares file name, .dist-info, WHEEL and METADATA with each other: installers trust one or
+// another of them, so a wheel renamed after its build installs here and fails there.
+func (w *Wheel) checkAgreement(report *findings) {
+	w.checkWheelFile(report)
+	if w.Metadata.Name == "" || w.Metadata.Version == "" {
+		report.fail(CodeHeaderFormat, w.DistInfo+"/METADATA", "it names no distribution or no version")
+		return
+	}
+	if w.Filename.Distribution == "" {
+		return
+	}
+	if NormalizeName(w.Metadata.Name) != NormalizeName(w.Filename.Distribution) {
+		report.fail(CodeName, w.DistInfo+"/METADATA", "it is named %q, the file name says %q", w.Metadata.Name, w.Filename.Distribution)
+	}
+	if w.Metadata.Version != strings.ReplaceAll(w.Filename.Version, "_", "-") && w.Metadata.Version != w.Filename.Version {
+		report.fail(CodeVersion, w.DistInfo+"/METADATA", "it has version %q, the file name says %q", w.Metadata.Version, w.Filename.Version)
+	}
+	if want := w.Filename.Distribution + "-" + w.Filename.Version + ".dist-info"; w.DistInfo != "" && NormalizeName(w.DistInfo) != NormalizeName(want) {
+		report.fail(CodeDistInfo, w.DistInfo, "the file name asks for %s", want)
+	}
+}
+
+func (w *Wheel) checkWheelFile(report *findings) {
+	member := w.DistInfo + "/WHEEL"
+	if w.Info.WheelVersion == "" {
+		report.fail(CodeHeaderFormat, member, "it is missing or names no Wheel-Version")
+		return
+	}
+	if major, _, _ := strings.Cut(w.Info.WheelVersion, "."); major != "1" {
+		report.fail(CodeWheelVersion, member, "installers refuse Wheel-Version %s", w.Info.WheelVersion)
+	}
+	if w.Filename.Distribution == "" {
+		return
+	}
+	if w.Info.Build != w.Filename.BuildTag {
+		report.fail(CodeWheelBuild, member, "Build is %q, the file name says %q", w.Info.Build, w.Filename.BuildTag)
+	}
+	if !sameSet(w.Info.Tags, w.Filename.Tags()) {
+		report.fail(CodeWheelTag, member, "Tag is %s, the file name says %s", list(w.Info.Tags), list(w.Filename.Tags()))
+	}
+}
+
+// sameSet compares without order; duplicates count.
+func sameSet(a, b []string) bool {
+	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
+	return slices.Equal(a, b)
+}
+
+// list shows names in a message: all if they are few.
+func list(names []string) string {
+	const most = 12
+	if len(names) == 0 {
+		return "none"
+	}
+	if len(names) > most {
+		return strings.Join(names[:most], ", ") + ", …"
+	}
+	return strings.Join(names, ", ")
+}

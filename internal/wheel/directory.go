@@ -1,0 +1,133 @@
+package wheel
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+)
+
+// Signatures and fixed sizes of zip records (APPNOTE.TXT 4.3).
+const (
+	signatureLocal     = 0x04034b50
+	signatureCentral   = 0x02014b50
+	signatureEnd       = 0x06054b50
+	signatureEnd64     = 0x06064b50
+	signatureLocator64 = 0x07064b50
+
+	localBytes     = 30
+	centralBytes   = 46
+	endBytes       = 22
+	end64Bytes     = 56
+	locator64Bytes = 20
+)
+
+var little = binary.LittleEndian
+
+// directory is where the central directory lies and how many members it lists.
+type directory struct {
+	offset, length int64
+	records        uint64
+	end            int64 // where the end records begin
+	comment        int   // bytes of archive comment
+}
+
+// findDirectory reads the end of central directory record, in its 64-bit form where there is one.
+func findDirectory(r io.ReaderAt, size int64) (directory, error) {
+	tail, err := readTail(r, size)
+	if err != nil {
+		return directory{}, err
+	}
+	at := endRecord(tail)
+	if at < 0 {
+		return directory{}, refuse(CodeZipFormat, "", "not a zip file, or cut short: it has no end of central directory")
+	}
+	end := tail[at:]
+	dir := directory{
+		offset:  int64(little.Uint32(end[16:])),
+		length:  int64(little.Uint32(end[12:])),
+		records: uint64(little.Uint16(end[10:])),
+		end:     size - int64(len(end)),
+		comment: len(end) - endBytes,
+	}
+	if little.Uint16(end[4:]) != little.Uint16(end[6:]) || little.Uint16(end[8:]) != little.Uint16(end[10:]) {
+		return directory{}, refuse(CodeZipFormat, "", "the zip file is split over several disks")
+	}
+	if dir.offset == 0xffffffff || dir.length == 0xffffffff || dir.records == 0xffff {
+		if err := dir.read64(r); err != nil {
+			return directory{}, err
+		}
+	}
+	return dir, dir.check()
+}
+
+// readTail returns the bytes that can hold the end record: its comment has at most 65,535 bytes.
+func readTail(r io.ReaderAt, size int64) ([]byte, error) {
+	tail := make([]byte, min(size, endBytes+0xffff))
+	if _, err := r.ReadAt(tail, size-int64(len(tail))); err != nil && err != io.EOF {
+		return nil, err
+	}
+	return tail, nil
+}
+
+// endRecord returns the position of the end record in tail, or -1. Its comment must reach exactly to the end.
+func endRecord(tail []byte) int {
+	signature := []byte("PK\x05\x06")
+	for rest := tail; ; {
+		at := bytes.LastIndex(rest, signature)
+		if at < 0 {
+			return -1
+		}
+		if at+endBytes <= len(tail) && at+endBytes+int(little.Uint16(tail[at+20:])) == len(tail) {
+			return at
+		}
+		rest = rest[:at]
+	}
+}
+
+// read64 replaces the fields by those of the 64-bit record, if there is one.
+func (d *directory) read64(r io.ReaderAt) error {
+	locator := make([]byte, locator64Bytes)
+	if d.end < locator64Bytes+end64Bytes || readFull(r, locator, d.end-locator64Bytes) != nil {
+		return nil
+	}
+	if little.Uint32(locator) != signatureLocator64 {
+		return nil
+	}
+	at := d.end - locator64Bytes - end64Bytes
+	record := make([]byte, end64Bytes)
+	if err := readFull(r, record, at); err != nil {
+		return err
+	}
+	if little.Uint64(locator[8:]) != uint64(at) || little.Uint32(record) != signatureEnd64 || little.Uint64(record[4:]) != end64Bytes-12 {
+		return refuse(CodeZipFormat, "", "the 64-bit end of central directory is malformed")
+	}
+	d.records = little.Uint64(record[32:])
+	d.length = clampOffset(little.Uint64(record[40:]))
+	d.offset = clampOffset(little.Uint64(record[48:]))
+	d.end = at
+	return nil
+}
+
+// clampOffset keeps 64-bit fields of a file from turning negative.
+func clampOffset(v uint64) int64 { return int64(min(v, 1<<62)) }
+
+func (d *directory) check() error {
+	if d.length > maxDirectoryBytes || d.records > maxMembers {
+		return refuse(CodeZipLimit, "", "%d members in a directory of %d bytes are more than a wheel may have", d.records, d.length)
+	}
+	if d.offset > d.end || d.length != d.end-d.offset {
+		return refuse(CodeZipFormat, "", "the central directory does not end where the zip's end record begins")
+	}
+	return nil
+}
+
+func readFull(r io.ReaderAt, buffer []byte, offset int64) error {
+	n, err := r.ReadAt(buffer, offset)
+	if n == len(buffer) {
+		return nil
+	}
+	if err == nil || err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

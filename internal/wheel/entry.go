@@ -1,0 +1,147 @@
+package wheel
+
+import "fmt"
+
+// Kind is what a fatbin entry holds.
+type Kind string
+
+const (
+	KindPTX            Kind = "ptx"
+	KindCubin          Kind = "cubin"
+	KindOldCubin       Kind = "old-cubin"
+	KindLTO            Kind = "lto-ir"
+	KindIndex          Kind = "index"
+	KindRelocatablePTX Kind = "relocatable-ptx"
+	KindTile           Kind = "tile-ir"
+	kindNested         Kind = "nested" // its payload is a list of entries; never reported
+)
+
+var kinds = map[uint16]Kind{
+	0x1: KindPTX, 0x2: KindCubin, 0x4: KindOldCubin, 0x8: KindLTO, 0x20: KindIndex,
+	0x40: KindRelocatablePTX, 0x80: KindTile, 0x100: kindNested,
+}
+
+// Bits of an entry's flags; others are set too, so they are tested one by one.
+const (
+	flagLZ4            = 0x2000
+	flagZSTD           = 0x8000
+	flagLTO            = 0x10000
+	flagArchSpecific   = 0x100000 // "a"
+	flagFamilySpecific = 0x200000 // "f"
+)
+
+// Entry is one piece of device code in a fatbin.
+type Entry struct {
+	Kind        Kind   `json:"kind"`
+	Arch        Arch   `json:"arch"`
+	Flags       uint64 `json:"flags"`
+	Compression string `json:"compression,omitempty"` // "lz4" or "zstd"
+	Stored      int64  `json:"stored"`                // payload bytes in the file, padding included
+	Size        int64  `json:"size"`                  // unpacked bytes
+	Cubin       *Cubin `json:"cubin,omitempty"`       // for kind cubin, where its bytes could be read
+	errors      []error
+}
+
+const (
+	entryHeaderBytes = 64
+	maxEntryHeader   = 4096
+)
+
+// parseEntries reads the entries of a container, those of nested lists in place of the list.
+func parseEntries(c content, budget *int, depth int) ([]Entry, error) {
+	if depth > maxFatbinNesting {
+		return nil, refuse(CodeFatbinFormat, "", "fatbin entries are nested too deep")
+	}
+	var entries []Entry
+	for at := uint64(0); at < uint64(c.size); {
+		if *budget--; *budget < 0 {
+			return entries, refuse(CodeFatbinFormat, "", "there are more than %d fatbin entries", maxEntries)
+		}
+		var header [entryHeaderBytes]byte
+		if readFull(c.r, header[:], int64(at)) != nil {
+			return entries, refuse(CodeFatbinFormat, "", "a fatbin entry is cut short")
+		}
+		length, stored := uint64(little.Uint32(header[4:])), little.Uint64(header[8:])
+		payload, ok := c.slice(at+length, stored)
+		if !ok || length < entryHeaderBytes || length > maxEntryHeader {
+			return entries, refuse(CodeFatbinFormat, "", "a fatbin entry reaches beyond the end of its fatbin")
+		}
+		found, err := parseEntry(header[:], payload, budget, depth)
+		entries = append(entries, found...)
+		if err != nil {
+			return entries, err
+		}
+		at += length + stored
+	}
+	return entries, nil
+}
+
+// parseEntry reads one entry: usually one, several where it wraps others.
+func parseEntry(header []byte, payload content, budget *int, depth int) ([]Entry, error) {
+	number := little.Uint16(header)
+	entry := Entry{
+		Kind:   kinds[number],
+		Flags:  little.Uint64(header[40:]),
+		Stored: payload.size,
+		Size:   payload.size,
+	}
+	entry.Arch = archOf(little.Uint32(header[28:]), suffixOf(entry.Flags))
+	if entry.Kind == "" {
+		entry.Kind = Kind(fmt.Sprintf("0x%x", number))
+	}
+	if entry.Kind == kindNested {
+		return parseEntries(payload, budget, depth+1)
+	}
+	packed := entry.setCompression(header, payload)
+	if entry.Kind == KindCubin {
+		entry.readCubin(packed)
+	}
+	return []Entry{entry}, nil
+}
+
+func suffixOf(flags uint64) string {
+	switch {
+	case flags&flagArchSpecific != 0:
+		return "a"
+	case flags&flagFamilySpecific != 0:
+		return "f"
+	}
+	return ""
+}
+
+// setCompression reads how the payload is packed and returns it without its padding.
+func (e *Entry) setCompression(header []byte, payload content) content {
+	switch {
+	case e.Flags&flagZSTD != 0:
+		e.Compression = "zstd"
+	case e.Flags&flagLZ4 != 0:
+		e.Compression = "lz4"
+	default:
+		return payload
+	}
+	e.Size = clampOffset(little.Uint64(header[56:]))
+	packed, ok := payload.slice(0, uint64(little.Uint32(header[16:])))
+	if !ok {
+		e.errors = append(e.errors, refuse(CodeFatbinFormat, "", "the %s entry of SM %s announces more bytes than it has", e.Kind, e.Arch))
+		return content{}
+	}
+	return packed
+}
+
+// readCubin reads the image and checks that it is for the SM that the entry names.
+func (e *Entry) readCubin(packed content) {
+	image, err := e.unpack(packed)
+	if err == nil {
+		var cubin Cubin
+		cubin, err = readCubin(image)
+		e.Cubin = &cubin
+	}
+	if err != nil {
+		e.errors = append(e.errors, refuse(CodeCubinFormat, "", "the cubin of SM %s: %v", e.Arch, err))
+		return
+	}
+	// "f" stands in the entry alone, and cubins of CUDA 13 keep "a" elsewhere: only the SM must agree.
+	if e.Cubin.Arch.SM != e.Arch.SM {
+		e.errors = append(e.errors, refuse(CodeCubinArch, "", "the entry of SM %s holds a cubin of SM %s", e.Arch, e.Cubin.Arch))
+	}
+}

@@ -1,0 +1,116 @@
+package wheel
+
+// Fatbin is one container of device code: a file, or a part of a shared object's section.
+type Fatbin struct {
+	Member  string  `json:"member"`
+	Section string  `json:"section,omitempty"` // ".nv_fatbin", "__nv_relfatbin", empty for a file
+	Offset  int64   `json:"offset"`            // within the file or section
+	Size    int64   `json:"size"`              // header and entries
+	Entries []Entry `json:"entries"`
+}
+
+// Relocatable reports whether the fatbin is input of a device linker, which the driver does not load.
+func (f Fatbin) Relocatable() bool { return f.Section == "__nv_relfatbin" }
+
+const (
+	fatbinMagic       = 0xBA55ED50
+	fatbinHeaderBytes = 16
+)
+
+func isFatbin(head []byte) bool { return len(head) >= 4 && little.Uint32(head) == fatbinMagic }
+
+// readFatbins reads every container of a file or section; zeros pad them.
+func (w *Wheel) readFatbins(member, section string, c content, problems *findings) {
+	fatbins, err := parseFatbins(c)
+	if err == nil && len(fatbins) == 0 && section == "" {
+		err = refuse(CodeFatbinFormat, "", "the file holds no fatbin")
+	}
+	for at := range fatbins {
+		fatbins[at].Member, fatbins[at].Section = member, section
+		fatbins[at].reportEntries(problems)
+	}
+	if err != nil {
+		*problems = append(*problems, findingOf(err, CodeFatbinFormat, member))
+	}
+	w.Fatbins = append(w.Fatbins, fatbins...)
+}
+
+// reportEntries moves what is wrong with single entries to the wheel's problems.
+func (f *Fatbin) reportEntries(problems *findings) {
+	for _, entry := range f.Entries {
+		for _, err := range entry.errors {
+			*problems = append(*problems, findingOf(err, CodeCubinFormat, f.Member))
+		}
+	}
+}
+
+// parseFatbins walks containers from the start: it never searches for the magic, which also occurs by chance.
+func parseFatbins(c content) ([]Fatbin, error) {
+	var fatbins []Fatbin
+	budget := maxEntries
+	for at := int64(0); at < c.size; {
+		rest, _ := c.slice(uint64(at), uint64(c.size-at))
+		var header [fatbinHeaderBytes]byte
+		readFull(c.r, header[:min(rest.size, fatbinHeaderBytes)], at)
+		if little.Uint32(header[:]) == 0 {
+			next, err := skipZeros(c, at)
+			if err != nil {
+				return fatbins, err
+			}
+			at = next
+			continue
+		}
+		fatbin, err := parseFatbin(rest, header[:], &budget)
+		fatbin.Offset = at
+		if fatbin.Size > 0 {
+			fatbins = append(fatbins, fatbin)
+		}
+		if err != nil {
+			return fatbins, err
+		}
+		at += fatbin.Size
+	}
+	return fatbins, nil
+}
+
+// skipZeros returns the next position, in steps of 8 bytes, that is not all zeros.
+func skipZeros(c content, at int64) (int64, error) {
+	buffer := make([]byte, 64<<10)
+	for at < c.size {
+		part := buffer[:min(int64(len(buffer)), c.size-at)]
+		if err := readFull(c.r, part, at); err != nil {
+			return 0, err
+		}
+		for n, b := range part {
+			if b != 0 {
+				return at + int64(n)&^7, checkPadding(n)
+			}
+		}
+		at += int64(len(part))
+	}
+	return at, nil
+}
+
+// checkPadding refuses a start that is not aligned: containers begin at multiples of 8 bytes.
+func checkPadding(n int) error {
+	if n%8 != 0 {
+		return refuse(CodeFatbinFormat, "", "bytes between fatbins are neither padding nor a fatbin")
+	}
+	return nil
+}
+
+// parseFatbin reads the container at the start of c.
+func parseFatbin(c content, header []byte, budget *int) (Fatbin, error) {
+	headerSize, size := uint64(little.Uint16(header[6:])), little.Uint64(header[8:])
+	if little.Uint32(header) != fatbinMagic || headerSize < fatbinHeaderBytes {
+		return Fatbin{}, refuse(CodeFatbinFormat, "", "it is no fatbin: the header is wrong")
+	}
+	entries, ok := c.slice(headerSize, size)
+	if !ok {
+		return Fatbin{}, refuse(CodeFatbinFormat, "", "the fatbin is cut short: it announces %d bytes", size)
+	}
+	fatbin := Fatbin{Size: int64(headerSize + size)}
+	var err error
+	fatbin.Entries, err = parseEntries(entries, budget, 0)
+	return fatbin, err
+}

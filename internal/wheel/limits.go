@@ -1,0 +1,32 @@
+package wheel
+
+// Bounds on what one wheel may make the reader do. The largest wheels in use (torch with CUDA: 0.9 GB, 13,000
+// files, 1.7 GB unpacked) stay well below.
+const (
+	maxMembers        = 100_000
+	maxDirectoryBytes = 64 << 20
+	maxNameBytes      = 1024
+	maxDepth          = 64
+	maxUnpackedBytes  = 32 << 30
+
+	// Deflate reaches 1032:1 on zeros; code and text stay below 30:1. Small files may be all zeros.
+	maxRatio      = 200
+	ratioFreeSize = 16 << 20
+
+	maxHeaderBytes = 8 << 20  // WHEEL, METADATA
+	maxRecordBytes = 64 << 20 // RECORD
+	maxHeaderLines = 100_000
+
+	// Members up to memoryBytes are inspected in memory, larger ones in an unlinked temporary file.
+	memoryBytes = 64 << 20
+
+	maxContainers    = 65_536 // fatbins in one section
+	maxEntries       = 65_536 // entries in one fatbin section or file
+	maxFatbinNesting = 4
+	maxCubinBytes    = 256 << 20 // one cubin, unpacked
+
+	maxDynamic     = 65_536 // strings in a dynamic section, versions that an object needs
+	maxSymbols     = 2 << 20
+	maxSymbolName  = 32 << 10
+	maxStringBytes = 128 << 20
+)

@@ -1,0 +1,180 @@
+package wheel
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"os"
+	"path"
+)
+
+// readMember unpacks one member, hashes it and reads it by what its first bytes say. It returns the content of
+// RECORD. Damage inside the member is a problem; the error is for bytes that cannot be unpacked.
+func (w *Wheel) readMember(a *archive, m *member, problems *findings) ([]byte, error) {
+	keep := &spool{all: path.Dir(m.name) == w.DistInfo, ignore: m.method == methodStore}
+	defer keep.close()
+	hash := sha256.New()
+	if err := a.copyTo(io.MultiWriter(hash, keep), m); err != nil {
+		return nil, err
+	}
+	record := Member{Name: m.name, Size: m.size, Compressed: m.compressed}
+	hash.Sum(record.sum[:0])
+	record.SHA256 = hex.EncodeToString(record.sum[:])
+	w.Members = append(w.Members, record)
+	return w.readContent(m.name, a.content(m, keep), problems), nil
+}
+
+// content gives access to an unpacked member: where it is stored plainly, in the wheel itself.
+func (a *archive) content(m *member, keep *spool) content {
+	if m.method == methodStore {
+		return content{io.NewSectionReader(a.reader, m.data, m.size), m.size}
+	}
+	return content{keep.reader(), keep.size()}
+}
+
+// content is random access to an unpacked member.
+type content struct {
+	r    io.ReaderAt
+	size int64
+}
+
+// slice returns a part of the content, or false if it is not all there.
+func (c content) slice(offset, length uint64) (content, bool) {
+	if offset > uint64(c.size) || length > uint64(c.size)-offset {
+		return content{}, false
+	}
+	return content{io.NewSectionReader(c.r, int64(offset), int64(length)), int64(length)}, true
+}
+
+// bytes reads the whole content, if it has at most limit bytes.
+func (c content) bytes(limit int64) ([]byte, bool) {
+	if c.size > limit {
+		return nil, false
+	}
+	data := make([]byte, c.size)
+	return data, readFull(c.r, data, 0) == nil
+}
+
+// magic returns the first bytes, zeros where there are fewer.
+func (c content) magic() (head [20]byte) {
+	readFull(c.r, head[:min(int64(len(head)), c.size)], 0)
+	return head
+}
+
+// readContent sends a member to the reader of its format.
+func (w *Wheel) readContent(name string, c content, problems *findings) []byte {
+	if w.DistInfo != "" && path.Dir(name) == w.DistInfo {
+		return w.readDistInfo(path.Base(name), c, problems)
+	}
+	head := c.magic()
+	switch {
+	case isCubin(head[:]):
+		cubin, err := readCubin(c)
+		if err != nil {
+			*problems = append(*problems, findingOf(err, CodeCubinFormat, name))
+		}
+		cubin.Member = name
+		w.Cubins = append(w.Cubins, cubin)
+	case isELF(head[:]):
+		w.readObject(name, c, problems)
+	case isFatbin(head[:]) || path.Ext(name) == ".fatbin":
+		w.readFatbins(name, "", c, problems)
+	case path.Ext(name) == ".cubin":
+		problems.fail(CodeCubinFormat, name, "it is no ELF file for a GPU")
+	case path.Ext(name) == ".so":
+		problems.fail(CodeObjectFormat, name, "it is no ELF file")
+	}
+	return nil
+}
+
+// readDistInfo reads WHEEL and METADATA into w and returns the bytes of RECORD.
+func (w *Wheel) readDistInfo(base string, c content, problems *findings) []byte {
+	limit, code := int64(maxHeaderBytes), CodeHeaderFormat
+	if base == "RECORD" {
+		limit, code = maxRecordBytes, CodeRecordFormat
+	}
+	if base != "RECORD" && base != "WHEEL" && base != "METADATA" {
+		return nil
+	}
+	data, ok := c.bytes(limit)
+	if !ok {
+		problems.fail(code, w.DistInfo+"/"+base, "it has %d bytes, more than the %d a reader takes", c.size, limit)
+		return nil
+	}
+	var err error
+	switch base {
+	case "WHEEL":
+		w.Info, err = ParseInfo(data)
+	case "METADATA":
+		w.Metadata, err = ParseMetadata(data)
+	}
+	if err != nil {
+		*problems = append(*problems, findingOf(err, code, w.DistInfo+"/"+base))
+	}
+	return data
+}
+
+const magicBytes = 4
+
+// spool keeps an unpacked member for random access: in memory, or in an unlinked file once it is large. Unless
+// all is set it keeps only ELF files and fatbins, and forgets the rest.
+type spool struct {
+	all    bool
+	head   bytes.Buffer
+	file   *os.File
+	ignore bool
+	kept   int64
+}
+
+func (s *spool) Write(p []byte) (int, error) {
+	if s.ignore {
+		return len(p), nil
+	}
+	s.kept += int64(len(p))
+	if s.file == nil && s.kept > memoryBytes {
+		if err := s.spill(); err != nil {
+			return 0, err
+		}
+	}
+	if s.file != nil {
+		return s.file.Write(p)
+	}
+	s.head.Write(p)
+	if !s.all && s.kept >= magicBytes && !isELF(s.head.Bytes()) && !isFatbin(s.head.Bytes()) {
+		s.ignore = true
+		s.kept = magicBytes
+		s.head.Truncate(magicBytes)
+	}
+	return len(p), nil
+}
+
+func (s *spool) size() int64 { return s.kept }
+
+// spill moves what is in memory to a file that has no name and so cannot be left behind.
+func (s *spool) spill() error {
+	file, err := os.CreateTemp("", "sagebuild-wheel-")
+	if err != nil {
+		return err
+	}
+	s.file = file
+	if err := os.Remove(file.Name()); err != nil {
+		return err
+	}
+	_, err = s.head.WriteTo(file)
+	s.head = bytes.Buffer{}
+	return err
+}
+
+func (s *spool) reader() io.ReaderAt {
+	if s.file != nil {
+		return s.file
+	}
+	return bytes.NewReader(s.head.Bytes())
+}
+
+func (s *spool) close() {
+	if s.file != nil {
+		s.file.Close()
+	}
+}

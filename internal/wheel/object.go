@@ -1,0 +1,188 @@
+package wheel
+
+import (
+	"debug/elf"
+	"strings"
+)
+
+// Object is an ELF file for the host: a shared object, or rarely a program.
+type Object struct {
+	Member          string          `json:"member"`
+	Size            int64           `json:"size"`
+	Machine         string          `json:"machine"` // "x86_64", "aarch64", or ELF's name
+	SOName          string          `json:"soname,omitempty"`
+	Needed          []string        `json:"needed,omitempty"`
+	RPath           []string        `json:"rpath,omitempty"` // RPATH and RUNPATH entries
+	Stripped        bool            `json:"stripped"`        // neither symbol table nor debug information
+	SymbolTable     bool            `json:"symbolTable"`
+	DebugInfo       bool            `json:"debugInfo"`
+	Versions        []SymbolVersion `json:"versions,omitempty"`
+	GlibcFloor      string          `json:"glibcFloor,omitempty"`     // highest GLIBC_ version needed
+	LibstdcxxFloor  string          `json:"libstdcxxFloor,omitempty"` // highest GLIBCXX_ version needed
+	CXXABIFloor     string          `json:"cxxabiFloor,omitempty"`    // highest CXXABI_ version needed
+	Undefined       []Undefined     `json:"undefined,omitempty"`
+	DeviceCodeBytes int64           `json:"deviceCodeBytes,omitempty"` // sections of fatbins
+}
+
+// Undefined is a symbol that another library must give.
+type Undefined struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+	Library string `json:"library,omitempty"` // the library of the version, if it has one
+	Weak    bool   `json:"weak,omitempty"`
+}
+
+// readObject reads a shared object and the fatbins in its sections.
+func (w *Wheel) readObject(name string, c content, problems *findings) {
+	i, err := readELF(c, CodeObjectFormat)
+	if err != nil {
+		*problems = append(*problems, findingOf(err, CodeObjectFormat, name))
+		return
+	}
+	object := Object{Member: name, Size: c.size, Machine: machineName(i.machine)}
+	if err := object.read(i); err != nil {
+		*problems = append(*problems, findingOf(err, CodeObjectFormat, name))
+	}
+	for at := range i.sections {
+		s := &i.sections[at]
+		if s.name != ".nv_fatbin" && s.name != "__nv_relfatbin" {
+			continue
+		}
+		part, ok := i.slice(s.offset, s.size)
+		if !ok || s.kind == elf.SHT_NOBITS {
+			problems.fail(CodeFatbinFormat, name, "section %s reaches beyond the end of the file", s.name)
+			continue
+		}
+		object.DeviceCodeBytes += part.size
+		w.readFatbins(name, s.name, part, problems)
+	}
+	w.Objects = append(w.Objects, object)
+}
+
+func machineName(machine elf.Machine) string {
+	switch machine {
+	case elf.EM_X86_64:
+		return "x86_64"
+	case elf.EM_AARCH64:
+		return "aarch64"
+	}
+	return machine.String()
+}
+
+func (o *Object) read(i *image) error {
+	o.readStripped(i)
+	if err := o.readDynamic(i); err != nil {
+		return err
+	}
+	var err error
+	if o.Versions, err = i.neededVersions(); err != nil {
+		return err
+	}
+	o.GlibcFloor = floor(o.Versions, "GLIBC_")
+	o.LibstdcxxFloor = floor(o.Versions, "GLIBCXX_")
+	o.CXXABIFloor = floor(o.Versions, "CXXABI_")
+	return o.readUndefined(i)
+}
+
+func (o *Object) readStripped(i *image) {
+	o.SymbolTable = i.find(elf.SHT_SYMTAB) != nil
+	for _, s := range i.sections {
+		if strings.HasPrefix(s.name, ".debug_") || strings.HasPrefix(s.name, ".zdebug_") {
+			o.DebugInfo = true
+		}
+	}
+	o.Stripped = !o.SymbolTable && !o.DebugInfo
+}
+
+// readDynamic reads the dynamic section. The loader finds it by the program headers, so both must agree: a file
+// whose sections were removed or forged is refused, not passed unread.
+func (o *Object) readDynamic(i *image) error {
+	s := i.find(elf.SHT_DYNAMIC)
+	loaded := i.loadedDynamic()
+	if s == nil && loaded == nil {
+		return nil
+	}
+	if s == nil || loaded == nil || s.offset != loaded.offset || s.size != loaded.size {
+		return refuse(CodeObjectFormat, "", "section and program headers disagree about the dynamic section")
+	}
+	data, err := i.data(s, maxStringBytes, CodeObjectFormat)
+	if err != nil {
+		return err
+	}
+	names, err := i.linked(s, CodeObjectFormat)
+	if err != nil {
+		return err
+	}
+	return o.parseDynamic(data, names)
+}
+
+func (i *image) loadedDynamic() *program {
+	for at := range i.programs {
+		if i.programs[at].kind == elf.PT_DYNAMIC {
+			return &i.programs[at]
+		}
+	}
+	return nil
+}
+
+func (o *Object) parseDynamic(data []byte, names string) error {
+	for ; len(data) >= dynamicBytes; data = data[dynamicBytes:] {
+		tag, value := elf.DynTag(little.Uint64(data)), little.Uint64(data[8:])
+		switch tag {
+		case elf.DT_NULL:
+			return nil
+		case elf.DT_NEEDED, elf.DT_SONAME, elf.DT_RPATH, elf.DT_RUNPATH:
+			text, ok := stringAt(names, uint32(min(value, 1<<32-1)))
+			if !ok || len(o.Needed) >= maxDynamic {
+				return refuse(CodeObjectFormat, "", "the dynamic section names a string that is not there")
+			}
+			o.setDynamic(tag, text)
+		}
+	}
+	return nil
+}
+
+func (o *Object) setDynamic(tag elf.DynTag, text string) {
+	switch tag {
+	case elf.DT_NEEDED:
+		o.Needed = append(o.Needed, text)
+	case elf.DT_SONAME:
+		o.SOName = text
+	default:
+		o.RPath = append(o.RPath, strings.Split(text, ":")...)
+	}
+}
+
+// readUndefined lists the dynamic symbols that the object does not define, with their versions.
+func (o *Object) readUndefined(i *image) error {
+	s := i.find(elf.SHT_DYNSYM)
+	if s == nil {
+		return nil
+	}
+	symbols, err := i.symbols(s, CodeObjectFormat)
+	if err != nil {
+		return err
+	}
+	var indices []byte
+	if table := i.find(elf.SHT_GNU_VERSYM); table != nil {
+		if indices, err = i.data(table, maxSymbols*2, CodeObjectFormat); err != nil {
+			return err
+		}
+	}
+	needed := map[uint16]SymbolVersion{}
+	for _, version := range o.Versions {
+		needed[version.index] = version
+	}
+	for at, symbol := range symbols {
+		if elf.SectionIndex(symbol.section) != elf.SHN_UNDEF || symbol.binding() == elf.STB_LOCAL {
+			continue
+		}
+		undefined := Undefined{Name: symbol.name, Weak: symbol.binding() == elf.STB_WEAK}
+		if index := 2 * (at + 1); index+2 <= len(indices) {
+			version := needed[little.Uint16(indices[index:])&0x7fff]
+			undefined.Version, undefined.Library = version.Version, version.Library
+		}
+		o.Undefined = append(o.Undefined, undefined)
+	}
+	return nil
+}

@@ -1,0 +1,106 @@
+package wheel
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/csv"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// RecordEntry is one line of RECORD.
+type RecordEntry struct {
+	Path      string
+	Algorithm string // "sha256", empty without a hash
+	Hash      []byte
+	Size      int64 // -1 if RECORD gives none
+}
+
+// ParseRecord reads path,algorithm=hash,size lines: CSV, hashes in URL-safe base64 without padding.
+func ParseRecord(data []byte) ([]RecordEntry, error) {
+	reader := csv.NewReader(bytes.NewReader(data))
+	reader.FieldsPerRecord = 3
+	reader.ReuseRecord = true
+	var entries []RecordEntry
+	for {
+		fields, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return entries, nil
+		}
+		if err != nil {
+			return nil, refuse(CodeRecordFormat, "", "RECORD is not CSV with three columns: %v", err)
+		}
+		entry, err := parseRecordEntry(fields)
+		if err != nil {
+			return nil, err
+		}
+		if len(entries) >= maxMembers {
+			return nil, refuse(CodeRecordFormat, "", "RECORD has more than %d lines", maxMembers)
+		}
+		entries = append(entries, entry)
+	}
+}
+
+func parseRecordEntry(fields []string) (RecordEntry, error) {
+	entry := RecordEntry{Path: fields[0], Size: -1}
+	if fields[1] != "" {
+		algorithm, encoded, ok := strings.Cut(fields[1], "=")
+		hash, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+		if !ok || err != nil || strings.ContainsAny(encoded, "\r\n") {
+			return entry, refuse(CodeRecordFormat, "", "the hash of %q is not algorithm=urlsafe-base64", fields[0])
+		}
+		entry.Algorithm, entry.Hash = algorithm, hash
+	}
+	if fields[2] != "" {
+		size, err := strconv.ParseUint(fields[2], 10, 62)
+		if err != nil {
+			return entry, refuse(CodeRecordFormat, "", "the size of %q is not a number", fields[0])
+		}
+		entry.Size = int64(size)
+	}
+	return entry, nil
+}
+
+// checkRecord compares RECORD with the members that are there. RECORD itself and its signatures have no hash.
+func (w *Wheel) checkRecord(entries []RecordEntry, report *findings) {
+	listed := map[string]bool{}
+	members := map[string]*Member{}
+	for i := range w.Members {
+		members[w.Members[i].Name] = &w.Members[i]
+	}
+	for _, entry := range entries {
+		if listed[entry.Path] {
+			report.fail(CodeRecordDuplicate, entry.Path, "RECORD lists it twice")
+		}
+		listed[entry.Path] = true
+		if member := members[entry.Path]; member == nil {
+			report.fail(CodeRecordAbsent, entry.Path, "RECORD lists it, the wheel does not hold it")
+		} else if !w.unhashed(entry.Path) {
+			checkRecordEntry(entry, member, report)
+		}
+	}
+	for _, member := range w.Members {
+		if !listed[member.Name] && !w.unhashed(member.Name) {
+			report.fail(CodeRecordUnlisted, member.Name, "RECORD does not list it")
+		}
+	}
+}
+
+func (w *Wheel) unhashed(name string) bool {
+	record := w.DistInfo + "/RECORD"
+	return name == record || name == record+".jws" || name == record+".p7s"
+}
+
+func checkRecordEntry(entry RecordEntry, member *Member, report *findings) {
+	switch {
+	case entry.Algorithm != "sha256":
+		report.fail(CodeRecordHash, entry.Path, "RECORD has no SHA-256 of it")
+	case !bytes.Equal(entry.Hash, member.sum[:]):
+		report.fail(CodeRecordHash, entry.Path, "its SHA-256 differs from RECORD")
+	}
+	if entry.Size >= 0 && entry.Size != member.Size {
+		report.fail(CodeRecordSize, entry.Path, "it has %d bytes, RECORD says %d", member.Size, entry.Size)
+	}
+}

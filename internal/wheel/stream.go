@@ -1,0 +1,158 @@
+package wheel
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"compress/flate"
+	"hash/crc32"
+	"io"
+	"slices"
+)
+
+// readLocal checks a member's local header against the central directory and finds its data.
+func (a *archive) readLocal(m *member) error {
+	var raw [localBytes + maxNameBytes]byte
+	head := raw[:localBytes+len(m.name)]
+	if err := readFull(a.reader, head, m.header); err != nil {
+		return refuse(CodeZipFormat, m.name, "the local header lies outside the file")
+	}
+	if little.Uint32(head) != signatureLocal || int(little.Uint16(head[26:])) != len(m.name) || string(head[localBytes:]) != m.name {
+		return refuse(CodeZipMismatch, m.name, "the local header names another file than the central directory")
+	}
+	if little.Uint16(head[8:]) != m.method || little.Uint16(head[6:])&flagDescriptor != m.flags&flagDescriptor {
+		return refuse(CodeZipMismatch, m.name, "local header and central directory differ in method or flags")
+	}
+	m.data = m.header + int64(len(head)) + int64(little.Uint16(head[28:]))
+	m.end = m.data + m.compressed
+	if m.compressed > a.size || m.end > a.size {
+		return refuse(CodeZipFormat, m.name, "the data reach beyond the end of the file")
+	}
+	return m.checkLocalSizes(head)
+}
+
+// checkLocalSizes compares CRC and sizes where the local header has them: not before a data descriptor, and
+// not where 64-bit sizes stand in its extra field.
+func (m *member) checkLocalSizes(head []byte) error {
+	crc, compressed, size := little.Uint32(head[14:]), little.Uint32(head[18:]), little.Uint32(head[22:])
+	if m.flags&flagDescriptor != 0 && crc == 0 && compressed == 0 && size == 0 {
+		return nil
+	}
+	same := func(local uint32, central int64) bool { return local == 0xffffffff || int64(local) == central }
+	if crc != m.crc || !same(compressed, m.compressed) || !same(size, m.size) {
+		return refuse(CodeZipMismatch, m.name, "local header and central directory differ in size or CRC")
+	}
+	return nil
+}
+
+// checkLayout walks the members in file order: overlapping ones are refused, bytes between them reported.
+func (a *archive) checkLayout(dir directory) error {
+	order := slices.Clone(a.members)
+	slices.SortStableFunc(order, func(x, y *member) int { return cmp.Compare(x.header, y.header) })
+	var at int64
+	for i, m := range order {
+		if m.header < at {
+			return refuse(CodeZipBomb, m.name, "overlaps the member before it")
+		}
+		if m.header > at {
+			a.hidden.fail(CodeZipHidden, m.name, "%d bytes before this member belong to no file", m.header-at)
+		}
+		next := dir.offset
+		if i+1 < len(order) {
+			next = order[i+1].header
+		}
+		at = m.skipDescriptor(a.reader, next)
+	}
+	if at > dir.offset {
+		return refuse(CodeZipBomb, "", "members overlap the central directory")
+	}
+	if at < dir.offset {
+		a.hidden.fail(CodeZipHidden, "", "%d bytes before the central directory belong to no file", dir.offset-at)
+	}
+	if dir.comment > 0 {
+		a.hidden.fail(CodeZipHidden, "", "the zip carries a comment of %d bytes", dir.comment)
+	}
+	return nil
+}
+
+// skipDescriptor returns where the member ends, counting the data descriptor if one fills the gap to next.
+func (m *member) skipDescriptor(r io.ReaderAt, next int64) int64 {
+	if m.flags&flagDescriptor == 0 {
+		return m.end
+	}
+	var crc [4]byte
+	switch gap := next - m.end; gap {
+	case 12, 20: // without signature
+		if readFull(r, crc[:], m.end) == nil && little.Uint32(crc[:]) == m.crc {
+			return next
+		}
+	case 16, 24:
+		if readFull(r, crc[:], m.end+4) == nil && little.Uint32(crc[:]) == m.crc {
+			return next
+		}
+	}
+	return m.end
+}
+
+// checkSizes refuses archives that unpack to far more than they hold.
+func (a *archive) checkSizes() error {
+	var total int64
+	for _, m := range a.members {
+		if m.size > ratioFreeSize && m.size/maxRatio > m.compressed {
+			return refuse(CodeZipBomb, m.name, "%d bytes unpack to %d", m.compressed, m.size)
+		}
+		if m.method == methodStore && m.size != m.compressed || m.isDirectory() && m.size != 0 {
+			return refuse(CodeZipMismatch, m.name, "%d bytes cannot unpack to %d", m.compressed, m.size)
+		}
+		if m.size > maxUnpackedBytes-total {
+			return refuse(CodeZipLimit, m.name, "the wheel unpacks to more than %d bytes", int64(maxUnpackedBytes))
+		}
+		total += m.size
+	}
+	if total > ratioFreeSize && total/maxRatio > a.size {
+		return refuse(CodeZipBomb, "", "%d bytes unpack to %d", a.size, total)
+	}
+	return nil
+}
+
+// copyTo unpacks a member into w and checks its length and CRC. It never writes more than the member's size.
+func (a *archive) copyTo(w io.Writer, m *member) error {
+	packed := bufio.NewReaderSize(io.NewSectionReader(a.reader, m.data, m.compressed), 64<<10)
+	var unpacked io.Reader = packed
+	if m.method == methodDeflate {
+		unpacked = flate.NewReader(packed)
+	}
+	sum := crc32.NewIEEE()
+	n, err := io.Copy(io.MultiWriter(w, sum), io.LimitReader(unpacked, m.size))
+	if err != nil {
+		return streamError(m, err)
+	}
+	if rest, err := unpacked.Read(make([]byte, 1)); rest != 0 || err != io.EOF {
+		return refuse(CodeZipChecksum, m.name, "unpacks to more than the %d bytes it announces", m.size)
+	}
+	if n != m.size || sum.Sum32() != m.crc {
+		return refuse(CodeZipChecksum, m.name, "length or CRC of the data is wrong")
+	}
+	if _, err := packed.ReadByte(); err != io.EOF {
+		return refuse(CodeZipHidden, m.name, "bytes follow the end of the compressed data")
+	}
+	return nil
+}
+
+// streamError tells damaged data from a destination that cannot be written.
+func streamError(m *member, err error) error {
+	if _, corrupt := err.(flate.CorruptInputError); corrupt || err == io.ErrUnexpectedEOF {
+		return refuse(CodeZipChecksum, m.name, "the compressed data are damaged: %v", err)
+	}
+	return err
+}
+
+// readSmall unpacks a member of at most limit bytes into memory.
+func (a *archive) readSmall(m *member, limit int64) ([]byte, error) {
+	if m.size > limit {
+		return nil, refuse(CodeZipLimit, m.name, "%d bytes are more than the %d allowed here", m.size, limit)
+	}
+	var buffer bytes.Buffer
+	err := a.copyTo(&buffer, m)
+	return buffer.Bytes(), err
+}

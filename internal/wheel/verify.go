@@ -1,0 +1,117 @@
+package wheel
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Expectation is what a plan says a wheel must be. Zero fields are not checked, except that PTX and Kernels
+// follow SMs: with SMs given, nil PTX means that the wheel holds none.
+type Expectation struct {
+	Filename       string          // whole file name
+	Distribution   string          // compared after PEP 503 normalisation
+	Version        string          // exactly
+	BuildTag       string          // WHEEL's Build and the file name's part
+	Tags           []string        // expanded tags such as "cp312-cp312-linux_x86_64", in any order
+	RequiresDist   []string        // exactly these, blanks ignored
+	RequiresPython string          // exactly, blanks ignored
+	SMs            []SM            // every one with a cubin, and no other
+	Suffixes       map[SM]string   // "a" or "f" for SMs whose code is specific; none for the rest
+	PTX            *SM             // the one PTX version that rides along
+	Kernels        map[SM][]string // kernel names in the cubin of each SM
+	GlibcFloor     string          // highest glibc version that shared objects may need, "2.17"
+	Needed         []string        // allowed DT_NEEDED; nil means the libraries of glibc
+	AllowUnplanned bool            // unplanned kernels are no finding
+}
+
+// Verify reads the wheel at path and compares it with want. Everything wrong with the wheel, down to bytes that
+// are no zip, is a finding; the error is for files that cannot be read at all. See Failed for the verdict.
+func Verify(path string, want Expectation) ([]Finding, error) {
+	w, err := Open(path)
+	var refusal *FormatError
+	if errors.As(err, &refusal) {
+		found := findings{refusal.finding()}
+		found.checkFilename(filepath.Base(path), want)
+		return found, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return w.Check(want), nil
+}
+
+// Check returns the wheel's own problems and its differences from want.
+func (w *Wheel) Check(want Expectation) []Finding {
+	found := append(findings(nil), w.Problems...)
+	found.checkFilename(w.Name, want)
+	w.checkMetadata(want, &found)
+	w.checkObjects(want, &found)
+	w.checkDevice(want, &found)
+	return found
+}
+
+func (f *findings) checkFilename(name string, want Expectation) {
+	if want.Filename != "" && name != want.Filename {
+		f.fail(CodeFilename, "", "the wheel is named %s, planned is %s", name, want.Filename)
+	}
+}
+
+func (w *Wheel) checkMetadata(want Expectation, report *findings) {
+	info, metadata := w.DistInfo+"/WHEEL", w.DistInfo+"/METADATA"
+	if want.BuildTag != "" && w.Info.Build != want.BuildTag {
+		report.fail(CodeWheelBuild, info, "Build is %q, planned is %q", w.Info.Build, want.BuildTag)
+	}
+	if want.Tags != nil && !sameSet(w.Info.Tags, want.Tags) {
+		report.fail(CodeWheelTag, info, "Tag is %s, planned is %s", list(w.Info.Tags), list(want.Tags))
+	}
+	if want.Distribution != "" && NormalizeName(w.Metadata.Name) != NormalizeName(want.Distribution) {
+		report.fail(CodeName, metadata, "Name is %q, planned is %q", w.Metadata.Name, want.Distribution)
+	}
+	if want.Version != "" && w.Metadata.Version != want.Version {
+		report.fail(CodeVersion, metadata, "Version is %q, planned is %q", w.Metadata.Version, want.Version)
+	}
+	if want.RequiresDist != nil && !sameSet(unspaced(w.Metadata.RequiresDist), unspaced(want.RequiresDist)) {
+		report.fail(CodeRequiresDist, metadata, "Requires-Dist is %s, planned is %s", list(w.Metadata.RequiresDist), list(want.RequiresDist))
+	}
+	if got := unspace(w.Metadata.RequiresPython); want.RequiresPython != "" && got != unspace(want.RequiresPython) {
+		report.fail(CodeRequiresPython, metadata, "Requires-Python is %q, planned is %q", got, want.RequiresPython)
+	}
+}
+
+func unspace(text string) string { return strings.Join(strings.Fields(text), "") }
+
+func unspaced(texts []string) []string {
+	plain := make([]string, len(texts))
+	for i, text := range texts {
+		plain[i] = unspace(text)
+	}
+	return plain
+}
+
+// libcLibraries are what a manylinux wheel may link without carrying it: glibc's own parts.
+var libcLibraries = []string{"libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0"}
+
+func (w *Wheel) checkObjects(want Expectation, report *findings) {
+	allowed := want.Needed
+	if allowed == nil {
+		allowed = libcLibraries
+	}
+	for _, object := range w.Objects {
+		for _, library := range object.Needed {
+			if !slices.Contains(allowed, library) {
+				report.fail(CodeNeeded, object.Member, "it links %s; allowed are %s", library, list(allowed))
+			}
+		}
+		if len(object.RPath) > 0 {
+			report.fail(CodeRPath, object.Member, "it carries the run path %s", list(object.RPath))
+		}
+		if !object.Stripped {
+			report.fail(CodeUnstripped, object.Member, "it is not stripped")
+		}
+		if want.GlibcFloor != "" && object.GlibcFloor != "" && compareDotted(object.GlibcFloor, want.GlibcFloor) > 0 {
+			report.fail(CodeGlibcFloor, object.Member, "it needs glibc %s, the floor is %s", object.GlibcFloor, want.GlibcFloor)
+		}
+	}
+}

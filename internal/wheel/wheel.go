@@ -1,0 +1,135 @@
+package wheel
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Wheel is what a wheel says about itself and what its bytes show.
+type Wheel struct {
+	Path     string    `json:"path"`
+	Name     string    `json:"name"` // the file name
+	Size     int64     `json:"size"`
+	SHA256   string    `json:"sha256"`
+	Filename Filename  `json:"filename"`
+	DistInfo string    `json:"distInfo"`
+	Info     Info      `json:"wheel"`
+	Metadata Metadata  `json:"metadata"`
+	Members  []Member  `json:"members"`
+	Objects  []Object  `json:"objects,omitempty"`
+	Fatbins  []Fatbin  `json:"fatbins,omitempty"`
+	Cubins   []Cubin   `json:"cubins,omitempty"` // standalone cubin files
+	Problems []Finding `json:"problems,omitempty"`
+}
+
+// Member is one file of the wheel.
+type Member struct {
+	Name       string `json:"name"`
+	Size       int64  `json:"size"`
+	Compressed int64  `json:"compressed"`
+	SHA256     string `json:"sha256"`
+	sum        [sha256.Size]byte
+}
+
+// Open reads the wheel at path. The error is a *FormatError where the bytes are refused as a whole: no zip, a
+// zip bomb, a path that escapes. Whatever else is wrong stands in Problems.
+func Open(path string) (*Wheel, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	stat, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !stat.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a file", path)
+	}
+	w, err := Read(file, stat.Size(), filepath.Base(path))
+	if err != nil {
+		return nil, err
+	}
+	w.Path = path
+	return w, nil
+}
+
+// Read is Open for bytes that are already at hand; name is the wheel's file name.
+func Read(r io.ReaderAt, size int64, name string) (*Wheel, error) {
+	archive, err := readArchive(r, size)
+	if err != nil {
+		return nil, err
+	}
+	w := &Wheel{Path: name, Name: name, Size: size}
+	problems := append(findings(nil), archive.hidden...)
+	if w.Filename, err = ParseFilename(name); err != nil {
+		problems = append(problems, findingOf(err, CodeFilenameFormat, ""))
+	}
+	if w.SHA256, err = hashAll(r, size); err != nil {
+		return nil, err
+	}
+	if err := w.inspect(archive, &problems); err != nil {
+		return nil, err
+	}
+	w.checkAgreement(&problems)
+	w.Problems = problems
+	return w, nil
+}
+
+func hashAll(r io.ReaderAt, size int64) (string, error) {
+	hash := sha256.New()
+	_, err := io.Copy(hash, io.NewSectionReader(r, 0, size))
+	return hex.EncodeToString(hash.Sum(nil)), err
+}
+
+// inspect unpacks every member once: hashes it, and reads those that hold metadata or device code.
+func (w *Wheel) inspect(a *archive, problems *findings) error {
+	w.findDistInfo(a, problems)
+	var record []byte
+	for _, m := range a.members {
+		if m.isDirectory() {
+			continue
+		}
+		content, err := w.readMember(a, m, problems)
+		if err != nil {
+			return err
+		}
+		if m.name == w.DistInfo+"/RECORD" {
+			record = content
+		}
+	}
+	if record == nil {
+		problems.fail(CodeRecordMissing, "", "the wheel has no RECORD")
+		return nil
+	}
+	entries, err := ParseRecord(record)
+	if err != nil {
+		*problems = append(*problems, findingOf(err, CodeRecordFormat, w.DistInfo+"/RECORD"))
+		return nil
+	}
+	w.checkRecord(entries, problems)
+	return nil
+}
+
+// findDistInfo picks the one top-level *.dist-info directory.
+func (w *Wheel) findDistInfo(a *archive, problems *findings) {
+	for _, m := range a.members {
+		top, _, nested := strings.Cut(m.name, "/")
+		if !nested || !strings.HasSuffix(top, ".dist-info") || top == w.DistInfo {
+			continue
+		}
+		if w.DistInfo != "" {
+			problems.fail(CodeDistInfo, "", "the wheel has two .dist-info directories, %s and %s", w.DistInfo, top)
+			continue
+		}
+		w.DistInfo = top
+	}
+	if w.DistInfo == "" {
+		problems.fail(CodeDistInfo, "", "the wheel has no .dist-info directory")
+	}
+}
