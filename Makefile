@@ -24,6 +24,10 @@ $(SAGEBUILD): $(GO_FILES)
 tools: ## what apt must give, if it is missing
 	scripts/install-tools.sh
 
+.PHONY: test-tools
+test-tools: ## the same for the tests
+	scripts/install-tools.sh test
+
 .PHONY: wheel
 wheel: tools build ## the default wheel, in dist/
 	$(SAGEBUILD) bake default
@@ -33,7 +37,7 @@ generate: build ## the files that are generated: docker-bake.hcl, BUILD_MATRIX.m
 	$(SAGEBUILD) generate
 
 .PHONY: test
-test: tools lint test-python test-default test-go ## every test
+test: test-tools lint test-python test-default test-go ## every test
 
 .PHONY: lint
 lint: build ## formatting, vet, generated files
@@ -47,7 +51,7 @@ test-go: tools ## Go tests: units, command line scripts, conformance and integra
 	go test -ldflags '$(LINK)' -timeout 60m ./...
 
 .PHONY: test-python
-test-python: ## Python tests that need no torch
+test-python: test-tools ## Python tests that need no torch
 	scripts/test-python.sh
 
 .PHONY: test-default

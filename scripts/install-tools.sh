@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that sagebuild runs, and only those that are missing.
+# Installs the Debian packages that sagebuild runs, and only those that are missing; with the argument "test" also
+# those that its tests need.
 set -euo pipefail
 
 missing=()
@@ -13,6 +14,11 @@ need runc command -v runc
 need mmdebstrap command -v mmdebstrap
 need debian-archive-keyring test -e /usr/share/keyrings/debian-archive-keyring.gpg
 need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
+
+if [[ ${1:-} == test ]]; then
+    need python3 command -v python3
+    need python3-pytest python3 -c 'import pytest'
+fi
 
 if ((${#missing[@]} == 0)); then
     exit 0

@@ -5,6 +5,8 @@ package cli
 import (
 	"context"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +18,15 @@ type App struct {
 	Console *ui.Console
 	// JSON makes the command print its data, and an error as well, as JSON.
 	JSON bool
+}
+
+// Process runs the command line of this process, which SIGINT and SIGTERM end in an orderly way, and returns its exit
+// code. A second signal ends it at once.
+func Process() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // gives the signals back their default
+	return Main(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }
 
 // Main runs one command line and returns the exit code of the process.
