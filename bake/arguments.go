@@ -1,0 +1,69 @@
+package bake
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+// SourceDateEpoch is the default time of everything in a wheel: 1980-01-01, the first that zip can express.
+const SourceDateEpoch = "315532800"
+
+// EnvironmentSecrets are settings of pip and uv that a build takes from the environment, as optional secrets
+// of the same name, so that an index with a password never reaches a layer.
+var EnvironmentSecrets = []string{"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX"}
+
+// CABundleSecret is the id of the optional secret that holds the host's CA certificates.
+const CABundleSecret = "ca-bundle"
+
+// argument is a build argument of the Dockerfile.
+type argument struct{ name, value string }
+
+// toolkitArguments are those that depend on the minor release of CUDA alone: every SM of the matrix is built
+// or skipped, and PTX of the newest rides along.
+func toolkitArguments(m *matrix.Matrix, cell matrix.Cell) []argument {
+	arguments := []argument{
+		{"CUDA_DIGITS", cell.CUDA.Minor().Digits()},
+		{"PTX_SM", cell.NewestSM().String()},
+	}
+	for _, sm := range m.SMs() {
+		value := "skip"
+		if slices.Contains(cell.SMs, sm) {
+			value = "build"
+		}
+		arguments = append(arguments, argument{"SM" + sm.Digits(), value})
+	}
+	return arguments
+}
+
+// cellArguments are those of one wheel.
+func cellArguments(cell matrix.Cell) []argument {
+	return []argument{
+		{"VERSION", cell.Package.Version.String()},
+		{"CUDA", cell.CUDA.String()},
+		{"TORCH", cell.Torch.String()},
+		{"TORCH_DIGITS", cell.Torch.Minor().Digits()},
+		{"REQUIRES_TORCH", cell.TorchRequirement()},
+		{"PYTHON", cell.Python.String()},
+		{"PYTHON_DIGITS", cell.Python.Digits()},
+		{"REQUIRES_PYTHON", cell.PythonRequirement()},
+		{"BUILD_TAG", cell.BuildTag()},
+		{"PYTHON_TAG", cell.PythonTag()},
+		{"ABI_TAG", cell.PythonTag()},
+		{"PLATFORM_TAG", cell.Platform.Tag},
+		{"HOST_TARGET", cell.Platform.HostTarget()},
+	}
+}
+
+// testArguments tell the tests of a wheel what the plan put into it: SMs and kernels, separated by spaces.
+func testArguments(cell matrix.Cell, k *Kernels) []argument {
+	sms := make([]string, len(cell.SMs))
+	for i, sm := range cell.SMs {
+		sms[i] = sm.String()
+	}
+	return []argument{
+		{"SMS", strings.Join(sms, " ")},
+		{"KERNELS", strings.Join(k.names(cell.SMs), " ")},
+	}
+}

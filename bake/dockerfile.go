@@ -1,0 +1,96 @@
+package bake
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"path"
+	"slices"
+	"text/template"
+
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+//go:embed Dockerfile.tmpl
+var dockerfileTemplate string
+
+var dockerfile = template.Must(template.New("Dockerfile.tmpl").Option("missingkey=error").Parse(dockerfileTemplate))
+
+// dockerfileData is what Dockerfile.tmpl reads.
+type dockerfileData struct {
+	SMs         []kernelStage
+	HostHeaders []copyStep // device headers that the host library shares
+}
+
+// kernelStage is the stage that compiles the kernels of one SM.
+type kernelStage struct {
+	Digits   string        // "90"
+	Copies   []copyStep    // its sources and their headers, nothing else
+	Compiles []compileStep // one for each suffix
+}
+
+// copyStep copies files of one directory to the same directory of the stage.
+type copyStep struct {
+	Directory string
+	Files     []string
+}
+
+// compileStep is one call of the compile driver.
+type compileStep struct {
+	SM      string // "9.0", or "9.0a"
+	Sources []string
+}
+
+// RenderDockerfile writes the Dockerfile: a stage for each SM of the matrix that copies exactly the sources of
+// that SM, so that a change recompiles only the SMs that use the changed file.
+func RenderDockerfile(m *matrix.Matrix, k *Kernels) ([]byte, error) {
+	if err := k.Check(m); err != nil {
+		return nil, err
+	}
+	data := dockerfileData{HostHeaders: copySteps(k.HostHeaders)}
+	for _, sm := range m.SMs() {
+		data.SMs = append(data.SMs, newKernelStage(sm, k.For(sm)))
+	}
+	var out bytes.Buffer
+	if err := dockerfile.Execute(&out, data); err != nil {
+		return nil, fmt.Errorf("rendering the Dockerfile: %w", err)
+	}
+	return append(bytes.TrimSpace(out.Bytes()), '\n'), nil
+}
+
+func newKernelStage(sm matrix.SM, sources []Source) kernelStage {
+	var files []string
+	stage := kernelStage{Digits: sm.Digits()}
+	for _, source := range sources {
+		files = append(append(files, source.Path()), source.Headers...)
+		stage.addSource(sm.String()+source.Suffix, source.Path())
+	}
+	stage.Copies = copySteps(files)
+	return stage
+}
+
+func (s *kernelStage) addSource(sm, source string) {
+	at := slices.IndexFunc(s.Compiles, func(c compileStep) bool { return c.SM == sm })
+	if at < 0 {
+		at = len(s.Compiles)
+		s.Compiles = append(s.Compiles, compileStep{SM: sm})
+	}
+	s.Compiles[at].Sources = append(s.Compiles[at].Sources, source)
+}
+
+// copySteps groups files by directory, because COPY flattens what it copies.
+func copySteps(files []string) []copyStep {
+	files = slices.Clone(files)
+	slices.Sort(files)
+	var steps []copyStep
+	for _, file := range slices.Compact(files) {
+		directory := path.Dir(file)
+		at := slices.IndexFunc(steps, func(s copyStep) bool { return s.Directory == directory })
+		if at < 0 {
+			at = len(steps)
+			steps = append(steps, copyStep{Directory: directory})
+		}
+		steps[at].Files = append(steps[at].Files, file)
+	}
+	return steps
+}

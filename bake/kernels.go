@@ -1,0 +1,202 @@
+// Package bake turns the matrix and csrc/kernels.toml into what BuildKit runs: docker-bake.hcl, the
+// Dockerfile with a stage for each SM, and the plan that every command can print before it acts.
+package bake
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+// Places below the source directory, with forward slashes.
+const (
+	KernelsFile = "csrc/kernels.toml"
+	sourcesDir  = "csrc/"
+	deviceDir   = "csrc/device"
+	hostDir     = "csrc/host"
+)
+
+// Kernels says which device source is compiled for which SM.
+type Kernels struct {
+	Sources []Source `toml:"source"`
+
+	// HostHeaders are the device headers that the host library includes, as paths below the source directory.
+	HostHeaders []string `toml:"-"`
+
+	content []byte // of kernels.toml, to find the place of a mistake
+}
+
+// Source is one file that NVRTC compiles for each of its SMs.
+type Source struct {
+	File    string      `toml:"file"`    // below csrc/device
+	SMs     []matrix.SM `toml:"sms"`     //
+	Kernels []string    `toml:"kernels"` // entry points that each cubin must hold
+	Suffix  string      `toml:"suffix"`  // "a" or "f" for a target such as sm_90a; else empty
+	Headers []string    `toml:"-"`       // all that File includes, also indirectly: sorted paths below the source directory
+}
+
+// Path is the file below the source directory: csrc/device/quantize.cu.
+func (s Source) Path() string { return path.Join(deviceDir, s.File) }
+
+// definesAttention reports whether the source holds attention kernels, of which each SM takes exactly one.
+func (s Source) definesAttention() bool {
+	return slices.ContainsFunc(s.Kernels, func(name string) bool { return strings.HasPrefix(name, "attention_") })
+}
+
+// ReadKernels reads csrc/kernels.toml below sourceDir and follows the includes of every source it names.
+// Mistakes are *diag.Error of class Usage with file, line and column.
+func ReadKernels(sourceDir string) (*Kernels, error) {
+	content, err := os.ReadFile(filepath.Join(sourceDir, KernelsFile))
+	if err != nil {
+		return nil, &diag.Error{Message: "reading the list of kernels", Hint: "cd into the sagebuild source tree",
+			Class: diag.Usage, Err: err}
+	}
+	k, err := parseKernels(content)
+	if err != nil {
+		return nil, err
+	}
+	if err := k.followIncludes(sourceDir); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// parseKernels reads the list alone, without looking at the sources.
+func parseKernels(content []byte) (*Kernels, error) {
+	k := &Kernels{content: content}
+	decoder := toml.NewDecoder(bytes.NewReader(content)).DisallowUnknownFields()
+	if err := decoder.Decode(k); err != nil {
+		return nil, tomlError(err)
+	}
+	if len(k.Sources) == 0 {
+		return nil, diag.Usagef("", "%s names no source", KernelsFile)
+	}
+	seen := map[string]bool{}
+	for _, source := range k.Sources {
+		if err := k.checkSource(source, seen); err != nil {
+			return nil, err
+		}
+	}
+	return k, nil
+}
+
+// tomlError gives a decoding error its place in kernels.toml.
+func tomlError(err error) error {
+	var unknown *toml.StrictMissingError
+	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
+		first := unknown.Errors[0]
+		line, column := first.Position()
+		return kernelsError(line, column, "unknown key %q", strings.Join(first.Key(), "."))
+	}
+	var syntax *toml.DecodeError
+	if errors.As(err, &syntax) {
+		line, column := syntax.Position()
+		return kernelsError(line, column, "%s", strings.TrimPrefix(syntax.Error(), "toml: "))
+	}
+	return kernelsError(1, 1, "%v", err)
+}
+
+func kernelsError(line, column int, format string, args ...any) *diag.Error {
+	return &diag.Error{
+		Message: fmt.Sprintf(format, args...), Class: diag.Usage,
+		Range: &diag.Range{File: KernelsFile, Line: line, Column: column},
+	}
+}
+
+// errorAt is an error at the last place of kernels.toml where text stands in quotes.
+func (k *Kernels) errorAt(text, format string, args ...any) *diag.Error {
+	at := bytes.LastIndex(k.content, []byte(`"`+text+`"`))
+	if at < 0 {
+		return kernelsError(1, 1, format, args...)
+	}
+	before := k.content[:at]
+	return kernelsError(1+bytes.Count(before, []byte("\n")), at-bytes.LastIndexByte(before, '\n'), format, args...)
+}
+
+func (k *Kernels) checkSource(source Source, seen map[string]bool) error {
+	switch {
+	case !filepath.IsLocal(source.File) || filepath.Ext(source.File) != ".cu":
+		return k.errorAt(source.File, "file %q: want a .cu file below %s", source.File, deviceDir)
+	case seen[source.File]:
+		return k.errorAt(source.File, "file %q has two entries", source.File)
+	case len(source.SMs) == 0:
+		return k.errorAt(source.File, "%s is compiled for no SM", source.File)
+	case len(source.Kernels) == 0:
+		return k.errorAt(source.File, "%s defines no kernel", source.File)
+	case !slices.Contains([]string{"", "a", "f"}, source.Suffix):
+		return k.errorAt(source.Suffix, "suffix %q: want a or f", source.Suffix)
+	}
+	seen[source.File] = true
+	return nil
+}
+
+// For lists the sources of an SM, in the order of kernels.toml.
+func (k *Kernels) For(sm matrix.SM) []Source {
+	var sources []Source
+	for _, source := range k.Sources {
+		if slices.Contains(source.SMs, sm) {
+			sources = append(sources, source)
+		}
+	}
+	return sources
+}
+
+// names lists the kernels that every one of sms has, sorted.
+func (k *Kernels) names(sms []matrix.SM) []string {
+	count := map[string]int{}
+	for _, sm := range sms {
+		for _, source := range k.For(sm) {
+			for _, kernel := range source.Kernels {
+				count[kernel]++
+			}
+		}
+	}
+	maps.DeleteFunc(count, func(_ string, n int) bool { return n < len(sms) })
+	return slices.Sorted(maps.Keys(count))
+}
+
+// Check reports SMs of the matrix that have not exactly one source of attention kernels, and kernels that an
+// SM would get twice.
+func (k *Kernels) Check(m *matrix.Matrix) error {
+	var errs []error
+	for _, sm := range m.SMs() {
+		errs = append(errs, k.checkSM(sm))
+	}
+	return errors.Join(errs...)
+}
+
+func (k *Kernels) checkSM(sm matrix.SM) error {
+	var attention []string
+	owner := map[string]string{}
+	for _, source := range k.For(sm) {
+		if source.definesAttention() {
+			attention = append(attention, source.File)
+		}
+		for _, kernel := range source.Kernels {
+			if first, ok := owner[kernel]; ok {
+				return k.errorAt(source.File, "kernel %s of SM %s is in both %s and %s", kernel, sm, first, source.File)
+			}
+			owner[kernel] = source.File
+		}
+	}
+	switch len(attention) {
+	case 1:
+		return nil
+	case 0:
+		e := kernelsError(1, 1, "SM %s has no source of attention kernels", sm)
+		e.Hint = fmt.Sprintf("add %q to the sms of one source, or remove the sm block of the matrix", sm)
+		return e
+	}
+	return k.errorAt(attention[1], "SM %s has two sources of attention kernels: %s", sm, strings.Join(attention, ", "))
+}
