@@ -1,0 +1,156 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/ui"
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+// Outcome is how a target of a run ended.
+type Outcome string
+
+// The outcomes of a target.
+const (
+	Built   Outcome = "built"
+	Passed  Outcome = "passed" // every test of the wheel
+	Cached  Outcome = "cached" // every step came from BuildKit's cache
+	Failed  Outcome = "failed"
+	Skipped Outcome = "skipped" // never started, because the run stopped before
+)
+
+// Summary is the table that ends a run.
+type Summary struct {
+	Command string  `json:"command"` // bake or test
+	Seconds float64 `json:"seconds"` // of the whole run
+	Rows    []Row   `json:"targets"`
+}
+
+// Row is one target of a Summary.
+type Row struct {
+	Target  string      `json:"target"`
+	Outcome Outcome     `json:"outcome"`
+	Wheel   string      `json:"wheel,omitempty"`   // path of the wheel, or "" when there is none
+	Size    int64       `json:"size,omitempty"`    // of the wheel, in bytes
+	SMs     []matrix.SM `json:"sms,omitempty"`     // in the wheel
+	Seconds float64     `json:"seconds"`           // wall time
+	Results string      `json:"results,omitempty"` // tests: path of the JUnit file
+	Tests   *TestCount  `json:"tests,omitempty"`   // tests: what the JUnit file counts
+	Failure *Failure    `json:"failure,omitempty"` // set when Outcome is Failed
+}
+
+// TestCount counts the cases of a test run.
+type TestCount struct {
+	Passed  int `json:"passed"`
+	Failed  int `json:"failed"`
+	Skipped int `json:"skipped"`
+}
+
+// Failure says what failed, where, and what to do next.
+type Failure struct {
+	Step    string   `json:"step,omitempty"` // the step of the build, as BuildKit names it
+	Message string   `json:"message"`
+	Log     []string `json:"log,omitempty"` // last lines that the step printed
+	Hint    string   `json:"hint,omitempty"`
+}
+
+// Failures counts the failed targets.
+func (s Summary) Failures() int {
+	count := 0
+	for _, row := range s.Rows {
+		if row.Outcome == Failed {
+			count++
+		}
+	}
+	return count
+}
+
+// WriteJSON writes the summary as one line.
+func (s Summary) WriteJSON(w io.Writer) error { return json.NewEncoder(w).Encode(s) }
+
+// WriteText writes the table, then each failure with its step and last lines.
+func (s Summary) WriteText(w io.Writer, color bool) error {
+	if err := s.table().Write(w, color); err != nil {
+		return err
+	}
+	for _, row := range s.Rows {
+		if row.Failure == nil {
+			continue
+		}
+		if _, err := io.WriteString(w, row.Failure.text(row.Target)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s Summary) table() *ui.Table {
+	table := &ui.Table{Header: []string{"target", "result", "size", "seconds", "SMs", "wheel"}}
+	columns := Row.wheelColumns
+	if s.Command == "test" {
+		table.Header = []string{"target", "result", "passed", "failed", "skipped", "seconds", "JUnit"}
+		columns = Row.testColumns
+	}
+	for _, row := range s.Rows {
+		outcome := ui.Cell{Text: string(row.Outcome), Color: row.Outcome.color()}
+		table.Add(append([]ui.Cell{ui.Text(row.Target), outcome}, columns(row)...)...)
+	}
+	return table
+}
+
+func (o Outcome) color() ui.Color {
+	switch o {
+	case Failed:
+		return ui.Red
+	case Skipped:
+		return ui.Yellow
+	}
+	return ui.Green
+}
+
+func (r Row) wheelColumns() []ui.Cell {
+	size := "-"
+	if r.Size > 0 {
+		size = ui.Size(r.Size).String()
+	}
+	return []ui.Cell{ui.Number(size), ui.Number(r.time()), ui.Text(orDash(words(r.SMs))), ui.Text(orDash(r.Wheel))}
+}
+
+func (r Row) testColumns() []ui.Cell {
+	passed, failed, skipped := r.Tests.columns()
+	return []ui.Cell{ui.Number(passed), ui.Number(failed), ui.Number(skipped), ui.Number(r.time()), ui.Text(orDash(r.Results))}
+}
+
+func (r Row) time() string { return fmt.Sprintf("%.1f", r.Seconds) }
+
+func (t *TestCount) columns() (passed, failed, skipped string) {
+	if t == nil {
+		return "-", "-", "-"
+	}
+	return fmt.Sprint(t.Passed), fmt.Sprint(t.Failed), fmt.Sprint(t.Skipped)
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+func (f *Failure) text(target string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s: %s\n", target, f.Message)
+	if f.Step != "" {
+		fmt.Fprintf(&b, "  step: %s\n", f.Step)
+	}
+	for _, line := range f.Log {
+		fmt.Fprintf(&b, "  | %s\n", line)
+	}
+	if f.Hint != "" {
+		fmt.Fprintf(&b, "  hint: %s\n", f.Hint)
+	}
+	return b.String()
+}
