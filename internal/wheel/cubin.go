@@ -1,9 +1,6 @@
 package wheel
 
-import (
-	"debug/elf"
-	"strings"
-)
+import "debug/elf"
 
 // Cubin is device code for one SM.
 type Cubin struct {
@@ -37,11 +34,11 @@ func readCubin(c content) (Cubin, error) {
 }
 
 // cubinArch reads the SM from the flags: up to ABI version 7 it is the low byte and 0x800 means "a", from 8 on it
-// is the second byte and 0x8 means "a". CUDA 13 keeps "a" in attribute 9 of .nv.compat instead.
+// is the second byte and 0x8 means "a". CUDA 13 says "a" in .nv.compat instead.
 func cubinArch(i *image) Arch {
 	number, specific := i.flags&0xff, i.flags&0x800 != 0
 	if i.abiVersion >= 8 {
-		number, specific = i.flags>>8&0xff, i.flags&0x8 != 0
+		number, specific = i.flags>>8&0xff, i.flags&0x8 != 0 || i.compatSpecific()
 	}
 	if specific {
 		return archOf(number, "a")
@@ -49,36 +46,21 @@ func cubinArch(i *image) Arch {
 	return archOf(number, "")
 }
 
-// Kernel is one entry point of a cubin.
-type Kernel struct {
-	Name      string `json:"name"`
-	Registers int    `json:"registers,omitempty"` // of one thread
-}
-
-// readKernels lists the functions that the symbol table marks as entry points.
-func readKernels(i *image) ([]Kernel, error) {
-	table := i.find(elf.SHT_SYMTAB)
-	if table == nil {
-		return nil, refuse(CodeCubinFormat, "", "the cubin has no symbol table")
-	}
-	symbols, err := i.symbols(table, CodeCubinFormat)
-	if err != nil {
-		return nil, err
-	}
-	const entryPoint = 0x10 // STO_CUDA_ENTRY
-	var kernels []Kernel
-	for _, symbol := range symbols {
-		if symbol.kind() == elf.STT_FUNC && symbol.other&entryPoint != 0 {
-			kernels = append(kernels, Kernel{Name: symbol.name, Registers: i.registers(symbol)})
+// compatSpecific reports whether attribute 9 of .nv.compat is 1.
+func (i *image) compatSpecific() bool {
+	const attributeSpecific = 9
+	specific := false
+	for at := range i.sections {
+		if i.sections[at].name != ".nv.compat" {
+			continue
 		}
+		data, err := i.data(&i.sections[at], maxHeaderBytes, CodeCubinFormat)
+		if err != nil {
+			continue
+		}
+		eachAttribute(data, func(attribute byte, value []byte) {
+			specific = specific || attribute == attributeSpecific && len(value) > 0 && value[0] == 1
+		})
 	}
-	return kernels, nil
-}
-
-// registers reads the top byte of the info field of the kernel's code section.
-func (i *image) registers(s symbol) int {
-	if int(s.section) >= len(i.sections) || !strings.HasPrefix(i.sections[s.section].name, ".text.") {
-		return 0
-	}
-	return int(i.sections[s.section].info >> 24)
+	return specific
 }

@@ -1,0 +1,91 @@
+"""Makes the binary files of this directory: see README.md.
+
+Wants the PyPI packages nvidia-cuda-nvrtc-cu12, nvidia-nvfatbin-cu12 and ziglang. With the argument "cuda13" it
+wants nvidia-cuda-nvrtc 13 alone and makes one cubin.
+"""
+
+import ctypes
+import pathlib
+import site
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).parent
+PACKAGES = pathlib.Path(site.getsitepackages()[0])
+SOURCE = (HERE / "fixtures.cu").read_bytes()
+TARGETS = ["70", "80", "90a", "100f", "121"]
+
+
+def load(pattern):
+    return ctypes.CDLL(str(next(PACKAGES.glob(pattern))))
+
+
+if sys.argv[1:] == ["cuda13"]:
+    load("nvidia/cu13/lib/libnvrtc-builtins.so.*")
+    NVRTC = load("nvidia/cu13/lib/libnvrtc.so.*")
+else:
+    NVRTC = load("nvidia/cuda_nvrtc/lib/libnvrtc.so.*")
+    NVFATBIN = load("nvidia/nvfatbin/lib/libnvfatbin.so.*")
+
+
+def check(status):
+    if status:
+        raise SystemExit(f"status {status}")
+
+
+def options(texts):
+    return (ctypes.c_char_p * len(texts))(*[text.encode() for text in texts])
+
+
+def fetch(size_of, bytes_of, handle):
+    size = ctypes.c_size_t()
+    check(size_of(handle, ctypes.byref(size)))
+    data = ctypes.create_string_buffer(size.value)
+    check(bytes_of(handle, data))
+    return data.raw
+
+
+def compile_source(target):
+    """Returns cubin (for sm_…) or PTX (for compute_…)."""
+    program = ctypes.c_void_p()
+    check(NVRTC.nvrtcCreateProgram(ctypes.byref(program), SOURCE, b"fixtures.cu", 0, None, None))
+    check(NVRTC.nvrtcCompileProgram(program, 1, options([f"-arch={target}"])))
+    if target.startswith("sm_"):
+        return fetch(NVRTC.nvrtcGetCUBINSize, NVRTC.nvrtcGetCUBIN, program)
+    return fetch(NVRTC.nvrtcGetPTXSize, NVRTC.nvrtcGetPTX, program)
+
+
+def fatbin(cubins, ptx, settings):
+    handle = ctypes.c_void_p()
+    check(NVFATBIN.nvFatbinCreate(ctypes.byref(handle), options(settings), len(settings)))
+    for target, cubin in cubins.items():
+        check(NVFATBIN.nvFatbinAddCubin(handle, cubin, ctypes.c_size_t(len(cubin)), target.encode(), b"fixtures"))
+    for target, text in ptx.items():
+        check(NVFATBIN.nvFatbinAddPTX(handle, text, ctypes.c_size_t(len(text)), target.encode(), b"fixtures", b""))
+    return fetch(NVFATBIN.nvFatbinSize, NVFATBIN.nvFatbinGet, handle)
+
+
+def zig(output, target, *arguments):
+    subprocess.run(
+        [sys.executable, "-m", "ziglang", "cc", "-target", target, "-shared", "-fPIC", "-O2", "-g0",
+         "-o", output, *arguments],
+        check=True, cwd=HERE)
+
+
+def main():
+    if sys.argv[1:] == ["cuda13"]:
+        (HERE / "sm_90a_cuda13.cubin").write_bytes(compile_source("sm_90a"))
+        return
+    cubins = {target: compile_source("sm_" + target) for target in TARGETS}
+    ptx = {"121": compile_source("compute_121")}
+    (HERE / "plain.fatbin").write_bytes(fatbin(cubins, ptx, ["-compress=false"]))
+    (HERE / "speed.fatbin").write_bytes(fatbin(cubins, ptx, ["-compress-mode=speed", "-compress-all"]))
+    (HERE / "size.fatbin").write_bytes(fatbin(cubins, ptx, ["-compress-mode=size", "-compress-all"]))
+    (HERE / "sm_90a.cubin").write_bytes(cubins["90a"])
+    zig("good.so", "x86_64-linux-gnu.2.17", "-s", "host.c")
+    zig("new_glibc.so", "x86_64-linux-gnu.2.34", "-s", "host.c")
+    zig("symbols.so", "x86_64-linux-gnu.2.17", "host.c", "-Wl,-rpath,/opt/somewhere", "-lrt")
+    zig("device.so", "x86_64-linux-gnu.2.17", "-s", "host.c", "device.S")
+
+
+main()
