@@ -1,0 +1,178 @@
+// mean and quantize: what attention needs before it, for every SM. Memory bound; no family differs.
+//
+// The arithmetic is float32 with every operation rounded once (the _rn intrinsics forbid fusing), so that the
+// same expression in PyTorch gives the same bits: largest = max(1e-7, max|x - mean|), scale = largest / 127,
+// output = rint((x - mean) * (127 / largest)).
+#include "rows.cuh"
+
+// One block per (head, 32 columns): mean over all rows, summed in an order that depends on nothing but their
+// number. mean is zero for a head without rows.
+extern "C" __global__ void __launch_bounds__(SAGEATTN_MEAN_THREADS, 4)
+    mean(const __grid_constant__ sageattn_mean_arguments p) {
+    constexpr int kLanes = SAGEATTN_MEAN_COLUMNS / 8; // threads of a row
+    constexpr int kRows = SAGEATTN_MEAN_THREADS / kLanes;
+    __shared__ float partial[kRows][SAGEATTN_MEAN_COLUMNS + 1];
+
+    const int slices = p.head_dim / SAGEATTN_MEAN_COLUMNS;
+    const int slice = blockIdx.x % slices, head = blockIdx.x / slices % p.heads, batch = blockIdx.x / slices / p.heads;
+    const int column = threadIdx.x % kLanes * 8, first = threadIdx.x / kLanes;
+    const int first_column = slice * SAGEATTN_MEAN_COLUMNS + column;
+
+    float sum[8] = {0};
+#pragma unroll 4
+    for (int row = first; row < p.rows; row += kRows) {
+        float x[8];
+        load_eight(x, row_pointer(p.input, batch, head, row) + first_column, p.input);
+#pragma unroll
+        for (int i = 0; i < 8; ++i) sum[i] += x[i];
+    }
+#pragma unroll
+    for (int i = 0; i < 8; ++i) partial[first][column + i] = sum[i];
+#pragma unroll
+    for (int half = kRows / 2; half > 0; half /= 2) {
+        __syncthreads();
+        for (int i = threadIdx.x; i < half * SAGEATTN_MEAN_COLUMNS; i += SAGEATTN_MEAN_THREADS)
+            partial[i / SAGEATTN_MEAN_COLUMNS][i % SAGEATTN_MEAN_COLUMNS] +=
+                partial[i / SAGEATTN_MEAN_COLUMNS + half][i % SAGEATTN_MEAN_COLUMNS];
+    }
+    __syncthreads();
+    if (threadIdx.x < SAGEATTN_MEAN_COLUMNS) {
+        const long long row = static_cast<long long>(batch) * p.heads + head;
+        p.mean[row * p.head_dim + slice * SAGEATTN_MEAN_COLUMNS + threadIdx.x] =
+            p.rows == 0 ? 0.0f : partial[0][threadIdx.x] / p.rows;
+    }
+}
+
+// One block of queries or keys: a thread holds eight columns of four rows, a quarter of the block apart.
+template <int kHeadDim>
+class Quantizer {
+    static constexpr int kLanes = kHeadDim / 8;                               // threads of a row
+    static constexpr int kRowsPerThread = SAGEATTN_QUANTIZE_ELEMENTS / 8;
+
+  public:
+    DEVICE explicit Quantizer(const sageattn_quantize_arguments& arguments, u32* group_maxima)
+        : p(arguments), maxima(group_maxima) {
+        block = blockIdx.x % p.blocks;
+        head = blockIdx.x / p.blocks % p.heads;
+        batch = blockIdx.x / p.blocks / p.heads;
+        queries = p.block_rows == SAGEATTN_QUERY_ROWS;
+        block_scales = queries ? SAGEATTN_QUERY_BLOCK_SCALES : SAGEATTN_KEY_BLOCK_SCALES;
+        column = threadIdx.x % kLanes * 8;
+    }
+
+    DEVICE void run() {
+        float x[kRowsPerThread][8];
+        if (threadIdx.x < block_scales) maxima[threadIdx.x] = 0;
+        load(x);
+        __syncthreads();
+#pragma unroll
+        for (int i = 0; i < kRowsPerThread; ++i) collect(x[i], row(i));
+        __syncthreads();
+        write_scales();
+#pragma unroll
+        for (int i = 0; i < kRowsPerThread; ++i)
+            if (exists(row(i))) write(x[i], row(i));
+    }
+
+  private:
+    const sageattn_quantize_arguments& p;
+    u32* const maxima; // bits of the largest |x| of each group: as integers they compare as they do as floats
+    int block, head, batch, block_scales, column;
+    bool queries;
+
+    DEVICE int row(int i) const { return threadIdx.x / kLanes + i * (p.block_rows / kRowsPerThread); }
+    DEVICE bool exists(int row) const { return block * p.block_rows + row < p.rows; }
+
+    // Index of the row's scale within the block, as the granularity counts.
+    DEVICE int group(int row) const {
+        const int finest = queries ? row / SAGEATTN_QUERY_WARP_ROWS * 8 + row % 8 : row % 8 / 2;
+        return finest >> p.scale_shift;
+    }
+
+    DEVICE void load(float (&x)[kRowsPerThread][8]) const {
+        float mean[8];
+        if (p.mean != nullptr) {
+            const int mean_head = queries ? head / (p.heads / p.key_heads) : head;
+            const int mean_heads = queries ? p.key_heads : p.heads;
+            load_eight(mean, p.mean + (static_cast<long long>(batch) * mean_heads + mean_head) * kHeadDim + column);
+        }
+#pragma unroll
+        for (int i = 0; i < kRowsPerThread; ++i) {
+#pragma unroll
+            for (int c = 0; c < 8; ++c) x[i][c] = 0.0f;
+            if (exists(row(i)))
+                load_eight(x[i], row_pointer(p.input, batch, head, block * p.block_rows + row(i)) + column, p.input);
+        }
+        if (p.mean == nullptr) return;
+        if (queries) {
+            if (p.mean_dot != nullptr) write_mean_dot(x, mean);
+            return;
+        }
+#pragma unroll
+        for (int i = 0; i < kRowsPerThread; ++i)
+#pragma unroll
+            for (int c = 0; c < 8; ++c)
+                if (exists(row(i))) x[i][c] = __fsub_rn(x[i][c], mean[c]);
+    }
+
+    DEVICE void write_mean_dot(const float (&x)[kRowsPerThread][8], const float (&mean)[8]) const {
+#pragma unroll
+        for (int i = 0; i < kRowsPerThread; ++i) {
+            float dot = 0.0f;
+#pragma unroll
+            for (int c = 0; c < 8; ++c) dot = fmaf(x[i][c], mean[c], dot);
+#pragma unroll
+            for (int distance = kLanes / 2; distance > 0; distance /= 2)
+                dot += __shfl_xor_sync(0xFFFFFFFFu, dot, distance);
+            const long long first = (static_cast<long long>(batch) * p.heads + head) * p.rows + block * p.block_rows;
+            if (column == 0 && exists(row(i))) p.mean_dot[first + row(i)] = dot;
+        }
+    }
+
+    // Largest |x| of a row into the maximum of its group; the order of the atomics does not matter.
+    DEVICE void collect(const float (&x)[8], int row) const {
+        float largest = 0.0f;
+#pragma unroll
+        for (int c = 0; c < 8; ++c) largest = fmaxf(largest, fabsf(x[c]));
+#pragma unroll
+        for (int distance = kLanes / 2; distance > 0; distance /= 2)
+            largest = fmaxf(largest, __shfl_xor_sync(0xFFFFFFFFu, largest, distance));
+        if (column == 0) atomicMax(maxima + group(row), __float_as_uint(largest));
+    }
+
+    DEVICE float largest(int group) const { return fmaxf(1e-7f, __uint_as_float(maxima[group])); }
+
+    DEVICE void write_scales() const {
+        const int count = block_scales >> p.scale_shift;
+        const long long first = (static_cast<long long>(batch) * p.heads + head) * p.scale_stride +
+                                static_cast<long long>(block) * count;
+        if (threadIdx.x < count) p.scale[first + threadIdx.x] = __fdiv_rn(largest(threadIdx.x), 127.0f);
+    }
+
+    DEVICE void write(const float (&x)[8], int row) const {
+        const float inverse = __fdiv_rn(127.0f, largest(group(row)));
+        u32 word[2] = {0, 0};
+#pragma unroll
+        for (int c = 0; c < 8; ++c) {
+            const int q = __float2int_rn(__fmul_rn(x[c], inverse));
+            word[c / 4] |= static_cast<u32>(q & 0xFF) << (c % 4 * 8);
+        }
+        u8* output = static_cast<u8*>(p.output.data) + batch * p.output.batch_stride + head * p.output.head_stride +
+                     (block * p.block_rows + row) * p.output.row_stride + column;
+        if (p.output.vectors) {
+            *reinterpret_cast<uint2*>(output) = make_uint2(word[0], word[1]);
+        } else {
+#pragma unroll
+            for (int c = 0; c < 8; ++c) output[c] = static_cast<u8>(word[c / 4] >> (c % 4 * 8));
+        }
+    }
+};
+
+extern "C" __global__ void __launch_bounds__(SAGEATTN_QUERY_ROWS * 128 / SAGEATTN_QUANTIZE_ELEMENTS)
+    quantize(const __grid_constant__ sageattn_quantize_arguments p) {
+    __shared__ u32 group_maxima[SAGEATTN_QUERY_BLOCK_SCALES];
+    if (p.head_dim == 64)
+        Quantizer<64>(p, group_maxima).run();
+    else
+        Quantizer<128>(p, group_maxima).run();
+}

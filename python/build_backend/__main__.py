@@ -1,0 +1,41 @@
+"""Command line: `python3 -m build_backend compile|fatbin|host|wheel …`."""
+
+import argparse
+import importlib
+import sys
+
+from .errors import BuildError
+
+COMMANDS = {
+    "compile": "compile device sources to cubins (and PTX) by NVRTC",
+    "fatbin": "pack cubins and PTX into one fatbin",
+    "host": "compile the C library by zig",
+    "wheel": "write a wheel",
+}
+
+
+def main(arguments=None):
+    """Runs one command, importing only its module; returns the exit status (0 ok, 1 failed, 2 usage)."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = argparse.ArgumentParser(prog="build_backend", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        if arguments[:1] == [name]:
+            _module(name).add_arguments(command)
+    parsed = parser.parse_args(arguments)
+    try:
+        return _module(parsed.command).run(parsed) or 0
+    except (BuildError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        if getattr(error, "hint", None):
+            print(f"hint: {error.hint}", file=sys.stderr)
+    return 1
+
+
+def _module(command):
+    return importlib.import_module(f"{__package__}.{command}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""compile: device sources to one cubin each for an SM, and to PTX for the newest."""
+
+import pathlib
+import re
+import sys
+import time
+
+from . import packages
+from .errors import BuildError
+from .nvrtc import Nvrtc
+
+OPTIONS = ["-std=c++17", "--fmad=true", "-default-device", "-DNDEBUG", "--ptxas-options=-v"]
+
+# ptxas -v: "Compiling entry function 'quantize' for 'sm_90'", "N bytes stack frame, …", "Used N registers, …".
+_ENTRY = re.compile(r"Compiling entry function '(\w+)'")
+_SPILL = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
+_USED = re.compile(r"Used (\d+) registers")
+_SHARED = re.compile(r"(\d+) bytes smem")
+
+
+def add_arguments(parser):
+    parser.add_argument("--sm", required=True, help="architecture, such as 9.0 or 9.0a")
+    parser.add_argument("--ptx-sm", help="write PTX too if this is the --sm")
+    parser.add_argument("--output", required=True, type=pathlib.Path, help="directory for the results")
+    parser.add_argument("--include", action="append", default=[], help="another directory of headers")
+    parser.add_argument("--allow-spills", action="store_true", help="do not fail on kernels that spill registers")
+    parser.add_argument("--verbose", action="store_true", help="print each kernel's registers")
+    parser.add_argument("sources", nargs="+", type=pathlib.Path, metavar="SOURCE.cu")
+
+
+def run(arguments):
+    """Compiles each source; the output's names are STEM.sm_90.cubin and STEM.compute_90.ptx."""
+    compiler = Nvrtc()
+    digits = architecture(arguments.sm)
+    _check_supported(compiler, arguments.sm, digits)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    for source in arguments.sources:
+        started = time.monotonic()
+        image, log = compile_source(compiler, source, f"sm_{digits}", arguments.include)
+        kernels = resources(log)
+        if not kernels:
+            raise BuildError(f"{source}: no kernel in it, or the compiler's report could not be read:\n{log}")
+        _write(arguments.output / f"{source.stem}.sm_{digits}.cubin", image)
+        if arguments.ptx_sm is not None and architecture(arguments.ptx_sm) == digits:
+            text, _ = compile_source(compiler, source, f"compute_{digits}", arguments.include)
+            _write(arguments.output / f"{source.stem}.compute_{digits}.ptx", text.rstrip(b"\0"))
+        _report(source, digits, kernels, time.monotonic() - started, arguments.verbose)
+        if not arguments.allow_spills:
+            _refuse_spills(source, digits, kernels)
+    return 0
+
+
+def architecture(sm):
+    """ "9.0a" → "90a"; BuildError for anything else than MAJOR.MINOR with an optional a or f."""
+    match = re.fullmatch(r"(\d{1,2})\.(\d)([af]?)", sm)
+    if not match:
+        raise BuildError(f"malformed SM {sm!r}: write it like 9.0")
+    return "".join(match.groups())
+
+
+def compile_source(compiler, source, target, includes=()):
+    """Compiles a file for sm_XY (cubin) or compute_XY (PTX); returns (bytes, log)."""
+    directories = [source.parent, *includes, *packages.include_directories()]
+    options = [f"--gpu-architecture={target}", *OPTIONS, *(f"--include-path={path}" for path in directories)]
+    if target.startswith("compute"):
+        options.remove("--ptxas-options=-v")
+    return compiler.compile(source.read_text(), source.name, options, "CUBIN" if target.startswith("sm") else "PTX")
+
+
+def resources(log):
+    """Kernel → {"registers", "spill_bytes", "stack_bytes", "shared_bytes"} from ptxas's verbose report."""
+    kernels, current = {}, None
+    for line in log.splitlines():
+        if match := _ENTRY.search(line):
+            current = kernels.setdefault(match[1], dict.fromkeys(("registers", "spill_bytes", "stack_bytes", "shared_bytes"), 0))
+        elif current is not None:
+            if match := _SPILL.search(line):
+                current["stack_bytes"] = int(match[1])
+                current["spill_bytes"] = int(match[2]) + int(match[3])
+            if match := _USED.search(line):
+                current["registers"] = int(match[1])
+            if match := _SHARED.search(line):
+                current["shared_bytes"] = int(match[1])
+    return kernels
+
+
+def _check_supported(compiler, sm, digits):
+    if int(digits.rstrip("af")) not in compiler.supported():
+        version = ".".join(map(str, compiler.version))
+        raise BuildError(f"NVRTC {version} cannot target SM {sm}", "pip install --upgrade nvidia-cuda-nvrtc-cu12")
+
+
+def _write(path, data):
+    """Whole or not at all: a half-written cubin must not survive an interrupt."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_bytes(data)
+    temporary.replace(path)
+
+
+def _report(source, digits, kernels, seconds, verbose):
+    worst = max(kernel["registers"] for kernel in kernels.values())
+    print(f"{source.name} sm_{digits}: {len(kernels)} kernels, at most {worst} registers, {seconds:.1f} s")
+    if verbose:
+        for name, kernel in kernels.items():
+            print("  {}: {registers} registers, {spill_bytes} bytes spilled, {stack_bytes} bytes stack, "
+                  "{shared_bytes} bytes static shared memory".format(name, **kernel))
+    sys.stdout.flush()
+
+
+def _refuse_spills(source, digits, kernels):
+    spilling = [f"{name} ({kernel['spill_bytes']} bytes)" for name, kernel in kernels.items() if kernel["spill_bytes"]]
+    if spilling:
+        raise BuildError(f"{source.name} for sm_{digits} spills registers: {', '.join(spilling)}")

@@ -1,0 +1,37 @@
+"""Finds NVIDIA's compiler libraries and headers inside wheels on the current Python's path."""
+
+import ctypes
+import pathlib
+import sys
+
+from .errors import BuildError
+
+
+def find(patterns, what, install):
+    """First path that matches one of the glob patterns below an entry of sys.path, else BuildError."""
+    found = find_all(patterns)
+    if not found:
+        raise BuildError(f"{what} not found on the Python path", f"pip install {install}")
+    return found[0]
+
+
+def find_all(patterns):
+    """All matches, in the order of sys.path, then of the patterns."""
+    found = []
+    for entry in sys.path:
+        for pattern in patterns:
+            found += sorted(pathlib.Path(entry or ".").glob(pattern))
+    return found
+
+
+def load_library(name, folder, install):
+    """Loads nvidia/{folder or cu13}/lib/lib{name}.so.* and returns the ctypes library."""
+    patterns = [f"nvidia/{directory}/lib/lib{name}.so.[0-9]*" for directory in (folder, "cu13")]
+    patterns += [f"nvidia/{directory}/bin/**/{name}*.dll" for directory in (folder, "cu13")]
+    path = find(patterns, f"lib{name}", install)
+    return ctypes.CDLL(str(path))
+
+
+def include_directories():
+    """Folders with CUDA's own headers; empty if no wheel brings them."""
+    return find_all(["nvidia/cuda_runtime/include", "nvidia/cuda_nvcc/include", "nvidia/cu13/include"])
