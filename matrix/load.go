@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"reflect"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/gohcl"
@@ -83,6 +84,7 @@ func Parse(name string, src []byte) (*Matrix, error) {
 	}
 	var schema fileSchema
 	r.diagnostics(gohcl.DecodeBody(file.Body, nil, &schema))
+	r.required(reflect.ValueOf(schema))
 	if r.err() != nil {
 		return nil, r.err()
 	}

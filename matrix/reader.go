@@ -87,7 +87,7 @@ func (r *reader) optional(e hcl.Expression) located[string] {
 func (r *reader) list(e hcl.Expression) []located[string] {
 	items, found := hcl.ExprList(e)
 	if found.HasErrors() {
-		r.diagnostics(found)
+		r.fail(e.Range(), `write it in brackets: ["3.12"]`, "want a list of strings")
 		return nil
 	}
 	if len(items) == 0 {

@@ -1,6 +1,11 @@
 package matrix
 
-import "github.com/hashicorp/hcl/v2"
+import (
+	"reflect"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+)
 
 // The shape of a definition file. Values stay expressions here, so that every mistake in one of them can be
 // reported at its own line and column.
@@ -61,4 +66,28 @@ type smSchema struct {
 	CUDA      hcl.Expression `hcl:"cuda"`
 	GPUs      hcl.Expression `hcl:"gpus"`
 	Source    hcl.Expression `hcl:"source"`
+}
+
+// required reports the attributes that are missing. The HCL library leaves that to whoever reads expressions:
+// it puts an expression without a single character in their place.
+func (r *reader) required(block reflect.Value) {
+	for i := range block.NumField() {
+		name, kind, _ := strings.Cut(block.Type().Field(i).Tag.Get("hcl"), ",")
+		switch value := block.Field(i).Interface().(type) {
+		case hcl.Expression:
+			if kind != "optional" && value.Range().Empty() {
+				r.fail(value.Range(), "add the line: "+name+" = …", "missing attribute %q", name)
+			}
+		default:
+			if kind == "block" {
+				r.requiredIn(block.Field(i))
+			}
+		}
+	}
+}
+
+func (r *reader) requiredIn(blocks reflect.Value) {
+	for i := range blocks.Len() {
+		r.required(blocks.Index(i))
+	}
 }

@@ -1,0 +1,167 @@
+# The built-in matrix and one more cell: torch 2.9.0 with CUDA 13.0 on Python 3.13. Nothing else differs.
+#
+# Versions are strings, because 3.10 as a number is 3.1. Every fact names the public document it comes from.
+# After an edit run `sagebuild generate`; docs/adding.md shows how to add a torch, a CUDA and an SM.
+
+default = "linux-sage2-pytorch28-cu129-python312"
+
+package "sage2" {
+  distribution = "sageattention"
+  version      = "2.2.0"
+}
+
+platform "linux" {
+  os_arch = "linux/amd64"
+  tag     = "linux_x86_64"
+  triple  = "x86_64-linux-gnu"
+  glibc   = "2.17"
+}
+
+# ---- Cells: one wheel for each Python of each block -------------------------------------------------------
+
+cells {
+  package  = "sage2"
+  platform = "linux"
+  torch    = "2.6.0"
+  cuda     = "12.6.1"
+  python   = ["3.9", "3.10", "3.11", "3.12"]
+}
+
+cells {
+  package  = "sage2"
+  platform = "linux"
+  torch    = "2.7.0"
+  cuda     = "12.8.1"
+  python   = ["3.10", "3.11", "3.12"]
+}
+
+cells {
+  package  = "sage2"
+  platform = "linux"
+  torch    = "2.8.0"
+  cuda     = "12.9.1"
+  python   = ["3.10", "3.11", "3.12"]
+}
+
+cells {
+  package  = "sage2"
+  platform = "linux"
+  torch    = "2.9.0"
+  cuda     = "13.0"
+  python   = ["3.13"]
+}
+
+# ---- torch: the CUDA releases and Pythons that each release is built for ----------------------------------
+
+torch "2.6" {
+  cuda   = ["11.8", "12.4", "12.6"]
+  python = ["3.9", "3.10", "3.11", "3.12", "3.13"]
+  source = "PyTorch RELEASE.md, release compatibility matrix"
+}
+
+torch "2.7" {
+  cuda   = ["11.8", "12.6", "12.8"]
+  python = ["3.9", "3.10", "3.11", "3.12", "3.13"]
+  source = "PyTorch RELEASE.md, release compatibility matrix"
+}
+
+torch "2.8" {
+  cuda   = ["12.6", "12.8", "12.9"]
+  python = ["3.9", "3.10", "3.11", "3.12", "3.13"]
+  source = "PyTorch RELEASE.md, release compatibility matrix"
+}
+
+torch "2.9" {
+  cuda   = ["12.6", "12.8", "13.0"]
+  python = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+  source = "PyTorch RELEASE.md, release compatibility matrix"
+}
+
+# ---- CUDA: the SMs that each toolkit's NVRTC compiles for -------------------------------------------------
+
+cuda "12.4" {
+  targets = ["5.0", "5.2", "5.3", "6.0", "6.1", "6.2", "7.0", "7.2", "7.5", "8.0", "8.6", "8.7", "8.9", "9.0"]
+  source  = "NVRTC 12.4 documentation, --gpu-architecture"
+}
+
+cuda "12.6" {
+  targets = ["5.0", "5.2", "5.3", "6.0", "6.1", "6.2", "7.0", "7.2", "7.5", "8.0", "8.6", "8.7", "8.9", "9.0"]
+  source  = "NVRTC 12.6 documentation, --gpu-architecture"
+}
+
+cuda "12.8" {
+  targets = ["5.0", "5.2", "5.3", "6.0", "6.1", "6.2", "7.0", "7.2", "7.5", "8.0", "8.6", "8.7", "8.9", "9.0", "10.0", "10.1", "12.0"]
+  source  = "CUDA Toolkit 12.8 release notes, compiler: Blackwell targets"
+}
+
+cuda "12.9" {
+  targets = ["5.0", "5.2", "5.3", "6.0", "6.1", "6.2", "7.0", "7.2", "7.5", "8.0", "8.6", "8.7", "8.9", "9.0", "10.0", "10.1", "10.3", "12.0", "12.1"]
+  source  = "CUDA Toolkit 12.9 release notes, compiler: 10.3, 12.1 and family targets"
+}
+
+cuda "13.0" {
+  targets = ["7.5", "8.0", "8.6", "8.7", "8.8", "8.9", "9.0", "10.0", "10.3", "11.0", "12.0", "12.1"]
+  source  = "CUDA Toolkit 13.0 release notes, Maxwell, Pascal and Volta removed"
+}
+
+# ---- SM: the oldest CUDA whose compiler and instructions the kernels need, and the GPUs that have it ------
+
+sm "7.0" {
+  cuda   = "12.0"
+  gpus   = ["V100", "Titan V"]
+  source = "SageAttention README, base environment"
+}
+
+sm "7.5" {
+  cuda   = "12.0"
+  gpus   = ["RTX 20", "T4"]
+  source = "SageAttention README, base environment"
+}
+
+sm "8.0" {
+  cuda   = "12.0"
+  gpus   = ["A100", "A30"]
+  source = "SageAttention README, base environment"
+}
+
+sm "8.6" {
+  cuda   = "12.0"
+  gpus   = ["RTX 30", "A40", "A10"]
+  source = "SageAttention README, base environment"
+}
+
+sm "8.7" {
+  cuda   = "12.0"
+  gpus   = ["Jetson Orin"]
+  source = "SageAttention README, base environment"
+}
+
+sm "8.9" {
+  cuda   = "12.4"
+  gpus   = ["RTX 40", "L40", "L4"]
+  source = "SageAttention README, base environment: FP8 on Ada; PTX ISA 8.4, mma with .e4m3"
+}
+
+sm "9.0" {
+  cuda   = "12.3"
+  gpus   = ["H100", "H200", "GH200"]
+  source = "SageAttention README, base environment: FP8 on Hopper"
+}
+
+sm "10.0" {
+  cuda   = "12.8"
+  gpus   = ["B200", "GB200"]
+  source = "CUDA Toolkit 12.8 release notes, compiler: Blackwell targets"
+}
+
+sm "12.0" {
+  cuda   = "12.8"
+  gpus   = ["RTX 50", "RTX PRO 6000 Blackwell"]
+  source = "SageAttention README, base environment: Blackwell"
+}
+
+sm "12.1" {
+  cuda   = "12.9"
+  gpus   = ["DGX Spark"]
+  source = "CUDA Toolkit 12.9 release notes, compiler: 10.3, 12.1 and family targets"
+}
