@@ -1,0 +1,196 @@
+package matrix
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func load(t *testing.T, path string) *Matrix {
+	t.Helper()
+	m, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+var defaultTargets = []string{
+	"linux-sage2-pytorch26-cu126-python39",
+	"linux-sage2-pytorch26-cu126-python310",
+	"linux-sage2-pytorch26-cu126-python311",
+	"linux-sage2-pytorch26-cu126-python312",
+	"linux-sage2-pytorch27-cu128-python310",
+	"linux-sage2-pytorch27-cu128-python311",
+	"linux-sage2-pytorch27-cu128-python312",
+	"linux-sage2-pytorch28-cu129-python310",
+	"linux-sage2-pytorch28-cu129-python311",
+	"linux-sage2-pytorch28-cu129-python312",
+}
+
+func TestDefaultCells(t *testing.T) {
+	m := load(t, "")
+	if got := m.targets(); !slices.Equal(got, defaultTargets) {
+		t.Errorf("targets\n%s", strings.Join(got, "\n"))
+	}
+	if got := words(m.SMs()); got != "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1" {
+		t.Errorf("SMs %s", got)
+	}
+	for cuda, want := range map[string]struct{ versions, sms, excluded string }{
+		"126": {"2.6.0 12.6.1", "7.0 7.5 8.0 8.6 8.7 8.9 9.0",
+			"10.0 needs CUDA 12.8 or newer, 12.0 needs CUDA 12.8 or newer, 12.1 needs CUDA 12.9 or newer"},
+		"128": {"2.7.0 12.8.1", "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0", "12.1 needs CUDA 12.9 or newer"},
+		"129": {"2.8.0 12.9.1", "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1", ""},
+	} {
+		for _, cell := range m.Cells() {
+			if cell.CUDA.Minor().Digits() != cuda {
+				continue
+			}
+			if got := cell.Torch.String() + " " + cell.CUDA.String(); got != want.versions {
+				t.Errorf("%s: versions %s, want %s", cell.Target(), got, want.versions)
+			}
+			if got := words(cell.SMs); got != want.sms {
+				t.Errorf("%s: SMs %s, want %s", cell.Target(), got, want.sms)
+			}
+			if got := reasons(cell); got != want.excluded {
+				t.Errorf("%s: left out %q, want %q", cell.Target(), got, want.excluded)
+			}
+		}
+	}
+}
+
+func words(sms []SM) string {
+	var all []string
+	for _, sm := range sms {
+		all = append(all, sm.String())
+	}
+	return strings.Join(all, " ")
+}
+
+func reasons(cell Cell) string {
+	var all []string
+	for _, e := range cell.Excluded {
+		all = append(all, e.Reason())
+	}
+	return strings.Join(all, ", ")
+}
+
+func TestNamesOfTheDefaultCell(t *testing.T) {
+	selected, err := load(t, "").Select(nil)
+	if err != nil || len(selected) != 1 {
+		t.Fatalf("the default group is %v, %v", selected, err)
+	}
+	cell := selected[0].Cell
+	for what, pair := range map[string][2]string{
+		"target":             {cell.Target(), "linux-sage2-pytorch28-cu129-python312"},
+		"test target":        {cell.TestTarget(), "test-linux-sage2-pytorch28-cu129-python312"},
+		"wheel":              {cell.WheelName(), "sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl"},
+		"build tag":          {cell.BuildTag(), "280.129"},
+		"Python tag":         {cell.PythonTag(), "cp312"},
+		"torch requirement":  {cell.TorchRequirement(), "torch==2.8.*"},
+		"Python requirement": {cell.PythonRequirement(), ">=3.12,<3.13"},
+		"host target":        {cell.Platform.HostTarget(), "x86_64-linux-gnu.2.17"},
+		"newest SM":          {cell.NewestSM().String(), "12.1"},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s: %q, want %q", what, pair[0], pair[1])
+		}
+	}
+}
+
+func TestWheelNamesAreDistinct(t *testing.T) {
+	seen := map[string]string{}
+	for _, cell := range load(t, "").Cells() {
+		if other, ok := seen[cell.WheelName()]; ok {
+			t.Errorf("%s and %s have the same wheel name", other, cell.Target())
+		}
+		seen[cell.WheelName()] = cell.Target()
+	}
+}
+
+// The minimum CUDA of each SM, as the table of requirements states it.
+func TestMinimumCUDA(t *testing.T) {
+	want := map[string]string{
+		"7.0": "12.0", "7.5": "12.0", "8.0": "12.0", "8.6": "12.0", "8.7": "12.0",
+		"8.9": "12.4", "9.0": "12.3", "10.0": "12.8", "12.0": "12.8", "12.1": "12.9",
+	}
+	m := load(t, "")
+	for _, family := range m.sms {
+		if got := family.minimum.String(); got != want[family.sm.String()] {
+			t.Errorf("%s needs CUDA %s, want %s", family.sm, got, want[family.sm.String()])
+		}
+	}
+}
+
+func TestEveryRuleHasASource(t *testing.T) {
+	kinds := map[string]bool{}
+	for _, rule := range load(t, "").Rules() {
+		kinds[rule.Name] = true
+		if rule.Text == "" || len(rule.Source) < 10 {
+			t.Errorf("%+v lacks a text or a source", rule)
+		}
+	}
+	for _, name := range []string{ruleTorchCUDA, ruleTorchPython, ruleCUDATargets, ruleCUDADrops, ruleSMMinimum} {
+		if !kinds[name] {
+			t.Errorf("there is no rule %s", name)
+		}
+	}
+}
+
+func TestGPUNames(t *testing.T) {
+	m := load(t, "")
+	for sm, gpu := range map[SM]string{
+		{7, 0}: "V100", {7, 5}: "RTX 20", {8, 0}: "A100", {8, 6}: "RTX 30", {8, 7}: "Jetson Orin", {8, 9}: "RTX 40",
+		{9, 0}: "H100", {10, 0}: "B200", {12, 0}: "RTX 50", {12, 1}: "DGX Spark",
+	} {
+		if !slices.Contains(m.GPUs(sm), gpu) {
+			t.Errorf("%s is not among the GPUs of %s: %v", gpu, sm, m.GPUs(sm))
+		}
+	}
+}
+
+// Adding a torch, a CUDA and a Python is an edit of the definition alone: testdata/torch29.hcl is default.hcl
+// with one more cells block.
+func TestAddTorch29(t *testing.T) {
+	m := load(t, "testdata/torch29.hcl")
+	cell, ok := m.cell("linux-sage2-pytorch29-cu130-python313")
+	if !ok {
+		t.Fatalf("the new target is missing: %v", m.targets())
+	}
+	if got := cell.WheelName(); got != "sageattention-2.2.0-290.130-cp313-cp313-linux_x86_64.whl" {
+		t.Errorf("wheel %s", got)
+	}
+	if got := words(cell.SMs); got != "7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1" {
+		t.Errorf("SMs %s", got)
+	}
+	if got := reasons(cell); got != "CUDA 13.0 dropped 7.0" {
+		t.Errorf("left out %q", got)
+	}
+	groups := map[string][]string{}
+	for _, group := range m.Groups() {
+		groups[group.Name] = group.Targets
+	}
+	for _, name := range []string{"pytorch29", "python313", "stable", "sage2-all"} {
+		if !slices.Contains(groups[name], cell.Target()) {
+			t.Errorf("group %s lacks the new target: %v", name, groups[name])
+		}
+	}
+	if !slices.Contains(groups["test-all"], cell.TestTarget()) {
+		t.Errorf("test-all lacks the new target")
+	}
+}
+
+// The definition of TestAddTorch29 must stay the built-in one but for its cell and its first line.
+func TestTorch29DiffersByOneBlock(t *testing.T) {
+	text, err := os.ReadFile("testdata/torch29.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	added := "cells {\n  package  = \"sage2\"\n  platform = \"linux\"\n  torch    = \"2.9.0\"\n  cuda     = \"13.0\"\n  python   = [\"3.13\"]\n}\n\n"
+	_, rest, _ := strings.Cut(strings.Replace(string(text), added, "", 1), "\n")
+	_, want, _ := strings.Cut(string(defaultDefinition), "\n")
+	if rest != want {
+		t.Error("copy matrix/default.hcl to matrix/testdata/torch29.hcl and add its cells block again")
+	}
+}
