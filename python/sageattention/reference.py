@@ -48,9 +48,9 @@ def quantize(
     count = scale_count(operand, granularity, rows)
     largest = torch.full((batch, heads, count), _EPSILON, device=tensor.device)
     largest.scatter_reduce_(-1, index, centred.abs().amax(-1), "amax")
-    scale = largest / _INT8_MAX
-    steps = centred / scale.gather(-1, index)[..., None]
-    return steps.round().clamp_(-_INT8_MAX, _INT8_MAX).to(torch.int8), scale
+    # The kernel multiplies by 127 / largest, which is not always the bits of dividing by the scale.
+    steps = centred * (_INT8_MAX / largest).gather(-1, index)[..., None]
+    return steps.round().clamp_(-_INT8_MAX, _INT8_MAX).to(torch.int8), largest / _INT8_MAX
 
 
 def dequantize(

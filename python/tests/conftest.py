@@ -1,0 +1,82 @@
+"""Options, JUnit properties and the rule that the installed wheel is what gets tested.
+
+    pytest tests/installed        the CPU part: needs torch, no GPU
+    pytest tests/gpu              the GPU part: skips without one; --gpu-results FILE writes its report
+    pytest tests/backend          the wheel writer, in a checkout
+
+SAGEATTN_ALLOW_SOURCE=1 lets the first two run on a source tree on PYTHONPATH, for development.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--gpu-results", metavar="FILE", help="write the GPU accuracy report there")
+
+
+@pytest.fixture(scope="session")
+def distribution() -> metadata.Distribution:
+    """The installed wheel; skips in a source tree."""
+    if os.environ.get("SAGEATTN_ALLOW_SOURCE"):
+        pytest.skip("SAGEATTN_ALLOW_SOURCE is set: nothing is installed")
+    return metadata.distribution("sageattention")
+
+
+@pytest.fixture(scope="session")
+def installed_package() -> None:
+    """Fails unless `import sageattention` gives the files of an installed wheel."""
+    if os.environ.get("SAGEATTN_ALLOW_SOURCE"):
+        return
+    import sageattention
+
+    module = Path(str(sageattention.__file__)).resolve()
+    try:
+        located = metadata.distribution("sageattention").locate_file("sageattention/__init__.py")
+    except metadata.PackageNotFoundError:
+        pytest.fail(f"{module} belongs to no installed wheel: pip install WHEEL")
+    installed = Path(str(located)).resolve()
+    if module != installed or "site-packages" not in module.parts:
+        pytest.fail(f"{module} is imported, but {installed} is installed: run pytest elsewhere")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def junit_properties(record_testsuite_property: Callable[[str, object], None]) -> None:
+    """Says in the JUnit file what was tested on what."""
+    record_testsuite_property(
+        "python", f"{platform.python_implementation()} {platform.python_version()}"
+    )
+    for name, value in {**_torch_properties(), **_wheel_properties()}.items():
+        record_testsuite_property(name, value)
+
+
+def _torch_properties() -> dict[str, str]:
+    try:
+        import torch
+    except ImportError as error:
+        return {"torch": f"none: {error}"}
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {"torch": str(torch.__version__), "torch.cuda": str(torch.version.cuda), "gpu": gpu}
+
+
+def _wheel_properties() -> dict[str, str]:
+    try:
+        installed = metadata.distribution("sageattention")
+    except metadata.PackageNotFoundError:
+        return {"wheel": "none"}
+    lines = (installed.read_text("WHEEL") or "").splitlines()
+    fields = [line.split(": ", 1) for line in lines if ": " in line]
+    tags = [value for name, value in fields if name == "Tag"]
+    builds = [value for name, value in fields if name == "Build"]
+    return {
+        "wheel": f"{installed.metadata['Name']} {installed.version}",
+        "wheel.build": " ".join(builds),
+        "wheel.tag": " ".join(tags),
+    }

@@ -1,0 +1,162 @@
+"""What goes wrong is named, by the exception classes of 2.2, and followed by what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+import sageattention
+from sageattention import _library, sageattn, sageattn_qk_int8_pv_fp16_cuda
+
+without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+
+
+def tensors(head_dim: int = 64, dtype: torch.dtype = torch.float16, device: str = "cuda") -> Any:
+    return tuple(torch.empty(1, 2, 8, head_dim, dtype=dtype, device=device) for _ in "qkv")
+
+
+@without_gpu
+def test_cpu_tensors_without_a_gpu(distribution: Any) -> None:
+    with pytest.raises(AssertionError, match="Input tensors must be on cuda: q is on cpu") as error:
+        sageattn(*tensors(device="cpu"))
+    assert any(word in str(error.value) for word in ("driver", "built without CUDA", "GPU"))
+
+
+@without_gpu
+def test_asking_for_devices_without_a_driver_says_so(distribution: Any) -> None:
+    try:
+        count = _library.device_count()
+    except RuntimeError as error:
+        assert "libcuda" in str(error) or "driver" in str(error)
+        assert "nvidia-smi" in str(error)
+    else:
+        assert count == 0
+
+
+def test_a_missing_library_names_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(_library, "library_path", lambda: tmp_path / "libsageattn.so")
+    with pytest.raises(RuntimeError, match="libsageattn.so.*reinstall the wheel"):
+        _library._open()
+
+
+def test_a_missing_fatbin_names_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, distribution: Any
+) -> None:
+    monkeypatch.setenv("SAGEATTN_FATBIN", str(tmp_path / "none.fatbin"))
+    with pytest.raises(RuntimeError, match="none.fatbin"):
+        _library._open()
+
+
+def test_a_broken_fatbin_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, distribution: Any
+) -> None:
+    path = tmp_path / "broken.fatbin"
+    path.write_bytes(b"not a fatbin")
+    monkeypatch.setenv("SAGEATTN_FATBIN", str(path))
+    with pytest.raises(RuntimeError, match="broken.fatbin"):
+        _library._open()
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "text"),
+    [
+        ({"tensor_layout": "BSHD"}, ValueError, "Unknown tensor layout: BSHD"),
+        ({"attn_mask": torch.ones(1)}, ValueError, "attn_mask is not supported"),
+        ({"dropout_p": 0.1}, ValueError, "dropout_p is not supported"),
+    ],
+)
+def test_bad_options(change: dict[str, Any], kind: type[Exception], text: str) -> None:
+    with FakeTensorMode(), pytest.raises(kind, match=text):
+        sageattn(*tensors(), **change)
+
+
+@pytest.mark.parametrize(
+    ("q", "k", "kind", "text"),
+    [
+        ({"dtype": torch.float32}, {"dtype": torch.float32}, AssertionError, "float16 or bfloat16"),
+        ({"dtype": torch.bfloat16}, {}, AssertionError, "the same dtype"),
+        ({"device": "cuda:1"}, {}, AssertionError, "the same device"),
+        ({"device": "cpu"}, {}, AssertionError, "q is on cpu, k is on cuda"),
+        ({"head_dim": 64}, {"head_dim": 80}, ValueError, "must share head_dim, got 64, 80 and 80"),
+        ({"head_dim": 160}, {"head_dim": 160}, ValueError, "Unsupported head_dim: 160"),
+    ],
+)
+def test_bad_tensors(q: Any, k: Any, kind: type[Exception], text: str) -> None:
+    with FakeTensorMode(), pytest.raises(kind, match=text):
+        sageattn(tensors(**q)[0], *tensors(**k)[1:])
+
+
+def test_head_dim_must_be_contiguous() -> None:
+    with (
+        FakeTensorMode(),
+        pytest.raises(AssertionError, match="Last dim of qkv must be contiguous"),
+    ):
+        q, k, v = tensors()
+        sageattn(
+            torch.empty_strided((1, 2, 8, 64), (1024, 512, 1, 8), dtype=q.dtype, device="cuda"),
+            k,
+            v,
+        )
+
+
+def test_a_wanted_gradient_is_refused() -> None:
+    with FakeTensorMode():
+        q, k, v = tensors()
+        q.requires_grad_()
+        with pytest.raises(NotImplementedError, match="no_grad"):
+            sageattn(q, k, v)
+        with torch.no_grad():
+            assert sageattn(q, k, v).shape == q.shape
+
+
+def test_keywords_of_other_callers_are_accepted() -> None:
+    with FakeTensorMode():
+        q, k, v = tensors()
+        for keywords in (
+            {"attn_mask": None, "dropout_p": 0.0},
+            {"smooth_k": False, "pv_accum_dtype": "fp16", "quantization_backend": "cuda"},
+            {"scale": 0.5, "enable_gqa": True},
+        ):
+            assert sageattn(q, k, v, **keywords).shape == q.shape
+
+
+@pytest.mark.parametrize("accumulator", ["fp16", "fp16+fp32", "fp64"])
+def test_accumulators_that_do_not_exist(accumulator: str) -> None:
+    with FakeTensorMode(), pytest.raises(ValueError, match="Unsupported pv_accum_dtype"):
+        sageattn_qk_int8_pv_fp16_cuda(*tensors(), pv_accum_dtype=accumulator)
+
+
+def test_granularity_and_value_smoothing() -> None:
+    with FakeTensorMode():
+        with pytest.raises(AssertionError, match="per_warp"):
+            sageattn_qk_int8_pv_fp16_cuda(*tensors(), qk_quant_gran="per_block")
+        with pytest.warns(UserWarning, match="smooth_v will be ignored"):
+            sageattn_qk_int8_pv_fp16_cuda(*tensors(), smooth_v=True)
+
+
+def test_padded_head_dims_keep_their_shape() -> None:
+    with FakeTensorMode():
+        for head_dim in (8, 40, 64, 80, 96, 128):
+            q, k, v = tensors(head_dim)
+            output, lse = sageattn(q, k, v, return_lse=True)
+            assert (output.shape, lse.shape) == (q.shape, (1, 2, 8))
+
+
+def test_the_scale_of_a_padded_head_dim_is_that_of_the_given_one() -> None:
+    scales = []
+    original = torch.ops.sageattention.forward
+    with FakeTensorMode(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            torch.ops.sageattention,
+            "forward",
+            lambda *args: (scales.append(args[5]), original(*args))[1],
+            raising=False,
+        )
+        sageattention.sageattn(*tensors(80))
+        sageattention.sageattn(*tensors(80), scale=0.25)
+        sageattention.sageattn(*tensors(80), sm_scale=0.5, scale=0.25)
+    assert scales == [80**-0.5, 0.25, 0.5]

@@ -1,0 +1,112 @@
+"""The installed wheel is the one that the build meant, whole and with all its kernels."""
+
+from __future__ import annotations
+
+from email.message import Message
+from email.parser import HeaderParser
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import torch
+from support import fatbin, kernels, record
+from support.expectation import expect, expect_file
+
+from sageattention import _library
+
+
+def wheel_fields(distribution: metadata.Distribution) -> Message:
+    return HeaderParser().parsestr(distribution.read_text("WHEEL") or "")
+
+
+def expected_kernels() -> dict[str, frozenset[str]]:
+    sms = expect("SAGEATTN_EXPECTED_SMS").split()
+    return kernels.expected(expect_file("SAGEATTN_KERNELS_TOML").read_text(), sms)
+
+
+def test_installed_files_are_those_of_record(distribution: metadata.Distribution) -> None:
+    assert record.installed_findings(distribution) == []
+
+
+def test_wheel_file_agrees_with_its_record() -> None:
+    assert record.wheel_findings(expect_file("SAGEATTN_WHEEL")) == []
+
+
+def test_contents_are_exactly_these_kinds(distribution: metadata.Distribution) -> None:
+    names = [str(path) for path in distribution.files or []]
+    native = {name for name in names if name.startswith("sageattention/lib/")}
+    assert native == {"sageattention/lib/libsageattn.so", "sageattention/lib/sageattn.fatbin"}
+    assert not [name for name in names if "test" in name.lower()]
+    assert [name for name in names if name.endswith("dist-info/licenses/LICENSE")]
+
+
+def test_version(distribution: metadata.Distribution) -> None:
+    assert distribution.version == expect("SAGEATTN_EXPECTED_VERSION")
+
+
+def test_tags(distribution: metadata.Distribution) -> None:
+    fields = wheel_fields(distribution)
+    assert fields.get_all("Tag") == [expect("SAGEATTN_EXPECTED_TAG")]
+    assert fields["Build"] == expect("SAGEATTN_EXPECTED_BUILD_TAG")
+    assert fields["Root-Is-Purelib"] == "false"
+
+
+def test_file_name() -> None:
+    parts = ["sageattention"]
+    parts += [expect(f"SAGEATTN_EXPECTED_{name}") for name in ("VERSION", "BUILD_TAG", "TAG")]
+    assert expect_file("SAGEATTN_WHEEL").name == "-".join(parts) + ".whl"
+
+
+def test_requires_the_torch_of_the_cell(distribution: metadata.Distribution) -> None:
+    major, minor = expect("SAGEATTN_EXPECTED_TORCH").split(".")[:2]
+    assert distribution.requires == [f"torch=={major}.{minor}.*"]
+
+
+def test_runs_on_the_torch_of_the_cell() -> None:
+    assert str(torch.__version__).split("+")[0] == expect("SAGEATTN_EXPECTED_TORCH")
+
+
+def test_fatbin_holds_the_planned_kernels(distribution: metadata.Distribution) -> None:
+    ptx = expect("SAGEATTN_EXPECTED_PTX")
+    data = _library.fatbin_path().read_bytes()
+    assert fatbin.findings(data, expected_kernels(), "" if ptx == "none" else ptx) == []
+
+
+def test_library_opens_and_reads_the_fatbin(distribution: metadata.Distribution) -> None:
+    assert _library.library()
+
+
+def test_every_lost_image_is_noticed(distribution: metadata.Distribution) -> None:
+    entries = fatbin.read_file(_library.fatbin_path())
+    sms = sorted({entry.sm for entry in entries if entry.kind == fatbin.CUBIN})
+    text = expect_file("SAGEATTN_KERNELS_TOML").read_text()
+    ptx = "".join({entry.sm for entry in entries if entry.kind == fatbin.PTX})
+    planned = kernels.expected(text, sms)
+    raw = [entry.raw for entry in entries]
+    assert fatbin.findings(fatbin.build(raw), planned, ptx) == []
+    for lost in range(len(raw)):
+        data = fatbin.build(raw[:lost] + raw[lost + 1 :])
+        assert fatbin.findings(data, planned, ptx) != [], entries[lost].sm
+
+
+@pytest.mark.parametrize("damage", ["changed", "shortened", "lost", "added"])
+def test_every_damaged_file_is_noticed(
+    distribution: metadata.Distribution, tmp_path: Path, damage: str
+) -> None:
+    root = tmp_path / "site-packages"
+    for path in distribution.files or []:
+        if not str(path).startswith(".."):
+            copy = root / path
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(Path(str(distribution.locate_file(path))).read_bytes())
+    (copied,) = metadata.distributions(name="sageattention", path=[str(root)])
+    assert record.installed_findings(copied) == []
+    victim = root / "sageattention" / "lib" / "sageattn.fatbin"
+    data = victim.read_bytes()
+    if damage == "lost":
+        victim.unlink()
+    elif damage == "added":
+        victim.with_name("extra.so").write_bytes(data)
+    else:
+        victim.write_bytes(data[:-1] + (b"" if damage == "shortened" else bytes([data[-1] ^ 1])))
+    assert len(record.installed_findings(copied)) >= 1
