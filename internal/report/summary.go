@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/sagebuild/sagebuild/bake"
 	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -31,15 +32,17 @@ type Summary struct {
 
 // Row is one target of a Summary.
 type Row struct {
-	Target  string      `json:"target"`
-	Outcome Outcome     `json:"outcome"`
-	Wheel   string      `json:"wheel,omitempty"`   // path of the wheel, or "" when there is none
-	Size    int64       `json:"size,omitempty"`    // of the wheel, in bytes
-	SMs     []matrix.SM `json:"sms,omitempty"`     // in the wheel
-	Seconds float64     `json:"seconds"`           // wall time
-	Results string      `json:"results,omitempty"` // tests: path of the JUnit file
-	Tests   *TestCount  `json:"tests,omitempty"`   // tests: what the JUnit file counts
-	Failure *Failure    `json:"failure,omitempty"` // set when Outcome is Failed
+	Target   string            `json:"target"`
+	Outcome  Outcome           `json:"outcome"`
+	Wheel    string            `json:"wheel,omitempty"`    // path of the wheel, or "" when there is none
+	Size     int64             `json:"size,omitempty"`     // of the wheel, in bytes
+	SMs      []matrix.SM       `json:"sms,omitempty"`      // in the wheel
+	Excluded []bake.Exclusion  `json:"excluded,omitempty"` // SMs that the wheel leaves out, and why
+	Seconds  float64           `json:"seconds"`            // wall time
+	Results  string            `json:"results,omitempty"`  // tests: path of the JUnit file
+	Tests    *TestCount        `json:"tests,omitempty"`    // tests: what the JUnit file counts
+	Versions map[string]string `json:"versions,omitempty"` // tests: what they ran with, by name (torch, python)
+	Failure  *Failure          `json:"failure,omitempty"`  // set when Outcome is Failed
 }
 
 // TestCount counts the cases of a test run.
