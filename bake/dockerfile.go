@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 	"text/template"
 
 	"github.com/sagebuild/sagebuild/matrix"
@@ -33,6 +34,11 @@ type kernelStage struct {
 type copyStep struct {
 	Directory string
 	Files     []string
+}
+
+// Arguments are those of COPY, one file on each line.
+func (c copyStep) Arguments() string {
+	return strings.Join(append(slices.Clone(c.Files), c.Directory+"/"), " \\\n     ")
 }
 
 // compileStep is one call of the compile driver.
