@@ -36,6 +36,10 @@ wheel: tools build ## the default wheel, in dist/
 generate: build ## the files that are generated: docker-bake.hcl, BUILD_MATRIX.md, dockerfiles/Dockerfile, docs/cli.md
 	$(SAGEBUILD) generate
 
+.PHONY: lock
+lock: tools build ## pins the Debian base and the interpreters anew
+	$(SAGEBUILD) lock
+
 .PHONY: test
 test: test-tools lint test-python test-default test-go ## every test
 

@@ -41,7 +41,8 @@ func newRoot(app *App) *cobra.Command {
 	root.SetOut(app.Console.Out)
 	root.SetErr(app.Console.Err)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newBake(app), newTest(app), newGenerate(app), newMatrix(app), newDoctor(app), newClean(app), newVersion(app))
+	root.AddCommand(newBake(app), newTest(app), newGenerate(app), newMatrix(app), newDoctor(app), newClean(app),
+		newLock(app), newVersion(app))
 	return root
 }
 

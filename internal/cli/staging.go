@@ -39,10 +39,23 @@ func newStaging(dist string) (*staging, error) {
 	return s, err
 }
 
-// for gives a target's results a directory of their own.
+// target gives a target's results a directory of their own.
 func (s *staging) target(name string) (string, error) {
 	dir := filepath.Join(s.dir, name)
 	return dir, os.Mkdir(dir, 0o755)
+}
+
+// alone copies a file to a directory that holds nothing else, under the name it should have.
+func (s *staging) alone(path, name string) (string, error) {
+	dir, err := os.MkdirTemp(s.dir, "alone-")
+	if err != nil {
+		return "", err
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	return dir, os.WriteFile(filepath.Join(dir, name), text, 0o644)
 }
 
 // close removes the directory, and a dist/ that this run made and left empty.

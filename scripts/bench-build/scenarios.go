@@ -28,11 +28,11 @@ type bench struct {
 
 // wheel is one line of sagebuild bake --json.
 type wheel struct {
-	Target string   `json:"target"`
-	Wheel  string   `json:"wheel"`
-	Bytes  int64    `json:"bytes"`
-	SMs    []string `json:"sms"`
-	Status string   `json:"status"`
+	Target  string   `json:"target"`
+	Wheel   string   `json:"wheel"`
+	Bytes   int64    `json:"size"`
+	SMs     []string `json:"sms"`
+	Outcome string   `json:"outcome"`
 }
 
 func (b *bench) measureAll() error {
@@ -52,13 +52,13 @@ func (b *bench) bake(state string, events io.Writer, name string) (measurement, 
 		return m, nil, err
 	}
 	var result struct {
-		Results []wheel `json:"results"`
+		Results []wheel `json:"targets"`
 	}
 	if err := json.Unmarshal(m.Output, &result); err != nil {
 		return m, nil, fmt.Errorf("reading the results of bake %s: %w", name, err)
 	}
 	for _, w := range result.Results {
-		fmt.Fprintf(os.Stderr, "bench-build: %s %s in %.1f s\n", w.Target, w.Status, m.Wall.Seconds())
+		fmt.Fprintf(os.Stderr, "bench-build: %s %s in %.1f s\n", w.Target, w.Outcome, m.Wall.Seconds())
 	}
 	return m, result.Results, nil
 }

@@ -1,0 +1,181 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/report"
+	"github.com/sagebuild/sagebuild/internal/ui"
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+const matrixHelp = `Matrix lists the cells of the definition, each with its wheel and its SMs, the groups, and the SMs that a CUDA leaves
+out with the reason. Names of targets and groups, and patterns, select cells.
+
+With --github it prints the value of a GitHub Actions strategy.matrix instead: one entry a cell, or with --shards at
+most that many entries, cells of one CUDA side by side.`
+
+const matrixExamples = `  sagebuild matrix
+  sagebuild matrix pytorch28 'linux-*-python310'
+  sagebuild matrix --matrix mine.hcl --json
+  sagebuild matrix sage2-all --github --shards 3`
+
+type matrixOptions struct {
+	file   string
+	github bool
+	shards int
+}
+
+func newMatrix(app *App) *cobra.Command {
+	var options matrixOptions
+	cmd := &cobra.Command{
+		Use:     "matrix [TARGET|GROUP|PATTERN]...",
+		Short:   "List cells, groups and SMs, and the reasons for what is left out",
+		Long:    matrixHelp,
+		Example: matrixExamples,
+		RunE:    func(_ *cobra.Command, names []string) error { return runMatrix(app, options, names) },
+	}
+	cmd.Flags().StringVar(&options.file, "matrix", "", "matrix definition `FILE` (default: the built-in one)")
+	cmd.Flags().BoolVar(&options.github, "github", false, "print the include list of a GitHub Actions matrix job")
+	cmd.Flags().IntVar(&options.shards, "shards", 0, "with --github: at most `N` entries instead of one a cell")
+	app.addJSON(cmd, "the matrix")
+	return cmd
+}
+
+func runMatrix(app *App, options matrixOptions, names []string) error {
+	if options.shards < 0 || options.shards > 0 && !options.github {
+		return diag.Usagef("sagebuild matrix --github --shards 3", "--shards wants a positive number and --github")
+	}
+	m, err := matrix.Load(options.file)
+	if err != nil {
+		return err
+	}
+	selection, err := selectCells(m, names)
+	if err != nil {
+		return err
+	}
+	switch {
+	case options.github:
+		// One line, as $GITHUB_OUTPUT wants it.
+		return json.NewEncoder(app.Console.Out).Encode(report.NewInclude(selection, options.shards))
+	case app.JSON:
+		return app.Console.JSON(newMatrixJSON(m, selection))
+	}
+	return writeMatrix(app.Console, m, selection, len(names) == 0)
+}
+
+// selectCells selects every cell where nothing is named, and a test's cell where a test is.
+func selectCells(m *matrix.Matrix, names []string) ([]matrix.Selection, error) {
+	if len(names) == 0 {
+		names = []string{"*"}
+	}
+	return m.SelectTests(names)
+}
+
+type matrixJSON struct {
+	Definition string         `json:"definition"`
+	Cells      []cellJSON     `json:"cells"`
+	Groups     []matrix.Group `json:"groups"`
+	SMs        []smJSON       `json:"sms"`
+}
+
+type cellJSON struct {
+	Target string `json:"target"`
+	Test   string `json:"test"`
+	Wheel  string `json:"wheel"`
+	matrix.Cell
+}
+
+type smJSON struct {
+	SM   matrix.SM `json:"sm"`
+	GPUs []string  `json:"gpus"`
+}
+
+func newMatrixJSON(m *matrix.Matrix, selection []matrix.Selection) matrixJSON {
+	result := matrixJSON{Definition: m.File(), Groups: m.Groups()}
+	for _, s := range selection {
+		result.Cells = append(result.Cells, cellJSON{s.Cell.Target(), s.Cell.TestTarget(), s.Cell.WheelName(), s.Cell})
+	}
+	for _, sm := range m.SMs() {
+		result.SMs = append(result.SMs, smJSON{sm, m.GPUs(sm)})
+	}
+	return result
+}
+
+// writeMatrix prints the cells and what they leave out; groups and SMs only where the whole matrix is asked for.
+func writeMatrix(console *ui.Console, m *matrix.Matrix, selection []matrix.Selection, whole bool) error {
+	sections := []*ui.Table{cellTable(selection), exclusionTable(selection)}
+	if whole {
+		sections = append(sections, groupTable(m), smTable(m))
+	}
+	for i, table := range sections {
+		if len(table.Rows) == 0 {
+			continue
+		}
+		if i > 0 {
+			fmt.Fprintln(console.Out)
+		}
+		if err := table.Write(console.Out, console.OutColor); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func cellTable(selection []matrix.Selection) *ui.Table {
+	table := &ui.Table{Header: []string{"target", "torch", "cuda", "python", "sms", "wheel"}}
+	for _, s := range selection {
+		c := s.Cell
+		table.Add(ui.Text(c.Target()), ui.Text(c.Torch.String()), ui.Text(c.CUDA.String()), ui.Text(c.Python.String()),
+			ui.Text(joinSMs(c.SMs)), ui.Text(c.WheelName()))
+	}
+	return table
+}
+
+// exclusionTable has a line for each CUDA and SM that it leaves out.
+func exclusionTable(selection []matrix.Selection) *ui.Table {
+	table := &ui.Table{Header: []string{"cuda", "leaves out", "because", "source"}}
+	seen := map[matrix.Version]bool{}
+	for _, s := range selection {
+		if seen[s.Cell.CUDA] {
+			continue
+		}
+		seen[s.Cell.CUDA] = true
+		for _, e := range s.Cell.Excluded {
+			table.Add(ui.Text(s.Cell.CUDA.String()), ui.Text(e.SM.String()), ui.Text(e.Reason()), ui.Text(e.Rule.Source))
+		}
+	}
+	return table
+}
+
+func groupTable(m *matrix.Matrix) *ui.Table {
+	table := &ui.Table{Header: []string{"group", "targets"}}
+	for _, group := range m.Groups() {
+		first := group.Targets[0]
+		if more := len(group.Targets) - 1; more > 0 {
+			first = fmt.Sprintf("%s and %d more", first, more)
+		}
+		table.Add(ui.Text(group.Name), ui.Text(first))
+	}
+	return table
+}
+
+func smTable(m *matrix.Matrix) *ui.Table {
+	table := &ui.Table{Header: []string{"sm", "gpus"}}
+	for _, sm := range m.SMs() {
+		table.Add(ui.Text(sm.String()), ui.Text(strings.Join(m.GPUs(sm), ", ")))
+	}
+	return table
+}
+
+func joinSMs(sms []matrix.SM) string {
+	all := make([]string, len(sms))
+	for i, sm := range sms {
+		all[i] = sm.String()
+	}
+	return strings.Join(all, " ")
+}
