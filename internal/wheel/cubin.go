@@ -49,18 +49,17 @@ func cubinArch(i *image) Arch {
 // compatSpecific reports whether attribute 9 of .nv.compat is 1.
 func (i *image) compatSpecific() bool {
 	const attributeSpecific = 9
-	specific := false
-	for at := range i.sections {
-		if i.sections[at].name != ".nv.compat" {
-			continue
-		}
-		data, err := i.data(&i.sections[at], maxHeaderBytes, CodeCubinFormat)
-		if err != nil {
-			continue
-		}
-		eachAttribute(data, func(attribute byte, value []byte) {
-			specific = specific || attribute == attributeSpecific && len(value) > 0 && value[0] == 1
-		})
+	compat := i.named(".nv.compat")
+	if compat == nil {
+		return false
 	}
+	data, err := i.data(compat, maxHeaderBytes, CodeCubinFormat)
+	if err != nil {
+		return false
+	}
+	specific := false
+	eachAttribute(data, func(attribute byte, value []byte) {
+		specific = specific || attribute == attributeSpecific && len(value) > 0 && value[0] == 1
+	})
 	return specific
 }

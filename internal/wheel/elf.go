@@ -3,7 +3,6 @@ package wheel
 import (
 	"bytes"
 	"debug/elf"
-	"strings"
 )
 
 // image is a 64-bit little-endian ELF file: a shared object or a cubin. It is read by hand because debug/elf
@@ -117,9 +116,9 @@ func (i *image) nameSections(starts []uint32, table *section, code Code) error {
 	if err != nil {
 		return err
 	}
-	names := string(data)
+	names := newStrings(data)
 	for at := range i.sections {
-		name, ok := stringAt(names, starts[at])
+		name, ok := names.at(starts[at])
 		if !ok {
 			return refuse(code, "", "section %d has no name", at)
 		}
@@ -163,24 +162,23 @@ func (i *image) find(kind elf.SectionType) *section {
 	return nil
 }
 
-// linked reads the string table that a section names in its link field.
-func (i *image) linked(s *section, code Code) (string, error) {
-	if uint64(s.link) >= uint64(len(i.sections)) {
-		return "", refuse(code, "", "section %q has no string table", s.name)
+// named returns the first section of a name, or nil.
+func (i *image) named(name string) *section {
+	for at := range i.sections {
+		if i.sections[at].name == name {
+			return &i.sections[at]
+		}
 	}
-	data, err := i.data(&i.sections[s.link], maxStringBytes, code)
-	return string(data), err
+	return nil
 }
 
-// stringAt returns the zero-terminated string at offset. It is a part of table, not a copy: many symbols may
-// share one long name.
-func stringAt(table string, offset uint32) (string, bool) {
-	if uint64(offset) >= uint64(len(table)) {
-		return "", false
+// linked reads the string table that a section names in its link field.
+func (i *image) linked(s *section, code Code) (*stringTable, error) {
+	if uint64(s.link) >= uint64(len(i.sections)) {
+		return nil, refuse(code, "", "section %q has no string table", s.name)
 	}
-	table = table[offset:]
-	end := strings.IndexByte(table[:min(len(table), maxSymbolName)], 0)
-	return table[:max(end, 0)], end >= 0
+	data, err := i.data(&i.sections[s.link], maxStringBytes, code)
+	return newStrings(data), err
 }
 
 // symbol is one entry of a symbol table.
@@ -210,7 +208,7 @@ func (i *image) symbols(s *section, code Code) ([]symbol, error) {
 	table := make([]symbol, 0, len(data)/symbolBytes)
 	for at := symbolBytes; at < len(data); at += symbolBytes {
 		raw := data[at:]
-		name, ok := stringAt(names, little.Uint32(raw))
+		name, ok := names.at(little.Uint32(raw))
 		if !ok {
 			return nil, refuse(code, "", "section %q has a symbol without a name", s.name)
 		}

@@ -32,14 +32,14 @@ const (
 
 // Entry is one piece of device code in a fatbin.
 type Entry struct {
-	Kind        Kind   `json:"kind"`
-	Arch        Arch   `json:"arch"`
-	Flags       uint64 `json:"flags"`
-	Compression string `json:"compression,omitempty"` // "lz4" or "zstd"
-	Stored      int64  `json:"stored"`                // payload bytes in the file, padding included
-	Size        int64  `json:"size"`                  // unpacked bytes
-	Cubin       *Cubin `json:"cubin,omitempty"`       // for kind cubin, where its bytes could be read
-	errors      []error
+	Kind        Kind    `json:"kind"`
+	Arch        Arch    `json:"arch"`
+	Flags       uint64  `json:"flags"`
+	Compression string  `json:"compression,omitempty"` // "lz4" or "zstd"
+	Stored      int64   `json:"stored"`                // payload bytes in the file, padding included
+	Size        int64   `json:"size"`                  // unpacked bytes
+	Cubin       *Cubin  `json:"cubin,omitempty"`       // for kind cubin, where its bytes could be read
+	errors      []error // what was wrong with its bytes
 }
 
 const (
@@ -48,13 +48,13 @@ const (
 )
 
 // parseEntries reads the entries of a container, those of nested lists in place of the list.
-func parseEntries(c content, budget *int, depth int) ([]Entry, error) {
+func parseEntries(c content, left *budget, depth int) ([]Entry, error) {
 	if depth > maxFatbinNesting {
 		return nil, refuse(CodeFatbinFormat, "", "fatbin entries are nested too deep")
 	}
 	var entries []Entry
 	for at := uint64(0); at < uint64(c.size); {
-		if *budget--; *budget < 0 {
+		if left.entries--; left.entries < 0 {
 			return entries, refuse(CodeFatbinFormat, "", "there are more than %d fatbin entries", maxEntries)
 		}
 		var header [entryHeaderBytes]byte
@@ -66,7 +66,7 @@ func parseEntries(c content, budget *int, depth int) ([]Entry, error) {
 		if !ok || length < entryHeaderBytes || length > maxEntryHeader {
 			return entries, refuse(CodeFatbinFormat, "", "a fatbin entry reaches beyond the end of its fatbin")
 		}
-		found, err := parseEntry(header[:], payload, budget, depth)
+		found, err := parseEntry(header[:], payload, left, depth)
 		entries = append(entries, found...)
 		if err != nil {
 			return entries, err
@@ -77,7 +77,7 @@ func parseEntries(c content, budget *int, depth int) ([]Entry, error) {
 }
 
 // parseEntry reads one entry: usually one, several where it wraps others.
-func parseEntry(header []byte, payload content, budget *int, depth int) ([]Entry, error) {
+func parseEntry(header []byte, payload content, left *budget, depth int) ([]Entry, error) {
 	number := little.Uint16(header)
 	entry := Entry{
 		Kind:   kinds[number],
@@ -90,11 +90,14 @@ func parseEntry(header []byte, payload content, budget *int, depth int) ([]Entry
 		entry.Kind = Kind(fmt.Sprintf("0x%x", number))
 	}
 	if entry.Kind == kindNested {
-		return parseEntries(payload, budget, depth+1)
+		return parseEntries(payload, left, depth+1)
 	}
-	packed := entry.setCompression(header, payload)
-	if entry.Kind == KindCubin {
-		entry.readCubin(packed)
+	packed, err := entry.setCompression(header, payload)
+	if err == nil && entry.Kind == KindCubin {
+		err = entry.readCubin(packed, left)
+	}
+	if err != nil {
+		entry.errors = append(entry.errors, err)
 	}
 	return []Entry{entry}, nil
 }
@@ -110,38 +113,40 @@ func suffixOf(flags uint64) string {
 }
 
 // setCompression reads how the payload is packed and returns it without its padding.
-func (e *Entry) setCompression(header []byte, payload content) content {
+func (e *Entry) setCompression(header []byte, payload content) (content, error) {
 	switch {
 	case e.Flags&flagZSTD != 0:
 		e.Compression = "zstd"
 	case e.Flags&flagLZ4 != 0:
 		e.Compression = "lz4"
 	default:
-		return payload
+		return payload, nil
 	}
 	e.Size = clampOffset(little.Uint64(header[56:]))
 	packed, ok := payload.slice(0, uint64(little.Uint32(header[16:])))
 	if !ok {
-		e.errors = append(e.errors, refuse(CodeFatbinFormat, "", "the %s entry of SM %s announces more bytes than it has", e.Kind, e.Arch))
-		return content{}
+		return content{}, refuse(CodeFatbinFormat, "", "the %s entry of SM %s announces more bytes than it has", e.Kind, e.Arch)
 	}
-	return packed
+	return packed, nil
 }
 
 // readCubin reads the image and checks that it is for the SM that the entry names.
-func (e *Entry) readCubin(packed content) {
+func (e *Entry) readCubin(packed content, left *budget) error {
+	if !left.spend(e.Size) {
+		return refuse(CodeCubinFormat, "", "the wheel's cubins unpack to more than %d bytes", int64(maxDeviceBytes))
+	}
 	image, err := e.unpack(packed)
-	if err == nil {
-		var cubin Cubin
-		cubin, err = readCubin(image)
-		e.Cubin = &cubin
-	}
 	if err != nil {
-		e.errors = append(e.errors, refuse(CodeCubinFormat, "", "the cubin of SM %s: %v", e.Arch, err))
-		return
+		return refuse(CodeCubinFormat, "", "the cubin of SM %s: %v", e.Arch, err)
 	}
-	// "f" stands in the entry alone, and cubins of CUDA 13 keep "a" elsewhere: only the SM must agree.
-	if e.Cubin.Arch.SM != e.Arch.SM {
-		e.errors = append(e.errors, refuse(CodeCubinArch, "", "the entry of SM %s holds a cubin of SM %s", e.Arch, e.Cubin.Arch))
+	cubin, err := readCubin(image)
+	e.Cubin = &cubin
+	if err != nil {
+		return refuse(CodeCubinFormat, "", "the cubin of SM %s: %v", e.Arch, err)
 	}
+	// "f" stands in the entry alone: only the SM must agree.
+	if cubin.Arch.SM != e.Arch.SM {
+		return refuse(CodeCubinArch, "", "the entry of SM %s holds a cubin of SM %s", e.Arch, cubin.Arch)
+	}
+	return nil
 }

@@ -21,7 +21,7 @@ func isFatbin(head []byte) bool { return len(head) >= 4 && little.Uint32(head) =
 
 // readFatbins reads every container of a file or section; zeros pad them.
 func (w *Wheel) readFatbins(member, section string, c content, problems *findings) {
-	fatbins, err := parseFatbins(c)
+	fatbins, err := parseFatbins(c, w.budget)
 	if err == nil && len(fatbins) == 0 && section == "" {
 		err = refuse(CodeFatbinFormat, "", "the file holds no fatbin")
 	}
@@ -35,9 +35,15 @@ func (w *Wheel) readFatbins(member, section string, c content, problems *finding
 	w.Fatbins = append(w.Fatbins, fatbins...)
 }
 
-// reportEntries moves what is wrong with single entries to the wheel's problems.
+// reportEntries moves what is wrong with single entries to the wheel's problems, and reports cubins of one SM that
+// hide each other: of one container the driver loads one image.
 func (f *Fatbin) reportEntries(problems *findings) {
+	seen := map[Arch]bool{}
 	for _, entry := range f.Entries {
+		if entry.Kind == KindCubin && seen[entry.Arch] && !f.Relocatable() {
+			problems.fail(CodeSMDuplicate, f.Member, "one fatbin has two cubins for SM %s, a driver loads one of them", entry.Arch)
+		}
+		seen[entry.Arch] = seen[entry.Arch] || entry.Kind == KindCubin
 		for _, err := range entry.errors {
 			*problems = append(*problems, findingOf(err, CodeCubinFormat, f.Member))
 		}
@@ -45,9 +51,8 @@ func (f *Fatbin) reportEntries(problems *findings) {
 }
 
 // parseFatbins walks containers from the start: it never searches for the magic, which also occurs by chance.
-func parseFatbins(c content) ([]Fatbin, error) {
+func parseFatbins(c content, left *budget) ([]Fatbin, error) {
 	var fatbins []Fatbin
-	budget := maxEntries
 	for at := int64(0); at < c.size; {
 		rest, _ := c.slice(uint64(at), uint64(c.size-at))
 		var header [fatbinHeaderBytes]byte
@@ -60,7 +65,10 @@ func parseFatbins(c content) ([]Fatbin, error) {
 			at = next
 			continue
 		}
-		fatbin, err := parseFatbin(rest, header[:], &budget)
+		if left.containers--; left.containers < 0 {
+			return fatbins, refuse(CodeFatbinFormat, "", "there are more than %d fatbins", maxContainers)
+		}
+		fatbin, err := parseFatbin(rest, header[:], left)
 		fatbin.Offset = at
 		if fatbin.Size > 0 {
 			fatbins = append(fatbins, fatbin)
@@ -100,7 +108,7 @@ func checkPadding(n int) error {
 }
 
 // parseFatbin reads the container at the start of c.
-func parseFatbin(c content, header []byte, budget *int) (Fatbin, error) {
+func parseFatbin(c content, header []byte, left *budget) (Fatbin, error) {
 	headerSize, size := uint64(little.Uint16(header[6:])), little.Uint64(header[8:])
 	if little.Uint32(header) != fatbinMagic || headerSize < fatbinHeaderBytes {
 		return Fatbin{}, refuse(CodeFatbinFormat, "", "it is no fatbin: the header is wrong")
@@ -111,6 +119,6 @@ func parseFatbin(c content, header []byte, budget *int) (Fatbin, error) {
 	}
 	fatbin := Fatbin{Size: int64(headerSize + size)}
 	var err error
-	fatbin.Entries, err = parseEntries(entries, budget, 0)
+	fatbin.Entries, err = parseEntries(entries, left, 0)
 	return fatbin, err
 }

@@ -58,7 +58,7 @@ const (
 	CodeCubinArch     Code = "cubin-arch"     // a cubin is for another SM than its fatbin entry says
 	CodeSMMissing     Code = "sm-missing"     // a planned SM has no cubin
 	CodeSMExtra       Code = "sm-extra"       // a cubin for an SM that is not planned
-	CodeSMDuplicate   Code = "sm-duplicate"   // two cubins of one SM in one fatbin define the same kernel
+	CodeSMDuplicate   Code = "sm-duplicate"   // two cubins of one SM in one fatbin, or with one kernel
 	CodePTXMissing    Code = "ptx-missing"    // the planned PTX is not there
 	CodePTXExtra      Code = "ptx-extra"      // PTX that is not planned
 	CodeKernelMissing Code = "kernel-missing" // a cubin lacks a planned kernel

@@ -69,30 +69,25 @@ const (
 
 func (i *image) resourceUsage() (resourceUsage, error) {
 	usage := resourceUsage{map[uint32]uint32{}, map[uint32]uint32{}}
-	for at := range i.sections {
-		if i.sections[at].name != ".nv.info" {
-			continue
-		}
-		data, err := i.data(&i.sections[at], maxStringBytes, CodeCubinFormat)
-		if err != nil {
-			return usage, err
-		}
-		err = eachAttribute(data, func(attribute byte, value []byte) {
-			if len(value) != 8 {
-				return
-			}
-			switch symbol, number := little.Uint32(value), little.Uint32(value[4:]); attribute {
-			case attributeRegisters:
-				usage.registers[symbol] = number
-			case attributeStack:
-				usage.stack[symbol] = number
-			}
-		})
-		if err != nil {
-			return usage, err
-		}
+	info := i.named(".nv.info")
+	if info == nil {
+		return usage, nil
 	}
-	return usage, nil
+	data, err := i.data(info, maxStringBytes, CodeCubinFormat)
+	if err != nil {
+		return usage, err
+	}
+	return usage, eachAttribute(data, func(attribute byte, value []byte) {
+		if len(value) != 8 {
+			return
+		}
+		switch symbol, number := little.Uint32(value), little.Uint32(value[4:]); attribute {
+		case attributeRegisters:
+			usage.registers[symbol] = number
+		case attributeStack:
+			usage.stack[symbol] = number
+		}
+	})
 }
 
 // eachAttribute walks format, attribute, 16 bits: the length of a value, or a small value itself.

@@ -20,13 +20,29 @@ const (
 	// Members up to memoryBytes are inspected in memory, larger ones in an unlinked temporary file.
 	memoryBytes = 64 << 20
 
-	maxContainers    = 65_536 // fatbins in one section
-	maxEntries       = 65_536 // entries in one fatbin section or file
+	maxContainers    = 65_536  // fatbins in one wheel
+	maxEntries       = 262_144 // entries in all of them
 	maxFatbinNesting = 4
 	maxCubinBytes    = 256 << 20 // one cubin, unpacked
+	maxDeviceBytes   = 16 << 30  // all cubins of a wheel, unpacked
 
 	maxDynamic     = 65_536 // strings in a dynamic section, versions that an object needs
 	maxSymbols     = 2 << 20
 	maxSymbolName  = 32 << 10
 	maxStringBytes = 128 << 20
 )
+
+// budget is what is left of the bounds on a wheel's device code: sections may overlap, so each part alone being
+// small proves nothing.
+type budget struct {
+	containers, entries int
+	bytes               int64
+}
+
+func newBudget() *budget { return &budget{maxContainers, maxEntries, maxDeviceBytes} }
+
+// spend takes n bytes, and reports whether they were left.
+func (b *budget) spend(n int64) bool {
+	b.bytes -= min(n, b.bytes+1)
+	return b.bytes >= 0
+}

@@ -125,14 +125,14 @@ func (i *image) loadedDynamic() *program {
 	return nil
 }
 
-func (o *Object) parseDynamic(data []byte, names string) error {
+func (o *Object) parseDynamic(data []byte, names *stringTable) error {
 	for ; len(data) >= dynamicBytes; data = data[dynamicBytes:] {
 		tag, value := elf.DynTag(little.Uint64(data)), little.Uint64(data[8:])
 		switch tag {
 		case elf.DT_NULL:
 			return nil
 		case elf.DT_NEEDED, elf.DT_SONAME, elf.DT_RPATH, elf.DT_RUNPATH:
-			text, ok := stringAt(names, uint32(min(value, 1<<32-1)))
+			text, ok := names.at(uint32(min(value, 1<<32-1)))
 			if !ok || len(o.Needed) >= maxDynamic {
 				return refuse(CodeObjectFormat, "", "the dynamic section names a string that is not there")
 			}

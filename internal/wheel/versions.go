@@ -38,7 +38,7 @@ func (i *image) neededVersions() ([]SymbolVersion, error) {
 }
 
 // parseVersions reads count library records. Records do not overlap, so the walk ends.
-func parseVersions(data []byte, names string, count uint32) ([]SymbolVersion, error) {
+func parseVersions(data []byte, names *stringTable, count uint32) ([]SymbolVersion, error) {
 	malformed := refuse(CodeObjectFormat, "", "the table of needed versions is malformed")
 	var versions []SymbolVersion
 	for at := uint64(0); count > 0; count-- {
@@ -46,7 +46,7 @@ func parseVersions(data []byte, names string, count uint32) ([]SymbolVersion, er
 			return nil, malformed
 		}
 		record := data[at:]
-		library, ok := stringAt(names, little.Uint32(record[4:]))
+		library, ok := names.at(little.Uint32(record[4:]))
 		if !ok {
 			return nil, malformed
 		}
@@ -64,7 +64,7 @@ func parseVersions(data []byte, names string, count uint32) ([]SymbolVersion, er
 	return versions, nil
 }
 
-func parseLibraryVersions(record []byte, names, library string) ([]SymbolVersion, bool) {
+func parseLibraryVersions(record []byte, names *stringTable, library string) ([]SymbolVersion, bool) {
 	var versions []SymbolVersion
 	at := uint64(little.Uint32(record[8:]))
 	for count := little.Uint16(record[2:]); count > 0; count-- {
@@ -72,7 +72,7 @@ func parseLibraryVersions(record []byte, names, library string) ([]SymbolVersion
 			return nil, false
 		}
 		aux := record[at:]
-		name, ok := stringAt(names, little.Uint32(aux[8:]))
+		name, ok := names.at(little.Uint32(aux[8:]))
 		if !ok {
 			return nil, false
 		}

@@ -25,6 +25,7 @@ type Wheel struct {
 	Fatbins  []Fatbin  `json:"fatbins,omitempty"`
 	Cubins   []Cubin   `json:"cubins,omitempty"` // standalone cubin files
 	Problems []Finding `json:"problems,omitempty"`
+	budget   *budget
 }
 
 // Member is one file of the wheel.
@@ -65,7 +66,7 @@ func Read(r io.ReaderAt, size int64, name string) (*Wheel, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Wheel{Path: name, Name: name, Size: size}
+	w := &Wheel{Path: name, Name: name, Size: size, budget: newBudget()}
 	problems := append(findings(nil), archive.hidden...)
 	if w.Filename, err = ParseFilename(name); err != nil {
 		problems = append(problems, findingOf(err, CodeFilenameFormat, ""))

@@ -1,0 +1,189 @@
+package wheel
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+)
+
+// zipOf packs files with archive/zip, which writes data descriptors.
+func zipOf(t testing.TB, files ...string) []byte {
+	t.Helper()
+	var buffer bytes.Buffer
+	writer := zip.NewWriter(&buffer)
+	for at := 0; at < len(files); at += 2 {
+		member, err := writer.Create(files[at])
+		if err == nil {
+			_, err = io.WriteString(member, files[at+1])
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buffer.Bytes()
+}
+
+// unpackAll reads every member, as Read does.
+func unpackAll(data []byte) (*archive, error) {
+	a, err := readArchive(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range a.members {
+		if err := a.copyTo(io.Discard, m); err != nil {
+			return a, err
+		}
+	}
+	return a, nil
+}
+
+func TestArchiveReadsWhatZipWrites(t *testing.T) {
+	data := zipOf(t, "a.txt", "hello", "dir/", "", "dir/b.txt", strings.Repeat("world ", 1000))
+	a, err := unpackAll(data)
+	if err != nil || len(a.members) != 3 || len(a.hidden) != 0 {
+		t.Fatalf("%+v, error %v", a, err)
+	}
+	text, err := a.readSmall(a.members[2], 1<<20)
+	if err != nil || string(text) != strings.Repeat("world ", 1000) {
+		t.Errorf("%q, error %v", text, err)
+	}
+}
+
+// TestArchiveRefuses changes single bytes of a zip file by position: the central directory is where its
+// signature says, and the first local header is at 0.
+func TestArchiveRefuses(t *testing.T) {
+	cases := []struct {
+		name   string
+		change func(data []byte, central, end int) []byte
+		want   Code
+	}{
+		{"local name", func(d []byte, c, e int) []byte { d[30] = 'z'; return d }, CodeZipMismatch},
+		{"local method", func(d []byte, c, e int) []byte { d[8] = 0; return d }, CodeZipMismatch},
+		{"local size", func(d []byte, c, e int) []byte { d[22] = 1; return d }, CodeZipMismatch},
+		{"encryption", func(d []byte, c, e int) []byte { d[c+8] |= flagEncrypted; return d }, CodeZipSpecial},
+		{"method", func(d []byte, c, e int) []byte { d[c+10] = 14; return d }, CodeZipSpecial},
+		{"CRC", func(d []byte, c, e int) []byte { d[c+16] ^= 1; return d }, CodeZipChecksum},
+		{"size", func(d []byte, c, e int) []byte { d[c+24]++; return d }, CodeZipChecksum},
+		{"smaller size", func(d []byte, c, e int) []byte { d[c+24]--; return d }, CodeZipChecksum},
+		{"compressed size", func(d []byte, c, e int) []byte { d[c+20]--; return d }, CodeZipChecksum},
+		{"offset", func(d []byte, c, e int) []byte { d[c+44] = 0xff; return d }, CodeZipFormat},
+		{"64-bit size that is missing", func(d []byte, c, e int) []byte { copy(d[c+24:], "\xff\xff\xff\xff"); return d }, CodeZipFormat},
+		{"count", func(d []byte, c, e int) []byte { d[e+8]--; d[e+10]--; return d }, CodeZipFormat},
+		{"count too high", func(d []byte, c, e int) []byte { d[e+8]++; d[e+10]++; return d }, CodeZipFormat},
+		{"disks", func(d []byte, c, e int) []byte { d[e+4] = 1; return d }, CodeZipFormat},
+		{"bytes before the end", func(d []byte, c, e int) []byte {
+			return append(append(bytes.Clone(d[:e]), 0), d[e:]...)
+		}, CodeZipFormat},
+		{"bytes after the end", func(d []byte, c, e int) []byte { return append(d, 0) }, CodeZipFormat},
+		{"bytes before the start", func(d []byte, c, e int) []byte { return append([]byte("#!"), d...) }, CodeZipFormat},
+		{"overlap", func(d []byte, c, e int) []byte {
+			second := c + centralBytes + len("a.txt") + int(d[c+30])
+			copy(d[second+42:], d[c+42:c+46])
+			copy(d[second+46:], "a.tx2")
+			return d
+		}, CodeZipMismatch},
+		{"two members of one name and place", func(d []byte, c, e int) []byte {
+			second := c + centralBytes + len("a.txt") + int(d[c+30])
+			copy(d[second:], d[c:second])
+			return d
+		}, CodeZipDuplicate},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			data := zipOf(t, "a.txt", "hello hello hello", "b.txt", "world")
+			central := bytes.Index(data, []byte("PK\x01\x02"))
+			end := bytes.LastIndex(data, []byte("PK\x05\x06"))
+			_, err := unpackAll(c.change(data, central, end))
+			var refusal *FormatError
+			if !errors.As(err, &refusal) || refusal.Code != c.want {
+				t.Errorf("error %v, want code %s", err, c.want)
+			}
+		})
+	}
+}
+
+// TestArchiveRefusesOverlap builds two members that share their compressed bytes, as dense zip bombs do.
+func TestArchiveRefusesOverlap(t *testing.T) {
+	inner := storedLocal("b", []byte("hello"))
+	data := storedLocal("a", inner)
+	central := append(storedCentral("a", inner, 0), storedCentral("b", []byte("hello"), localBytes+1)...)
+	end := make([]byte, endBytes)
+	copy(end, "PK\x05\x06")
+	end[8], end[10] = 2, 2
+	little.PutUint32(end[12:], uint32(len(central)))
+	little.PutUint32(end[16:], uint32(len(data)))
+	_, err := unpackAll(append(append(data, central...), end...))
+	var refusal *FormatError
+	if !errors.As(err, &refusal) || refusal.Code != CodeZipBomb {
+		t.Errorf("error %v, want code %s", err, CodeZipBomb)
+	}
+}
+
+func storedLocal(name string, data []byte) []byte {
+	head := make([]byte, localBytes)
+	copy(head, "PK\x03\x04")
+	little.PutUint32(head[18:], uint32(len(data)))
+	little.PutUint32(head[22:], uint32(len(data)))
+	little.PutUint16(head[26:], uint16(len(name)))
+	return append(append(head, name...), data...)
+}
+
+func storedCentral(name string, data []byte, offset uint32) []byte {
+	head := make([]byte, centralBytes)
+	copy(head, "PK\x01\x02")
+	little.PutUint32(head[20:], uint32(len(data)))
+	little.PutUint32(head[24:], uint32(len(data)))
+	little.PutUint16(head[28:], uint16(len(name)))
+	little.PutUint32(head[42:], offset)
+	return append(head, name...)
+}
+
+func TestArchiveReportsHiddenBytes(t *testing.T) {
+	data := zipOf(t, "a.txt", "hello")
+	central := bytes.Index(data, []byte("PK\x01\x02"))
+	end := bytes.LastIndex(data, []byte("PK\x05\x06"))
+	hidden := append(append(bytes.Clone(data[:central]), "secret"...), data[central:]...)
+	little.PutUint32(hidden[end+6+16:], uint32(central+6))
+	a, err := unpackAll(hidden)
+	if err != nil || len(a.hidden) != 1 || a.hidden[0].Code != CodeZipHidden {
+		t.Errorf("%v, error %v", a, err)
+	}
+}
+
+func TestArchiveReads64BitRecords(t *testing.T) {
+	var buffer bytes.Buffer
+	writer := zip.NewWriter(&buffer)
+	for i := range 0x10000 {
+		if _, err := writer.CreateHeader(&zip.FileHeader{Name: fmt.Sprintf("f%d", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a, err := unpackAll(buffer.Bytes())
+	if err != nil || len(a.members) != 0x10000 || len(a.hidden) != 0 {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestBadName(t *testing.T) {
+	for _, name := range []string{"", "/", ".", "..", "a/../b", "a//b", "./a", "/a", `a\b`, "c:x", "a\x00", "a\n", "a\xff", "a.", "a ", "a/\u202eb", "dir//",
+		strings.Repeat("a", maxNameBytes+1), strings.Repeat("a/", maxDepth+1) + "b"} {
+		if badName(name) == "" {
+			t.Errorf("%q passes", name)
+		}
+	}
+	for _, name := range []string{"a", "a/b.py", "dir/", "ünïcode.py", "a b.txt", "...a", ".hidden"} {
+		if reason := badName(name); reason != "" {
+			t.Errorf("%q: %s", name, reason)
+		}
+	}
+}

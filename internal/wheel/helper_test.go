@@ -1,0 +1,191 @@
+package wheel
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	sampleName  = "sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl"
+	sampleInfo  = "sageattention-2.2.0.dist-info"
+	libraryName = "sageattention/lib/libsageattn.so"
+	fatbinName  = "sageattention/lib/sageattn.fatbin"
+)
+
+// file is a member of a wheel that a test writes.
+type file struct {
+	name string
+	data []byte
+	mode fs.FileMode
+}
+
+// sample is a wheel before it is packed; tests change it to damage it.
+type sample struct {
+	name     string
+	files    []file
+	record   string // replaces RECORD where it is set
+	noRecord bool
+	comment  string
+}
+
+func fixture(t testing.TB, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// goodWheel is a wheel that satisfies goodExpectation.
+func goodWheel(t testing.TB) *sample {
+	return &sample{name: sampleName, files: []file{
+		{name: "sageattention/__init__.py", data: []byte("__version__ = \"2.2.0\"\n")},
+		{name: libraryName, data: fixture(t, "good.so")},
+		{name: fatbinName, data: fixture(t, "plain.fatbin")},
+		{name: sampleInfo + "/METADATA", data: []byte(sampleMetadata)},
+		{name: sampleInfo + "/WHEEL", data: []byte(sampleWHEEL)},
+	}}
+}
+
+const (
+	sampleMetadata = "Metadata-Version: 2.4\nName: sageattention\nVersion: 2.2.0\nRequires-Python: >=3.12,<3.13\nRequires-Dist: torch==2.8.*\n\nText.\n"
+	sampleWHEEL    = "Wheel-Version: 1.0\nGenerator: sagebuild\nRoot-Is-Purelib: false\nTag: cp312-cp312-linux_x86_64\nBuild: 280.129\n"
+)
+
+var (
+	sm70, sm80, sm90, sm100, sm121 = SM{Major: 7}, SM{Major: 8}, SM{Major: 9}, SM{Major: 10}, SM{Major: 12, Minor: 1}
+	sampleSMs                      = []SM{sm70, sm80, sm90, sm100, sm121}
+	sampleKernels                  = []string{"permute", "reverse", "scale"}
+)
+
+func goodExpectation() Expectation {
+	kernels := map[SM][]string{}
+	for _, sm := range sampleSMs {
+		kernels[sm] = slices.Clone(sampleKernels)
+	}
+	return Expectation{
+		Filename:       sampleName,
+		Distribution:   "SageAttention",
+		Version:        "2.2.0",
+		BuildTag:       "280.129",
+		Tags:           []string{"cp312-cp312-linux_x86_64"},
+		RequiresDist:   []string{"torch == 2.8.*"},
+		RequiresPython: ">=3.12, <3.13",
+		SMs:            slices.Clone(sampleSMs),
+		Suffixes:       map[SM]string{sm90: "a", sm100: "f"},
+		PTX:            &sm121,
+		Kernels:        kernels,
+		GlibcFloor:     "2.17",
+	}
+}
+
+// data returns the bytes of one file of the sample.
+func (s *sample) data(name string) []byte { return s.files[s.index(name)].data }
+
+// set replaces or adds a file.
+func (s *sample) set(name string, data []byte) {
+	if at := s.index(name); at >= 0 {
+		s.files[at].data = data
+		return
+	}
+	s.files = append(s.files, file{name: name, data: data})
+}
+
+func (s *sample) index(name string) int {
+	return slices.IndexFunc(s.files, func(f file) bool { return f.name == name })
+}
+
+func (s *sample) replace(name, old, new string) {
+	s.set(name, bytes.Replace(s.data(name), []byte(old), []byte(new), 1))
+}
+
+// recordText is the RECORD that fits the files.
+func (s *sample) recordText() string {
+	var text strings.Builder
+	for _, f := range s.files {
+		sum := sha256.Sum256(f.data)
+		fmt.Fprintf(&text, "%s,sha256=%s,%d\n", f.name, base64.RawURLEncoding.EncodeToString(sum[:]), len(f.data))
+	}
+	text.WriteString(sampleInfo + "/RECORD,,\n")
+	return text.String()
+}
+
+// pack makes the zip file.
+func (s *sample) pack(t testing.TB) []byte {
+	t.Helper()
+	var buffer bytes.Buffer
+	writer := zip.NewWriter(&buffer)
+	writer.SetComment(s.comment)
+	files := slices.Clone(s.files)
+	if !s.noRecord {
+		record := s.record
+		if record == "" {
+			record = s.recordText()
+		}
+		files = append(files, file{name: sampleInfo + "/RECORD", data: []byte(record)})
+	}
+	for _, f := range files {
+		header := &zip.FileHeader{Name: f.name, Method: zip.Deflate, Modified: time.Unix(315532800, 0).UTC()}
+		header.SetMode(0o644 | f.mode)
+		if strings.HasSuffix(f.name, ".fatbin") {
+			header.Method = zip.Store
+		}
+		member, err := writer.CreateHeader(header)
+		if err == nil {
+			_, err = member.Write(f.data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buffer.Bytes()
+}
+
+// write packs the sample into a directory of the test.
+func (s *sample) write(t testing.TB) string {
+	t.Helper()
+	return writeFile(t, s.name, s.pack(t))
+}
+
+func writeFile(t testing.TB, name string, data []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// codes lists the distinct codes of the errors among findings.
+func codes(list []Finding) []Code {
+	var found []Code
+	for _, finding := range list {
+		if finding.Severity == Error && !slices.Contains(found, finding.Code) {
+			found = append(found, finding.Code)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+func lines(list []Finding) string {
+	var text strings.Builder
+	for _, finding := range list {
+		fmt.Fprintf(&text, "\n\t%s", finding)
+	}
+	return text.String()
+}

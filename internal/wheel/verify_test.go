@@ -1,0 +1,219 @@
+package wheel
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestVerifyAcceptsWhatIsPlanned(t *testing.T) {
+	found, err := Verify(goodWheel(t).write(t), goodExpectation())
+	if err != nil || len(found) != 0 {
+		t.Fatalf("findings %v, error %v", lines(found), err)
+	}
+}
+
+// TestVerifyReportsDamage damages one wheel in every way and wants exactly the codes that say so.
+func TestVerifyReportsDamage(t *testing.T) {
+	wheelFile, metadata := sampleInfo+"/WHEEL", sampleInfo+"/METADATA"
+	cases := []struct {
+		name   string
+		damage func(t *testing.T, s *sample)
+		want   []Code
+	}{
+		{"broken RECORD hash", func(t *testing.T, s *sample) {
+			record := s.recordText()
+			s.set("sageattention/__init__.py", []byte("__version__ = \"2.2.1\"\n"))
+			s.record = record
+		}, []Code{CodeRecordHash}},
+		{"broken RECORD size", func(t *testing.T, s *sample) {
+			s.record = strings.Replace(s.recordText(), ",22\n", ",23\n", 1)
+		}, []Code{CodeRecordSize}},
+		{"weak RECORD hash", func(t *testing.T, s *sample) {
+			s.record = strings.Replace(s.recordText(), "sha256=", "md5=", 1)
+		}, []Code{CodeRecordHash}},
+		{"RECORD without a hash", func(t *testing.T, s *sample) {
+			_, rest, _ := strings.Cut(s.recordText(), "\n")
+			s.record = "sageattention/__init__.py,,\n" + rest
+		}, []Code{CodeRecordHash}},
+		{"file that RECORD does not list", func(t *testing.T, s *sample) {
+			s.record = s.recordText()
+			s.set("sageattention/extra.py", nil)
+		}, []Code{CodeRecordUnlisted}},
+		{"RECORD lists a file that is not there", func(t *testing.T, s *sample) {
+			s.record = s.recordText() + "sageattention/gone.py,,\n"
+		}, []Code{CodeRecordAbsent}},
+		{"RECORD lists a file twice", func(t *testing.T, s *sample) {
+			first, _, _ := strings.Cut(s.recordText(), "\n")
+			s.record = s.recordText() + first + "\n"
+		}, []Code{CodeRecordDuplicate}},
+		{"RECORD is no CSV", func(t *testing.T, s *sample) { s.record = "a\n" }, []Code{CodeRecordFormat}},
+		{"no RECORD", func(t *testing.T, s *sample) { s.noRecord = true }, []Code{CodeRecordMissing}},
+
+		{"another file name", func(t *testing.T, s *sample) {
+			s.name = strings.Replace(s.name, "280.129", "270.128", 1)
+		}, []Code{CodeFilename, CodeWheelBuild}},
+		{"no wheel's file name", func(t *testing.T, s *sample) { s.name = "sageattention.whl" }, []Code{CodeFilename, CodeFilenameFormat}},
+		{"wrong Build", func(t *testing.T, s *sample) { s.replace(wheelFile, "280.129", "280.128") }, []Code{CodeWheelBuild}},
+		{"no Build", func(t *testing.T, s *sample) { s.replace(wheelFile, "Build: 280.129\n", "") }, []Code{CodeWheelBuild}},
+		{"wrong Tag", func(t *testing.T, s *sample) { s.replace(wheelFile, "cp312-linux", "abi3-linux") }, []Code{CodeWheelTag}},
+		{"Wheel-Version of the future", func(t *testing.T, s *sample) { s.replace(wheelFile, "1.0", "2.0") }, []Code{CodeWheelVersion}},
+		{"WHEEL is no header", func(t *testing.T, s *sample) { s.set(wheelFile, []byte("x\n")) }, []Code{CodeHeaderFormat, CodeWheelBuild, CodeWheelTag}},
+		{"wrong name", func(t *testing.T, s *sample) { s.replace(metadata, "Name: sage", "Name: rage") }, []Code{CodeName}},
+		{"wrong version", func(t *testing.T, s *sample) { s.replace(metadata, "Version: 2.2.0", "Version: 2.2.1") }, []Code{CodeVersion}},
+		{"wrong Requires-Dist", func(t *testing.T, s *sample) { s.replace(metadata, "torch==2.8.*", "torch==2.7.*") }, []Code{CodeRequiresDist}},
+		{"one Requires-Dist more", func(t *testing.T, s *sample) {
+			s.replace(metadata, "Requires-Dist", "Requires-Dist: numpy\nRequires-Dist")
+		}, []Code{CodeRequiresDist}},
+		{"wrong Requires-Python", func(t *testing.T, s *sample) { s.replace(metadata, ">=3.12", ">=3.11") }, []Code{CodeRequiresPython}},
+		{"two .dist-info directories", func(t *testing.T, s *sample) { s.set("other-1.dist-info/METADATA", nil) }, []Code{CodeDistInfo}},
+
+		{"missing kernel", func(t *testing.T, s *sample) {
+			s.replace(fatbinName, "\x00permute\x00", "\x00permuta\x00")
+		}, []Code{CodeKernelMissing}},
+		{"cut fatbin", func(t *testing.T, s *sample) {
+			s.set(fatbinName, s.data(fatbinName)[:20000])
+		}, []Code{CodeFatbinFormat, CodePTXMissing, CodeSMMissing}},
+		{"empty fatbin", func(t *testing.T, s *sample) { s.set(fatbinName, nil) }, []Code{CodeFatbinFormat, CodePTXMissing, CodeSMMissing}},
+		{"text instead of a fatbin", func(t *testing.T, s *sample) {
+			s.set(fatbinName, []byte("version https://example.org"))
+		}, []Code{CodeFatbinFormat, CodePTXMissing, CodeSMMissing}},
+		{"same cubins twice", func(t *testing.T, s *sample) {
+			s.set(fatbinName, bytes.Repeat(s.data(fatbinName), 2))
+		}, []Code{CodeSMDuplicate}},
+		{"cubin of another SM than its entry", func(t *testing.T, s *sample) {
+			data := slices.Clone(s.data(fatbinName))
+			data[16+28] = 75
+			s.set(fatbinName, data)
+		}, []Code{CodeCubinArch, CodeSMExtra, CodeSMMissing}},
+		{"cubin overwritten", func(t *testing.T, s *sample) {
+			data := slices.Clone(s.data(fatbinName))
+			copy(data[16+80:], make([]byte, 64))
+			s.set(fatbinName, data)
+		}, []Code{CodeCubinFormat, CodeKernelMissing}},
+
+		{"newer glibc", func(t *testing.T, s *sample) { s.set(libraryName, fixture(t, "new_glibc.so")) }, []Code{CodeGlibcFloor}},
+		{"symbols and run path", func(t *testing.T, s *sample) { s.set(libraryName, fixture(t, "symbols.so")) }, []Code{CodeRPath, CodeUnstripped}},
+		{"another library", func(t *testing.T, s *sample) {
+			s.replace(libraryName, "libm.so.6", "libz.so.6")
+		}, []Code{CodeNeeded}},
+		{"object without sections", func(t *testing.T, s *sample) {
+			data := slices.Clone(s.data(libraryName))
+			copy(data[40:48], make([]byte, 8))
+			copy(data[60:64], make([]byte, 4))
+			s.set(libraryName, data)
+		}, []Code{CodeObjectFormat}},
+		{"cut object", func(t *testing.T, s *sample) { s.set(libraryName, s.data(libraryName)[:1000]) }, []Code{CodeObjectFormat}},
+		{"text instead of an object", func(t *testing.T, s *sample) { s.set(libraryName, []byte("x")) }, []Code{CodeObjectFormat}},
+
+		{"path escape", func(t *testing.T, s *sample) { s.set("../evil.py", nil) }, []Code{CodeZipPath}},
+		{"absolute path", func(t *testing.T, s *sample) { s.set("/etc/evil", nil) }, []Code{CodeZipPath}},
+		{"backslash", func(t *testing.T, s *sample) { s.set(`..\evil.py`, nil) }, []Code{CodeZipPath}},
+		{"drive", func(t *testing.T, s *sample) { s.set("C:evil.py", nil) }, []Code{CodeZipPath}},
+		{"symbolic link", func(t *testing.T, s *sample) {
+			s.files = append(s.files, file{"sageattention/link", []byte("/etc"), os.ModeSymlink})
+		}, []Code{CodeZipSpecial}},
+		{"duplicate name", func(t *testing.T, s *sample) { s.files = append(s.files, s.files[0]) }, []Code{CodeZipDuplicate}},
+		{"names that differ in case", func(t *testing.T, s *sample) { s.set("SageAttention/__init__.py", nil) }, []Code{CodeZipDuplicate}},
+		{"file and directory", func(t *testing.T, s *sample) { s.set("sageattention/__init__.py/x", nil) }, []Code{CodeZipDuplicate}},
+		{"zip bomb", func(t *testing.T, s *sample) { s.set("zeros.py", make([]byte, 64<<20)) }, []Code{CodeZipBomb}},
+		{"zip comment", func(t *testing.T, s *sample) { s.comment = "hello" }, []Code{CodeZipHidden}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			s := goodWheel(t)
+			c.damage(t, s)
+			found, err := Verify(s.write(t), goodExpectation())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := codes(found); !slices.Equal(got, c.want) {
+				t.Errorf("codes %v, want %v%s", got, c.want, lines(found))
+			}
+		})
+	}
+}
+
+// TestVerifyComparesWithThePlan leaves the wheel and changes the plan.
+func TestVerifyComparesWithThePlan(t *testing.T) {
+	cases := []struct {
+		name   string
+		change func(want *Expectation)
+		codes  []Code
+		text   string
+	}{
+		{"missing SM", func(w *Expectation) { w.SMs = append(w.SMs, SM{Major: 8, Minor: 9}) }, []Code{CodeSMMissing}, "8.9"},
+		{"extra SM", func(w *Expectation) { w.SMs = w.SMs[1:] }, []Code{CodeSMExtra}, "7.0"},
+		{"no SM at all", func(w *Expectation) { w.SMs = []SM{} }, []Code{CodeSMExtra}, "12.1"},
+		{"plain instead of specific", func(w *Expectation) { delete(w.Suffixes, sm90) }, []Code{CodeSMExtra, CodeSMMissing}, "9.0a"},
+		{"missing PTX", func(w *Expectation) { w.PTX = &sm90 }, []Code{CodePTXExtra, CodePTXMissing}, "12.1"},
+		{"extra PTX", func(w *Expectation) { w.PTX = nil }, []Code{CodePTXExtra}, "12.1"},
+		{"missing kernel", func(w *Expectation) { w.Kernels[sm80] = append(w.Kernels[sm80], "attention") }, []Code{CodeKernelMissing}, "attention"},
+		{"glibc", func(w *Expectation) { w.GlibcFloor = "2.2.4" }, []Code{CodeGlibcFloor}, "2.2.5"},
+		{"library", func(w *Expectation) { w.Needed = []string{"libc.so.6"} }, []Code{CodeNeeded}, "libm.so.6"},
+		{"build tag", func(w *Expectation) { w.BuildTag = "270.128" }, []Code{CodeWheelBuild}, "280.129"},
+		{"tags", func(w *Expectation) { w.Tags = []string{"py3-none-any"} }, []Code{CodeWheelTag}, "py3-none-any"},
+	}
+	path := goodWheel(t).write(t)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			want := goodExpectation()
+			c.change(&want)
+			found, err := Verify(path, want)
+			if err != nil || !slices.Equal(codes(found), c.codes) || !strings.Contains(lines(found), c.text) {
+				t.Errorf("codes %v, want %v with %q, error %v%s", codes(found), c.codes, c.text, err, lines(found))
+			}
+		})
+	}
+}
+
+func TestVerifyWarnsOfUnplannedKernels(t *testing.T) {
+	want := goodExpectation()
+	want.Kernels[sm80] = []string{"scale"}
+	found, err := Verify(goodWheel(t).write(t), want)
+	if err != nil || Failed(found) || len(found) != 1 || found[0].Code != CodeKernelExtra {
+		t.Fatalf("findings %v, error %v", lines(found), err)
+	}
+}
+
+// TestVerifyTruncated cuts a wheel at every length: always a finding, never an error.
+func TestVerifyTruncated(t *testing.T) {
+	s := goodWheel(t)
+	s.files = []file{s.files[0], s.files[3], s.files[4]}
+	data := s.pack(t)
+	for length := range data {
+		path := writeFile(t, sampleName, data[:length])
+		found, err := Verify(path, Expectation{})
+		if err != nil || !slices.Equal(codes(found), []Code{CodeZipFormat}) {
+			t.Fatalf("cut to %d bytes: %v, error %v", length, lines(found), err)
+		}
+		os.Remove(path)
+	}
+}
+
+func TestVerifyWithoutFile(t *testing.T) {
+	if _, err := Verify(filepath.Join(t.TempDir(), sampleName), Expectation{}); !os.IsNotExist(err) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := Verify(t.TempDir(), Expectation{}); err == nil {
+		t.Error("a directory is no wheel")
+	}
+}
+
+func TestOpenDescribesTheWheel(t *testing.T) {
+	w, err := Open(goodWheel(t).write(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(w.Problems) != 0 || len(w.Members) != 6 || len(w.Objects) != 1 || len(w.Fatbins) != 1 {
+		t.Errorf("%d members, %d objects, %d fatbins, problems %s", len(w.Members), len(w.Objects), len(w.Fatbins), lines(w.Problems))
+	}
+	text, err := json.Marshal(w)
+	if err != nil || !bytes.Contains(text, []byte(`"arch":"9.0a"`)) {
+		t.Errorf("JSON %s, error %v", text, err)
+	}
+}
