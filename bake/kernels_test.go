@@ -1,0 +1,182 @@
+package bake
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+const sourceDir = ".."
+
+// tree writes files below a new directory.
+func tree(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+const oneSource = `[[source]]
+file = "attention.cu"
+sms = ["9.0"]
+kernels = ["attention_hd64_full"]
+`
+
+func TestIncludesAreFollowed(t *testing.T) {
+	k, err := ReadKernels(tree(t, map[string]string{
+		"csrc/kernels.toml":          oneSource,
+		"csrc/device/attention.cu":   "#include <cuda_fp16.h>\n  #  include \"tile/tile.cuh\"\n// #include \"comment.cuh\"\n",
+		"csrc/device/tile/tile.cuh":  "#include \"row.cuh\"\n#include \"ptx/mma.cuh\"\n#include \"../attention.cu\"\n",
+		"csrc/device/tile/row.cuh":   "",
+		"csrc/device/ptx/mma.cuh":    "#include \"tile/tile.cuh\"",
+		"csrc/device/unused.cuh":     "",
+		"csrc/device/params.h":       "",
+		"csrc/host/launch.c":         "#include \"sageattn.h\"\n#include \"../device/params.h\"\n",
+		"csrc/host/sageattn.h":       "",
+		"csrc/device/not/followed.h": "",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"csrc/device/ptx/mma.cuh", "csrc/device/tile/row.cuh", "csrc/device/tile/tile.cuh"}
+	if got := k.Sources[0].Headers; !slices.Equal(got, want) {
+		t.Errorf("headers %v, want %v", got, want)
+	}
+	if got := k.HostHeaders; !slices.Equal(got, []string{"csrc/device/params.h"}) {
+		t.Errorf("host headers %v", got)
+	}
+}
+
+func TestMistakesInKernelsPointAtTheirPlace(t *testing.T) {
+	source := map[string]string{"csrc/device/attention.cu": "", "csrc/kernels.toml": oneSource}
+	for _, test := range []struct {
+		name    string
+		files   map[string]string
+		at      string
+		message string
+	}{
+		{"unknown key", map[string]string{"csrc/kernels.toml": oneSource + "colour = 1\n"}, "csrc/kernels.toml:5:1", `unknown key "source.colour"`},
+		{"syntax", map[string]string{"csrc/kernels.toml": "[[source]\n"}, "csrc/kernels.toml:1:", ""},
+		{"bad SM", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, "9.0", "90", 1)}, "csrc/kernels.toml:3:8", `"90" is not an SM`},
+		{"wrong type", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, `["9.0"]`, `9.0`, 1)}, "csrc/kernels.toml:3:", ""},
+		{"no source", map[string]string{"csrc/kernels.toml": ""}, "", "names no source"},
+		{"no SM", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, `["9.0"]`, `[]`, 1)}, "csrc/kernels.toml:2:8", "for no SM"},
+		{"no kernel", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, `["attention_hd64_full"]`, `[]`, 1)}, "csrc/kernels.toml:2:8", "no kernel"},
+		{"suffix", map[string]string{"csrc/kernels.toml": oneSource + "suffix = \"x\"\n"}, "csrc/kernels.toml:5:10", "want a or f"},
+		{"twice", map[string]string{"csrc/kernels.toml": oneSource + "\n" + oneSource}, "csrc/kernels.toml:7:8", "two entries"},
+		{"outside", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, "attention.cu", "../host/a.cu", 1)}, "csrc/kernels.toml:2:8", "below csrc/device"},
+		{"missing source", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, "attention.cu", "none.cu", 1)}, "csrc/kernels.toml:2:8", "does not exist"},
+		{"missing header", map[string]string{"csrc/device/attention.cu": "\n#include \"none.cuh\"\n"}, "csrc/device/attention.cu:2:10", `cannot include "none.cuh"`},
+		{"header outside", map[string]string{"csrc/device/attention.cu": "#include \"../../LICENSE\"\n", "LICENSE": ""}, "csrc/device/attention.cu:1:10", "no such file below csrc"},
+		{"header is a directory", map[string]string{"csrc/device/attention.cu": "#include \"ptx\"\n", "csrc/device/ptx/a.cuh": ""}, "csrc/device/attention.cu:1:10", "no such file"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			files := map[string]string{}
+			for _, some := range []map[string]string{source, test.files} {
+				for name, content := range some {
+					files[name] = content
+				}
+			}
+			_, err := ReadKernels(tree(t, files))
+			var e *diag.Error
+			if !errors.As(err, &e) || e.Class != diag.Usage {
+				t.Fatalf("got %v, want a Usage error", err)
+			}
+			if !strings.HasPrefix(err.Error(), test.at) || !strings.Contains(err.Error(), test.message) {
+				t.Errorf("got %q, want it at %q saying %q", err, test.at, test.message)
+			}
+		})
+	}
+}
+
+func TestReadKernelsOutsideASourceTree(t *testing.T) {
+	_, err := ReadKernels(t.TempDir())
+	var e *diag.Error
+	if !errors.As(err, &e) || e.Hint == "" || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v, want an error with a hint", err)
+	}
+}
+
+func defaults(t *testing.T) (*matrix.Matrix, *Kernels) {
+	t.Helper()
+	m, err := matrix.Load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := ReadKernels(sourceDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, k
+}
+
+func TestEverySMTakesOneSourceOfAttention(t *testing.T) {
+	m, k := defaults(t)
+	if err := k.Check(m); err != nil {
+		t.Fatal(err)
+	}
+	sm := func(major, minor int) matrix.SM { return matrix.SM{Major: major, Minor: minor} }
+	attention := func(file, prefix string, sms ...matrix.SM) Source {
+		return Source{File: file, SMs: sms, Kernels: []string{"attention_" + prefix}}
+	}
+	for _, test := range []struct {
+		name    string
+		extra   []Source
+		message string
+	}{
+		{"two", []Source{attention("extra.cu", "other", sm(7, 0))}, "SM 7.0 has two sources of attention kernels"},
+		{"same kernel", []Source{attention("extra.cu", "hd64_full", sm(9, 0))}, "kernel attention_hd64_full of SM 9.0 is in both"},
+	} {
+		broken := &Kernels{Sources: append(slices.Clone(k.Sources), test.extra...)}
+		if err := broken.Check(m); err == nil || !strings.Contains(err.Error(), test.message) {
+			t.Errorf("%s: got %v, want %q", test.name, err, test.message)
+		}
+	}
+	none := &Kernels{Sources: slices.DeleteFunc(slices.Clone(k.Sources), Source.definesAttention)}
+	err := none.Check(m)
+	if got := len(diag.All(err)); got != len(m.SMs()) {
+		t.Errorf("%d errors without any attention kernel, want one for each of %d SMs: %v", got, len(m.SMs()), err)
+	}
+	for _, render := range []func(*matrix.Matrix, *Kernels) ([]byte, error){RenderBake, RenderDockerfile} {
+		if _, err := render(m, none); err == nil {
+			t.Error("a matrix without attention kernels is rendered")
+		}
+	}
+}
+
+func FuzzParseKernels(f *testing.F) {
+	content, err := os.ReadFile(filepath.Join(sourceDir, KernelsFile))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(content)
+	f.Add([]byte(oneSource))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		k, err := parseKernels(content)
+		if err != nil {
+			if !errors.Is(err, diag.Usage) {
+				t.Errorf("%v is not a Usage error", err)
+			}
+			return
+		}
+		for _, source := range k.Sources {
+			if !filepath.IsLocal(source.File) || len(source.SMs) == 0 {
+				t.Errorf("accepted %+v", source)
+			}
+		}
+	})
+}

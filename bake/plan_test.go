@@ -1,0 +1,118 @@
+package bake
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+func planned(t *testing.T, names string, options PlanOptions) *Plan {
+	t.Helper()
+	m, k := defaults(t)
+	selection, err := m.Select(strings.Fields(names))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := NewPlan(m, k, selection, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+func TestPlanOfTheDefaultWheel(t *testing.T) {
+	plan := planned(t, "default", PlanOptions{})
+	if plan.Command != "bake" || plan.Matrix != matrix.DefaultFile || len(plan.Targets) != 1 {
+		t.Fatalf("plan %+v", plan)
+	}
+	target := plan.Targets[0]
+	if target.Stage != "wheel" || target.Output != "dist" || target.Wheel != "sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl" {
+		t.Errorf("stage %s, output %s, wheel %s", target.Stage, target.Output, target.Wheel)
+	}
+	for name, want := range map[string]string{
+		"CUDA": "12.9.1", "CUDA_DIGITS": "129", "TORCH": "2.8.0", "TORCH_DIGITS": "28", "PYTHON": "3.12", "PYTHON_DIGITS": "312",
+		"VERSION": "2.2.0", "BUILD_TAG": "280.129", "PYTHON_TAG": "cp312", "ABI_TAG": "cp312", "PLATFORM_TAG": "linux_x86_64",
+		"PTX_SM": "12.1", "SM70": "build", "SM121": "build", "REQUIRES_TORCH": "torch==2.8.*", "SOURCE_DATE_EPOCH": "315532800",
+	} {
+		if target.Args[name] != want {
+			t.Errorf("argument %s is %q, want %q", name, target.Args[name], want)
+		}
+	}
+	steps := strings.Join(target.Steps, " ")
+	if !strings.HasPrefix(steps, "system uv toolchain kernels-sm70 ") || !strings.HasSuffix(steps, " kernels-sm121 kernels host-toolchain host builder wheel") {
+		t.Errorf("steps %s", steps)
+	}
+}
+
+func TestPlanSaysWhatIsLeftOut(t *testing.T) {
+	target := planned(t, "linux-sage2-pytorch26-cu126-python39", PlanOptions{}).Targets[0]
+	if target.Args["SM120"] != "skip" || target.Args["SM90"] != "build" || target.Args["PTX_SM"] != "9.0" {
+		t.Errorf("arguments %v", target.Args)
+	}
+	if slices.Contains(target.Steps, "kernels-sm120") {
+		t.Errorf("the plan runs a stage that is skipped: %v", target.Steps)
+	}
+	if len(target.Excluded) != 3 {
+		t.Fatalf("excluded %v", target.Excluded)
+	}
+	first := target.Excluded[0]
+	if first.SM.String() != "10.0" || first.Rule != "sm-minimum" || first.Reason != "10.0 needs CUDA 12.8 or newer" || first.Source == "" {
+		t.Errorf("exclusion %+v", first)
+	}
+}
+
+func TestPlanOfATest(t *testing.T) {
+	const cell = "linux-sage2-pytorch26-cu126-python39"
+	options := PlanOptions{
+		Output: "out", SourceDateEpoch: "1700000000",
+		Base: "oci-layout:///base", Python: map[string]string{"3.9": "oci-layout:///python39"},
+	}
+	plan := planned(t, "test-"+cell, options)
+	target := plan.Targets[0]
+	if plan.Command != "test" || target.Cell != cell || target.Stage != "test" || target.Output != "out/test-results/"+cell {
+		t.Errorf("command %s, target %+v", plan.Command, target)
+	}
+	if target.Contexts["base"] != "oci-layout:///base" || target.Contexts["python"] != "oci-layout:///python39" {
+		t.Errorf("contexts %v", target.Contexts)
+	}
+	if target.Args["SMS"] != "7.0 7.5 8.0 8.6 8.7 8.9 9.0" || !strings.Contains(target.Args["KERNELS"], "attention_hd128_causal") {
+		t.Errorf("the test does not learn what the wheel holds: %v", target.Args)
+	}
+	if target.Args["SOURCE_DATE_EPOCH"] != "1700000000" {
+		t.Errorf("SOURCE_DATE_EPOCH is %s", target.Args["SOURCE_DATE_EPOCH"])
+	}
+	if !slices.Contains(target.Steps, "builder") || target.Steps[len(target.Steps)-1] != "test" {
+		t.Errorf("steps %v", target.Steps)
+	}
+}
+
+func TestPlanWithAWheelBuildsNothing(t *testing.T) {
+	target := planned(t, "test-linux-sage2-pytorch28-cu129-python312", PlanOptions{WheelFile: "dist/some.whl"}).Targets[0]
+	if target.Contexts["wheel"] != "dist" {
+		t.Errorf("contexts %v", target.Contexts)
+	}
+	for _, step := range target.Steps {
+		if strings.HasPrefix(step, "kernels") || step == "builder" || step == "toolchain" {
+			t.Errorf("the plan runs %s", step)
+		}
+	}
+}
+
+func TestPlanPrintsAsJSON(t *testing.T) {
+	plan := planned(t, "default", PlanOptions{})
+	content, err := json.Marshal(plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"sms":["7.0",`, `"excluded":[]`, `"cuda":"12.9.1"`, `"steps":["system",`} {
+		if !strings.Contains(string(content), want) {
+			t.Errorf("the JSON lacks %s: %s", want, content)
+		}
+	}
+	if strings.Contains(string(content), "null") {
+		t.Errorf("null in %s", content)
+	}
+}

@@ -1,0 +1,118 @@
+package bake
+
+import (
+	"bytes"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+// stageText is the part of the Dockerfile from the FROM line of one stage to the next FROM line.
+func stageText(t *testing.T, dockerfile []byte, name string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(string(dockerfile), " AS "+name+"\n")
+	if !found {
+		t.Fatalf("there is no stage %s", name)
+	}
+	text, _, _ := strings.Cut(rest, "\nFROM ")
+	return text
+}
+
+func TestStagesCopyOnlyTheirOwnSources(t *testing.T) {
+	m, k := defaults(t)
+	content, err := RenderDockerfile(m, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := regexp.MustCompile(`csrc/device/\S*\.\w+`)
+	for _, sm := range m.SMs() {
+		text := stageText(t, content, "kernels-sm"+sm.Digits()+"-build")
+		copies, compile, _ := strings.Cut(text, "\nRUN ")
+		var want, sources []string
+		for _, source := range k.For(sm) {
+			want = append(append(want, source.Path()), source.Headers...)
+			sources = append(sources, source.Path())
+		}
+		slices.Sort(want)
+		got := copied.FindAllString(copies, -1)
+		slices.Sort(got)
+		if want = slices.Compact(want); !slices.Equal(got, want) {
+			t.Errorf("SM %s copies\n%v\nwant\n%v", sm, got, want)
+		}
+		if got := copied.FindAllString(compile, -1); !slices.Equal(got, sources) {
+			t.Errorf("SM %s compiles %v, want %v", sm, got, sources)
+		}
+		if !strings.Contains(compile, "--sm "+sm.String()+" ") {
+			t.Errorf("SM %s is not what its stage compiles for: %s", sm, compile)
+		}
+	}
+}
+
+// One kernel file that one SM uses must not be an input of any other stage that compiles.
+func TestSourceOfOneSMIsInOneStage(t *testing.T) {
+	m, k := defaults(t)
+	content, err := RenderDockerfile(m, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range k.Sources {
+		if len(source.SMs) != 1 {
+			continue
+		}
+		for _, sm := range m.SMs() {
+			has := strings.Contains(stageText(t, content, "kernels-sm"+sm.Digits()+"-build"), source.Path())
+			if has != (sm == source.SMs[0]) {
+				t.Errorf("%s in the stage of SM %s: %v", source.Path(), sm, has)
+			}
+		}
+	}
+}
+
+func TestSuffixIsCompiledApart(t *testing.T) {
+	m, k := defaults(t)
+	hopper := m.SMs()[6]
+	changed := &Kernels{}
+	for _, source := range k.Sources {
+		if source.definesAttention() && slices.Contains(source.SMs, hopper) {
+			source.SMs = slices.DeleteFunc(slices.Clone(source.SMs), func(s matrix.SM) bool { return s == hopper })
+			own := source
+			own.File, own.SMs, own.Suffix = "attention_sm90.cu", []matrix.SM{hopper}, "a"
+			changed.Sources = append(changed.Sources, own)
+		}
+		changed.Sources = append(changed.Sources, source)
+	}
+	content, err := RenderDockerfile(m, changed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := stageText(t, content, "kernels-sm90-build")
+	for _, want := range []string{"--sm 9.0a ", "--sm 9.0 ", "attention_sm90.cu"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the stage of SM 9.0 lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+func TestRenderingIsDeterministic(t *testing.T) {
+	m, k := defaults(t)
+	again, other := defaults(t)
+	for name, render := range map[string]func() ([]byte, []byte){
+		BakeFile: func() ([]byte, []byte) { a, _ := RenderBake(m, k); b, _ := RenderBake(again, other); return a, b },
+		Dockerfile: func() ([]byte, []byte) {
+			a, _ := RenderDockerfile(m, k)
+			b, _ := RenderDockerfile(again, other)
+			return a, b
+		},
+	} {
+		first, second := render()
+		if len(first) == 0 || !bytes.Equal(first, second) {
+			t.Errorf("%s differs between two runs", name)
+		}
+		if !bytes.Contains(first[:200], []byte("sagebuild generate")) {
+			t.Errorf("%s does not name the command that writes it", name)
+		}
+	}
+}

@@ -1,0 +1,188 @@
+package builder_test
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"os"
+	"slices"
+	"testing"
+
+	buildxbake "github.com/docker/buildx/bake"
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+
+	"github.com/sagebuild/sagebuild/bake"
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+const sourceDir = "../.."
+
+// readBake is buildx's own view of a bake file: its targets and groups.
+func readBake(t *testing.T, content []byte, name string, environment map[string]string) (map[string]*buildxbake.Target, map[string]*buildxbake.Group) {
+	t.Helper()
+	files := []buildxbake.File{{Name: bake.BakeFile, Data: content}}
+	targets, groups, err := buildxbake.ReadTargets(context.Background(), files, []string{name}, nil, nil, environment, &buildxbake.EntitlementConf{})
+	if err != nil {
+		t.Fatalf("buildx does not accept %s: %v", name, err)
+	}
+	return targets, groups
+}
+
+func definition(t *testing.T, path string) (*matrix.Matrix, *bake.Kernels) {
+	t.Helper()
+	m, err := matrix.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := bake.ReadKernels(sourceDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, k
+}
+
+// Buildx reads the bake file as the plan of the same matrix says: groups, stages, arguments, contexts, outputs.
+func TestBuildxReadsTheBakeFileAsPlanned(t *testing.T) {
+	for _, file := range []string{"", "../../matrix/testdata/torch29.hcl"} {
+		m, k := definition(t, file)
+		content, err := bake.RenderBake(m, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, group := range m.Groups() {
+			targets, groups := readBake(t, content, group.Name, nil)
+			if got := slices.Sorted(maps.Keys(targets)); !slices.Equal(got, slices.Sorted(slices.Values(group.Targets))) {
+				t.Errorf("buildx reads group %s as %v, want %v", group.Name, got, group.Targets)
+			}
+			if groups[group.Name] == nil && group.Name != "default" {
+				t.Errorf("buildx knows no group %s", group.Name)
+			}
+		}
+		comparePlan(t, m, k, content)
+	}
+}
+
+func comparePlan(t *testing.T, m *matrix.Matrix, k *bake.Kernels, content []byte) {
+	t.Helper()
+	selection, err := m.Select([]string{"*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := bake.NewPlan(m, k, selection, bake.PlanOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range plan.Targets {
+		targets, _ := readBake(t, content, want.Name, nil)
+		got := targets[want.Name]
+		if *got.Target != want.Stage || *got.Dockerfile != bake.Dockerfile || *got.Context != "." {
+			t.Errorf("%s: stage %s of %s in %s, want %s", want.Name, *got.Target, *got.Dockerfile, *got.Context, want.Stage)
+		}
+		if arguments := values(got.Args); !maps.Equal(arguments, want.Args) {
+			t.Errorf("%s: arguments\n%v\nwant\n%v", want.Name, arguments, want.Args)
+		}
+		if !maps.Equal(got.Contexts, want.Contexts) {
+			t.Errorf("%s: contexts %v, want %v", want.Name, got.Contexts, want.Contexts)
+		}
+		if len(got.Outputs) != 1 || got.Outputs[0].Type != "local" || got.Outputs[0].Destination != want.Output {
+			t.Errorf("%s: outputs %v, want one to %s", want.Name, got.Outputs, want.Output)
+		}
+		if !slices.Equal(got.Platforms, []string{want.Platform}) {
+			t.Errorf("%s: platforms %v", want.Name, got.Platforms)
+		}
+	}
+}
+
+func values(args map[string]*string) map[string]string {
+	all := map[string]string{}
+	for name, value := range args {
+		all[name] = *value
+	}
+	return all
+}
+
+func TestImagesAreVariables(t *testing.T) {
+	m, k := definition(t, "")
+	content, err := bake.RenderBake(m, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	environment := map[string]string{"BASE_IMAGE": "mirror/debian:12", "PYTHON_IMAGE": "mirror/python:%s", "DIST": "out"}
+	const name = "test-linux-sage2-pytorch28-cu129-python310"
+	targets, _ := readBake(t, content, name, environment)
+	got := targets[name]
+	want := map[string]string{"base": "docker-image://mirror/debian:12", "python": "docker-image://mirror/python:3.10"}
+	if !maps.Equal(got.Contexts, want) {
+		t.Errorf("contexts %v, want %v", got.Contexts, want)
+	}
+	if got.Outputs[0].Destination != "out/test-results/linux-sage2-pytorch28-cu129-python310" {
+		t.Errorf("output %s", got.Outputs[0].Destination)
+	}
+}
+
+// Settings of pip and uv that nobody made must not stop a build: buildx takes an unset secret as an empty one.
+func TestUnsetSecretsAreAccepted(t *testing.T) {
+	for _, id := range bake.EnvironmentSecrets {
+		if value, ok := os.LookupEnv(id); ok {
+			t.Setenv(id, value) // puts it back
+			os.Unsetenv(id)
+		}
+	}
+	m, k := definition(t, "")
+	content, err := bake.RenderBake(m, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets, _ := readBake(t, content, "default", nil)
+	options, err := buildxbake.TargetsToBuildOpt(targets, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, o := range options {
+		if len(o.SecretSpecs) != len(bake.EnvironmentSecrets) {
+			t.Errorf("%s has the secrets %v, want %v", name, o.SecretSpecs, bake.EnvironmentSecrets)
+		}
+	}
+}
+
+// Buildx's Dockerfile parser accepts the Dockerfile, and every stage that a plan names is there.
+func TestDockerfileHasThePlannedStages(t *testing.T) {
+	m, k := definition(t, "")
+	content, err := bake.RenderDockerfile(m, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := parser.Parse(bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stages, _, err := instructions.Parse(parsed.AST, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{bake.StageTestReport: false}
+	for _, stage := range stages {
+		known[stage.Name] = true
+	}
+	selection, err := m.Select([]string{"test-all"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := bake.NewPlan(m, k, selection, bake.PlanOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range plan.Targets {
+		for _, step := range target.Steps {
+			if !known[step] {
+				known[step] = false
+			}
+		}
+	}
+	for name, found := range known {
+		if !found {
+			t.Errorf("the Dockerfile has no stage %s", name)
+		}
+	}
+}
