@@ -1,0 +1,77 @@
+package report
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+var baked = Summary{Command: "bake", Seconds: 71.5, Rows: []Row{
+	{Target: "one", Outcome: Built, Wheel: "dist/one.whl", Size: 7_030_000, SMs: []matrix.SM{{Major: 7}, {Major: 12, Minor: 1}}, Seconds: 65.31},
+	{Target: "another", Outcome: Failed, Seconds: 6.2, Failure: &Failure{
+		Step: "[kernels-sm90 3/3] RUN python3", Message: "exit code 1", Log: []string{"error: no type named int9", "1 error"},
+		Hint: "sagebuild bake another --progress plain",
+	}},
+	{Target: "third", Outcome: Skipped},
+}}
+
+func TestSummaryText(t *testing.T) {
+	var out strings.Builder
+	if err := baked.WriteText(&out, false); err != nil {
+		t.Fatal(err)
+	}
+	want := `target   result      size  seconds  SMs       wheel
+one      built    7.03 MB     65.3  7.0 12.1  dist/one.whl
+another  failed         -      6.2  -         -
+third    skipped        -      0.0  -         -
+
+another: exit code 1
+  step: [kernels-sm90 3/3] RUN python3
+  | error: no type named int9
+  | 1 error
+  hint: sagebuild bake another --progress plain
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+	if baked.Failures() != 1 {
+		t.Errorf("%d failures", baked.Failures())
+	}
+}
+
+func TestTestSummaryText(t *testing.T) {
+	summary := Summary{Command: "test", Rows: []Row{
+		{Target: "test-one", Outcome: Passed, Seconds: 12, Results: "dist/test-results/one/junit.xml", Tests: &TestCount{Passed: 80, Skipped: 2}},
+		{Target: "test-two", Outcome: Failed, Seconds: 1},
+	}}
+	var out strings.Builder
+	if err := summary.WriteText(&out, false); err != nil {
+		t.Fatal(err)
+	}
+	want := `target    result  passed  failed  skipped  seconds  JUnit
+test-one  passed      80       0        2     12.0  dist/test-results/one/junit.xml
+test-two  failed       -       -        -      1.0  -
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}
+
+func TestSummaryJSON(t *testing.T) {
+	var out strings.Builder
+	if err := baked.WriteJSON(&out); err != nil {
+		t.Fatal(err)
+	}
+	var back Summary
+	if err := json.Unmarshal([]byte(out.String()), &back); err != nil {
+		t.Fatal(err)
+	}
+	if len(back.Rows) != 3 || back.Rows[1].Failure.Step != baked.Rows[1].Failure.Step || back.Rows[0].SMs[1] != baked.Rows[0].SMs[1] {
+		t.Errorf("%s reads back as %+v", out.String(), back)
+	}
+	if strings.Count(out.String(), "\n") != 1 {
+		t.Errorf("not one line: %q", out.String())
+	}
+}
