@@ -1,0 +1,99 @@
+"""fatbin: cubins and PTX of one CUDA into one file that the driver chooses from.
+
+The driver takes one image of a container for a device, so each operation gets a container of its own: the name of
+its source up to "_sm" (attention_sm80.sm_90.cubin and attention_sm75.sm_75.cubin are one operation, quantize is
+another). The file is those containers one after another, in the order of their names.
+"""
+
+import ctypes
+import pathlib
+import re
+
+from . import packages
+from .errors import BuildError
+
+_NAME = re.compile(r"(?P<source>\w+)\.(?:sm_(?P<cubin>\d+[af]?)\.cubin|compute_(?P<ptx>\d+[af]?)\.ptx)")
+_ALIGNMENT = 16
+
+
+def add_arguments(parser):
+    parser.add_argument("--output", required=True, type=pathlib.Path, help="fatbin to write")
+    parser.add_argument("directories", nargs="+", type=pathlib.Path, metavar="DIR", help="what compile wrote")
+
+
+def run(arguments):
+    """Writes the fatbin; entries are uncompressed, because the wheel's zip compresses them together."""
+    images = collect(arguments.directories)
+    linker = FatbinLinker()
+    data = b""
+    for operation in sorted(images):
+        data += linker.link(images[operation])
+        data += bytes(-len(data) % _ALIGNMENT)
+    temporary = arguments.output.with_name(arguments.output.name + ".part")
+    temporary.write_bytes(data)
+    temporary.replace(arguments.output)
+    print(f"{arguments.output.name}: {sum(map(len, images.values()))} images, {len(data)} bytes")
+
+
+def collect(directories):
+    """operation → {(kind, architecture): path}, kind "cubin" or "ptx"; BuildError for two images of a kind."""
+    operations = {}
+    for directory in directories:
+        for path in sorted(directory.iterdir()):
+            match = _NAME.fullmatch(path.name)
+            if not match:
+                continue
+            kind = "cubin" if match["cubin"] else "ptx"
+            images = operations.setdefault(match["source"].split("_sm")[0], {})
+            key = (kind, match[kind])
+            if key in images:
+                raise BuildError(f"{path} and {images[key]} are both {kind} for {match[kind]}")
+            images[key] = path
+    if not operations:
+        raise BuildError(f"no cubin in {', '.join(map(str, directories))}", "python3 -m build_backend compile --help")
+    return operations
+
+
+def _order(key):
+    """Cubins by architecture, then PTX."""
+    kind, architecture = key
+    return kind, int(re.match(r"\d+", architecture)[0]), architecture
+
+
+class FatbinLinker:
+    """A loaded libnvfatbin."""
+
+    def __init__(self):
+        self._library = packages.load_library("nvfatbin", "nvfatbin", "nvidia-nvfatbin-cu12")
+        self._library.nvFatbinGetErrorString.restype = ctypes.c_char_p
+
+    def link(self, images):
+        """One container with all images of an operation, as bytes."""
+        handle = ctypes.c_void_p()
+        options = (ctypes.c_char_p * 1)(b"-compress=false")
+        self._check(self._library.nvFatbinCreate(ctypes.byref(handle), options, ctypes.c_size_t(1)), "nvFatbinCreate")
+        try:
+            for kind, architecture in sorted(images, key=_order):
+                self._add(handle, kind, architecture, images[kind, architecture])
+            size = ctypes.c_size_t()
+            self._check(self._library.nvFatbinSize(handle, ctypes.byref(size)), "nvFatbinSize")
+            buffer = ctypes.create_string_buffer(size.value)
+            self._check(self._library.nvFatbinGet(handle, buffer), "nvFatbinGet")
+            return buffer.raw
+        finally:
+            self._library.nvFatbinDestroy(ctypes.byref(handle))
+
+    def _add(self, handle, kind, architecture, path):
+        data = path.read_bytes()
+        name = path.name.split(".")[0].encode()
+        if kind == "cubin":
+            result = self._library.nvFatbinAddCubin(
+                handle, data, ctypes.c_size_t(len(data)), architecture.encode(), name)
+        else:
+            result = self._library.nvFatbinAddPTX(
+                handle, data + b"\0", ctypes.c_size_t(len(data) + 1), architecture.encode(), name, None)
+        self._check(result, str(path))
+
+    def _check(self, result, what):
+        if result:
+            raise BuildError(f"{what}: {self._library.nvFatbinGetErrorString(result).decode()}")
