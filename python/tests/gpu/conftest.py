@@ -1,0 +1,74 @@
+"""The GPU part: accuracy and behaviour of the kernels that the installed wheel loads on this GPU."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import report
+
+HERE = Path(__file__).parent
+
+
+def missing_gpu() -> str:
+    """Why nothing here can run, or "". A GPU without kernels is no reason: that is a failure."""
+    try:
+        import torch
+    except ImportError as error:
+        return f"no torch: {error}"
+    if torch.version.cuda is None:
+        return "this torch is built without CUDA"
+    return "" if torch.cuda.is_available() else "no GPU here"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    reason = missing_gpu()
+    for item in items:
+        if reason and HERE in item.path.parents:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _installed(installed_package: None) -> None:
+    """Every test of this folder is about the installed wheel."""
+
+
+@pytest.fixture(scope="session")
+def accuracies(request: pytest.FixtureRequest) -> Iterator[list[report.Measurement]]:
+    """Where tests put what they measured; --gpu-results writes it at the end."""
+    measured: list[report.Measurement] = []
+    yield measured
+    path = request.config.getoption("--gpu-results")
+    if path and measured:
+        text = report.render(measured, _environment())
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text, encoding="utf-8")
+
+
+def _environment() -> dict[str, str]:
+    import torch
+
+    import sageattention
+    from sageattention import _library
+
+    device = _library.device(torch.cuda.current_device())
+    return {
+        "GPU": f"{device.name}, SM {device.sm}",
+        "Driver": _driver_version(),
+        "torch": f"{torch.__version__} (CUDA {torch.version.cuda})",
+        "Python": platform.python_version(),
+        "sageattention": sageattention.__version__,
+        "Kernels": f"{_library.fatbin_path().name}, {_library.fatbin_path().stat().st_size} bytes",
+    }
+
+
+def _driver_version() -> str:
+    if not shutil.which("nvidia-smi"):
+        return "unknown"
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    return result.stdout.split("\n")[0].strip() or "unknown"
