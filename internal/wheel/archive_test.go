@@ -3,8 +3,10 @@ package wheel
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"strings"
 	"testing"
@@ -69,10 +71,13 @@ func TestArchiveRefuses(t *testing.T) {
 		{"local size", func(d []byte, c, e int) []byte { d[22] = 1; return d }, CodeZipMismatch},
 		{"encryption", func(d []byte, c, e int) []byte { d[c+8] |= flagEncrypted; return d }, CodeZipSpecial},
 		{"method", func(d []byte, c, e int) []byte { d[c+10] = 14; return d }, CodeZipSpecial},
-		{"CRC", func(d []byte, c, e int) []byte { d[c+16] ^= 1; return d }, CodeZipChecksum},
-		{"size", func(d []byte, c, e int) []byte { d[c+24]++; return d }, CodeZipChecksum},
-		{"smaller size", func(d []byte, c, e int) []byte { d[c+24]--; return d }, CodeZipChecksum},
-		{"compressed size", func(d []byte, c, e int) []byte { d[c+20]--; return d }, CodeZipChecksum},
+		{"CRC", func(d []byte, c, e int) []byte { d[c+16] ^= 1; return d }, CodeZipMismatch},
+		{"size", func(d []byte, c, e int) []byte { d[c+24]++; return d }, CodeZipMismatch},
+		{"compressed size", func(d []byte, c, e int) []byte { d[c+20]--; return d }, CodeZipMismatch},
+		{"data descriptor", func(d []byte, c, e int) []byte {
+			d[bytes.Index(d, []byte("PK\x07\x08"))+4] ^= 1
+			return d
+		}, CodeZipMismatch},
 		{"offset", func(d []byte, c, e int) []byte { d[c+44] = 0xff; return d }, CodeZipFormat},
 		{"64-bit size that is missing", func(d []byte, c, e int) []byte { copy(d[c+24:], "\xff\xff\xff\xff"); return d }, CodeZipFormat},
 		{"count", func(d []byte, c, e int) []byte { d[e+8]--; d[e+10]--; return d }, CodeZipFormat},
@@ -107,6 +112,50 @@ func TestArchiveRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestArchiveChecksData damages members that have no data descriptor, in both headers alike.
+func TestArchiveChecksData(t *testing.T) {
+	for name, change := range map[string]func(data []byte, central int){
+		"CRC":           func(d []byte, c int) { d[14] ^= 1; d[c+16] ^= 1 },
+		"larger size":   func(d []byte, c int) { d[22]++; d[c+24]++ },
+		"smaller size":  func(d []byte, c int) { d[22]--; d[c+24]-- },
+		"data":          func(d []byte, c int) { d[localBytes+6] ^= 0xff },
+		"cut data":      func(d []byte, c int) { d[18]--; d[c+20]-- },
+		"reserved type": func(d []byte, c int) { d[localBytes+5] |= 6 },
+	} {
+		data := deflatedZip(t, "a.txt", "hello hello hello")
+		change(data, bytes.Index(data, []byte("PK\x01\x02")))
+		_, err := unpackAll(data)
+		var refusal *FormatError
+		if !errors.As(err, &refusal) || refusal.Code != CodeZipChecksum {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
+// deflatedZip packs one file without a data descriptor.
+func deflatedZip(t *testing.T, name, text string) []byte {
+	t.Helper()
+	var packed, buffer bytes.Buffer
+	compressor, _ := flate.NewWriter(&packed, flate.BestCompression)
+	io.WriteString(compressor, text)
+	compressor.Close()
+	writer := zip.NewWriter(&buffer)
+	member, err := writer.CreateRaw(&zip.FileHeader{
+		Name: name, Method: zip.Deflate, CRC32: crc32.ChecksumIEEE([]byte(text)),
+		CompressedSize64: uint64(packed.Len()), UncompressedSize64: uint64(len(text)),
+	})
+	if err == nil {
+		_, err = packed.WriteTo(member)
+	}
+	if err == nil {
+		err = writer.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return buffer.Bytes()
 }
 
 // TestArchiveRefusesOverlap builds two members that share their compressed bytes, as dense zip bombs do.

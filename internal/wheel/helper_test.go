@@ -138,7 +138,7 @@ func (s *sample) pack(t testing.TB) []byte {
 	for _, f := range files {
 		header := &zip.FileHeader{Name: f.name, Method: zip.Deflate, Modified: time.Unix(315532800, 0).UTC()}
 		header.SetMode(0o644 | f.mode)
-		if strings.HasSuffix(f.name, ".fatbin") {
+		if f.name == fatbinName {
 			header.Method = zip.Store
 		}
 		member, err := writer.CreateHeader(header)

@@ -12,7 +12,7 @@ import (
 // readMember unpacks one member, hashes it and reads it by what its first bytes say. It returns the content of
 // RECORD. Damage inside the member is a problem; the error is for bytes that cannot be unpacked.
 func (w *Wheel) readMember(a *archive, m *member, problems *findings) ([]byte, error) {
-	keep := &spool{all: path.Dir(m.name) == w.DistInfo, ignore: m.method == methodStore}
+	keep := &spool{expect: m.size, all: path.Dir(m.name) == w.DistInfo, ignore: m.method == methodStore}
 	defer keep.close()
 	hash := sha256.New()
 	if err := a.copyTo(io.MultiWriter(hash, keep), m); err != nil {
@@ -120,6 +120,7 @@ const magicBytes = 4
 // spool keeps an unpacked member for random access: in memory, or in an unlinked file once it is large. Unless
 // all is set it keeps only ELF files and fatbins, and forgets the rest.
 type spool struct {
+	expect int64 // final size
 	all    bool
 	head   bytes.Buffer
 	file   *os.File
@@ -141,12 +142,21 @@ func (s *spool) Write(p []byte) (int, error) {
 		return s.file.Write(p)
 	}
 	s.head.Write(p)
-	if !s.all && s.kept >= magicBytes && !isELF(s.head.Bytes()) && !isFatbin(s.head.Bytes()) {
-		s.ignore = true
-		s.kept = magicBytes
-		s.head.Truncate(magicBytes)
+	if s.kept >= magicBytes && s.kept == int64(len(p)) {
+		s.decide()
 	}
 	return len(p), nil
+}
+
+// decide looks at the first bytes: it drops the member, or makes room for all of it.
+func (s *spool) decide() {
+	if s.all || isELF(s.head.Bytes()) || isFatbin(s.head.Bytes()) {
+		s.head.Grow(int(min(s.expect, memoryBytes)) - s.head.Len())
+		return
+	}
+	s.ignore = true
+	s.kept = magicBytes
+	s.head.Truncate(magicBytes)
 }
 
 func (s *spool) size() int64 { return s.kept }

@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"compress/flate"
+	"github.com/klauspost/compress/flate"
 	"hash/crc32"
 	"io"
 	"slices"
@@ -61,7 +61,10 @@ func (a *archive) checkLayout(dir directory) error {
 		if i+1 < len(order) {
 			next = order[i+1].header
 		}
-		at = m.skipDescriptor(a.reader, next)
+		var err error
+		if at, err = m.skipDescriptor(a.reader, next); err != nil {
+			return err
+		}
 	}
 	if at > dir.offset {
 		return refuse(CodeZipBomb, "", "members overlap the central directory")
@@ -75,23 +78,38 @@ func (a *archive) checkLayout(dir directory) error {
 	return nil
 }
 
-// skipDescriptor returns where the member ends, counting the data descriptor if one fills the gap to next.
-func (m *member) skipDescriptor(r io.ReaderAt, next int64) int64 {
+// skipDescriptor returns where the member ends. A data descriptor, where there is one, must repeat what the central
+// directory says; of its four forms (with or without signature, 32 or 64-bit sizes) the one that fills the gap
+// to the next member is preferred.
+func (m *member) skipDescriptor(r io.ReaderAt, next int64) (int64, error) {
 	if m.flags&flagDescriptor == 0 {
-		return m.end
+		return m.end, nil
 	}
-	var crc [4]byte
-	switch gap := next - m.end; gap {
-	case 12, 20: // without signature
-		if readFull(r, crc[:], m.end) == nil && little.Uint32(crc[:]) == m.crc {
-			return next
+	end := int64(-1)
+	for _, form := range m.descriptors() {
+		raw := make([]byte, len(form))
+		if readFull(r, raw, m.end) != nil || !bytes.Equal(raw, form) {
+			continue
 		}
-	case 16, 24:
-		if readFull(r, crc[:], m.end+4) == nil && little.Uint32(crc[:]) == m.crc {
-			return next
+		if end < 0 || m.end+int64(len(form)) == next {
+			end = m.end + int64(len(form))
 		}
 	}
-	return m.end
+	if end < 0 {
+		return 0, refuse(CodeZipMismatch, m.name, "data descriptor and central directory differ")
+	}
+	return end, nil
+}
+
+// descriptors returns the four forms that a right descriptor can have.
+func (m *member) descriptors() [][]byte {
+	crc := little.AppendUint32(nil, m.crc)
+	short := little.AppendUint32(little.AppendUint32(crc[:4:4], uint32(m.compressed)), uint32(m.size))
+	long := little.AppendUint64(little.AppendUint64(crc[:4:4], uint64(m.compressed)), uint64(m.size))
+	signature := []byte("PK\x07\x08")
+	return [][]byte{
+		append(signature[:4:4], short...), append(signature[:4:4], long...), short, long,
+	}
 }
 
 // checkSizes refuses archives that unpack to far more than they hold.

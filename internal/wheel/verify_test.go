@@ -3,6 +3,7 @@ package wheel
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -180,18 +181,26 @@ func TestVerifyWarnsOfUnplannedKernels(t *testing.T) {
 	}
 }
 
-// TestVerifyTruncated cuts a wheel at every length: always a finding, never an error.
+// TestVerifyTruncated cuts a wheel: always a finding, never an error.
 func TestVerifyTruncated(t *testing.T) {
-	s := goodWheel(t)
-	s.files = []file{s.files[0], s.files[3], s.files[4]}
-	data := s.pack(t)
-	for length := range data {
-		path := writeFile(t, sampleName, data[:length])
-		found, err := Verify(path, Expectation{})
+	data := goodWheel(t).pack(t)
+	for length := 0; length < len(data); length += 997 {
+		found, err := Verify(writeFile(t, sampleName, data[:length]), Expectation{})
 		if err != nil || !slices.Equal(codes(found), []Code{CodeZipFormat}) {
 			t.Fatalf("cut to %d bytes: %v, error %v", length, lines(found), err)
 		}
-		os.Remove(path)
+	}
+}
+
+// TestReadTruncated cuts a small wheel at every length.
+func TestReadTruncated(t *testing.T) {
+	data := goodWheelSmall(t).pack(t)
+	for length := range data {
+		_, err := Read(bytes.NewReader(data[:length]), int64(length), sampleName)
+		var refusal *FormatError
+		if !errors.As(err, &refusal) || refusal.Code != CodeZipFormat {
+			t.Fatalf("cut to %d bytes: error %v", length, err)
+		}
 	}
 }
 
