@@ -18,6 +18,9 @@ func execute(ctx context.Context, app *App, p *project, options *buildOptions, p
 	if options.progress != "json" { // whose readers want nothing else on standard error
 		sayExclusions(app.Console, plan)
 	}
+	if err := bake.CheckLocks(options.plan.source, plan); err != nil {
+		return err
+	}
 	start := time.Now()
 	s, err := openSession(ctx, app, p, options, plan)
 	if err != nil {

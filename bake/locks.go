@@ -1,0 +1,56 @@
+package bake
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+)
+
+// LockFiles names the lock files that the stages of a target copy, below the source directory.
+func (t Target) LockFiles() []string {
+	cell := t.Selection.Cell
+	torch := "lock/torch" + cell.Torch.Minor().Digits()
+	var files []string
+	for _, step := range t.Steps {
+		switch step {
+		case "uv":
+			files = append(files, "lock/uv.txt")
+		case "toolchain":
+			files = append(files, "lock/toolchain-cu"+cell.CUDA.Minor().Digits()+".txt")
+		case "host-toolchain":
+			files = append(files, "lock/host-toolchain.txt")
+		case "libraries":
+			files = append(files, torch+"-libraries.txt")
+		case "runtime":
+			files = append(files, torch+"-python"+cell.Python.Digits()+".txt")
+		}
+	}
+	return files
+}
+
+// CheckLocks reports, in one error of class Usage, the lock files that the plan needs and sourceDir lacks: a
+// torch or a CUDA that was added to the matrix has to be locked before it is built.
+func CheckLocks(sourceDir string, plan *Plan) error {
+	var missing []string
+	seen := map[string]bool{}
+	for _, target := range plan.Targets {
+		for _, name := range target.LockFiles() {
+			if seen[name] {
+				continue
+			}
+			seen[name] = true
+			if _, err := os.Stat(filepath.Join(sourceDir, name)); errors.Is(err, fs.ErrNotExist) {
+				missing = append(missing, name)
+			}
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return diag.Usagef("sagebuild matrix --json --matrix "+plan.Matrix+" | scripts/lock.py",
+		"not locked yet: %s", strings.Join(missing, ", "))
+}

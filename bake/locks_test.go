@@ -1,0 +1,62 @@
+package bake
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+func TestEveryCommittedCellIsLocked(t *testing.T) {
+	if err := CheckLocks(sourceDir, planned(t, "sage2-all test-all", PlanOptions{})); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMissingLocksAreNamed(t *testing.T) {
+	m, err := matrix.Load("../matrix/testdata/torch29.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, k := defaults(t)
+	selection, err := m.Select([]string{"test-linux-sage2-pytorch29-cu130-python313"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := NewPlan(m, k, selection, PlanOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := tree(t, map[string]string{"lock/uv.txt": "", "lock/host-toolchain.txt": "", "lock/torch29-libraries.txt": ""})
+	err = CheckLocks(dir, plan)
+	var e *diag.Error
+	if !errors.As(err, &e) || !strings.Contains(e.Hint, "--matrix ../matrix/testdata/torch29.hcl | scripts/lock.py") {
+		t.Fatalf("got %v, want an error with the command that locks", err)
+	}
+	if want := "not locked yet: lock/toolchain-cu130.txt, lock/torch29-python313.txt"; e.Message != want {
+		t.Errorf("message %q, want %q", e.Message, want)
+	}
+}
+
+// A new torch is data alone: it changes no byte of the Dockerfile.
+func TestAddingATorchKeepsTheDockerfile(t *testing.T) {
+	m, k := defaults(t)
+	extended, err := matrix.Load("../matrix/testdata/torch29.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := RenderDockerfile(m, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := RenderDockerfile(extended, k)
+	if err != nil || string(before) != string(after) {
+		t.Errorf("the Dockerfile changes with a torch (%v)", err)
+	}
+	content, err := RenderBake(extended, k)
+	if err != nil || !strings.Contains(string(content), `target "linux-sage2-pytorch29-cu130-python313"`) {
+		t.Errorf("docker-bake.hcl lacks the new target (%v)", err)
+	}
+}
