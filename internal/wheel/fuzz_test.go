@@ -112,7 +112,9 @@ func goodWheelSmall(t testing.TB) *sample {
 }
 
 func FuzzWheel(f *testing.F) {
-	f.Add(goodWheel(f).pack(f))
+	s := goodWheel(f)
+	s.set(fatbinName, firstEntry(fixture(f, "size.fatbin")))
+	f.Add(s.pack(f))
 	f.Add(goodWheelSmall(f).pack(f))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		w, err := Read(bytes.NewReader(data), int64(len(data)), sampleName)
@@ -125,7 +127,7 @@ func FuzzWheel(f *testing.F) {
 func FuzzObject(f *testing.F) {
 	f.Add(fixture(f, "good.so"))
 	f.Add(fixture(f, "symbols.so"))
-	f.Add(fixture(f, "device.so"))
+	f.Add(fixture(f, "new_glibc.so"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		w := &Wheel{budget: newBudget()}
 		w.readObject("a.so", contentOf(data), &findings{})
@@ -155,9 +157,10 @@ func FuzzVersions(f *testing.F) {
 
 func FuzzFatbin(f *testing.F) {
 	for _, name := range []string{"plain.fatbin", "speed.fatbin", "size.fatbin"} {
-		f.Add(fixture(f, name))
+		f.Add(firstEntry(fixture(f, name)))
+		f.Add(nest(firstEntry(fixture(f, name)), 2))
 	}
-	f.Add(nest(fixture(f, "size.fatbin"), 2))
+	f.Add(ptxFatbin([]byte("// PTX")))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		fatbins, _ := parseFatbins(contentOf(data), newBudget())
 		var end int64
@@ -173,6 +176,14 @@ func FuzzFatbin(f *testing.F) {
 			}
 		}
 	})
+}
+
+// firstEntry is a fatbin's first entry alone, so that mutations hit headers more often.
+func firstEntry(fatbin []byte) []byte {
+	length := little.Uint32(fatbin[fatbinHeaderBytes+4:]) + little.Uint32(fatbin[fatbinHeaderBytes+8:])
+	short := bytes.Clone(fatbin[:fatbinHeaderBytes+length])
+	little.PutUint64(short[8:], uint64(length))
+	return short
 }
 
 func FuzzCubin(f *testing.F) {
