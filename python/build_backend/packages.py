@@ -29,6 +29,9 @@ def load_library(name, folder, install):
     patterns = [f"nvidia/{directory}/lib/lib{name}.so.[0-9]*" for directory in (folder, "cu13")]
     patterns += [f"nvidia/{directory}/bin/**/{name}*.dll" for directory in (folder, "cu13")]
     path = find(patterns, f"lib{name}", install)
+    # From 13.0 on, NVRTC does not look beside itself for its second library; a loaded one is found by its name.
+    for companion in sorted(path.parent.glob(f"lib{name}-builtins.so.*")):
+        ctypes.CDLL(str(companion))
     return ctypes.CDLL(str(path))
 
 
