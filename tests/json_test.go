@@ -9,8 +9,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// isJSON looks a value up in a JSON file, and compares it or its length: isjson stdout targets.0.wheel NAME, or
-// isjson stdout targets.# 10.
+// isJSON looks a value up in a JSON file, and compares it or the length of a list: isjson stdout targets.0.wheel NAME, or
+// isjson stdout targets.len 10.
 func isJSON(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 3 {
 		ts.Fatalf("usage: isjson FILE PATH VALUE")
@@ -34,7 +34,7 @@ func lookup(value any, path string) (string, error) {
 			}
 			value = found
 		case []any:
-			if key == "#" {
+			if key == "len" {
 				return strconv.Itoa(len(inner)), nil
 			}
 			at, err := strconv.Atoi(key)
