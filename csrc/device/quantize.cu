@@ -1,8 +1,9 @@
 // mean and quantize: what attention needs before it, for every SM. Memory bound; no family differs.
 //
 // The arithmetic is float32 with every operation rounded once (the _rn intrinsics forbid fusing), so that the
-// same expression in PyTorch gives the same bits: largest = max(1e-7, max|x - mean|), scale = largest / 127,
-// output = rint((x - mean) * (127 / largest)).
+// same expression in PyTorch gives the same bits: largest = max(1e-7, max|x - mean|), scale = largest * (1 / 127),
+// output = rint((x - mean) * ((1 / largest) * 127)). That is how PyTorch itself divides a tensor on a GPU by 127,
+// and 127 by a tensor anywhere.
 #include "rows.cuh"
 
 // One block per (head, 32 columns): mean over all rows, summed in an order that depends on nothing but their
@@ -146,11 +147,11 @@ class Quantizer {
         const int count = block_scales >> p.scale_shift;
         const long long first = (static_cast<long long>(batch) * p.heads + head) * p.scale_stride +
                                 static_cast<long long>(block) * count;
-        if (threadIdx.x < count) p.scale[first + threadIdx.x] = __fdiv_rn(largest(threadIdx.x), 127.0f);
+        if (threadIdx.x < count) p.scale[first + threadIdx.x] = __fmul_rn(largest(threadIdx.x), 1.0f / 127.0f);
     }
 
     DEVICE void write(const float (&x)[8], int row) const {
-        const float inverse = __fdiv_rn(127.0f, largest(group(row)));
+        const float inverse = __fmul_rn(__frcp_rn(largest(group(row))), 127.0f);
         u32 word[2] = {0, 0};
 #pragma unroll
         for (int c = 0; c < 8; ++c) {
@@ -168,7 +169,7 @@ class Quantizer {
     }
 };
 
-extern "C" __global__ void __launch_bounds__(SAGEATTN_QUERY_ROWS * 128 / SAGEATTN_QUANTIZE_ELEMENTS)
+extern "C" __global__ void __launch_bounds__(SAGEATTN_QUERY_ROWS * 128 / SAGEATTN_QUANTIZE_ELEMENTS, 1)
     quantize(const __grid_constant__ sageattn_quantize_arguments p) {
     __shared__ u32 group_maxima[SAGEATTN_QUERY_BLOCK_SCALES];
     if (p.head_dim == 64)

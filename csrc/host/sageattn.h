@@ -62,7 +62,7 @@ typedef struct sageattn_mean_params {
 
 /* In float32, each operation rounded once, so that the same expression elsewhere gives the same bits:
  *   x = input - mean (keys, if a mean is given); largest = max(1e-7, max|x|) over the scale group;
- *   scale = largest / 127; output = round-to-nearest-even(x * (127 / largest)).
+ *   scale = largest * (1 / 127); output = round-to-nearest-even(x * ((1 / largest) * 127)).
  * Rows past the end of the sequence do not count and are not written; the scale of a group without rows
  * is that of largest = 1e-7. head_dim is 64 or 128. */
 typedef struct sageattn_quantize_params {
