@@ -1,0 +1,98 @@
+package base
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+var errNotFound = exec.ErrNotFound
+
+// minimal removes what no build reads. Documentation goes also from packages
+// that were unpacked before dpkg could leave it out; the host's name and
+// resolver are BuildKit's to give.
+const minimal = `cd "$1" && rm -rf etc/resolv.conf etc/hostname var/log/* var/cache/ldconfig/aux-cache ` +
+	`usr/share/doc/* usr/share/man/* usr/share/info/* usr/share/lintian/* usr/share/locale/*`
+
+// mainOnly leaves one frozen suite of the sources that mmdebstrap writes: the
+// suites for updates change from day to day.
+const mainOnly = `sed -i -e '/-updates/d' -e '/-security/d' "$1/etc/apt/sources.list"`
+
+// bootstrap makes a Debian root and returns the path of its tar file.
+func (s *Store) bootstrap(ctx context.Context, work string, verify verifier) (string, error) {
+	tar := filepath.Join(work, "base.tar")
+	a := &s.Lock.Base
+	var pathOptions []string
+	for _, dir := range []string{"doc", "man", "info", "lintian", "locale"} {
+		pathOptions = append(pathOptions, "--dpkgopt=path-exclude=/usr/share/"+dir+"/*")
+	}
+	options := append(pathOptions,
+		"--variant=minbase",
+		"--customize-hook=copy-out /var/lib/dpkg/status /var/lib/apt/lists "+shellQuote(work),
+		"--customize-hook="+minimal)
+	if err := s.mmdebstrap(ctx, a, tar, options); err != nil {
+		return "", err
+	}
+	pins, err := installedPins(filepath.Join(work, "status"), filepath.Join(work, "lists"))
+	if err != nil {
+		return "", err
+	}
+	return tar, verify(pins)
+}
+
+// download fetches the packages of a with all that they depend on, and returns
+// the directory of the files and what they are.
+func (s *Store) download(ctx context.Context, work string, a *Archive) (string, map[string]Pin, error) {
+	debs := filepath.Join(work, "debs")
+	if err := os.Mkdir(debs, 0o700); err != nil {
+		return "", nil, err
+	}
+	err := s.mmdebstrap(ctx, a, "/dev/null", []string{
+		"--variant=extract", "--format=tar",
+		`--extract-hook=cp "$1"/var/cache/apt/archives/*.deb ` + shellQuote(debs) + "/",
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	pins, err := debPins(debs)
+	return debs, pins, err
+}
+
+// mmdebstrap runs it for a's suite and packages.
+func (s *Store) mmdebstrap(ctx context.Context, a *Archive, tar string, options []string) error {
+	args := append([]string{
+		"--mode=root", "--components=main", "--architectures=" + s.Lock.Architecture,
+		"--include=" + strings.Join(a.Include, ","), "--setup-hook=" + mainOnly,
+	}, options...)
+	args = append(args, a.Suite, tar)
+	if s.Mirror != "" {
+		args = append(args, s.Mirror)
+	}
+	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
+	// It removes its working directory when it is asked to stop, not when it is killed.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 20 * time.Second
+	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", s.Lock.Epoch), "LC_ALL=C.UTF-8")
+	return run(ctx, cmd, "apt-get install --yes mmdebstrap debian-archive-keyring")
+}
+
+// run runs a program and turns its failure into an error for the user.
+func run(ctx context.Context, cmd *exec.Cmd, install string) error {
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return toolError(filepath.Base(cmd.Path), install, err, output.Bytes())
+	}
+	return nil
+}
+
+func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

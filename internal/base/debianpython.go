@@ -1,0 +1,169 @@
+package base
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// debianPython makes the layer of an interpreter from Debian packages of an
+// older suite, moved from /usr to /usr/local, with the shared libraries that a
+// newer suite no longer has in /usr/local/lib.
+func (s *Store) debianPython(ctx context.Context, work string, p *Python, verify verifier) (string, error) {
+	debs, all, err := s.download(ctx, work, p.Debian)
+	if err != nil {
+		return "", err
+	}
+	pins, err := includedPins(p.Debian, all)
+	if err != nil {
+		return "", err
+	}
+	if err := verify(pins); err != nil {
+		return "", err
+	}
+	t, err := debianTree(ctx, debs, p, s.Lock.Epoch)
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(work, "python.tar")
+	return name, t.write(name)
+}
+
+// includedPins leaves of the packages that came those that were asked for:
+// the others, such as the C library, are the base's business.
+func includedPins(a *Archive, all map[string]Pin) (map[string]Pin, error) {
+	pins := map[string]Pin{}
+	for _, name := range a.Include {
+		pin, ok := all[name]
+		if !ok {
+			return nil, changed(a.Range, "%s has no package %s", a.Suite, name)
+		}
+		pins[name] = pin
+	}
+	return pins, nil
+}
+
+func debianTree(ctx context.Context, debs string, p *Python, epoch int64) (*tree, error) {
+	t := newTree(epoch)
+	for _, name := range p.Debian.Include {
+		paths, err := filepath.Glob(filepath.Join(debs, name+"_*.deb"))
+		if err != nil || len(paths) != 1 {
+			return nil, fmt.Errorf("package %s came as %d files (%w)", name, len(paths), err)
+		}
+		if err := addDeb(ctx, t, paths[0]); err != nil {
+			return nil, fmt.Errorf("package %s: %w", name, err)
+		}
+	}
+	t.files["usr/local/bin/python3"] = treeFile{link: "python" + p.Version}
+	t.files["usr/local/bin/python"] = treeFile{link: "python3"}
+	return t, unpatch(t, "usr/local/lib/python"+p.Version+"/")
+}
+
+// debianUnwanted is what of the packages has no use outside Debian: hooks into
+// /etc, and two modules whose libraries would have to come along.
+var debianUnwanted = regexp.MustCompile(`^usr/local/share/|/sitecustomize\.py$|/lib-dynload/(nis|_dbm)\.`)
+
+// addDeb adds the files of a package below /usr.
+func addDeb(ctx context.Context, t *tree, deb string) error {
+	cmd := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", deb)
+	var problem bytes.Buffer
+	cmd.Stderr = &problem
+	output, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("unpacking: %w: %s", err, problem.Bytes())
+	}
+	archive := tar.NewReader(bytes.NewReader(output))
+	for {
+		h, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := addEntry(t, h, archive); err != nil {
+			return err
+		}
+	}
+}
+
+func addEntry(t *tree, h *tar.Header, content io.Reader) error {
+	name, ok := relocated(h.Name)
+	if !ok || debianUnwanted.MatchString(name) {
+		return nil
+	}
+	switch h.Typeflag {
+	case tar.TypeSymlink:
+		t.files[name] = treeFile{link: h.Linkname}
+	case tar.TypeReg:
+		data, err := io.ReadAll(content)
+		if err != nil {
+			return err
+		}
+		t.files[name] = bytesFile(data, fs.FileMode(h.Mode)&0o100 != 0)
+	}
+	return nil
+}
+
+// relocated maps a path of a package to its place below usr/local. Shared
+// libraries move out of their architecture's directory, to where the loader's
+// cache looks first.
+func relocated(name string) (string, bool) {
+	rest, ok := strings.CutPrefix(path.Clean("/"+name), "/usr/")
+	if !ok {
+		return "", false
+	}
+	if dir, file := path.Split(rest); strings.HasPrefix(dir, "lib/") && strings.HasSuffix(dir, "-linux-gnu/") {
+		return "usr/local/lib/" + file, true
+	}
+	return "usr/local/" + rest, true
+}
+
+// debianPatches takes back, file by file, what Debian changed about where
+// packages are installed: it reserves /usr/local/lib/python3.9/dist-packages
+// for the administrator, and pip, uv and .pth files expect site-packages.
+var debianPatches = map[string][]struct{ old, new string }{
+	"site.py": {{`"dist-packages"`, `"site-packages"`}},
+	"distutils/command/install.py": {
+		{`self.select_scheme("unix_local")`, `self.select_scheme("unix_prefix")`},
+		{`self.prefix = self.exec_prefix = '/usr'`, `pass`},
+		{`self.install_base = self.install_platbase = '/usr'`, `pass`},
+	},
+	"distutils/sysconfig.py": {
+		{`os.path.join(prefix, "lib", "python3", "dist-packages")`, `os.path.join(libpython, "site-packages")`},
+	},
+}
+
+func unpatch(t *tree, stdlib string) error {
+	for name, edits := range debianPatches {
+		file, ok := t.files[stdlib+name]
+		if !ok {
+			return fmt.Errorf("the packages hold no %s", stdlib+name)
+		}
+		r, err := file.open()
+		if err != nil {
+			return err
+		}
+		text, err := io.ReadAll(r)
+		if err := errors.Join(err, r.Close()); err != nil {
+			return err
+		}
+		for _, edit := range edits {
+			if !bytes.Contains(text, []byte(edit.old)) {
+				return fmt.Errorf("%s no longer holds %s", name, edit.old)
+			}
+			text = bytes.ReplaceAll(text, []byte(edit.old), []byte(edit.new))
+		}
+		t.files[stdlib+name] = bytesFile(text, file.executable)
+	}
+	return nil
+}

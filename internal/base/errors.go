@@ -1,0 +1,52 @@
+package base
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/sagebuild/sagebuild/internal/diag"
+	"golang.org/x/sys/unix"
+)
+
+// changed is the error of an archive that no longer has what the lock pins.
+func changed(at hcl.Range, format string, args ...any) error {
+	return &diag.Error{Range: position(at), Message: fmt.Sprintf(format, args...), Hint: "sagebuild lock", Class: diag.Environment}
+}
+
+// stateError turns a full disk into an error that says so.
+func stateError(dir string, err error) error {
+	var known *diag.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	if errors.Is(err, unix.ENOSPC) || strings.Contains(err.Error(), unix.ENOSPC.Error()) {
+		return &diag.Error{Class: diag.Environment, Hint: "sagebuild clean",
+			Message: fmt.Sprintf("the disk of the state directory %s is full", dir)}
+	}
+	return err
+}
+
+// toolError is the error of a program that is missing or that failed. Its
+// output's last line says why; no network is the commonest reason.
+func toolError(name, install string, err error, output []byte) error {
+	if errors.Is(err, errNotFound) {
+		return &diag.Error{Class: diag.Environment, Hint: install, Message: name + " is not installed"}
+	}
+	return &diag.Error{Class: diag.Environment, Hint: "sagebuild doctor",
+		Message: name + " failed", Err: fmt.Errorf("%w: %s", err, lastError(output))}
+}
+
+// lastError is the last line of output that names an error, or the last line.
+func lastError(output []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(output)), "\n")
+	for i := len(lines) - 1; i >= 0; i-- {
+		if strings.HasPrefix(lines[i], "E: ") || strings.HasPrefix(lines[i], "Err:") {
+			if !strings.Contains(lines[i], "mmdebstrap failed to run") {
+				return lines[i]
+			}
+		}
+	}
+	return lines[len(lines)-1]
+}

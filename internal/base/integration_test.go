@@ -1,0 +1,190 @@
+package base
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+const lockPath = "../../lock/system.hcl"
+
+// newStore skips where nothing can be bootstrapped.
+func newStore(t *testing.T) (*Store, *bytes.Buffer) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: bootstrapping needs the network and a minute")
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("not root")
+	}
+	if _, err := exec.LookPath("mmdebstrap"); err != nil {
+		t.Skip("no mmdebstrap")
+	}
+	lock, err := ReadLock(lockPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	progress := &bytes.Buffer{}
+	return &Store{State: t.TempDir(), Lock: lock, Progress: progress, Mirror: os.Getenv(MirrorVariable)}, progress
+}
+
+// unpack puts a layout's layer below root.
+func unpack(t *testing.T, l Layout, root string) {
+	t.Helper()
+	index, err := layout.ImageIndexFromPath(l.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := index.Image(manifest.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layers, err := image.Layers()
+	if err != nil || len(layers) != 1 {
+		t.Fatalf("image has %d layers, want one: %v", len(layers), err)
+	}
+	content, err := layers[0].Uncompressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer content.Close()
+	tar := exec.Command("tar", "--extract", "--preserve-permissions", "--directory", root)
+	tar.Stdin = content
+	if out, err := tar.CombinedOutput(); err != nil {
+		t.Fatalf("tar: %v: %s", err, out)
+	}
+}
+
+func inRoot(t *testing.T, root string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command("chroot", append([]string{root}, args...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v: %s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// importAll fails when an extension module or its library is missing, and
+// prints where packages go.
+const importAll = `
+import asyncio, bz2, ctypes, curses, decimal, hashlib, lzma, multiprocessing, readline, site, sqlite3, ssl, sys, sysconfig, uuid, zlib
+assert hashlib.sha256(b"").hexdigest().startswith("e3b0c442")
+assert ctypes.CDLL(None).getpid() > 0
+assert sqlite3.connect(":memory:").execute("select 6 * 7").fetchone() == (42,)
+assert lzma.decompress(lzma.compress(b"x")) == bz2.decompress(bz2.compress(b"x")) == zlib.decompress(zlib.compress(b"x"))
+assert ssl.create_default_context().check_hostname and decimal.Decimal("0.1") * 3 == decimal.Decimal("0.3")
+purelib = sysconfig.get_path("purelib")
+assert purelib in site.getsitepackages(), (purelib, site.getsitepackages())
+if sys.version_info < (3, 10):
+    from distutils.sysconfig import get_python_lib
+    assert get_python_lib() == purelib, get_python_lib()
+print(purelib)
+`
+
+func TestInterpretersRunOnTheBase(t *testing.T) {
+	store, progress := newStore(t)
+	base, err := store.Base(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range []string{"3.9", "3.10", "3.11", "3.12", "3.13"} {
+		t.Run(version, func(t *testing.T) {
+			python, err := store.Python(t.Context(), matrix.MustVersion(version))
+			if err != nil {
+				t.Fatal(err)
+			}
+			root := t.TempDir()
+			unpack(t, base, root)
+			unpack(t, python, root)
+			inRoot(t, root, "ldconfig")
+			want := "/usr/local/lib/python" + version + "/site-packages"
+			if got := inRoot(t, root, "python"+version, "-c", importAll); got != want {
+				t.Errorf("packages go to %s, want %s", got, want)
+			}
+			if got := inRoot(t, root, "python3", "--version"); !strings.HasPrefix(got, "Python "+version+".") {
+				t.Errorf("python3 is %s, want %s", got, version)
+			}
+		})
+	}
+	checkBase(t, base)
+	checkCached(t, store, progress, base)
+}
+
+func checkBase(t *testing.T, base Layout) {
+	t.Helper()
+	root := t.TempDir()
+	unpack(t, base, root)
+	inRoot(t, root, "python3", "-m", "pip", "--version")
+	for _, leaked := range []string{"etc/resolv.conf", "etc/hostname"} {
+		if _, err := os.Lstat(filepath.Join(root, leaked)); !os.IsNotExist(err) {
+			t.Errorf("the base holds /%s of the machine that made it", leaked)
+		}
+	}
+}
+
+func checkCached(t *testing.T, store *Store, progress *bytes.Buffer, base Layout) {
+	t.Helper()
+	progress.Reset()
+	again, err := store.Base(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again != base || progress.Len() > 0 {
+		t.Errorf("a second request gave %v and said %q, want %v and nothing", again, progress, base)
+	}
+	left, err := filepath.Glob(filepath.Join(store.State, "bases", "*-work"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("working directories are left: %v (%v)", left, err)
+	}
+}
+
+func TestSameLockSameBytes(t *testing.T) {
+	first, _ := newStore(t)
+	second, _ := newStore(t)
+	a, err := first.Base(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := second.Base(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Digest != b.Digest {
+		t.Errorf("two bootstraps from one lock gave %s and %s", a.Digest, b.Digest)
+	}
+}
+
+func TestUpdateKeepsWhatDidNotChange(t *testing.T) {
+	store, _ := newStore(t)
+	store.Lock.Pythons = nil // their trees are compared whenever they are made
+	text, err := store.UpdateLock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(text, store.Lock.text) {
+		t.Errorf("the archive has changed since the lock was written; run: sagebuild lock")
+	}
+}
+
+func TestChangedPackageIsRefused(t *testing.T) {
+	store, _ := newStore(t)
+	store.Lock.Base.Include = []string{"zlib1g"}
+	_, err := store.Base(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "are not as locked") || !strings.Contains(err.Error(), lockPath) {
+		t.Errorf("a base without its locked packages gave %v", err)
+	}
+	left, _ := filepath.Glob(filepath.Join(store.State, "bases", "base-*"))
+	if len(left) > 0 {
+		t.Errorf("a refused base is kept: %v", left)
+	}
+}

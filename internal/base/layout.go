@@ -1,0 +1,74 @@
+package base
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/google/go-containerregistry/pkg/compression"
+)
+
+const searchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// writeLayout writes an OCI layout to dir that holds one image of one layer,
+// the tar file at tarPath.
+func writeLayout(dir, tarPath string, lock *Lock) error {
+	// Fast zstd: a layer is written once, read by BuildKit once, and kept.
+	layer, err := tarball.LayerFromFile(tarPath, tarball.WithCompression(compression.ZStd),
+		tarball.WithCompressionLevel(1), tarball.WithMediaType(types.OCILayerZStd))
+	if err != nil {
+		return fmt.Errorf("reading the layer: %w", err)
+	}
+	image, err := oneLayerImage(layer, lock)
+	if err != nil {
+		return err
+	}
+	path, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		return err
+	}
+	return path.AppendImage(image)
+}
+
+func oneLayerImage(layer v1.Layer, lock *Lock) (v1.Image, error) {
+	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	image, err := mutate.Append(image, mutate.Addendum{Layer: layer, History: v1.History{CreatedBy: "sagebuild"}})
+	if err != nil {
+		return nil, err
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	config = config.DeepCopy()
+	config.OS, config.Architecture = "linux", lock.Architecture
+	config.Created = v1.Time{Time: time.Unix(lock.Epoch, 0).UTC()}
+	config.Config.Env = []string{searchPath}
+	return mutate.ConfigFile(image, config)
+}
+
+// readLayout finds the one image of the layout at dir.
+func readLayout(dir string) (Layout, error) {
+	if _, err := os.Stat(dir); err != nil {
+		return Layout{}, err
+	}
+	index, err := layout.ImageIndexFromPath(dir)
+	if err != nil {
+		return Layout{}, err
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return Layout{}, err
+	}
+	if len(manifest.Manifests) != 1 {
+		return Layout{}, fmt.Errorf("layout %s holds %d images, want one", dir, len(manifest.Manifests))
+	}
+	return Layout{Dir: dir, Digest: manifest.Manifests[0].Digest.String()}, nil
+}

@@ -1,0 +1,103 @@
+package base
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// UpdateLock makes everything that s.Lock names, taking whatever the archives
+// have today, and returns the lock's text with the pins of what came. Suites,
+// included packages and module versions stay as they are; changing those is
+// an edit of the file.
+func (s *Store) UpdateLock(ctx context.Context) ([]byte, error) {
+	file, diagnostics := hclwrite.ParseConfig(s.Lock.text, "system.hcl", hcl.InitialPos)
+	if diagnostics.HasErrors() {
+		return nil, syntaxError("system.hcl", diagnostics)
+	}
+	pins, err := s.currentBase(ctx)
+	if err != nil {
+		return nil, err
+	}
+	setPackages(file.Body().FirstMatchingBlock("base", nil), pins)
+	for i := range s.Lock.Pythons {
+		p := &s.Lock.Pythons[i]
+		if err := s.updatePython(ctx, p, file.Body().FirstMatchingBlock("python", []string{p.Version})); err != nil {
+			return nil, err
+		}
+	}
+	return hclwrite.Format(file.Bytes()), nil
+}
+
+// inWork runs f with a working directory in the state directory.
+func (s *Store) inWork(f func(work string) error) error {
+	bases, err := filepath.Abs(filepath.Join(s.State, "bases"))
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(bases, 0o700); err != nil {
+		return stateError(bases, err)
+	}
+	work, err := os.MkdirTemp(bases, "update-")
+	if err != nil {
+		return stateError(bases, err)
+	}
+	defer os.RemoveAll(work)
+	return f(work)
+}
+
+func (s *Store) currentBase(ctx context.Context) (pins map[string]Pin, err error) {
+	s.say("base: reading the archive")
+	err = s.inWork(func(work string) error {
+		_, err := s.bootstrap(ctx, work, func(found map[string]Pin) error { pins = found; return nil })
+		return err
+	})
+	return pins, err
+}
+
+func (s *Store) updatePython(ctx context.Context, p *Python, block *hclwrite.Block) error {
+	s.say("python%s: reading the archive", p.Version)
+	return s.inWork(func(work string) error {
+		path, err := s.currentPython(ctx, work, p, block)
+		if err != nil {
+			return err
+		}
+		sum, err := fileDigest(path)
+		block.Body().SetAttributeValue("tree", cty.StringVal("sha256:"+sum))
+		return err
+	})
+}
+
+// currentPython makes an interpreter's layer, and pins in block what it is
+// made from.
+func (s *Store) currentPython(ctx context.Context, work string, p *Python, block *hclwrite.Block) (string, error) {
+	if p.Module != nil {
+		path, sum, err := s.modulePython(ctx, work, p.Module, func(string) error { return nil })
+		block.Body().FirstMatchingBlock("module", nil).Body().SetAttributeValue("sum", cty.StringVal(sum))
+		return path, err
+	}
+	return s.debianPython(ctx, work, p, func(found map[string]Pin) error {
+		setPackages(block.Body().FirstMatchingBlock("debian", nil), found)
+		return nil
+	})
+}
+
+// setPackages writes one package a line, sorted, so that an update reads well
+// as a difference.
+func setPackages(block *hclwrite.Block, pins map[string]Pin) {
+	var text []byte
+	text = append(text, "x = {\n"...)
+	for _, name := range slices.Sorted(maps.Keys(pins)) {
+		text = fmt.Appendf(text, "%q = %q\n", name, pins[name])
+	}
+	text = append(text, "}\n"...)
+	file, _ := hclwrite.ParseConfig(text, "", hcl.InitialPos)
+	block.Body().SetAttributeRaw("packages", file.Body().GetAttribute("x").Expr().BuildTokens(nil))
+}

@@ -1,0 +1,199 @@
+# What the named contexts base and python are made from. `sagebuild lock` renews the pins: versions and
+# hashes of packages, hashes of modules and trees. Suites, package lists and module versions are edited here.
+
+architecture = "amd64"
+epoch        = 315532800
+
+base {
+  suite = "bookworm"
+  include = [
+    "ca-certificates", "libbz2-1.0", "libexpat1", "libffi8", "libgomp1", "liblzma5", "libncursesw6", "libreadline8",
+    "libsqlite3-0", "libssl3", "libstdc++6", "libuuid1", "python3", "python3-pip", "zlib1g",
+  ]
+  packages = {
+    "adduser"                = "3.134 sha256:c24fe4eb8e60d8632d72ed104cce7c92cff200847c897dc8ba764b6c47b519e0"
+    "apt"                    = "2.6.1 sha256:6ea03cbbc7a7bfcee601c9fb08d4e026fd522ede5350561f06867ad9c0a0fa6b"
+    "base-files"             = "12.4+deb12u15 sha256:3eb1ea6d85488f488cc2a163b98ad640ef88cee4c79287cf14e361aaf6206f47"
+    "base-passwd"            = "3.6.1 sha256:908ca1b35125f49125ae56945a72bc11ce0fcec85a8d980d10d83bb3a610f518"
+    "bash"                   = "5.2.15-2+b13 sha256:82130bb6a560cd2a7234d8018baf73f188f5dd56413d5aa0accc987b2197a6a1"
+    "bsdutils"               = "1:2.38.1-5+deb12u3 sha256:6cae172b006a4603e710e046c3acba8d98d36748894cbe3eeda31d415fec331e"
+    "ca-certificates"        = "20230311+deb12u1 sha256:0d5f444f594e48c1e16a41d8fc628a09b24c658916a1274025c2330f2a802bed"
+    "coreutils"              = "9.1-1 sha256:61038f857e346e8500adf53a2a0a20859f4d3a3b51570cc876b153a2d51a3091"
+    "dash"                   = "0.5.12-2 sha256:33ea40061da2f1a861ec46212b2b6a34f0776a049b1a3f0abce2fb8cb994258f"
+    "debconf"                = "1.5.82 sha256:74ab14194a3762b2fc717917dcfda42929ab98e3c59295a063344dc551cd7cc8"
+    "debian-archive-keyring" = "2023.3+deb12u2 sha256:f699e2f88dca05212f2a452b58475f2993cb6993dfbafb1d0205a3291eb8b4b8"
+    "debianutils"            = "5.7-0.5~deb12u1 sha256:55f951359670eb3236c9e2ccd5fac9ccb3db734f5a22aff21589e7a30aee48c9"
+    "diffutils"              = "1:3.8-4 sha256:8bdfedc14c1035e3750e9f055ac9c1ecd9b5d05d9e6dc6466c4e9237eef407dd"
+    "dpkg"                   = "1.21.23 sha256:f89e9f8d1a4a50ade44be3ed59a6ec55460fce205d2f8520c5c492137c5b609b"
+    "e2fsprogs"              = "1.47.0-2+b2 sha256:fedd424691c08ef0739729026be298e7be8236337bf8e031b3c7ec66794e6fc2"
+    "findutils"              = "4.9.0-4 sha256:5dd86bd0af4aa73f067dfd6b8339dd868f2dd84056aa79db29d1206d4fbc5e04"
+    "gcc-12-base"            = "12.2.0-14+deb12u1 sha256:1896a2aacf4ad681ff5eacc24a5b0ca4d5d9c9b9c9e4b6de5197bc1e116ea619"
+    "gpgv"                   = "2.2.40-1.1+deb12u2 sha256:2966dc0a0b89caa65c3b4a386fa4ed0b6ca2239cd51ec40e6920507aedcdb14a"
+    "grep"                   = "3.8-5 sha256:3264acea728df3c48a54f20e9291b965130e306b9d00adac76647049da7196df"
+    "gzip"                   = "1.12-1 sha256:eabec1dde2834f72540d7b93fc5df2625f52611c06d93d61f5cdb12480e0e6a3"
+    "hostname"               = "3.23+nmu1 sha256:17d9a2f3c05004499d80e180d2440fd716f84c32b65f09d96c9a024af4d1d0e7"
+    "init-system-helpers"    = "1.65.2+deb12u1 sha256:afab482524c64e4e256eb5cab43c1a96dc493ec476d94f19f1a5ec3de5fa0fef"
+    "libacl1"                = "2.3.1-3 sha256:8be9df5795114bfe90e2be3d208ef47a5edd3fc7b3e20d387a597486d444e5e2"
+    "libapt-pkg6.0"          = "2.6.1 sha256:ccab743f6784b4cc7bd69e1810630edaf726cd69c1e735e39a16266d470bfdc0"
+    "libattr1"               = "1:2.5.1-4 sha256:c4945123d66d0503ba42e2fc0585abc76d0838978c6d277b9cc37a4da25d1a34"
+    "libaudit-common"        = "1:3.0.9-1 sha256:17d0341ca6ce604ce59c296780ac2c2a24141a769823c50669af942c025e6591"
+    "libaudit1"              = "1:3.0.9-1 sha256:30954df4b5a7c505661ba8ae5e6ea94f5805e408899fb400783bb166eb5ff306"
+    "libblkid1"              = "2.38.1-5+deb12u3 sha256:5a083377f29191cafcdf0f91ec124349b4a7895b531556633a136e43c6d53943"
+    "libbz2-1.0"             = "1.0.8-5+b1 sha256:54149da3f44b22d523b26b692033b84503d822cc5122fed606ea69cc83ca5aeb"
+    "libc-bin"               = "2.36-9+deb12u14 sha256:e667401af91fad95f15b3ebd25d1abd8373fd18b00dc32219678413170544e84"
+    "libc6"                  = "2.36-9+deb12u14 sha256:ba4f88f73dbc3ae9055f3c20f4523bfdbaf1ad13ff95e258924f77d20b4fbedf"
+    "libcap-ng0"             = "0.8.3-1+b3 sha256:b4b54769c77e4a71c8b33aee4d600ba28a9994a1c6f60d55d4ebe7fc44882e07"
+    "libcap2"                = "1:2.66-4+deb12u3+b1 sha256:8d684c673e7483802a5c447834b0df6fce006eb3a7109e1be412f5ad425bb24f"
+    "libcom-err2"            = "1.47.0-2+b2 sha256:a2bac7015e78fbc0c504df3e441f3a22292f1d2d77f9ccda760057f3690e22f2"
+    "libcrypt1"              = "1:4.4.33-2 sha256:f5f60a5cdfd4e4eaa9438ade5078a57741a7a78d659fcb0c701204f523e8bd29"
+    "libdb5.3"               = "5.3.28+dfsg2-1 sha256:7dc5127b8dd0da80e992ba594954c005ae4359d839a24eb65d0d8129b5235c84"
+    "libdebconfclient0"      = "0.270 sha256:7d2b2b700bae0ba67a13655fabba6a98da3f6ce7dee43d1ee0ac433b7ca1d947"
+    "libexpat1"              = "2.5.0-1+deb12u2 sha256:2255e62fc22a86d2c544b8a3f516da9aee19383ad5742722ab4ce7f66a30dbc8"
+    "libext2fs2"             = "1.47.0-2+b2 sha256:dff731f2318df99da4b8bf5f330f415f95b94c609bac29e7b2edba0a38f22a98"
+    "libffi8"                = "3.4.4-1 sha256:6d9f6c25c30efccce6d4bceaa48ea86c329a3432abb360a141f76ac223a4c34a"
+    "libfile-find-rule-perl" = "0.34-4~deb12u1 sha256:d941143c65e47eff192195ed1b8367d3d74e5a0de668fc5ae9d787383ec48c23"
+    "libgcc-s1"              = "12.2.0-14+deb12u1 sha256:3016e62cb4b7cd8038822870601f5ed131befe942774d0f745622cc77d8a88f7"
+    "libgcrypt20"            = "1.10.1-3+deb12u1 sha256:e7a56552139c693904a6f9712234c05fe918353273a7cbdb5e62f423ad71bb97"
+    "libgdbm-compat4"        = "1.23-3 sha256:4af36a590b68d415a78d9238b932b6a4579f515ec8a8016597498acff5b515a4"
+    "libgdbm6"               = "1.23-3 sha256:95fe4a1336532450e67bd067892f46eaa484139919ea8d067a9ffcbf5a4bf883"
+    "libgmp10"               = "2:6.2.1+dfsg1-1.1 sha256:187aedef2ed763f425c1e523753b9719677633c7eede660401739e9c893482bd"
+    "libgnutls30"            = "3.7.9-2+deb12u7 sha256:30abec8c824feb1d2d7e9000a34083cccd19d139625e1b21547e3ac53b922f8e"
+    "libgomp1"               = "12.2.0-14+deb12u1 sha256:48fec46bda7f5b1638b9e959889bfbc20491247d402d120bb152687eb48143d7"
+    "libgpg-error0"          = "1.46-1 sha256:89944ee11d7370ce6ef46fc52f094c4a6512eff8943ec4c6ebefeae6360ceada"
+    "libgssapi-krb5-2"       = "1.20.1-2+deb12u5 sha256:d8b87aea91b956b416c01a28c44ff6228315ae3b73de40acddac3dc5043607d2"
+    "libhogweed6"            = "3.8.1-2 sha256:ed8185c28b2cb519744a5a462dcd720d3b332c9b88a1d0002eac06dc8550cb94"
+    "libidn2-0"              = "2.3.3-1+b1 sha256:d50716d5824083d667427817d506b45d3f59dc77e1ca52de000f3f62d4918afa"
+    "libk5crypto3"           = "1.20.1-2+deb12u5 sha256:7b6e47d15c5c9cdcd456137533d8308aeba608a54cec73b28bd59bfc4b54cf06"
+    "libkeyutils1"           = "1.6.3-2 sha256:cfac89e6a7a54ff3c6a4f843310e25efeddaa771baeae470bd98bd588c373563"
+    "libkrb5-3"              = "1.20.1-2+deb12u5 sha256:c90801be09701af221b54dd502a59cb378b7284ff31e480738baca317d2f7653"
+    "libkrb5support0"        = "1.20.1-2+deb12u5 sha256:8b9c05f2d8d461a10d657b118f572af5bf8fd6c8f93dcef81e852c5ab0f428ab"
+    "liblz4-1"               = "1.9.4-1 sha256:64cde86cef1deaf828bd60297839b59710b5cd8dc50efd4f12643caaee9389d3"
+    "liblzma5"               = "5.4.1-1+deb12u1 sha256:f96d8876b53ec89d76a992bc199679b818cf518225a768954d9451fb556a4eb7"
+    "libmd0"                 = "1.0.4-2 sha256:03539fd30c509e27101d13a56e52eda9062bdf1aefe337c07ab56def25a13eab"
+    "libmount1"              = "2.38.1-5+deb12u3 sha256:f46e2d6b006951825adde9757790b6609d7c66c7700f9b68f3db913eaac323c3"
+    "libncursesw6"           = "6.4-4 sha256:98fa7a53dc565a38b65fb70422ad08001bf5361d8fbc74255280c329996a6bec"
+    "libnettle8"             = "3.8.1-2 sha256:45922e6e289ffd92f0f92d2bb9159e84236ff202d552a461bf10e5335b3f0261"
+    "libnsl2"                = "1.3.0-2 sha256:c0d83437fdb016cb289436f49f28a36be44b3e8f1f2498c7e3a095f709c0d6f8"
+    "libnumber-compare-perl" = "0.03-3 sha256:cf95662e27037d92c582647400bb1ca7a6dfd2eb26eee5b968b23263cd4976dc"
+    "libp11-kit0"            = "0.24.1-2 sha256:251330faddbf013f060fcdb41f4b0c037c8a6e89ba7c09b04bfcc4e3f0807b22"
+    "libpam-modules"         = "1.5.2-6+deb12u2 sha256:19fb4838168e68bc15a5606070f14b1162bb34a3899686913f5d661f1707f483"
+    "libpam-modules-bin"     = "1.5.2-6+deb12u2 sha256:e7b1f6c60a51398920c5da792016161a65bf1c7caaa64140dd2099176ed51280"
+    "libpam-runtime"         = "1.5.2-6+deb12u2 sha256:7a4f26d54c1e3ee8c68095f9d9013d13dd89a33ff78ef87330d21f21235fc278"
+    "libpam0g"               = "1.5.2-6+deb12u2 sha256:a06f889caf9e97ccf04dedec0905573916bc6ec3366ade2c6ef8900047fd5cc1"
+    "libpcre2-8-0"           = "10.42-1 sha256:030db54f4d76cdfe2bf0e8eb5f9efea0233ab3c7aa942d672c7b63b52dbaf935"
+    "libperl5.36"            = "5.36.0-7+deb12u3 sha256:591903643119c7e1735011369287976eccab1d79b1d2f210760e2138d0a3aa46"
+    "libpython3-stdlib"      = "3.11.2-1+b1 sha256:4e58891d5c951a1e360ed9eaa814413cb5e84deadce3f08e801ac680434c786e"
+    "libpython3.11-minimal"  = "3.11.2-6+deb12u8 sha256:f3beaa03994ffedacf73c43a0843d53b062d347115d8af65bee2034552a4e6f9"
+    "libpython3.11-stdlib"   = "3.11.2-6+deb12u8 sha256:890b3540dad8a1ccc0deeca025db735bcc82629a76adacbe3b50fcc06ed528ca"
+    "libreadline8"           = "8.2-1.3 sha256:e02ebbd3701cf468dbf98d6d917fbe0325e881f07fe8b316150c8d2a64486e66"
+    "libseccomp2"            = "2.5.4-1+deb12u1 sha256:108fe67957ca7cf9ba51d801118a1b37d404bea7b6e365025cd00779e9eca38d"
+    "libselinux1"            = "3.4-1+b6 sha256:2b07f5287b9105f40158b56e4d70cc1652dac56a408f3507b4ab3d061eed425f"
+    "libsemanage-common"     = "3.4-1 sha256:835f806c21ae25e39053bd3057051640341b0cf08e1db9746fd82e370d82fa30"
+    "libsemanage2"           = "3.4-1+b5 sha256:fd36d0972866adde5a52269a309fcecd76a8e45e557dd0ecd33aa221cabc2a8c"
+    "libsepol2"              = "3.4-2.1 sha256:b998946bb9818a97b387a962826caae33bc7fdcb6d706b2782c0470510be6b48"
+    "libsmartcols1"          = "2.38.1-5+deb12u3 sha256:84088c6895fc07538fc51624899f3f71835188e0d38ebc3812097ac13da523b0"
+    "libsqlite3-0"           = "3.40.1-2+deb12u2 sha256:a8d78b40e9b4e422224aeebfe0e4dfc243f6acf3532490b0c05480d4283d41e2"
+    "libss2"                 = "1.47.0-2+b2 sha256:24115749c09b4e259acff1f799faccd1748ff322bd638b09d820729cb3b24579"
+    "libssl3"                = "3.0.20-1~deb12u2 sha256:89be24b41bff568ee6e7caf5680a3d808e80315ed92e407056ce0fa7a5bda025"
+    "libstdc++6"             = "12.2.0-14+deb12u1 sha256:5cd3171216d4ab0fc911cfe9c35509bf2dd8f47761c43b7f6a4296701551a24d"
+    "libsystemd0"            = "252.39-1~deb12u2 sha256:013c07514a9e4933b2d5c098018695a6aa42d085dbc483ce2c094a954c8a1b0a"
+    "libtasn1-6"             = "4.19.0-2+deb12u1 sha256:2c27c613b69be248d09432839ea3d3382f6ee27fabaa65987aa2d884cd00afda"
+    "libtext-glob-perl"      = "0.11-3 sha256:b0f1a40c5b26f4e4c83a4f8e1768fcf50ae9aac84b7f807ccb38123b50396f64"
+    "libtinfo6"              = "6.4-4 sha256:072d908f38f51090ca28ca5afa3b46b2957dc61fe35094c0b851426859a49a51"
+    "libtirpc-common"        = "1.3.3+ds-1 sha256:3e3ef129b4bf61513144236e15e1b4ec57fa5ae3dc8a72137abdbefb7a63af85"
+    "libtirpc3"              = "1.3.3+ds-1 sha256:2a46d5a5e9486da11ffeff5740931740d6deae4f92cd6098df060dc5dff1e1c7"
+    "libudev1"               = "252.39-1~deb12u2 sha256:6f7e08f11c4809d2e5998c775f7b423ab5ec2ce0309494b4a2615037052245e2"
+    "libunistring2"          = "1.0-2 sha256:d466bbfe011d764d793c1d9d777cad9c7cf65b938e11598f27408171ad95a951"
+    "libuuid1"               = "2.38.1-5+deb12u3 sha256:5fff398321da62d28a842bcbabd193d72ae21724962c029dc32b1dc6b2deaeaf"
+    "libxxhash0"             = "0.8.1-1 sha256:6c19a5d18c8350744581fbd25d5d29e2b7101053e25aafa4e1ffcc2b505b2f1c"
+    "libzstd1"               = "1.5.4+dfsg2-5 sha256:6315b5ac38b724a710fb96bf1042019398cb656718b1522279a5185ed39318fa"
+    "login"                  = "1:4.13+dfsg1-1+deb12u2 sha256:f1cc45bf505a8457340dc3c36f3a01a1835aaf564d73d9d394afb8ccfb6595a0"
+    "logsave"                = "1.47.0-2+b2 sha256:12e051fb0d931c510d464ba93e87b937aa41a08f286735e0538d9f9e73efa3d0"
+    "mawk"                   = "1.3.4.20200120-3.1 sha256:bcbc83f391854ea9d50ce2a4101aacf330de3b8b71d81a798faadba14a157f78"
+    "media-types"            = "10.0.0 sha256:aaa46dcb3b39948ae2e0fdb72cfcb2f48c0b59f19785a3da8045c05eb19955dd"
+    "mount"                  = "2.38.1-5+deb12u3 sha256:456ed2c62f884bc1133b6969d4d1eb2e6d8581076b00b4c8d700151155270a7a"
+    "ncurses-base"           = "6.4-4 sha256:bfd1d89f833c09a28b062ee916495cf69649ca2bf529532476c7b69d75d24909"
+    "ncurses-bin"            = "6.4-4 sha256:396d6e453aee6d71b7141f0bfb333a6c08a44c64f77632bdf52894ccd123db46"
+    "openssl"                = "3.0.20-1~deb12u2 sha256:4d218561dc838de081de97f54584c4a29e77e26c7ed9fe3440d776d8e6071bf9"
+    "passwd"                 = "1:4.13+dfsg1-1+deb12u2 sha256:fb787363372903e03627e53fd483e51dfb6861047a1e02c7d5a5f27d66546d08"
+    "perl"                   = "5.36.0-7+deb12u3 sha256:afa50ec7d9b1a407cd0187dae033644ef13578d4f3792435e0c41b962ffec0c4"
+    "perl-base"              = "5.36.0-7+deb12u3 sha256:8ec874926e211807cde71e1b0a2311d2534ab3539dffcb2c8553633f542efc1a"
+    "perl-modules-5.36"      = "5.36.0-7+deb12u3 sha256:3d237ccb1ea32727b6573d43c67d78337aa928a81148d36cef54b369a07c240a"
+    "python3"                = "3.11.2-1+b1 sha256:33f6dafbd1a6902d9063172ec7dbd4b2225e12009e0d7ec5c933a72c2f5f3b74"
+    "python3-distutils"      = "3.11.2-3 sha256:a620b555f301860a08e30534c7e6f7d79818e5e1977bfec39a612e7003074318"
+    "python3-lib2to3"        = "3.11.2-3 sha256:4e7f5e01e49a0622d10db3d0995666a6ead6a369cd127a996e9a4f9e91696a51"
+    "python3-minimal"        = "3.11.2-1+b1 sha256:30f9618670e686d781afbfc713eb0830c29d2819e9cb2a0488800dad6bb99faa"
+    "python3-pip"            = "23.0.1+dfsg-1 sha256:d8024ededc6c7fe941ca96aabebdcf2d846fd130eae9d66aad1aa32a84454291"
+    "python3-pkg-resources"  = "66.1.1-1+deb12u2 sha256:25dfb378939ccdf27e7382adf44c168f86e22f9f1a8e6e3a2ec526431ed5e30f"
+    "python3-setuptools"     = "66.1.1-1+deb12u2 sha256:96f934b8dbe4367c4cf9e4c740aa5c85f9a9ac8875a16556c8677fb342c7838f"
+    "python3-wheel"          = "0.38.4-2 sha256:623a8f7c70ba713b0d8d5a321f157405861f0a0b1a652edad2cda5f70f5773f9"
+    "python3.11"             = "3.11.2-6+deb12u8 sha256:cd7b10c24281416a6acb22cd23ed7391c7dddd4a3d4d4a63d37faa786639b5de"
+    "python3.11-minimal"     = "3.11.2-6+deb12u8 sha256:4aba533f7cc5e7b93b7ff24482840e96813f5bcde9cce028395b65a0d799ccee"
+    "readline-common"        = "8.2-1.3 sha256:69317523fe56429aa361545416ad339d138c1500e5a604856a80dd9074b4e35c"
+    "sed"                    = "4.9-1+deb12u1 sha256:fd557efeee8aae4619c2cb7f68aadccb804322ad4a99ab048aaae5901d253885"
+    "sysvinit-utils"         = "3.06-4 sha256:11790842108768ec52432ea22e7b4f057232813b7c27ef6dfe1aba776a5cb90e"
+    "tar"                    = "1.34+dfsg-1.2+deb12u1 sha256:24fb92e98c2969171f81a8b589263d705f6b1670f95d121cd74c810d4605acc3"
+    "tzdata"                 = "2026b-0+deb12u1 sha256:0edb49f4dffe0d5608069f7e4ba4d69544d3b9e86fc314dd8b75e9958d8e5e98"
+    "usrmerge"               = "37~deb12u1 sha256:8a25318213244f075b56363408c87a519ed8cef24b270c3d045ef35d695de13a"
+    "util-linux"             = "2.38.1-5+deb12u3 sha256:8eb241ff24b2e1ee9c0373f4fc9bc728b85bf5966c1496154df7da01c0e42f34"
+    "util-linux-extra"       = "2.38.1-5+deb12u3 sha256:b097a68c68e5c47a18e82678729dd9986782cf1d439f53beafad6f6dd3e6d688"
+    "zlib1g"                 = "1:1.2.13.dfsg-1 sha256:d7dd1d1411fedf27f5e27650a6eff20ef294077b568f4c8c5e51466dc7c08ce4"
+  }
+}
+
+python "3.9" {
+  debian {
+    suite = "bullseye"
+    include = [
+      "libffi7", "libmpdec3", "libpython3.9-minimal", "libpython3.9-stdlib", "libssl1.1", "python3-distutils",
+      "python3-lib2to3", "python3.9-minimal",
+    ]
+    packages = {
+      "libffi7"              = "3.3-6 sha256:30ca89bfddae5fa6e0a2a044f22b6e50cd17c4bc6bc850c579819aeab7101f0f"
+      "libmpdec3"            = "2.5.1-1 sha256:816404866f754d5662d69db50072018dccb78cf372fc38e0be961fab0f57d741"
+      "libpython3.9-minimal" = "3.9.2-1 sha256:594283526d67e03e3c4e96534f6bfe5da1bf41da5d49360553c9b79fbf08c4ab"
+      "libpython3.9-stdlib"  = "3.9.2-1 sha256:32ac64d959ac2dbc5bb289532fc9834dab8f671b5455695a3a9315aad973c65b"
+      "libssl1.1"            = "1.1.1w-0+deb11u1 sha256:aadf8b4b197335645b230c2839b4517aa444fd2e8f434e5438c48a18857988f7"
+      "python3-distutils"    = "3.9.2-1 sha256:05ec4080e0f05ba6b1c339d89c97f6343919be450b66cf4cfb215f54dcb85e58"
+      "python3-lib2to3"      = "3.9.2-1 sha256:802c198e5dd0b5af85a6937e426a85d616680785e8d18148fac451281a83a9a9"
+      "python3.9-minimal"    = "3.9.2-1 sha256:5d6003c5c20223a2547ac4976e09a9ec778dbe351507a6292bef3b60df5f4aa7"
+    }
+  }
+  tree = "sha256:6899fcb8a605f13babf8b9badf982aa2873b5c18f8a61108aeba749d3a586f0a"
+}
+
+python "3.10" {
+  module {
+    path    = "github.com/kluctl/go-embed-python"
+    version = "v0.0.0-3.10.16-20241219-1"
+    sum     = "h1:bfJRrtWlbdrPtwXXXZzA95yj2Pr9AvSbxDEm8YvbaP0="
+  }
+  tree = "sha256:0ad834d9007ee35760e191860343d614372ab76bfa6eb8b45c5410499073495c"
+}
+
+python "3.11" {
+  module {
+    path    = "github.com/kluctl/go-embed-python"
+    version = "v0.0.0-3.11.11-20241219-1"
+    sum     = "h1:yVXFTxa6cvhLC6TwkDEHmNaiWlDyaFEGiXd1DQdoeOU="
+  }
+  tree = "sha256:921e9aea7754e599d212d94ecdc374a90f40e111ba113ec4bddebc3d3111d09f"
+}
+
+python "3.12" {
+  module {
+    path    = "github.com/kluctl/go-embed-python"
+    version = "v0.0.0-3.12.3-20240415-1"
+    sum     = "h1:IX2O3LJUL0AjYsROGZ4aNENTEb3c/Ll/0b9Yb/8P61Q="
+  }
+  tree = "sha256:4a42f9af1b010815337ee5f558723f6dfbdd518b7bef4fdbc2d4441d53fb44f5"
+}
+
+python "3.13" {
+  module {
+    path    = "github.com/kluctl/go-embed-python"
+    version = "v0.0.0-3.13.1-20241219-1"
+    sum     = "h1:x1cSEj4Ug5mpuZgUHLvUmlc5r//KHFn6iYiRSrRcVy4="
+  }
+  tree = "sha256:38d3a91b0aab5c9b05b8c55a9943de46132064fdb2725ffe0b03152665124d7d"
+}
