@@ -89,7 +89,7 @@ func (m *Matrix) checkTorch(r *reader, torch, cuda located[Version]) {
 		return
 	}
 	if !slices.Contains(release.cuda, cuda.value.Minor()) {
-		r.illegal(cuda.at, release.cudaRule(), fmt.Sprintf("use CUDA %s here", sentence(release.cuda)),
+		r.illegal(cuda.at, release.cudaRule(), fmt.Sprintf("use CUDA %s here", choice(release.cuda)),
 			fmt.Sprintf("torch %s does not go with CUDA %s", torch.value, cuda.value))
 	}
 }
@@ -118,7 +118,7 @@ func (m *Matrix) readPythons(r *reader, torch Version, e hcl.Expression) []locat
 	for _, text := range r.list(e) {
 		python := r.version(text, 2, 2)
 		if release != nil && !python.value.IsZero() && !slices.Contains(release.python, python.value) {
-			r.illegal(python.at, release.pythonRule(), fmt.Sprintf("use Python %s here", sentence(release.python)),
+			r.illegal(python.at, release.pythonRule(), fmt.Sprintf("use Python %s here", choice(release.python)),
 				fmt.Sprintf("torch %s does not go with Python %s", torch, python.value))
 		}
 		pythons = append(pythons, python)

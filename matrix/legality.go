@@ -32,7 +32,12 @@ func (g gpuFamily) minimumRule() Rule {
 }
 
 // sentence joins values as "a, b and c".
-func sentence[T fmt.Stringer](values []T) string {
+func sentence[T fmt.Stringer](values []T) string { return join(values, " and ") }
+
+// choice joins values as "a, b or c".
+func choice[T fmt.Stringer](values []T) string { return join(values, " or ") }
+
+func join[T fmt.Stringer](values []T, word string) string {
 	words := make([]string, len(values))
 	for i, value := range values {
 		words[i] = value.String()
@@ -41,7 +46,7 @@ func sentence[T fmt.Stringer](values []T) string {
 		return strings.Join(words, "")
 	}
 	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " and " + words[last]
+	return strings.Join(words[:last], ", ") + word + words[last]
 }
 
 // split divides the SMs of the matrix into those that CUDA release at can build and those it cannot.
