@@ -20,11 +20,6 @@ variable "SOURCE_DATE_EPOCH" {
   default     = "315532800"
 }
 
-variable "DIST" {
-  description = "where wheels and test results go"
-  default     = "dist"
-}
-
 group "default" {
   targets = [
     "linux-sage2-pytorch28-cu129-python312",
@@ -212,7 +207,7 @@ target "linux-sage2-pytorch26-cu126-python39" {
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
   }
-  output = ["type=local,dest=${DIST}"]
+  output = ["type=local,dest=dist"]
 }
 
 target "test-linux-sage2-pytorch26-cu126-python39" {
@@ -226,7 +221,7 @@ target "test-linux-sage2-pytorch26-cu126-python39" {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
     KERNELS = "attention_hd128_causal attention_hd128_full attention_hd64_causal attention_hd64_full mean quantize"
   }
-  output = ["type=local,dest=${DIST}/test-results/linux-sage2-pytorch26-cu126-python39"]
+  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch26-cu126-python39"]
 }
 
 target "linux-sage2-pytorch26-cu126-python310" {
@@ -249,7 +244,7 @@ target "linux-sage2-pytorch26-cu126-python310" {
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
   }
-  output = ["type=local,dest=${DIST}"]
+  output = ["type=local,dest=dist"]
 }
 
 target "test-linux-sage2-pytorch26-cu126-python310" {
@@ -263,7 +258,7 @@ target "test-linux-sage2-pytorch26-cu126-python310" {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
     KERNELS = "attention_hd128_causal attention_hd128_full attention_hd64_causal attention_hd64_full mean quantize"
   }
-  output = ["type=local,dest=${DIST}/test-results/linux-sage2-pytorch26-cu126-python310"]
+  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch26-cu126-python310"]
 }
 
 target "linux-sage2-pytorch26-cu126-python311" {
@@ -286,7 +281,7 @@ target "linux-sage2-pytorch26-cu126-python311" {
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
   }
-  output = ["type=local,dest=${DIST}"]
+  output = ["type=local,dest=dist"]
 }
 
 target "test-linux-sage2-pytorch26-cu126-python311" {
@@ -300,7 +295,7 @@ target "test-linux-sage2-pytorch26-cu126-python311" {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
     KERNELS = "attention_hd128_causal attention_hd128_full attention_hd64_causal attention_hd64_full mean quantize"
   }
-  output = ["type=local,dest=${DIST}/test-results/linux-sage2-pytorch26-cu126-python311"]
+  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch26-cu126-python311"]
 }
 
 target "linux-sage2-pytorch26-cu126-python312" {
@@ -323,7 +318,7 @@ target "linux-sage2-pytorch26-cu126-python312" {
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
   }
-  output = ["type=local,dest=${DIST}"]
+  output = ["type=local,dest=dist"]
 }
 
 target "test-linux-sage2-pytorch26-cu126-python312" {
@@ -337,7 +332,7 @@ target "test-linux-sage2-pytorch26-cu126-python312" {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
     KERNELS = "attention_hd128_causal attention_hd128_full attention_hd64_causal attention_hd64_full mean quantize"
   }
-  output = ["type=local,dest=${DIST}/test-results/linux-sage2-pytorch26-cu126-python312"]
+  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch26-cu126-python312"]
 }
 
 target "linux-sage2-pytorch27-cu128-python310" {
@@ -360,7 +355,7 @@ target "linux-sage2-pytorch27-cu128-python310" {
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
   }
-  output = ["type=local,dest=${DIST}"]
+  output = ["type=local,dest=dist"]
 }
 
 target "test-linux-sage2-pytorch27-cu128-python310" {
@@ -374,7 +369,7 @@ target "test-linux-sage2-pytorch27-cu128-python310" {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
     KERNELS = "attention_hd128_causal attention_hd128_full attention_hd64_causal attention_hd64_full mean quantize"
   }
-  output = ["type=local,dest=${DIST}/test-results/linux-sage2-pytorch27-cu128-python310"]
+  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch27-cu128-python310"]
 }
 
 target "linux-sage2-pytorch27-cu128-python311" {
@@ -397,7 +392,7 @@ target "linux-sage2-pytorch27-cu128-python311" {
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
   }
-  output = ["type=local,dest=${DIST}"]
+  output = ["type=local,dest=dist"]
 }
 
 target "test-linux-sage2-pytorch27-cu128-python311" {
@@ -411,7 +406,7 @@ target "test-linux-sage2-pytorch27-cu128-python311" {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
     KERNELS = "attention_hd128_causal attention_hd128_full attention_hd64_causal attention_hd64_full mean quantize"
   }
-  output = ["type=local,dest=${DIST}/test-results/linux-sage2-pytorch27-cu128-python311"]
+  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch27-cu128-python311"]
 }
 
 target "linux-sage2-pytorch27-cu128-python312" {
@@ -434,7 +429,7 @@ target "linux-sage2-pytorch27-cu128-python312" {
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
   }
-  output = ["type=local,dest=${DIST}"]
+  output = ["type=local,dest=dist"]
 }
 
 target "test-linux-sage2-pytorch27-cu128-python312" {
@@ -448,7 +443,7 @@ target "test-linux-sage2-pytorch27-cu128-python312" {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
     KERNELS = "attention_hd128_causal attention_hd128_full attention_hd64_causal attention_hd64_full mean quantize"
   }
-  output = ["type=local,dest=${DIST}/test-results/linux-sage2-pytorch27-cu128-python312"]
+  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch27-cu128-python312"]
 }
 
 target "linux-sage2-pytorch28-cu129-python310" {
@@ -471,7 +466,7 @@ target "linux-sage2-pytorch28-cu129-python310" {
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
   }
-  output = ["type=local,dest=${DIST}"]
+  output = ["type=local,dest=dist"]
 }
 
 target "test-linux-sage2-pytorch28-cu129-python310" {
@@ -485,7 +480,7 @@ target "test-linux-sage2-pytorch28-cu129-python310" {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
     KERNELS = "attention_hd128_causal attention_hd128_full attention_hd64_causal attention_hd64_full mean quantize"
   }
-  output = ["type=local,dest=${DIST}/test-results/linux-sage2-pytorch28-cu129-python310"]
+  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch28-cu129-python310"]
 }
 
 target "linux-sage2-pytorch28-cu129-python311" {
@@ -508,7 +503,7 @@ target "linux-sage2-pytorch28-cu129-python311" {
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
   }
-  output = ["type=local,dest=${DIST}"]
+  output = ["type=local,dest=dist"]
 }
 
 target "test-linux-sage2-pytorch28-cu129-python311" {
@@ -522,7 +517,7 @@ target "test-linux-sage2-pytorch28-cu129-python311" {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
     KERNELS = "attention_hd128_causal attention_hd128_full attention_hd64_causal attention_hd64_full mean quantize"
   }
-  output = ["type=local,dest=${DIST}/test-results/linux-sage2-pytorch28-cu129-python311"]
+  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch28-cu129-python311"]
 }
 
 target "linux-sage2-pytorch28-cu129-python312" {
@@ -545,7 +540,7 @@ target "linux-sage2-pytorch28-cu129-python312" {
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
   }
-  output = ["type=local,dest=${DIST}"]
+  output = ["type=local,dest=dist"]
 }
 
 target "test-linux-sage2-pytorch28-cu129-python312" {
@@ -559,5 +554,5 @@ target "test-linux-sage2-pytorch28-cu129-python312" {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
     KERNELS = "attention_hd128_causal attention_hd128_full attention_hd64_causal attention_hd64_full mean quantize"
   }
-  output = ["type=local,dest=${DIST}/test-results/linux-sage2-pytorch28-cu129-python312"]
+  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch28-cu129-python312"]
 }

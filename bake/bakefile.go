@@ -2,6 +2,7 @@ package bake
 
 import (
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -16,6 +17,14 @@ const (
 	BakeFile   = "docker-bake.hcl"
 	Dockerfile = "dockerfiles/Dockerfile"
 )
+
+// outputDir receives the wheels, below the source directory.
+const outputDir = "dist"
+
+// resultsDir receives the results of a cell's tests.
+func resultsDir(output string, cell matrix.Cell) string {
+	return path.Join(output, "test-results", cell.Target())
+}
 
 // Stages of the Dockerfile that targets name.
 const (
@@ -91,7 +100,6 @@ func (w bakeWriter) variables() {
 		{"BASE_IMAGE", "Debian bookworm, the root of every stage", baseImage},
 		{"PYTHON_IMAGE", "CPython below /usr/local; %s is the Python version", pythonImage},
 		{"SOURCE_DATE_EPOCH", "time of everything in a wheel, in seconds since 1970", SourceDateEpoch},
-		{"DIST", "where wheels and test results go", "dist"},
 	} {
 		w.block("variable", v.name, attribute{"description", text(v.description)}, attribute{"default", text(v.value)})
 	}
@@ -126,20 +134,20 @@ func (w bakeWriter) cell(cell matrix.Cell) {
 		attribute{"target", text(StageWheel)},
 		attribute{"platforms", list(cell.Platform.OSArch)},
 		attribute{"args", object(fields(cellArguments(cell)))},
-		attribute{"output", hclwrite.TokensForTuple([]hclwrite.Tokens{interpolated("type=local,dest=${DIST}")})},
+		attribute{"output", list("type=local,dest=" + outputDir)},
 	)
 }
 
 func (w bakeWriter) test(cell matrix.Cell, k *Kernels) {
 	image := fmt.Sprintf(`docker-image://${format(PYTHON_IMAGE, "%s")}`, cell.Python)
-	output := fmt.Sprintf("type=local,dest=${DIST}/test-results/%s", cell.Target())
+	output := "type=local,dest=" + resultsDir(outputDir, cell)
 	w.block("target", cell.TestTarget(),
 		attribute{"description", text("tests of " + cell.WheelName())},
 		attribute{"inherits", list(cell.Target())},
 		attribute{"target", text(StageTest)},
 		attribute{"contexts", object([]field{{"python", interpolated(image)}})},
 		attribute{"args", object(fields(testArguments(cell, k)))},
-		attribute{"output", hclwrite.TokensForTuple([]hclwrite.Tokens{interpolated(output)})},
+		attribute{"output", list(output)},
 	)
 }
 

@@ -71,12 +71,12 @@ func newTarget(m *matrix.Matrix, k *Kernels, selected matrix.Selection, options 
 		Name: selected.Target(), Cell: cell.Target(), Platform: cell.Platform.OSArch,
 		Torch: cell.Torch.String(), CUDA: cell.CUDA.String(), Python: cell.Python.String(),
 		Stage: StageWheel, Args: planArguments(m, k, selected, options), Contexts: contexts(selected, options),
-		SMs: cell.SMs, Excluded: exclusions(cell), Output: orElse(options.Output, "dist"),
+		SMs: cell.SMs, Excluded: exclusions(cell), Output: orElse(options.Output, outputDir),
 		Wheel: cell.WheelName(), Steps: buildSteps(cell), Selection: selected,
 	}
 	if selected.Test {
 		target.Stage = StageTest
-		target.Output = path.Join(target.Output, "test-results", cell.Target())
+		target.Output = resultsDir(target.Output, cell)
 		target.Steps = testSteps(target.Steps, options.WheelFile != "")
 	}
 	return target

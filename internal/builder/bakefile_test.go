@@ -108,16 +108,13 @@ func TestImagesAreVariables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	environment := map[string]string{"BASE_IMAGE": "mirror/debian:12", "PYTHON_IMAGE": "mirror/python:%s", "DIST": "out"}
+	environment := map[string]string{"BASE_IMAGE": "mirror/debian:12", "PYTHON_IMAGE": "mirror/python:%s"}
 	const name = "test-linux-sage2-pytorch28-cu129-python310"
 	targets, _ := readBake(t, content, name, environment)
 	got := targets[name]
 	want := map[string]string{"base": "docker-image://mirror/debian:12", "python": "docker-image://mirror/python:3.10"}
 	if !maps.Equal(got.Contexts, want) {
 		t.Errorf("contexts %v, want %v", got.Contexts, want)
-	}
-	if got.Outputs[0].Destination != "out/test-results/linux-sage2-pytorch28-cu129-python310" {
-		t.Errorf("output %s", got.Outputs[0].Destination)
 	}
 }
 
