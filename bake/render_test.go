@@ -116,3 +116,27 @@ func TestRenderingIsDeterministic(t *testing.T) {
 		}
 	}
 }
+
+// Every build argument has a reader and every reader a value: a misspelt one would be silently empty.
+func TestArgumentsMeetTheirReaders(t *testing.T) {
+	m, k := defaults(t)
+	content, err := RenderDockerfile(m, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := map[string]bool{}
+	for _, match := range regexp.MustCompile(`(?m)^ARG (\w+)`).FindAllSubmatch(content, -1) {
+		declared[string(match[1])] = true
+	}
+	given := planned(t, "test-all", PlanOptions{}).Targets[0].Args
+	for name := range given {
+		if !declared[name] {
+			t.Errorf("no stage reads the argument %s", name)
+		}
+	}
+	for name := range declared {
+		if given[name] == "" {
+			t.Errorf("the argument %s has no value", name)
+		}
+	}
+}
