@@ -1,4 +1,5 @@
-package main
+// Package steps reads BuildKit's progress, as `--progress json` prints it, and says which stages did work.
+package steps
 
 import (
 	"encoding/json"
@@ -8,7 +9,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -25,8 +25,8 @@ type status struct {
 // stepName matches "[TARGET STAGE 2/3] RUN …", as BuildKit names the steps of a Dockerfile.
 var stepName = regexp.MustCompile(`^\[\S+ (\S+) +\d+/\d+\] RUN `)
 
-// stagesRun lists the stages with a RUN that was executed, sorted.
-func stagesRun(events io.Reader) ([]string, error) {
+// Run lists the stages of which a RUN was executed, sorted; a stage that ran in several builds comes that often.
+func Run(events io.Reader) ([]string, error) {
 	ran := map[string]string{} // digest of the step → stage
 	decoder := json.NewDecoder(events)
 	for {
@@ -47,33 +47,5 @@ func stagesRun(events io.Reader) ([]string, error) {
 			}
 		}
 	}
-	stages := slices.Sorted(maps.Values(ran))
-	return countStages(stages), nil
-}
-
-// countStages folds neighbours: a, b, b becomes a, b (2 times).
-func countStages(sorted []string) []string {
-	var folded []string
-	for len(sorted) > 0 {
-		n := 1
-		for n < len(sorted) && sorted[n] == sorted[0] {
-			n++
-		}
-		name := sorted[0]
-		if n > 1 {
-			name = fmt.Sprintf("%s (%d times)", name, n)
-		}
-		folded, sorted = append(folded, name), sorted[n:]
-	}
-	return folded
-}
-
-// torchOf is the part of a target's name that says which torch: pytorch28.
-func torchOf(target string) string {
-	for word := range strings.SplitSeq(target, "-") {
-		if strings.HasPrefix(word, "pytorch") {
-			return word
-		}
-	}
-	return target
+	return slices.Sorted(maps.Values(ran)), nil
 }
