@@ -35,7 +35,6 @@ const (
 	flagDescriptor = 1 << 3 // CRC and sizes follow the data
 	flagPatch      = 1 << 5
 	flagStrong     = 1 << 6
-	flagUTF8       = 1 << 11
 	flagMasked     = 1 << 13
 )
 

@@ -10,7 +10,6 @@ import (
 const (
 	signatureLocal     = 0x04034b50
 	signatureCentral   = 0x02014b50
-	signatureEnd       = 0x06054b50
 	signatureEnd64     = 0x06064b50
 	signatureLocator64 = 0x07064b50
 
@@ -71,7 +70,7 @@ func readTail(r io.ReaderAt, size int64) ([]byte, error) {
 
 // endRecord returns the position of the end record in tail, or -1. Its comment must reach exactly to the end.
 func endRecord(tail []byte) int {
-	signature := []byte("PK\x05\x06")
+	signature := []byte("PK\x05\x06") // end of central directory
 	for rest := tail; ; {
 		at := bytes.LastIndex(rest, signature)
 		if at < 0 {

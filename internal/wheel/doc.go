@@ -7,11 +7,14 @@
 //
 // The layers, each in its own files:
 //
-//	archive.go, directory.go, stream.go   the zip container
+//	directory.go, archive.go, stream.go   the zip container
+//	member.go                             one unpacked file, and who reads it
 //	filename.go, header.go, metadata.go   names and headers
 //	record.go                             RECORD
-//	object.go, versions.go                ELF shared objects
-//	fatbin.go, entry.go                   CUDA's fat binary container
-//	cubin.go, kernel.go                   ELF images for one SM
-//	agree.go, verify.go                   what must agree, and with what
+//	elf.go, strings.go                    ELF files, as far as they are alike
+//	object.go, versions.go                shared objects
+//	fatbin.go, entry.go, unpack.go        CUDA's fat binary container
+//	cubin.go, kernel.go                   images for one SM
+//	agree.go, verify.go, device.go        what must agree, with itself and with a plan
+//	limits.go                             every bound, in one place
 package wheel
