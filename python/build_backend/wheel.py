@@ -99,13 +99,18 @@ def run(args: argparse.Namespace) -> int:
     """Writes the wheel and prints its path. Raises WheelError, before anything is written, or OSError."""
     tags = Tags(args.python_tag, args.abi_tag, args.platform_tag)
     check_names(args.version, args.build_tag, tags)
-    facts = project.read(args.pyproject or args.package.parent / "pyproject.toml")
+    facts = project.read(_pyproject(args))
     entries = payload(args.package, args.library, args.fatbin)
     entries += dist_info(facts, args, tags)
     path = args.output / file_name(facts["name"], args.version, args.build_tag, tags)
     write(path, entries, record_name(facts["name"], args.version), epoch())
     print(path)
     return 0
+
+
+def _pyproject(args: argparse.Namespace) -> Path:
+    package: Path = args.package.resolve()
+    return args.pyproject or package.parent / "pyproject.toml"
 
 
 def check_names(version: str, build_tag: str | None, tags: Tags) -> None:
@@ -146,7 +151,7 @@ def payload(package: Path, library: Path, fatbin: Path) -> list[Entry]:
     """The files that are installed beside the dist-info, native ones checked by their first bytes."""
     if not (package / "__init__.py").is_file():
         raise WheelError(f"{package} is no package: it has no __init__.py")
-    name = package.name
+    name = package.resolve().name
     entries = [
         Entry(f"{name}/{path.relative_to(package).as_posix()}", path.read_bytes())
         for path in _sources(package)
@@ -176,7 +181,7 @@ def _native(path: Path, magics: tuple[bytes, ...]) -> bytes:
 
 def dist_info(facts: dict[str, Any], args: argparse.Namespace, tags: Tags) -> list[Entry]:
     """METADATA, WHEEL and the licences."""
-    pyproject = args.pyproject or args.package.parent / "pyproject.toml"
+    pyproject = _pyproject(args)
     folder = _dist_info_name(facts["name"], args.version)
     licenses = [_license(pyproject.parent, name, args.license) for name in facts["license-files"]]
     requires_python = args.requires_python or facts["requires-python"]

@@ -164,6 +164,14 @@ def test_same_inputs_give_the_same_bytes(
     assert build("second").read_bytes() == first
 
 
+def test_relative_paths(build: Build, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = build("first").read_bytes()
+    monkeypatch.chdir(source / "python")
+    assert build("second", package="sageattention").read_bytes() == first
+    monkeypatch.chdir(source / "python" / "sageattention")
+    assert build("third", package=".").read_bytes() == first
+
+
 def test_source_date_epoch_stamps_every_entry(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:

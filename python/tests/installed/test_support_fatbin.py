@@ -62,10 +62,13 @@ def test_a_whole_fatbin_has_no_findings() -> None:
 
 def test_several_padded_containers_are_read() -> None:
     first, second, third = images()
-    data = fatbin.build([first]) + bytes(8) + fatbin.build([second, third]) + bytes(16)
-    assert len(fatbin.read(fatbin.build([first]) + fatbin.build([second, third]) + bytes(16))) == 3
-    with pytest.raises(fatbin.FatbinError):
-        fatbin.read(data)
+    for padding in (0, 8, 12):
+        data = (
+            fatbin.build([first]) + bytes(padding) + fatbin.build([second, third]) + bytes(padding)
+        )
+        assert len(fatbin.read(data)) == 3
+    with pytest.raises(fatbin.FatbinError, match="no fatbin at offset"):
+        fatbin.read(fatbin.build([first]) + b"?" + fatbin.build([second]))
 
 
 def test_kernels_of_one_sm_may_lie_in_several_cubins() -> None:

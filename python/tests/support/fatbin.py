@@ -38,8 +38,8 @@ def read(data: bytes) -> list[Entry]:
 
 
 def _entries(data: bytes) -> Iterator[Entry]:
-    offset = 0
-    while data[offset:].strip(b"\0"):
+    offset = _skip_padding(data, 0)
+    while offset < len(data):
         try:
             magic, _, header, size = _CONTAINER.unpack_from(data, offset)
         except struct.error as error:
@@ -53,7 +53,13 @@ def _entries(data: bytes) -> Iterator[Entry]:
             entry = _entry(data[start:end])
             yield entry
             start += len(entry.raw)
-        offset = end + -end % 8
+        offset = _skip_padding(data, end)
+
+
+def _skip_padding(data: bytes, offset: int) -> int:
+    while data[offset : offset + 1] == b"\0":
+        offset += 1
+    return offset
 
 
 def _entry(data: bytes) -> Entry:

@@ -38,6 +38,20 @@ def _digest(data: bytes) -> str:
     return "sha256=" + encoded.rstrip(b"=").decode()
 
 
+def line(name: str, data: bytes) -> str:
+    """What RECORD says about a file."""
+    return f"{name},{_digest(data)},{len(data)}"
+
+
+def copy_installed(distribution: metadata.Distribution, target: Path) -> None:
+    """Copies the files of an installed wheel, without those that lie outside of site-packages."""
+    for path in distribution.files or []:
+        if not str(path).startswith(".."):
+            copied = target / path
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            copied.write_bytes(Path(str(distribution.locate_file(path))).read_bytes())
+
+
 def _compare(rows: Iterable[Row], read: Callable[[str], bytes]) -> list[str]:
     problems = []
     for row in rows:

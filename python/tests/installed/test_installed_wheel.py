@@ -94,11 +94,7 @@ def test_every_damaged_file_is_noticed(
     distribution: metadata.Distribution, tmp_path: Path, damage: str
 ) -> None:
     root = tmp_path / "site-packages"
-    for path in distribution.files or []:
-        if not str(path).startswith(".."):
-            copy = root / path
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(Path(str(distribution.locate_file(path))).read_bytes())
+    record.copy_installed(distribution, root)
     (copied,) = metadata.distributions(name="sageattention", path=[str(root)])
     assert record.installed_findings(copied) == []
     victim = root / "sageattention" / "lib" / "sageattn.fatbin"
