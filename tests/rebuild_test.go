@@ -1,0 +1,77 @@
+package tests
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/report"
+	"github.com/sagebuild/sagebuild/internal/steps"
+)
+
+// TestOnlyWhatChangedRunsAgain follows one tree through edits, and looks each time at the stages that ran.
+func TestOnlyWhatChangedRunsAgain(t *testing.T) {
+	tr := newTree(t)
+	tr.run(0, "bake")
+	first := tr.readWheel()
+	tr.expectClean()
+
+	summary, said := tr.run(0, "bake")
+	if got := ran(t, said); len(got) > 0 || summary.Rows[0].Outcome != report.Cached {
+		t.Errorf("nothing changed: %s, stages that ran: %v", summary.Rows[0].Outcome, got)
+	}
+
+	tr.append("README.md", "\nOne more line.\n")
+	if _, said := tr.run(0, "bake"); len(ran(t, said)) > 0 {
+		t.Errorf("README changed: stages that ran: %v", ran(t, said))
+	}
+	if !bytes.Equal(first, tr.readWheel()) {
+		t.Error("README changed: the wheel has other bytes")
+	}
+
+	tr.append("python/sageattention/__init__.py", "# one more line\n")
+	_, said = tr.run(0, "bake")
+	if got := ran(t, said); !slices.Equal(got, []string{"builder"}) {
+		t.Errorf("a Python file changed: stages that ran: %v, want builder alone", got)
+	}
+	if bytes.Equal(first, tr.readWheel()) {
+		t.Error("a Python file changed: the wheel has the same bytes")
+	}
+
+	tr.append("csrc/device/attention_sm70.cu", "// one more line\n")
+	_, said = tr.run(0, "bake")
+	got := ran(t, said)
+	if !slices.Contains(got, "kernels-sm70-build") {
+		t.Errorf("a kernel file of SM 7.0 changed: stages that ran: %v, want kernels-sm70-build", got)
+	}
+	for _, stage := range got {
+		if strings.HasPrefix(stage, "kernels-sm") && stage != "kernels-sm70-build" || strings.Contains(stage, "toolchain") || stage == "host" {
+			t.Errorf("a kernel file of SM 7.0 changed: %s ran", stage)
+		}
+	}
+	tr.expectClean()
+}
+
+// TestSameBytesWithoutCache runs every step again, and wants the bytes of the first time.
+func TestSameBytesWithoutCache(t *testing.T) {
+	tr := newTree(t)
+	tr.run(0, "bake")
+	first := tr.readWheel()
+	summary, said := tr.run(0, "bake", "--no-cache")
+	if summary.Rows[0].Outcome != report.Built || !slices.Contains(ran(t, said), "kernels-sm75-build") {
+		t.Fatalf("--no-cache did not run the kernels again: %s, %v", summary.Rows[0].Outcome, ran(t, said))
+	}
+	if !bytes.Equal(first, tr.readWheel()) {
+		t.Error("the same inputs gave other bytes")
+	}
+}
+
+func ran(t *testing.T, said string) []string {
+	t.Helper()
+	stages, err := steps.Run(strings.NewReader(said))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, lastLines(said))
+	}
+	return stages
+}
