@@ -22,7 +22,7 @@ type Expectation struct {
 	PTX            *SM             // the one PTX version that rides along
 	Kernels        map[SM][]string // kernel names in the cubin of each SM
 	GlibcFloor     string          // highest glibc version that shared objects may need, "2.17"
-	Needed         []string        // allowed DT_NEEDED; nil means the libraries of glibc
+	Needed         []string        // allowed DT_NEEDED; nil means glibc's own
 	AllowUnplanned bool            // unplanned kernels are no finding
 }
 
@@ -90,8 +90,11 @@ func unspaced(texts []string) []string {
 	return plain
 }
 
-// libcLibraries are what a manylinux wheel may link without carrying it: glibc's own parts.
-var libcLibraries = []string{"libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0"}
+// libcLibraries are what a manylinux wheel may link without carrying it: glibc's own parts. Thread-local variables
+// need the loader, whose name tells the machine.
+var libcLibraries = []string{
+	"libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1",
+}
 
 func (w *Wheel) checkObjects(want Expectation, report *findings) {
 	allowed := want.Needed
