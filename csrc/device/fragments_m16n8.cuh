@@ -33,10 +33,10 @@ struct FragmentsM16N8 {
     float output[kBlocks][kOutputTiles][4];
     float sums[kBlocks][4]; // of probabilities as rounded for the product, per row
 
-    static DEVICE int row(int r) { return r * 8 + lane_index() / 4; }
-    static DEVICE int column(int, int j) { return (j / 2) * 8 + (lane_index() % 4) * 2 + j % 2; }
-    static DEVICE int query_scale_index(int) { return lane_index() / 4; }
-    static DEVICE int key_scale_index(int) { return lane_index() % 4; }
+    static DEVICE int row(int lane, int r) { return r * 8 + lane / 4; }
+    static DEVICE int column(int lane, int, int j) { return (j / 2) * 8 + (lane % 4) * 2 + j % 2; }
+    static DEVICE int query_scale_index(int lane, int) { return lane / 4; }
+    static DEVICE int key_scale_index(int lane, int) { return lane % 4; }
 
     static DEVICE float reduce_max(float x) {
         x = fmaxf(x, __shfl_xor_sync(0xFFFFFFFFu, x, 1));
@@ -73,8 +73,8 @@ struct FragmentsM16N8 {
 
     // Scores of the warp's rows, from first_row of the query tile on, against a key tile.
     DEVICE void multiply_keys(u32 query, int first_row, u32 key) {
-        const int lane = lane_index();
-        const u32 queries = opaque(query) + QueryTile::offset(first_row + lane % 16, lane / 16);
+        const int lane = opaque(lane_index());
+        const u32 queries = query + QueryTile::offset(first_row + lane % 16, lane / 16);
         const u32 keys = key + KeyTile::offset(lane / 16 * 8 + lane % 8, lane / 8 % 2);
 #pragma unroll
         for (int step = 0; step < kHeadDim / 32; ++step) {
@@ -97,8 +97,8 @@ struct FragmentsM16N8 {
 
     // Adds probabilities times a value tile to the output, and the probabilities to the sums.
     DEVICE void multiply_values(u32 value) {
-        const int lane = lane_index();
-        const u32 values = opaque(value) + ValueTile::offset(lane % 16, lane / 16);
+        const int lane = opaque(lane_index());
+        const u32 values = value + ValueTile::offset(lane % 16, lane / 16);
 #pragma unroll
         for (int step = 0; step < SAGEATTN_KEY_ROWS / 16; ++step) {
             u32 p[kBlocks][4];
@@ -140,7 +140,7 @@ struct FragmentsM16N8 {
     DEVICE float2 output_pair(int r, int j) const {
         return make_float2(output[r / 2][j][(r % 2) * 2], output[r / 2][j][(r % 2) * 2 + 1]);
     }
-    static DEVICE int output_column(int j) { return j * 8 + (lane_index() % 4) * 2; }
+    static DEVICE int output_column(int lane, int j) { return j * 8 + (lane % 4) * 2; }
 
   private:
     static DEVICE void multiply(int (&d)[4], const u32 (&a)[4], u32 b0, u32 b1, bool first) {

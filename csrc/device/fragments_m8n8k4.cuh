@@ -31,13 +31,12 @@ struct FragmentsM8N8K4 {
     // Row or column of an operand that this lane supplies, of eight.
     static DEVICE int operand_index() { return lane_index() % 4 + 4 * (lane_index() / 16); }
 
-    static DEVICE int row(int r) {
-        const int lane = lane_index();
+    static DEVICE int row(int lane, int r) {
         return (lane / 4 % 4) * 8 + 4 * (lane / 16) + lane % 2 + 2 * r;
     }
-    static DEVICE int column(int g, int j) { return (j / 2) * 8 + 4 * g + (lane_index() & 2) + j % 2; }
-    static DEVICE int query_scale_index(int r) { return row(r) % 8; }
-    static DEVICE int key_scale_index(int g) { return 2 * g + (lane_index() & 2) / 2; }
+    static DEVICE int column(int lane, int g, int j) { return (j / 2) * 8 + 4 * g + (lane & 2) + j % 2; }
+    static DEVICE int query_scale_index(int lane, int r) { return row(lane, r) % 8; }
+    static DEVICE int key_scale_index(int lane, int g) { return 2 * g + (lane & 2) / 2; }
     static DEVICE float reduce_max(float x) { return fmaxf(x, __shfl_xor_sync(0xFFFFFFFFu, x, 2)); }
 
     DEVICE FragmentsM8N8K4() {
@@ -119,5 +118,5 @@ struct FragmentsM8N8K4 {
         const float(&c)[8] = output[j / 2];
         return make_float2(c[j % 2 * 4 + r * 2], c[j % 2 * 4 + r * 2 + 1]);
     }
-    static DEVICE int output_column(int j) { return (j / 2) * 8 + (j % 2) * 4 + (lane_index() & 2); }
+    static DEVICE int output_column(int lane, int j) { return (j / 2) * 8 + (j % 2) * 4 + (lane & 2); }
 };

@@ -27,21 +27,6 @@ struct Tile {
     }
 };
 
-// What a block reads tile by tile: the address of this thread's first chunk in the next tile, and the view.
-struct TileReader {
-    const char* pointer;
-    const sageattn_view& view;
-
-    // Layout: the tile. Starts at first_row of a head.
-    template <class Layout>
-    static DEVICE TileReader at(const sageattn_view& view, int batch, int head, int first_row) {
-        const long long row = first_row + static_cast<int>(threadIdx.x) / Layout::kChunks;
-        return {static_cast<const char*>(view.data) + batch * view.batch_stride + head * view.head_stride +
-                    row * view.row_stride + threadIdx.x % Layout::kChunks * 16,
-                view};
-    }
-};
-
 // Any alignment: byte by byte. Slow, and only for views that the fast path cannot read.
 DEVICE uint4 gather_16(const char* source) {
     u32 word[4];
@@ -55,24 +40,25 @@ DEVICE uint4 gather_16(const char* source) {
     return make_uint4(word[0], word[1], word[2], word[3]);
 }
 
-// Starts loading a tile with all kThreads threads of the block and moves the reader to the next; rows from
-// `rows` on become zeros, so that whatever lies behind a tensor (NaN, another tensor, nothing) never meets the
-// arithmetic. kConvert: bfloat16 views arrive as float16. Complete after copy_wait and a barrier.
+// Starts loading the tile that begins at first_row of a head, whose row 0 is at base, with all kThreads threads
+// of the block. Rows from `rows` on become zeros, so that whatever lies behind a tensor (NaN, another tensor,
+// nothing) never meets the arithmetic. kConvert: bfloat16 views arrive as float16. Complete after copy_wait and
+// a barrier.
 template <class Layout, int kThreads, bool kConvert>
-DEVICE void load_tile(u32 shared, TileReader& reader, int rows) {
+DEVICE void load_tile(u32 shared, const sageattn_view& view, const char* base, int first_row, int rows) {
     constexpr int kCount = Layout::kBytes / 16 / kThreads;
     constexpr int kRowStep = kThreads / Layout::kChunks;
     static_assert(kThreads % Layout::kChunks == 0 && kCount * kThreads * 16 == Layout::kBytes, "whole chunks");
-    const sageattn_view& view = reader.view;
-    const int first_row = threadIdx.x / Layout::kChunks, chunk = threadIdx.x % Layout::kChunks;
-    const char* pointer = reader.pointer;
+    const int thread = opaque(threadIdx.x);
+    const int thread_row = thread / Layout::kChunks, chunk = thread % Layout::kChunks;
+    const char* pointer = base + (first_row + thread_row) * view.row_stride + chunk * 16;
     const long long step = kRowStep * view.row_stride;
-    reader.pointer += Layout::kRows * view.row_stride;
+    rows -= first_row;
 
     if (!view.vectors) {
 #pragma unroll 1
         for (int i = 0; i < kCount; ++i, pointer = advance(pointer, step)) {
-            const int row = first_row + i * kRowStep;
+            const int row = thread_row + i * kRowStep;
             uint4 v = make_uint4(0, 0, 0, 0);
             if (row < rows) v = gather_16(pointer);
             if (kConvert && view.bfloat16) v = float16_from_bfloat16(v);
@@ -84,7 +70,7 @@ DEVICE void load_tile(u32 shared, TileReader& reader, int rows) {
     static_assert(!kConvert, "asynchronous copies cannot convert");
 #pragma unroll
     for (int i = 0; i < kCount; ++i, pointer = advance(pointer, step)) {
-        const int row = first_row + i * kRowStep;
+        const int row = thread_row + i * kRowStep;
         copy_16(shared + Layout::offset(row, chunk), pointer, row < rows);
     }
 #else
@@ -92,12 +78,12 @@ DEVICE void load_tile(u32 shared, TileReader& reader, int rows) {
 #pragma unroll
     for (int i = 0; i < kCount; ++i, pointer = advance(pointer, step)) {
         v[i] = make_uint4(0, 0, 0, 0);
-        if (first_row + i * kRowStep < rows) v[i] = __ldg(reinterpret_cast<const uint4*>(pointer));
+        if (thread_row + i * kRowStep < rows) v[i] = __ldg(reinterpret_cast<const uint4*>(pointer));
     }
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
         if (kConvert && view.bfloat16) v[i] = float16_from_bfloat16(v[i]);
-        store_shared_16(shared + Layout::offset(first_row + i * kRowStep, chunk), v[i]);
+        store_shared_16(shared + Layout::offset(thread_row + i * kRowStep, chunk), v[i]);
     }
 #endif
 }
