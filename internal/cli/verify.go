@@ -42,6 +42,7 @@ func (p *project) expectation(target bake.Target) wheel.Expectation {
 		BuildTag:     cell.BuildTag(),
 		Tags:         []string{cell.PythonTag() + "-" + cell.PythonTag() + "-" + cell.Platform.Tag},
 		RequiresDist: []string{cell.TorchRequirement()}, RequiresPython: cell.PythonRequirement(),
+		Members: []string{"sageattention/__init__.py", "sageattention/lib/libsageattn.so", "sageattention/lib/sageattn.fatbin"},
 		SMs: cell.SMs, PTX: &newest, GlibcFloor: cell.Platform.Glibc.String(),
 		Suffixes: map[matrix.SM]string{}, Kernels: map[matrix.SM][]string{},
 	}

@@ -47,6 +47,8 @@ const (
 	CodeRecordSize      Code = "record-size"      // size differs
 	CodeRecordDuplicate Code = "record-duplicate" // a file listed twice
 
+	CodeMemberMissing Code = "member-missing" // a planned file is not there
+
 	CodeObjectFormat Code = "object-format" // a shared object that cannot be read
 	CodeGlibcFloor   Code = "glibc-floor"   // needs a newer glibc than planned
 	CodeNeeded       Code = "needed"        // links a library that is not allowed

@@ -82,6 +82,7 @@ func goodExpectation() Expectation {
 		Tags:           []string{"cp312-cp312-linux_x86_64"},
 		RequiresDist:   []string{"torch == 2.8.*"},
 		RequiresPython: ">=3.12, <3.13",
+		Members:        []string{"sageattention/__init__.py", libraryName},
 		SMs:            slices.Clone(sampleSMs),
 		Suffixes:       map[SM]string{sm90: "a", sm100: "f"},
 		PTX:            &sm121,

@@ -12,7 +12,7 @@ import (
 // readMember unpacks one member, hashes it and reads it by what its first bytes say. It returns the content of
 // RECORD. Damage inside the member is a problem; the error is for bytes that cannot be unpacked.
 func (w *Wheel) readMember(a *archive, m *member, problems *findings) ([]byte, error) {
-	keep := &spool{expect: m.size, all: path.Dir(m.name) == w.DistInfo, ignore: m.method == methodStore}
+	keep := &spool{expect: m.size, limit: memoryBytes, all: path.Dir(m.name) == w.DistInfo, ignore: m.method == methodStore}
 	defer keep.close()
 	hash := sha256.New()
 	if err := a.copyTo(io.MultiWriter(hash, keep), m); err != nil {
@@ -121,6 +121,7 @@ const magicBytes = 4
 // all is set it keeps only ELF files and fatbins, and forgets the rest.
 type spool struct {
 	expect int64 // final size
+	limit  int64 // bytes in memory
 	all    bool
 	head   bytes.Buffer
 	file   *os.File
@@ -133,7 +134,7 @@ func (s *spool) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	s.kept += int64(len(p))
-	if s.file == nil && s.kept > memoryBytes {
+	if s.file == nil && s.kept > s.limit {
 		if err := s.spill(); err != nil {
 			return 0, err
 		}
@@ -151,7 +152,7 @@ func (s *spool) Write(p []byte) (int, error) {
 // decide looks at the first bytes: it drops the member, or makes room for all of it.
 func (s *spool) decide() {
 	if s.all || isELF(s.head.Bytes()) || isFatbin(s.head.Bytes()) {
-		s.head.Grow(int(min(s.expect, memoryBytes)) - s.head.Len())
+		s.head.Grow(max(0, int(min(s.expect, s.limit))-s.head.Len()))
 		return
 	}
 	s.ignore = true

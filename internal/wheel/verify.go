@@ -17,6 +17,7 @@ type Expectation struct {
 	Tags           []string        // expanded tags such as "cp312-cp312-linux_x86_64", in any order
 	RequiresDist   []string        // exactly these, blanks ignored
 	RequiresPython string          // exactly, blanks ignored
+	Members        []string        // files that must be there
 	SMs            []SM            // every one with a cubin, and no other
 	Suffixes       map[SM]string   // "a" or "f" for SMs whose code is specific; none for the rest
 	PTX            *SM             // the one PTX version that rides along
@@ -47,6 +48,7 @@ func (w *Wheel) Check(want Expectation) []Finding {
 	found := append(findings(nil), w.Problems...)
 	found.checkFilename(w.Name, want)
 	w.checkMetadata(want, &found)
+	w.checkMembers(want, &found)
 	w.checkObjects(want, &found)
 	w.checkDevice(want, &found)
 	return found
@@ -77,6 +79,14 @@ func (w *Wheel) checkMetadata(want Expectation, report *findings) {
 	}
 	if got := unspace(w.Metadata.RequiresPython); want.RequiresPython != "" && got != unspace(want.RequiresPython) {
 		report.fail(CodeRequiresPython, metadata, "Requires-Python is %q, planned is %q", got, want.RequiresPython)
+	}
+}
+
+func (w *Wheel) checkMembers(want Expectation, report *findings) {
+	for _, name := range want.Members {
+		if !slices.ContainsFunc(w.Members, func(m Member) bool { return m.Name == name }) {
+			report.fail(CodeMemberMissing, name, "the wheel lacks this file, which is planned")
+		}
 	}
 }
 

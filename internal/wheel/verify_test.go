@@ -71,6 +71,9 @@ func TestVerifyReportsDamage(t *testing.T) {
 			s.replace(metadata, "Requires-Dist", "Requires-Dist: numpy\nRequires-Dist")
 		}, []Code{CodeRequiresDist}},
 		{"wrong Requires-Python", func(t *testing.T, s *sample) { s.replace(metadata, ">=3.12", ">=3.11") }, []Code{CodeRequiresPython}},
+		{"no library", func(t *testing.T, s *sample) {
+			s.files = slices.Delete(s.files, s.index(libraryName), s.index(libraryName)+1)
+		}, []Code{CodeMemberMissing}},
 		{"two .dist-info directories", func(t *testing.T, s *sample) { s.set("other-1.dist-info/METADATA", nil) }, []Code{CodeDistInfo}},
 
 		{"missing kernel", func(t *testing.T, s *sample) {
