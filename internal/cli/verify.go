@@ -23,7 +23,7 @@ func (p *project) verify(path string, target bake.Target) error {
 	var wrong []error
 	for _, finding := range findings {
 		if finding.Severity == wheel.Error {
-			wrong = append(wrong, fmt.Errorf("%s (%s)", finding.Message, finding.Code))
+			wrong = append(wrong, errors.New(strings.TrimPrefix(finding.String(), "error: ")))
 		}
 	}
 	if len(wrong) == 0 {
@@ -43,7 +43,7 @@ func (p *project) expectation(target bake.Target) wheel.Expectation {
 		Tags:         []string{cell.PythonTag() + "-" + cell.PythonTag() + "-" + cell.Platform.Tag},
 		RequiresDist: []string{cell.TorchRequirement()}, RequiresPython: cell.PythonRequirement(),
 		Members: []string{"sageattention/__init__.py", "sageattention/lib/libsageattn.so", "sageattention/lib/sageattn.fatbin"},
-		SMs: cell.SMs, PTX: &newest, GlibcFloor: cell.Platform.Glibc.String(),
+		SMs:     cell.SMs, PTX: &newest, GlibcFloor: cell.Platform.Glibc.String(),
 		Suffixes: map[matrix.SM]string{}, Kernels: map[matrix.SM][]string{},
 	}
 	for _, sm := range cell.SMs {
