@@ -29,6 +29,7 @@ def run(arguments):
     for operation in sorted(images):
         data += linker.link(images[operation])
         data += bytes(-len(data) % _ALIGNMENT)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     temporary = arguments.output.with_name(arguments.output.name + ".part")
     temporary.write_bytes(data)
     temporary.replace(arguments.output)
