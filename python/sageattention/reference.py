@@ -39,6 +39,7 @@ def quantize(
     """int8 like tensor, and float32 scales [batch, heads, scales per head].
 
     mean, float32 [batch, heads, head_dim], is subtracted first. A scale that no row uses is that of zeros.
+    The order of the float32 operations is that of csrc/host/sageattn.h: another one gives other bits.
     """
     centred = tensor.float()
     if mean is not None:
@@ -48,9 +49,9 @@ def quantize(
     count = scale_count(operand, granularity, rows)
     largest = torch.full((batch, heads, count), _EPSILON, device=tensor.device)
     largest.scatter_reduce_(-1, index, centred.abs().amax(-1), "amax")
-    # The kernel multiplies by 127 / largest, which is not always the bits of dividing by the scale.
-    steps = centred * (_INT8_MAX / largest).gather(-1, index)[..., None]
-    return steps.round().clamp_(-_INT8_MAX, _INT8_MAX).to(torch.int8), largest / _INT8_MAX
+    inverse = largest.reciprocal() * _INT8_MAX
+    steps = centred * inverse.gather(-1, index)[..., None]
+    return steps.round().clamp_(-_INT8_MAX, _INT8_MAX).to(torch.int8), largest * (1 / _INT8_MAX)
 
 
 def dequantize(

@@ -11,26 +11,6 @@ from pathlib import Path
 import pytest
 from support import report
 
-HERE = Path(__file__).parent
-
-
-def missing_gpu() -> str:
-    """Why nothing here can run, or "". A GPU without kernels is no reason: that is a failure."""
-    try:
-        import torch
-    except ImportError as error:
-        return f"no torch: {error}"
-    if torch.version.cuda is None:
-        return "this torch is built without CUDA"
-    return "" if torch.cuda.is_available() else "no GPU here"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    reason = missing_gpu()
-    for item in items:
-        if reason and HERE in item.path.parents:
-            item.add_marker(pytest.mark.skip(reason=reason))
-
 
 @pytest.fixture(scope="session", autouse=True)
 def _installed(installed_package: None) -> None:

@@ -6,12 +6,15 @@ import itertools
 
 import pytest
 import torch
+from support import gpu
 from support.accuracy import compare
 from support.cases import Case, inputs, nhd, oracle
 from support.report import Measurement
 
 import sageattention
 from sageattention import _abi, reference
+
+gpu.require()
 
 LENGTHS = (1, 17, 77, 128, 1000, 4096)
 HEADS = ((8, 8), (32, 32), (32, 8))

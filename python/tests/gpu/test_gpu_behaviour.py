@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from support import gpu
 from support.accuracy import compare
 from support.cases import Case, inputs, nhd
 
 from sageattention import _abi, _launch, reference, sageattn
+
+gpu.require()
 
 ODD = Case(2, 6, 3, 77, 133, 64)
 CASES = [ODD, ODD._replace(head_dim=128, dtype=torch.bfloat16, is_causal=True)]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from support import gpu
 from support.cases import Case, inputs, nhd
 
 from sageattention import _abi, quant, reference
+
+gpu.require()
 
 OPERATORS = torch.ops.sageattention
 GRANULARITIES = (_abi.PER_BLOCK, _abi.PER_WARP, _abi.PER_THREAD)

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 from support import header
-from support.expectation import expect_file
+from support.expectation import header_file
 
 from sageattention import _abi, _library, _shapes
 
 
 @pytest.fixture(scope="module")
 def text() -> str:
-    return expect_file("SAGEATTN_HEADER").read_text()
+    return header_file().read_text()
 
 
 def mirror(struct: type[ctypes.Structure]) -> dict[str, tuple[int, int]]:
@@ -73,3 +73,12 @@ def test_library_counts_scales_as_the_operators_do(distribution: object) -> None
 
 def test_library_has_the_interface_version_of_the_mirror(distribution: object) -> None:
     assert _library.library().sageattn_abi_version() == _abi.ABI_VERSION
+
+
+def test_a_struct_of_another_size_is_refused(distribution: object) -> None:
+    params = _abi.MeanParams(size=8)
+    status = _library.library().sageattn_mean(ctypes.byref(params), 0, None)
+    assert status == _abi.INVALID_ARGUMENT
+    size = ctypes.sizeof(_abi.MeanParams)
+    with pytest.raises(ValueError, match=f"8 bytes, this library expects {size}"):
+        _library.check(status)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from support import fatbin, kernels, record
-from support.expectation import expect, expect_file
+from support import fatbin, record
+from support.expectation import expect, wheel_file
 
 from sageattention import _library
 
@@ -20,8 +20,8 @@ def wheel_fields(distribution: metadata.Distribution) -> Message:
 
 
 def expected_kernels() -> dict[str, frozenset[str]]:
-    sms = expect("SAGEATTN_EXPECTED_SMS").split()
-    return kernels.expected(expect_file("SAGEATTN_KERNELS_TOML").read_text(), sms)
+    names = frozenset(expect("KERNELS").split())
+    return {sm: names for sm in expect("SMS").split()}
 
 
 def test_installed_files_are_those_of_record(distribution: metadata.Distribution) -> None:
@@ -29,7 +29,7 @@ def test_installed_files_are_those_of_record(distribution: metadata.Distribution
 
 
 def test_wheel_file_agrees_with_its_record() -> None:
-    assert record.wheel_findings(expect_file("SAGEATTN_WHEEL")) == []
+    assert record.wheel_findings(wheel_file()) == []
 
 
 def test_contents_are_exactly_these_kinds(distribution: metadata.Distribution) -> None:
@@ -41,33 +41,33 @@ def test_contents_are_exactly_these_kinds(distribution: metadata.Distribution) -
 
 
 def test_version(distribution: metadata.Distribution) -> None:
-    assert distribution.version == expect("SAGEATTN_EXPECTED_VERSION")
+    assert distribution.version == expect("VERSION")
 
 
 def test_tags(distribution: metadata.Distribution) -> None:
     fields = wheel_fields(distribution)
-    assert fields.get_all("Tag") == [expect("SAGEATTN_EXPECTED_TAG")]
-    assert fields["Build"] == expect("SAGEATTN_EXPECTED_BUILD_TAG")
+    assert fields.get_all("Tag") == [expect("TAG")]
+    assert fields["Build"] == expect("BUILD_TAG")
     assert fields["Root-Is-Purelib"] == "false"
 
 
 def test_file_name() -> None:
     parts = ["sageattention"]
-    parts += [expect(f"SAGEATTN_EXPECTED_{name}") for name in ("VERSION", "BUILD_TAG", "TAG")]
-    assert expect_file("SAGEATTN_WHEEL").name == "-".join(parts) + ".whl"
+    parts += [expect(f"{name}") for name in ("VERSION", "BUILD_TAG", "TAG")]
+    assert wheel_file().name == "-".join(parts) + ".whl"
 
 
 def test_requires_the_torch_of_the_cell(distribution: metadata.Distribution) -> None:
-    major, minor = expect("SAGEATTN_EXPECTED_TORCH").split(".")[:2]
+    major, minor = expect("TORCH").split(".")[:2]
     assert distribution.requires == [f"torch=={major}.{minor}.*"]
 
 
 def test_runs_on_the_torch_of_the_cell() -> None:
-    assert str(torch.__version__).split("+")[0] == expect("SAGEATTN_EXPECTED_TORCH")
+    assert str(torch.__version__).split("+")[0] == expect("TORCH")
 
 
 def test_fatbin_holds_the_planned_kernels(distribution: metadata.Distribution) -> None:
-    ptx = expect("SAGEATTN_EXPECTED_PTX")
+    ptx = expect("PTX")
     data = _library.fatbin_path().read_bytes()
     assert fatbin.findings(data, expected_kernels(), "" if ptx == "none" else ptx) == []
 
@@ -78,10 +78,8 @@ def test_library_opens_and_reads_the_fatbin(distribution: metadata.Distribution)
 
 def test_every_lost_image_is_noticed(distribution: metadata.Distribution) -> None:
     entries = fatbin.read_file(_library.fatbin_path())
-    sms = sorted({entry.sm for entry in entries if entry.kind == fatbin.CUBIN})
-    text = expect_file("SAGEATTN_KERNELS_TOML").read_text()
-    ptx = "".join({entry.sm for entry in entries if entry.kind == fatbin.PTX})
-    planned = kernels.expected(text, sms)
+    planned = fatbin.by_sm(entries, fatbin.CUBIN)
+    ptx = "".join(fatbin.by_sm(entries, fatbin.PTX))
     raw = [entry.raw for entry in entries]
     assert fatbin.findings(fatbin.build(raw), planned, ptx) == []
     for lost in range(len(raw)):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import struct
 
 import pytest
-from support import elf, fatbin, kernels
-from support.expectation import expect_file
+from support import elf, fatbin
 
 KERNELS = frozenset({"mean", "attention_hd64_full"})
 
@@ -99,8 +99,6 @@ def test_kernels_of_one_sm_may_lie_in_several_cubins() -> None:
     ],
 )
 def test_damage_is_found(damaged: list[bytes], text: str) -> None:
-    import re
-
     found = fatbin.findings(fatbin.build(damaged), PLAN, "12.1")
     assert any(re.search(text, finding) for finding in found), found
 
@@ -126,39 +124,3 @@ def test_truncated_elf_is_an_error() -> None:
 def test_sm_in_elf_flags() -> None:
     assert elf.sm_of_flags(7, 0x5A0500 | 86) == "8.6"
     assert elf.sm_of_flags(8, 0x6000000 | 121 << 8 | 4) == "12.1"
-
-
-TOML = """
-# comment with "quotes" and [brackets]
-[[source]]
-file = "quantize.cu" # below csrc/device
-sms = ["8.0", "9.0"]
-kernels = ["mean"] # "not this"
-
-[[source]]
-file = "attention.cu"
-sms = [
-    "9.0",  # Hopper
-]
-kernels = ["full", "causal"]
-"""
-
-
-def test_kernels_of_each_sm() -> None:
-    assert kernels.expected(TOML, ["9.0", "8.0"]) == {
-        "9.0": frozenset({"mean", "full", "causal"}),
-        "8.0": frozenset({"mean"}),
-    }
-    with pytest.raises(ValueError, match="nothing for SM 7.0"):
-        kernels.expected(TOML, ["7.0", "9.0"])
-
-
-def test_small_reader_agrees_with_tomllib() -> None:
-    tomllib = pytest.importorskip("tomllib", reason="this Python has no tomllib")
-    for text in (TOML, expect_file("SAGEATTN_KERNELS_TOML").read_text()):
-        tables = tomllib.loads(text)["source"]
-        wrapped = [
-            {key: value if isinstance(value, list) else [value] for key, value in table.items()}
-            for table in tables
-        ]
-        assert kernels.parse(text) == wrapped

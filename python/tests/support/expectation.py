@@ -6,12 +6,13 @@
     SAGEATTN_EXPECTED_TORCH      2.8.0, the torch of the cell
     SAGEATTN_EXPECTED_SMS        7.0 7.5 8.0, the SMs of the cell
     SAGEATTN_EXPECTED_PTX        12.1, the SM whose PTX rides along; "none" for none
-    SAGEATTN_KERNELS_TOML        a copy of csrc/kernels.toml
-    SAGEATTN_HEADER              a copy of csrc/host/sageattn.h
-    SAGEATTN_WHEEL               the wheel file that was installed
+    SAGEATTN_EXPECTED_KERNELS    mean quantize, the kernels that every SM has
 
 A test of something that the build did not say is skipped; but once one of them is set, all must be: a
-forgotten variable would otherwise skip its test for ever.
+forgotten variable would otherwise skip its test for ever. Two files are found beside the tests, or named by
+
+    SAGEATTN_WHEEL               the wheel file that was installed; default ../wheel/*.whl
+    SAGEATTN_HEADER              csrc/host/sageattn.h; default as in a checkout
 """
 
 from __future__ import annotations
@@ -21,38 +22,39 @@ from pathlib import Path
 
 import pytest
 
-NAMES = (
-    "SAGEATTN_EXPECTED_VERSION",
-    "SAGEATTN_EXPECTED_BUILD_TAG",
-    "SAGEATTN_EXPECTED_TAG",
-    "SAGEATTN_EXPECTED_TORCH",
-    "SAGEATTN_EXPECTED_SMS",
-    "SAGEATTN_EXPECTED_PTX",
-    "SAGEATTN_KERNELS_TOML",
-    "SAGEATTN_HEADER",
-    "SAGEATTN_WHEEL",
+NAMES = tuple(
+    f"SAGEATTN_EXPECTED_{name}"
+    for name in ("VERSION", "BUILD_TAG", "TAG", "TORCH", "SMS", "PTX", "KERNELS")
 )
-_CSRC = Path(__file__).parents[3] / "csrc"
-_CHECKOUT = {
-    "SAGEATTN_KERNELS_TOML": _CSRC / "kernels.toml",
-    "SAGEATTN_HEADER": _CSRC / "host" / "sageattn.h",
-}
+_ABOVE = Path(__file__).parent.joinpath("..", "..").resolve()
 
 
 def expect(name: str) -> str:
-    """The value of one of NAMES; skips the test where the build says nothing."""
+    """The value of SAGEATTN_EXPECTED_name; skips the test where the build says nothing."""
+    name = f"SAGEATTN_EXPECTED_{name}"
     assert name in NAMES, name
     value = os.environ.get(name)
     if value:
         return value
     if any(os.environ.get(other) for other in NAMES):
         pytest.fail(f"{name} is not set although other expectations are")
-    return pytest.skip(f"{name} is not set")
+    pytest.skip(f"{name} is not set")
 
 
-def expect_file(name: str) -> Path:
-    """The file that one of NAMES points at, or the one of the checkout that these tests lie in."""
-    fallback = _CHECKOUT.get(name)
-    if not os.environ.get(name) and fallback and fallback.is_file():
-        return fallback
-    return Path(expect(name))
+def wheel_file() -> Path:
+    """The wheel that was installed; skips the test where it is not there."""
+    return _file("SAGEATTN_WHEEL", sorted((_ABOVE / "wheel").glob("*.whl")))
+
+
+def header_file() -> Path:
+    """The C header; skips the test where it is not there."""
+    return _file("SAGEATTN_HEADER", [_ABOVE.parent / "csrc" / "host" / "sageattn.h"])
+
+
+def _file(name: str, defaults: list[Path]) -> Path:
+    if os.environ.get(name):
+        return Path(os.environ[name])
+    found = [path for path in defaults if path.is_file()]
+    if len(found) != 1:
+        pytest.skip(f"{name} is not set")
+    return found[0]

@@ -102,14 +102,15 @@ def findings(data: bytes, expected: dict[str, frozenset[str]], ptx_sm: str) -> l
             for entry in entries
             if entry.kind == CUBIN and elf.read(entry.payload).sm != entry.sm
         ]
-        problems += _differences("cubin", _by_sm(entries, CUBIN), expected)
+        problems += _differences("cubin", by_sm(entries, CUBIN), expected)
         wanted = {ptx_sm: expected.get(ptx_sm, frozenset())} if ptx_sm else {}
-        return problems + _differences("PTX", _by_sm(entries, PTX), wanted)
+        return problems + _differences("PTX", by_sm(entries, PTX), wanted)
     except ValueError as error:
         return [str(error)]
 
 
-def _by_sm(entries: list[Entry], kind: int) -> dict[str, frozenset[str]]:
+def by_sm(entries: list[Entry], kind: int) -> dict[str, frozenset[str]]:
+    """SM -> kernels, of the entries of one kind. Raises FatbinError for a kernel that an SM has twice."""
     found: dict[str, frozenset[str]] = {}
     for entry in entries:
         if entry.kind == kind:
