@@ -24,7 +24,7 @@ const MirrorVariable = "SAGEBUILD_DEBIAN_MIRROR"
 
 // recipe is part of every cache key: change it when the code makes other
 // trees from the same lock.
-const recipe = "1"
+const recipe = "2"
 
 // Store makes layouts and keeps them in a state directory.
 type Store struct {

@@ -2,6 +2,7 @@ package builder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -42,6 +43,13 @@ import (
 type controller struct {
 	*control.Controller
 	worker *base.Worker
+	layers *snapshotter
+}
+
+// Close closes all databases. BuildKit leaves the snapshotter's to the end of
+// its process, and here another engine may follow in the same one.
+func (c *controller) Close() error {
+	return errors.Join(c.Controller.Close(), c.layers.Close())
 }
 
 // newController builds the controller that a buildkitd would have, with its
@@ -51,7 +59,8 @@ func newController(ctx context.Context, root string, limit int64) (*controller, 
 	if err != nil {
 		return nil, err
 	}
-	w, err := newWorker(ctx, root, limit)
+	layers := &snapshotter{}
+	w, err := newWorker(ctx, root, limit, layers)
 	if err != nil {
 		return nil, fmt.Errorf("starting the worker: %w", err)
 	}
@@ -63,7 +72,7 @@ func newController(ctx context.Context, root string, limit int64) (*controller, 
 	if err != nil {
 		return nil, err
 	}
-	return &controller{Controller: c, worker: w}, nil
+	return &controller{Controller: c, worker: w, layers: layers}, nil
 }
 
 func controllerOptions(ctx context.Context, root string, sessions *session.Manager, w *base.Worker) (*control.Opt, error) {
@@ -130,9 +139,9 @@ func remoteCaches(sessions *session.Manager, w *base.Worker) (map[string]remotec
 
 // newWorker returns a worker that runs steps with runc. Steps use the host's
 // network: a builder on a bare machine has no bridge to put them on.
-func newWorker(ctx context.Context, root string, limit int64) (*base.Worker, error) {
+func newWorker(ctx context.Context, root string, limit int64, layers *snapshotter) (*base.Worker, error) {
 	parallel := semaphore.NewWeighted(int64(max(2, runtime.NumCPU())))
-	options, err := runc.NewWorkerOpt(root, snapshotter(root), false, oci.ProcessSandbox, nil, nil,
+	options, err := runc.NewWorkerOpt(root, layers.factory(root), false, oci.ProcessSandbox, nil, nil,
 		netproviders.Opt{Mode: "host"}, nil, "", "", false, parallel, "", "", nil)
 	if err != nil {
 		return nil, err
@@ -143,14 +152,21 @@ func newWorker(ctx context.Context, root string, limit int64) (*base.Worker, err
 	return base.NewWorker(ctx, options)
 }
 
-// snapshotter is overlayfs, or plain copies where the file system below root
+// snapshotter keeps the layers of the cache.
+type snapshotter struct{ snapshots.Snapshotter }
+
+// factory makes it overlayfs, or plain copies where the file system below root
 // cannot carry an overlay.
-func snapshotter(root string) runc.SnapshotterFactory {
-	if overlayutils.Supported(root) != nil {
-		return runc.SnapshotterFactory{Name: "native", New: native.NewSnapshotter}
-	}
-	return runc.SnapshotterFactory{Name: "overlayfs", New: func(dir string) (snapshots.Snapshotter, error) {
+func (s *snapshotter) factory(root string) runc.SnapshotterFactory {
+	name, create := "overlayfs", func(dir string) (snapshots.Snapshotter, error) {
 		return overlay.NewSnapshotter(dir, overlay.AsynchronousRemove)
+	}
+	if overlayutils.Supported(root) != nil {
+		name, create = "native", native.NewSnapshotter
+	}
+	return runc.SnapshotterFactory{Name: name, New: func(dir string) (_ snapshots.Snapshotter, err error) {
+		s.Snapshotter, err = create(dir)
+		return s.Snapshotter, err
 	}}
 }
 

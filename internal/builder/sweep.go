@@ -3,6 +3,7 @@ package builder
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -34,7 +35,31 @@ func sweep(ctx context.Context, root string) error {
 		return err
 	}
 	for _, bundle := range bundles {
-		if err := os.RemoveAll(bundle); err != nil {
+		if err := errors.Join(removeSecrets(bundle), os.RemoveAll(bundle)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeSecrets unmounts the memory file systems that hold the secrets of a
+// container. Only the container's own configuration tells whose they are.
+func removeSecrets(bundle string) error {
+	data, err := os.ReadFile(filepath.Join(bundle, "config.json"))
+	if err != nil {
+		return err
+	}
+	var config struct{ Mounts []struct{ Source string } }
+	if err := json.Unmarshal(data, &config); err != nil {
+		// The run was killed while it wrote the file, and so before the container.
+		return nil
+	}
+	for _, m := range config.Mounts {
+		dir := filepath.Dir(m.Source)
+		if !strings.HasPrefix(filepath.Base(dir), "buildkit-secrets") {
+			continue
+		}
+		if err := detach(dir); err != nil {
 			return err
 		}
 	}
@@ -71,11 +96,24 @@ func unmountOrphans(root string) error {
 	}
 	slices.Reverse(mounts)
 	for _, m := range mounts {
-		err := unix.Unmount(m.Mountpoint, unix.MNT_DETACH)
-		if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
-			return fmt.Errorf("unmounting %s: %w", m.Mountpoint, err)
+		if err := detach(m.Mountpoint); err != nil {
+			return err
 		}
-		removeMountpoint(m.Mountpoint)
+	}
+	return nil
+}
+
+// detach unmounts dir, when it is a mount point, and removes the temporary
+// directories that BuildKit makes for mounts.
+func detach(dir string) error {
+	err := unix.Unmount(dir, unix.MNT_DETACH)
+	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("unmounting %s: %w", dir, err)
+	}
+	for _, prefix := range []string{"buildkit-mount", "buildkit-secrets"} {
+		if strings.HasPrefix(filepath.Base(dir), prefix) {
+			_ = os.Remove(dir) // one that is not empty stays
+		}
 	}
 	return nil
 }
@@ -85,14 +123,6 @@ func unmountOrphans(root string) error {
 func usesState(m *mountinfo.Info, root string) bool {
 	below := root + string(filepath.Separator)
 	return strings.HasPrefix(m.Mountpoint, below) || m.FSType == "overlay" && strings.Contains(m.VFSOptions, "="+below)
-}
-
-// removeMountpoint removes the temporary directory that BuildKit made for a
-// mount, and no other: a mount point that is not empty stays.
-func removeMountpoint(dir string) {
-	if strings.HasPrefix(filepath.Base(dir), "buildkit-mount") {
-		_ = os.Remove(dir)
-	}
 }
 
 // waitForContainers waits until the containers below root are gone, at most

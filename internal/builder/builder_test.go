@@ -1,0 +1,333 @@
+package builder
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/moby/sys/mountinfo"
+	"github.com/sagebuild/sagebuild/internal/diag"
+)
+
+// childState is set in the process that the kill test starts and kills.
+const childState = "SAGEBUILD_TEST_CHILD_STATE"
+
+func TestMain(m *testing.M) {
+	if state := os.Getenv(childState); state != "" {
+		buildForever(state)
+	}
+	os.Exit(m.Run())
+}
+
+func requireContainers(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: runs containers")
+	}
+	if err := requirements(); err != nil {
+		t.Skip(err)
+	}
+}
+
+// buildTool compiles the static program that the containers run.
+func buildTool(t *testing.T) string {
+	t.Helper()
+	tool := filepath.Join(t.TempDir(), "tool")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", tool, "./testdata/tool")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building the tool: %v: %s", err, out)
+	}
+	return tool
+}
+
+func openTest(t *testing.T, config Config) Builder {
+	t.Helper()
+	config.Display = Display{Mode: "plain", Out: testWriter{t}}
+	b, err := Open(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// testWriter passes the progress to the test's log.
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	w.t.Log(strings.TrimRight(string(p), "\n"))
+	return len(p), nil
+}
+
+func TestEmbedded(t *testing.T) {
+	requireContainers(t)
+	state := t.TempDir()
+	b := openTest(t, Config{State: state})
+	conformance(t, b, buildTool(t))
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+	assertNothingLeft(t, state)
+}
+
+func TestSeparateDaemon(t *testing.T) {
+	requireContainers(t)
+	root := t.TempDir()
+	address := startDaemon(t, root)
+	b := openTest(t, Config{Address: address})
+	conformance(t, b, buildTool(t))
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// startDaemon builds buildkitd and runs it with its state below root.
+func startDaemon(t *testing.T, root string) (address string) {
+	t.Helper()
+	daemon := filepath.Join(root, "buildkitd")
+	build := exec.Command("go", "build", "-o", daemon, "github.com/moby/buildkit/cmd/buildkitd")
+	build.Dir = "../../tests/buildkitd"
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building buildkitd: %v: %s", err, out)
+	}
+	socket := filepath.Join(root, "socket")
+	var log bytes.Buffer
+	cmd := exec.Command(daemon, "--addr=unix://"+socket, "--root="+filepath.Join(root, "state"),
+		"--oci-worker-net=host", "--containerd-worker=false", "--otel-socket-path="+filepath.Join(root, "otel"))
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stopDaemon(t, cmd, &log) })
+	waitFor(t, "buildkitd to listen", func() bool { _, err := os.Stat(socket); return err == nil })
+	return "unix://" + socket
+}
+
+func stopDaemon(t *testing.T, cmd *exec.Cmd, log *bytes.Buffer) {
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("buildkitd: %v", err)
+	}
+	if t.Failed() {
+		t.Log(log.String())
+	}
+}
+
+func TestCloseDuringBuildLeavesNothing(t *testing.T) {
+	requireContainers(t)
+	state := t.TempDir()
+	b := openTest(t, Config{State: state})
+	w := newWorld(t, b, buildTool(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	marker := w.name + filepath.Base(w.source)
+	ended := make(chan error)
+	go func() {
+		_, err := b.Build(ctx, w.request(w.step("sleep", marker)))
+		ended <- err
+	}()
+	waitFor(t, "the step to run", func() bool { return running(t, marker) })
+	cancel()
+	<-ended
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+	if running(t, marker) {
+		t.Error("the step outlives the builder")
+	}
+	assertNothingLeft(t, state)
+}
+
+func TestKilledRunIsSwept(t *testing.T) {
+	requireContainers(t)
+	state, marker := t.TempDir(), "killed-"+filepath.Base(t.TempDir())
+	source := t.TempDir()
+	if err := os.Link(buildTool(t), filepath.Join(source, "tool")); err != nil {
+		t.Fatal(err)
+	}
+	child := exec.Command(os.Args[0])
+	temporary := t.TempDir() // where BuildKit mounts secrets and layers
+	child.Env = append(os.Environ(), childState+"="+state, "SOURCE="+source, "MARKER="+marker, "TMPDIR="+temporary, "PIP_INDEX_URL=secret")
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the step to run", func() bool { return running(t, marker) })
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait()
+	if len(mountsOf(t, state)) == 0 || len(mountsOf(t, temporary)) == 0 {
+		t.Fatal("the killed run left no mounts: the test tests nothing")
+	}
+	b := openTest(t, Config{State: state})
+	if running(t, marker) {
+		t.Error("the step of the killed run still runs")
+	}
+	if left := append(mountsOf(t, state), mountsOf(t, temporary)...); len(left) > 0 {
+		t.Errorf("mounts of the killed run are left: %v", left)
+	}
+	w := newWorld(t, b, filepath.Join(source, "tool"))
+	w.build(w.request("WORKDIR /out", w.step("write", "/out/after", "works")))
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+	assertNothingLeft(t, state)
+}
+
+// buildForever is the child of the kill test.
+func buildForever(state string) {
+	b, err := Open(context.Background(), Config{State: state, Display: Display{Mode: "quiet"}})
+	if err != nil {
+		panic(err)
+	}
+	_, err = b.Build(context.Background(), Request{
+		Bakefile:   []byte(`target "it" {}`),
+		Dockerfile: []byte("FROM scratch\nCOPY tool /tool\n" +
+			"RUN --mount=type=secret,id=PIP_INDEX_URL [\"/tool\", \"sleep\", \"" + os.Getenv("MARKER") + "\"]\n"),
+		Source:     os.Getenv("SOURCE"), Target: "it",
+	})
+	panic(err)
+}
+
+func TestLockedState(t *testing.T) {
+	requireContainers(t)
+	state := t.TempDir()
+	b := openTest(t, Config{State: state})
+	_, err := Open(t.Context(), Config{State: state})
+	var e *diag.Error
+	if !errors.As(err, &e) || e.Class != diag.Environment || !strings.Contains(e.Message, "in use by process") || e.Hint == "" {
+		t.Errorf("a second builder gave %v, want an error about the lock with a hint", err)
+	}
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+	again := openTest(t, Config{State: state})
+	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStateLimit(t *testing.T) {
+	requireContainers(t)
+	const limit = 8 << 20
+	state := t.TempDir()
+	b := openTest(t, Config{State: state, StateLimit: limit})
+	w := newWorld(t, b, buildTool(t))
+	for _, name := range []string{"a", "b", "c"} {
+		w.build(w.request("WORKDIR /out", w.step("fill", "/out/"+name, "5000000")))
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b = openTest(t, Config{State: state, StateLimit: limit})
+	defer b.Close()
+	if used, err := b.DiskUsage(t.Context()); err != nil || used > limit {
+		t.Errorf("the cache holds %d bytes (%v), the limit is %d", used, err, limit)
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	for _, address := range []string{"unix:///does/not/exist.sock", "tcp://127.0.0.1:1", "no-such-builder"} {
+		_, err := Open(t.Context(), Config{Address: address})
+		var e *diag.Error
+		if !errors.As(err, &e) || e.Class != diag.Environment || !strings.Contains(e.Message, address) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("opening %s gave %v, want one line about the environment", address, err)
+		}
+	}
+}
+
+// assertNothingLeft checks that no container and no mount of an engine is left.
+func assertNothingLeft(t *testing.T, state string) {
+	t.Helper()
+	bundles, err := containerBundles(filepath.Join(state, "buildkit"))
+	if err != nil || len(bundles) > 0 {
+		t.Errorf("containers are left: %v (%v)", bundles, err)
+	}
+	if left := mountsOf(t, state); len(left) > 0 {
+		t.Errorf("mounts are left: %v", left)
+	}
+}
+
+func mountsOf(t *testing.T, state string) []string {
+	t.Helper()
+	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
+		return !strings.Contains(m.Mountpoint+m.VFSOptions, state), false
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var points []string
+	for _, m := range mounts {
+		points = append(points, m.Mountpoint)
+	}
+	return points
+}
+
+// running says whether a process outside this one has the marker among its arguments.
+func running(t *testing.T, marker string) bool {
+	t.Helper()
+	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		// A process may end between the listing and this.
+		if data, err := os.ReadFile(path); err == nil && bytes.Contains(data, []byte(marker)) {
+			return true
+		}
+	}
+	return false
+}
+
+// waitFor polls; it fails only where the condition would never come true.
+func waitFor(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited a minute for %s", what)
+		}
+	}
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func tarLayer(t *testing.T, files map[string]string) v1.Layer {
+	t.Helper()
+	var data bytes.Buffer
+	w := tar.NewWriter(&data)
+	for name, content := range files {
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(content))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data.Bytes())), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return layer
+}
