@@ -26,8 +26,8 @@ def milliseconds(function, repeats=20):
     return sorted(times)[len(times) // 2]
 
 
-def measure(library, batch, heads, rows, dim, causal):
-    """Tera floating-point operations a second: kernel, with quantisation, flash, cuDNN."""
+def measure(library, batch, heads, rows, dim, causal, kernel_only):
+    """Tera floating-point operations a second: kernel, with quantisation, flash, cuDNN (or kernel alone)."""
     q, k, v = (torch.randn(batch, heads, rows, dim, dtype=torch.bfloat16, device="cuda") for _ in range(3))
     k8, k_scale, _ = library.quantize(k, abi.KEY, 3, library.mean(k))
     q8, q_scale, _ = library.quantize(q, abi.QUERY, 3)
@@ -38,8 +38,10 @@ def measure(library, batch, heads, rows, dim, causal):
         with sdpa_kernel(backend):
             return milliseconds(lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal))
 
-    times = [
-        milliseconds(lambda: library.attend(q8, k8, v, output, q_scale, k_scale, 3, dim**-0.5, causal)),
+    times = [milliseconds(lambda: library.attend(q8, k8, v, output, q_scale, k_scale, 3, dim**-0.5, causal))]
+    if kernel_only:
+        return [operations / times[0] / 1e9]
+    times += [
         milliseconds(lambda: library.attention(q, k, v, causal=causal)),
         sdpa(SDPBackend.FLASH_ATTENTION),
         sdpa(SDPBackend.CUDNN_ATTENTION),
@@ -50,14 +52,16 @@ def measure(library, batch, heads, rows, dim, causal):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[4096, 8192])
+    parser.add_argument("--kernel-only", action="store_true", help="neither quantisation nor torch")
     arguments = parser.parse_args()
     library = Library()
-    print("| B H S D | mask | kernel TFLOP/s | with quantisation | torch flash bf16 | cuDNN bf16 |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    columns = ["B H S D", "mask", "kernel TFLOP/s"]
+    columns += [] if arguments.kernel_only else ["with quantisation", "torch flash bf16", "cuDNN bf16"]
+    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
     for rows in arguments.rows:
         for dim in (64, 128):
             for causal in (False, True):
-                numbers = measure(library, 2, 32, rows, dim, causal)
+                numbers = measure(library, 2, 32, rows, dim, causal, arguments.kernel_only)
                 cells = " | ".join(f"{number:.0f}" for number in numbers)
                 print(f"| 2 32 {rows} {dim} | {'causal' if causal else 'full'} | {cells} |", flush=True)
 
