@@ -109,8 +109,19 @@ func (t testCase) name() string {
 	return t.Class + "." + t.Name
 }
 
-// firstLine prefers the message, and falls back to the first line of the text that is not blank.
+// pytestError is how pytest marks the lines of a traceback that say what went wrong.
+const pytestError = "E   "
+
+// firstLine prefers the message, and falls back to the first line of the text that is not blank. Where the message
+// only says that a test could not be collected, the error in the text says why.
 func (o outcome) firstLine() string {
+	if o.Message == "collection failure" {
+		for line := range strings.SplitSeq(o.Text, "\n") {
+			if reason, ok := strings.CutPrefix(line, pytestError); ok {
+				return o.Message + ": " + strings.TrimSpace(reason)
+			}
+		}
+	}
 	for _, line := range strings.Split(o.Message+"\n"+o.Text, "\n") {
 		if line = strings.TrimSpace(line); line != "" {
 			return line

@@ -17,6 +17,8 @@ back</failure></testcase>
 
 ImportError: no module
 </error></testcase>
+<testcase classname="" name="tests.test_more" time="0"><error message="collection failure">tests/test_more.py:3: in &lt;module&gt;
+E   IndexError: 3</error></testcase>
 </testsuite></testsuites>`
 
 func TestParse(t *testing.T) {
@@ -25,11 +27,12 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &Report{
-		Tests: 4, Passed: 1, Failed: 2, Skipped: 1, Seconds: 12.345,
+		Tests: 5, Passed: 1, Failed: 3, Skipped: 1, Seconds: 12.345,
 		Properties: map[string]string{"torch": "2.8.0", "python": "3.12.3"},
 		Failures: []Failure{
 			{"tests.test_fatbin.test_sms[9.0]", "AssertionError: 9.0 is missing"},
 			{"tests/test_broken.py", "ImportError: no module"},
+			{"tests.test_more", "collection failure: IndexError: 3"},
 		},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -94,7 +94,7 @@ func (s Summary) table() *ui.Table {
 	table := &ui.Table{Header: []string{"target", "result", "size", "seconds", "SMs", "wheel"}}
 	columns := Row.wheelColumns
 	if s.Command == "test" {
-		table.Header = []string{"target", "result", "passed", "failed", "skipped", "seconds", "JUnit"}
+		table.Header = []string{"target", "result", "passed", "failed", "skipped", "seconds", "torch", "python", "JUnit"}
 		columns = Row.testColumns
 	}
 	for _, row := range s.Rows {
@@ -124,7 +124,8 @@ func (r Row) wheelColumns() []ui.Cell {
 
 func (r Row) testColumns() []ui.Cell {
 	passed, failed, skipped := r.Tests.columns()
-	return []ui.Cell{ui.Number(passed), ui.Number(failed), ui.Number(skipped), ui.Number(r.time()), ui.Text(orDash(r.Results))}
+	return []ui.Cell{ui.Number(passed), ui.Number(failed), ui.Number(skipped), ui.Number(r.time()),
+		ui.Text(orDash(r.Versions["torch"])), ui.Text(orDash(r.Versions["python"])), ui.Text(orDash(r.Results))}
 }
 
 func (r Row) time() string { return fmt.Sprintf("%.1f", r.Seconds) }

@@ -43,16 +43,17 @@ another: exit code 1
 
 func TestTestSummaryText(t *testing.T) {
 	summary := Summary{Command: "test", Rows: []Row{
-		{Target: "test-one", Outcome: Passed, Seconds: 12, Results: "dist/test-results/one/junit.xml", Tests: &TestCount{Passed: 80, Skipped: 2}},
+		{Target: "test-one", Outcome: Passed, Seconds: 12, Results: "dist/test-results/one/junit.xml", Tests: &TestCount{Passed: 80, Skipped: 2},
+			Versions: map[string]string{"torch": "2.8.0", "python": "CPython 3.12.3"}},
 		{Target: "test-two", Outcome: Failed, Seconds: 1},
 	}}
 	var out strings.Builder
 	if err := summary.WriteText(&out, false); err != nil {
 		t.Fatal(err)
 	}
-	want := `target    result  passed  failed  skipped  seconds  JUnit
-test-one  passed      80       0        2     12.0  dist/test-results/one/junit.xml
-test-two  failed       -       -        -      1.0  -
+	want := `target    result  passed  failed  skipped  seconds  torch  python          JUnit
+test-one  passed      80       0        2     12.0  2.8.0  CPython 3.12.3  dist/test-results/one/junit.xml
+test-two  failed       -       -        -      1.0  -      -               -
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
