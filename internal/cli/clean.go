@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sagebuild/sagebuild/internal/base"
 	"github.com/sagebuild/sagebuild/internal/builder"
 	"github.com/sagebuild/sagebuild/internal/ui"
 )
@@ -37,7 +38,7 @@ type cleanOptions struct {
 
 type cleanResult struct {
 	State string `json:"state"`
-	// Freed and Left are bytes of the build cache.
+	// Freed and Left are bytes, bases and interpreters counted in Freed alone.
 	Freed int64 `json:"freed"`
 	Left  int64 `json:"left"`
 	// Staging lists the leftover directories that were removed.
@@ -82,6 +83,13 @@ func (r *cleanResult) prune(ctx context.Context, all bool) (err error) {
 	}()
 	if r.Freed, err = b.Prune(ctx, all); err != nil {
 		return err
+	}
+	if all {
+		freed, err := base.Remove(r.State)
+		if err != nil {
+			return err
+		}
+		r.Freed += freed
 	}
 	r.Left, err = b.DiskUsage(ctx)
 	return err

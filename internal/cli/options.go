@@ -73,8 +73,8 @@ func (o *buildOptions) addFlags(flags *pflag.FlagSet) {
 	flags.Var(&o.progress, "progress", "progress display: "+strings.Join(progressModes, "|"))
 	flags.BoolVar(&o.keepGoing, "keep-going", false, "finish the other targets when one fails")
 	flags.BoolVar(&o.noCache, "no-cache", false, "run every step again")
-	flags.StringArrayVar(&o.cacheFrom, "cache-from", nil, "cache to import, in buildx syntax (type=gha, type=local,src=DIR); may be repeated")
-	flags.StringArrayVar(&o.cacheTo, "cache-to", nil, "where to export the cache, in buildx syntax; may be repeated")
+	flags.StringArrayVar(&o.cacheFrom, "cache-from", nil, "cache to import, in buildx syntax (type=gha,scope={target}), {target} standing for each target's name; may be repeated")
+	flags.StringArrayVar(&o.cacheTo, "cache-to", nil, "where to export the cache, in the same syntax; may be repeated")
 	flags.IntVar(&o.jobs, "jobs", o.jobs, "targets at a time")
 }
 
@@ -84,6 +84,27 @@ func (o *buildOptions) check() error {
 		return diag.Usagef("--jobs 1", "--jobs is %d, want at least 1", o.jobs)
 	}
 	return nil
+}
+
+// checkCaches refuses one destination for several targets: the last would overwrite the others.
+func (o *buildOptions) checkCaches(targets int) error {
+	for _, cache := range o.cacheTo {
+		if targets > 1 && !strings.Contains(cache, targetPlaceholder) {
+			return diag.Usagef("--cache-to "+cache+targetPlaceholder, "--cache-to %s is one place for %d targets, which overwrite each other there", cache, targets)
+		}
+	}
+	return nil
+}
+
+// targetPlaceholder stands for a target's name in --cache-from and --cache-to.
+const targetPlaceholder = "{target}"
+
+func caches(flags []string, target string) []string {
+	var all []string
+	for _, flag := range flags {
+		all = append(all, strings.ReplaceAll(flag, targetPlaceholder, target))
+	}
+	return all
 }
 
 var progressModes = []string{"auto", "tty", "plain", "json", "quiet"}

@@ -33,8 +33,11 @@ func (o planOptions) load() (*project, error) {
 	return &project{m, kernels}, nil
 }
 
-// plan is what the command will do; nothing after it decides anything.
+// makePlan is what the command will do; nothing after it decides anything.
 func (o *buildOptions) makePlan(p *project, selection []matrix.Selection, wheelFile string) (*bake.Plan, error) {
+	if err := o.checkCaches(len(selection)); err != nil {
+		return nil, err
+	}
 	return bake.NewPlan(p.matrix, p.kernels, selection, bake.PlanOptions{
 		Output:          o.plan.dist,
 		SourceDateEpoch: os.Getenv("SOURCE_DATE_EPOCH"),

@@ -81,7 +81,7 @@ func (s *session) build(ctx context.Context, target bake.Target) (string, *build
 		Bakefile: s.bakefile, Dockerfile: s.dockerfile, Source: source,
 		Target: target.Name, Stage: target.Stage, Output: dir, Contexts: contexts,
 		Variables: map[string]string{"SOURCE_DATE_EPOCH": target.Args["SOURCE_DATE_EPOCH"]},
-		CacheFrom: s.options.cacheFrom, CacheTo: s.options.cacheTo, NoCache: s.options.noCache,
+		CacheFrom: caches(s.options.cacheFrom, target.Name), CacheTo: caches(s.options.cacheTo, target.Name), NoCache: s.options.noCache,
 	})
 	return dir, result, err
 }
