@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	buildx "github.com/docker/buildx/builder"
+	"github.com/docker/buildx/store/storeutil"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/moby/sys/mountinfo"
@@ -84,8 +86,38 @@ func TestSeparateDaemon(t *testing.T) {
 	requireContainers(t)
 	root := t.TempDir()
 	address := startDaemon(t, root)
+	tool := buildTool(t)
 	b := openTest(t, Config{Address: address})
-	conformance(t, b, buildTool(t))
+	conformance(t, b, tool)
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+	t.Run("by name", func(t *testing.T) { testNamedBuilder(t, address, tool) })
+}
+
+// testNamedBuilder registers the daemon as docker buildx create does.
+func testNamedBuilder(t *testing.T, address, tool string) {
+	t.Setenv("BUILDX_CONFIG", t.TempDir())
+	cli, err := dockerCLI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, release, err := storeutil.GetStore(cli)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = buildx.Create(t.Context(), store, cli, buildx.CreateOpts{Name: "conformance", Driver: "remote", Endpoint: address})
+	release()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := openTest(t, Config{Address: "conformance"})
+	w := newWorld(t, b, tool)
+	r := w.request("WORKDIR /out", w.step("write", "/out/greeting", "hello"))
+	w.build(r)
+	if got := w.file(r, "greeting"); got != "hello" {
+		t.Errorf("greeting is %q, want hello", got)
+	}
 	if err := b.Close(); err != nil {
 		t.Error(err)
 	}
@@ -118,9 +150,7 @@ func stopDaemon(t *testing.T, cmd *exec.Cmd, log *bytes.Buffer) {
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Error(err)
 	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("buildkitd: %v", err)
-	}
+	_ = cmd.Wait() // an interrupted buildkitd ends with an error
 	if t.Failed() {
 		t.Log(log.String())
 	}
@@ -193,10 +223,10 @@ func buildForever(state string) {
 		panic(err)
 	}
 	_, err = b.Build(context.Background(), Request{
-		Bakefile:   []byte(`target "it" {}`),
+		Bakefile: []byte(`target "it" {}`),
 		Dockerfile: []byte("FROM scratch\nCOPY tool /tool\n" +
 			"RUN --mount=type=secret,id=PIP_INDEX_URL [\"/tool\", \"sleep\", \"" + os.Getenv("MARKER") + "\"]\n"),
-		Source:     os.Getenv("SOURCE"), Target: "it",
+		Source: os.Getenv("SOURCE"), Target: "it",
 	})
 	panic(err)
 }

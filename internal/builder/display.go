@@ -3,6 +3,7 @@ package builder
 import (
 	"context"
 	"io"
+	"maps"
 	"os"
 	"strings"
 	"sync"
@@ -24,7 +25,8 @@ type display struct {
 	mu      sync.Mutex
 	users   int
 	printer *progress.Printer
-	names   map[digest.Digest]string // the name under which a step was shown first
+	names   map[digest.Digest]string         // the name under which a step was shown first
+	sources map[digest.Digest]*requestWriter // the request whose copy of a step's log is shown
 }
 
 func newDisplay(options Display) (*display, error) {
@@ -53,7 +55,7 @@ func (d *display) join(target string, rec *record) (progress.Writer, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.printer, d.names = printer, map[digest.Digest]string{}
+		d.printer, d.names, d.sources = printer, map[digest.Digest]string{}, map[digest.Digest]*requestWriter{}
 	}
 	d.users++
 	return &requestWriter{Writer: d.printer, display: d, target: target, record: rec}, nil
@@ -113,13 +115,24 @@ func (w *requestWriter) Write(status *client.SolveStatus) {
 // shares a step has its lines; ownLogs keeps them from being shown twice.
 func (w *requestWriter) ValidateLogSource(digest.Digest, any) bool { return true }
 
-// ClearLogSource implements progress.Writer.
-func (w *requestWriter) ClearLogSource(any) { w.Writer.ClearLogSource(w) }
+// ClearLogSource implements progress.Writer: when a request ends early, another
+// one goes on with the logs of the steps that they share.
+func (w *requestWriter) ClearLogSource(any) {
+	w.display.mu.Lock()
+	defer w.display.mu.Unlock()
+	maps.DeleteFunc(w.display.sources, func(_ digest.Digest, source *requestWriter) bool { return source == w })
+}
 
+// ownLogs are the logs of steps that no other request shows.
 func (w *requestWriter) ownLogs(logs []*client.VertexLog) []*client.VertexLog {
+	w.display.mu.Lock()
+	defer w.display.mu.Unlock()
 	var own []*client.VertexLog
 	for _, l := range logs {
-		if w.Writer.ValidateLogSource(l.Vertex, w) {
+		if w.display.sources[l.Vertex] == nil {
+			w.display.sources[l.Vertex] = w
+		}
+		if w.display.sources[l.Vertex] == w {
 			own = append(own, l)
 		}
 	}
