@@ -23,7 +23,7 @@ func TestFullDisk(t *testing.T) {
 		}
 	}()
 	said := fails(t, 3, tr.command("bake", "--progress", "quiet"))
-	if !strings.Contains(said, "the disk is full") || !strings.Contains(said, "sagebuild: hint: ") {
+	if !strings.Contains(said, "the disk of "+tr.dist) || !strings.Contains(said, "sagebuild: hint: ") {
 		t.Errorf("a full disk: %s", said)
 	}
 	entries, err := os.ReadDir(tr.dist)

@@ -108,7 +108,7 @@ func (c *connection) Build(ctx context.Context, request Request) (*Result, error
 	}
 	rec := newRecord()
 	if err := c.solve(ctx, request.Target, options, rec); err != nil {
-		return nil, c.explain(ctx, rec, err)
+		return nil, c.explain(ctx, request, rec, err)
 	}
 	steps, cached := rec.count()
 	return &Result{Cached: steps == cached, Steps: steps, CachedSteps: cached, Duration: time.Since(started)}, nil
@@ -125,11 +125,14 @@ func (c *connection) solve(ctx context.Context, target string, options map[strin
 }
 
 // explain turns a failed solve into the error that helps most.
-func (c *connection) explain(ctx context.Context, rec *record, err error) error {
+func (c *connection) explain(ctx context.Context, request Request, rec *record, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if c.state != "" && isDiskFull(err) {
+	if isDiskFull(err) && (c.state == "" || free(request.Output) < free(c.state)) {
+		return environment("df -h "+request.Output, "the disk of %s is full", request.Output)
+	}
+	if isDiskFull(err) {
 		return errDiskFull(c.state, nil)
 	}
 	if v := rec.failed(); v != nil {

@@ -3,6 +3,7 @@ package builder
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
@@ -71,4 +72,13 @@ func stateError(root string, err error) error {
 // through BuildKit's connection.
 func isDiskFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || strings.Contains(err.Error(), unix.ENOSPC.Error())
+}
+
+// free is the number of bytes that an unprivileged user could still write at path.
+func free(path string) uint64 {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(path, &stat); err != nil {
+		return math.MaxUint64 // not there, and so not what is full
+	}
+	return stat.Bavail * uint64(stat.Bsize)
 }
