@@ -6,7 +6,6 @@ struct Sm70 {
     static constexpr int kWarps = 4;
     static constexpr int kWarpRows = 32;
     static constexpr bool kNativeBfloat16 = false;
-    static constexpr int kValueStages = 1;
     template <int kHeadDim, int kRows, class Value>
     using Fragments = FragmentsM8N8K4<kHeadDim, kRows, Value>;
     static constexpr int blocks_per_sm(int) { return 2; }

@@ -7,7 +7,6 @@ struct Sm75 {
     static constexpr int kWarps = 8;
     static constexpr int kWarpRows = 16;
     static constexpr bool kNativeBfloat16 = false;
-    static constexpr int kValueStages = 1;
     template <int kHeadDim, int kRows, class Value>
     using Fragments = FragmentsM16N8<kHeadDim, kRows, Value>;
     static constexpr int blocks_per_sm(int head_dim) { return head_dim == 64 ? 2 : 1; }
