@@ -13,8 +13,11 @@ run() { # family, note
     echo "family $1: $(tail -n 1 "$results/kernels-$1.log")"
     return $code
 }
+nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
+python3 -c 'import torch; print("torch", torch.__version__)'
 run sm80 "" & first=$!
 run sm75 "PTX" & second=$!
 run sm70 "PTX, m8n8k4 emulated" & third=$!
 for process in $first $second $third; do wait "$process" || status=1; done
+python3 "$here/report.py" "$results"/kernels-*.xml
 exit $status
