@@ -45,11 +45,12 @@ const char *sageattn_fatbin_parse(unsigned char *data, size_t size, sageattn_fat
     fatbin->data = data;
     fatbin->size = size;
     size_t offset = 0;
-    while (size - offset >= CONTAINER_HEADER) {
-        if (little_endian(data + offset, 4) == 0) { /* padding between containers */
-            offset += 4;
+    while (offset < size) {
+        if (data[offset] == 0) { /* padding between containers */
+            ++offset;
             continue;
         }
+        if (size - offset < CONTAINER_HEADER) return "it is cut off";
         if (little_endian(data + offset, 4) != CONTAINER_MAGIC) return "it is no fatbin";
         const uint64_t header = little_endian(data + offset + 6, 2), entries = little_endian(data + offset + 8, 8);
         if (header < CONTAINER_HEADER || header > size - offset || entries > size - offset - header) return "it is cut off";

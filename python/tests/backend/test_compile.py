@@ -1,0 +1,140 @@
+"""Compiling by NVRTC: the real one where it is installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from build_backend import __main__ as command_line
+from build_backend import compile as compile_command
+from build_backend import fatbin, nvrtc, packages
+from build_backend.errors import BuildError
+
+SOURCE = 'extern "C" __global__ void fill(int* x) { x[threadIdx.x] = %s; }\n'
+SPILLING = """
+extern "C" __global__ void __launch_bounds__(1024, 2) spill(float* x) {
+    float v[64];
+#pragma unroll
+    for (int i = 0; i < 64; ++i) v[i] = x[i * 1024 + threadIdx.x];
+    __syncthreads();
+#pragma unroll
+    for (int i = 0; i < 64; ++i) x[(63 - i) * 1024 + threadIdx.x] = v[i] * v[63 - i];
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def compiler() -> nvrtc.Nvrtc:
+    try:
+        return nvrtc.Nvrtc()
+    except BuildError as error:
+        pytest.skip(f"{error}: {error.hint}")
+
+
+def compile_one(directory: Path, text: str, *options: str) -> int:
+    source = directory / "one.cu"
+    source.write_text(text)
+    return command_line.main(["compile", "--output", str(directory / "out"), *options, str(source)])
+
+
+def test_cubin_and_ptx(compiler: nvrtc.Nvrtc, tmp_path: Path) -> None:
+    assert compile_one(tmp_path, SOURCE % "1", "--sm", "9.0", "--ptx-sm", "9.0") == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "one.compute_90.ptx",
+        "one.sm_90.cubin",
+    ]
+    assert (tmp_path / "out" / "one.sm_90.cubin").read_bytes()[:4] == b"\x7fELF"
+    assert b".target sm_90" in (tmp_path / "out" / "one.compute_90.ptx").read_bytes()
+
+
+def test_no_ptx_for_another_sm(compiler: nvrtc.Nvrtc, tmp_path: Path) -> None:
+    assert compile_one(tmp_path, SOURCE % "1", "--sm", "8.0", "--ptx-sm", "9.0") == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["one.sm_80.cubin"]
+
+
+def test_same_source_gives_the_same_bytes(compiler: nvrtc.Nvrtc, tmp_path: Path) -> None:
+    for name in "first", "second":
+        (tmp_path / name).mkdir()
+        assert compile_one(tmp_path / name, SOURCE % "1", "--sm", "9.0") == 0
+    first, second = (tmp_path / name / "out" / "one.sm_90.cubin" for name in ("first", "second"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_errors_show_the_log(
+    compiler: nvrtc.Nvrtc, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compile_one(tmp_path, SOURCE % "undeclared", "--sm", "9.0") == 1
+    text = capsys.readouterr().err
+    assert "one.cu(1): error" in text and "undeclared" in text
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_spills_fail(
+    compiler: nvrtc.Nvrtc, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compile_one(tmp_path, SPILLING, "--sm", "9.0") == 1
+    assert "one.cu for sm_90 spills registers: spill (" in capsys.readouterr().err
+    assert compile_one(tmp_path, SPILLING, "--sm", "9.0", "--allow-spills") == 0
+
+
+def test_unknown_sm_is_refused(
+    compiler: nvrtc.Nvrtc, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compile_one(tmp_path, SOURCE % "1", "--sm", "4.2") == 1
+    assert "cannot target SM 4.2" in capsys.readouterr().err
+
+
+def test_missing_compiler_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages.sys, "path", [])
+    with pytest.raises(BuildError) as error:
+        packages.load_library("nvrtc", "cuda_nvrtc", "nvidia-cuda-nvrtc-cu12")
+    assert error.value.hint == "pip install nvidia-cuda-nvrtc-cu12"
+
+
+@pytest.mark.parametrize(("sm", "digits"), [("9.0", "90"), ("12.1", "121"), ("9.0a", "90a"), ("10.0f", "100f")])
+def test_architecture(sm: str, digits: str) -> None:
+    assert compile_command.architecture(sm) == digits
+
+
+@pytest.mark.parametrize("sm", ["90", "9", "9.0b", "sm_90", "9.00", ""])
+def test_malformed_architecture(sm: str) -> None:
+    with pytest.raises(BuildError, match="malformed SM"):
+        compile_command.architecture(sm)
+
+
+def test_images_by_operation(tmp_path: Path) -> None:
+    names = ["attention_sm80.sm_90.cubin", "attention_sm75.sm_75.cubin", "quantize.sm_90.cubin",
+             "quantize.compute_90.ptx", "README"]  # fmt: skip
+    for name in names:
+        (tmp_path / name).write_bytes(b"")
+    found = fatbin.collect([tmp_path])
+    assert {operation: set(images) for operation, images in found.items()} == {
+        "attention": {("cubin", "75"), ("cubin", "90")},
+        "quantize": {("cubin", "90"), ("ptx", "90")},
+    }
+
+
+def test_two_images_of_an_operation_for_one_sm_are_refused(tmp_path: Path) -> None:
+    for name in ("attention_sm80.sm_90.cubin", "attention_sm90.sm_90.cubin"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(BuildError, match="are both cubin for 90"):
+        fatbin.collect([tmp_path])
+
+
+def test_fatbin_holds_a_container_an_operation(compiler: nvrtc.Nvrtc, tmp_path: Path) -> None:
+    try:
+        fatbin.FatbinLinker()
+    except BuildError as error:
+        pytest.skip(f"{error}: {error.hint}")
+    for name in ("attention_sm80", "quantize"):
+        source = tmp_path / f"{name}.cu"
+        source.write_text(SOURCE % "1")
+        options = ["--sm", "9.0", "--ptx-sm", "9.0", "--output", str(tmp_path / "out")]
+        assert command_line.main(["compile", *options, str(source)]) == 0
+    output = tmp_path / "all.fatbin"
+    assert command_line.main(["fatbin", "--output", str(output), str(tmp_path / "out")]) == 0
+    data = output.read_bytes()
+    assert data.startswith(b"\x50\xed\x55\xba") and data.count(b"\x50\xed\x55\xba") == 2
+    for file in (tmp_path / "out").glob("*.cubin"):
+        assert file.read_bytes() in data  # uncompressed (of PTX, nvFatbin drops blanks)

@@ -1,0 +1,135 @@
+"""The C library, built by the real zig, as far as it works without a GPU."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import shutil
+import struct
+import sys
+from pathlib import Path
+
+import pytest
+
+from build_backend import __main__ as command_line
+
+HOST = Path(__file__).parents[3] / "csrc" / "host"
+
+if importlib.util.find_spec("ziglang") is None:
+    pytest.skip("zig is not installed: pip install ziglang", allow_module_level=True)
+if not sys.platform.startswith("linux"):
+    pytest.skip("loads a Linux library", allow_module_level=True)
+
+
+def build(output: Path, sources: Path) -> int:
+    command = ["host", "--target", "x86_64-linux-gnu.2.17", "--output", str(output)]
+    return command_line.main([*command, *map(str, sources.glob("*.c"))])
+
+
+@pytest.fixture(scope="session")
+def library_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("host") / "libsageattn.so"
+    assert build(output, HOST) == 0
+    return output
+
+
+@pytest.fixture
+def library(library_path: Path, tmp_path: Path) -> ctypes.CDLL:
+    """A fresh copy each time: the library keeps what it loaded."""
+    copy = tmp_path / "libsageattn.so"
+    shutil.copy(library_path, copy)
+    loaded = ctypes.CDLL(str(copy))
+    loaded.sageattn_last_error.restype = ctypes.c_char_p
+    return loaded
+
+
+def entry(kind: int, sm: int, payload: bytes = b"\x7fELF....", flags: int = 0) -> bytes:
+    head = struct.pack("<HHIQIIIIQQ", kind, 0x101, 64, len(payload), 0, 0, 0, sm, 0, flags)
+    return head + bytes(64 - len(head)) + payload
+
+
+def container(*entries: bytes) -> bytes:
+    body = b"".join(entries)
+    return struct.pack("<IHHQ", 0xBA55ED50, 1, 16, len(body)) + body
+
+
+def load(library: ctypes.CDLL, tmp_path: Path, data: bytes) -> tuple[int, str]:
+    path = tmp_path / "some.fatbin"
+    path.write_bytes(data)
+    return library.sageattn_load(str(path).encode()), library.sageattn_last_error().decode()
+
+
+def test_same_bytes_from_another_directory(library_path: Path, tmp_path: Path) -> None:
+    shutil.copytree(HOST.parent, tmp_path / "elsewhere")
+    again = tmp_path / "libsageattn.so"
+    assert build(again, tmp_path / "elsewhere" / "host") == 0
+    assert again.read_bytes() == library_path.read_bytes()
+    assert str(HOST).encode() not in library_path.read_bytes()
+
+
+def test_well_formed_fatbins_load(library: ctypes.CDLL, tmp_path: Path) -> None:
+    two = container(entry(2, 90), entry(1, 121)) + bytes(12) + container(entry(2, 75))
+    assert load(library, tmp_path, two)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"", "it is empty"),
+        (b"short", "it is cut off"),
+        (b"not a fatbin, but long enough", "it is no fatbin"),
+        (container(entry(2, 90))[:-1], "it is cut off"),
+        (container(entry(2, 90)[:-1]), "an entry is larger than its container"),
+        (container(entry(2, 90)[:30]), "an entry is cut off"),
+        (container(*[entry(2, 90)] * 129), "too many images"),
+        (container(entry(2, 90)) * 9, "too many containers"),
+        (container(struct.pack("<HHIQ", 2, 1, 64, 2**64 - 32) + bytes(60)), "larger than its container"),
+    ],
+)
+def test_malformed_fatbins_are_refused(
+    library: ctypes.CDLL, tmp_path: Path, data: bytes, text: str
+) -> None:
+    status, message = load(library, tmp_path, data)
+    assert status == 3 and text in message
+
+
+def test_every_truncation_is_refused_or_loads(library: ctypes.CDLL, tmp_path: Path) -> None:
+    """Only what ends with a whole container loads."""
+    whole = container(entry(2, 90), entry(1, 90)) + container(entry(2, 75))
+    first = len(container(entry(2, 90), entry(1, 90)))
+    for size in range(len(whole)):
+        (tmp_path / str(size)).mkdir()  # a path that is loaded already is not read again
+        status, _ = load(library, tmp_path / str(size), whole[:size])
+        assert status == (0 if size == first else 3), size
+
+
+def test_missing_file_names_it(library: ctypes.CDLL) -> None:
+    assert library.sageattn_load(b"/no/such.fatbin") == 3
+    assert b"/no/such.fatbin: No such file" in library.sageattn_last_error()
+
+
+def test_scale_counts(library: ctypes.CDLL) -> None:
+    library.sageattn_scale_count.restype = ctypes.c_int64
+    library.sageattn_scale_count.argtypes = [ctypes.c_int32, ctypes.c_int32, ctypes.c_int64]
+    count = library.sageattn_scale_count
+    assert [count(0, g, 129) for g in (1, 2, 3)] == [2, 8, 64]
+    assert [count(1, g, 129) for g in (1, 2, 3)] == [3, 3, 12]
+    assert [count(0, 3, 0), count(2, 1, 1), count(0, 4, 1), count(0, 1, -1)] == [0, -1, -1, -1]
+
+
+def test_errors_belong_to_a_thread(library: ctypes.CDLL) -> None:
+    import threading
+
+    library.sageattn_load(b"/first")
+    texts: list[bytes] = []
+
+    def other() -> None:
+        texts.append(library.sageattn_last_error())
+        library.sageattn_load(b"/second")
+        texts.append(library.sageattn_last_error())
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert texts[0] == b"" and b"/second" in texts[1]
+    assert b"/first" in library.sageattn_last_error()
