@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -76,9 +77,11 @@ func (s *Store) mmdebstrap(ctx context.Context, a *Archive, tar string, options 
 		args = append(args, s.Mirror)
 	}
 	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
-	// It removes its working directory when it is asked to stop, not when it is killed.
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 20 * time.Second
+	// It unmounts and removes its working directory when it is interrupted with
+	// its children; alone it would wait for them, and killed it leaves all.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	cmd.WaitDelay = time.Minute
 	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", s.Lock.Epoch), "LC_ALL=C.UTF-8")
 	return run(ctx, cmd, "apt-get install --yes mmdebstrap debian-archive-keyring")
 }

@@ -29,23 +29,22 @@ func stateError(dir string, err error) error {
 }
 
 // toolError is the error of a program that is missing or that failed. Its
-// output's last line says why; no network is the commonest reason.
+// output says why; no network is the commonest reason.
 func toolError(name, install string, err error, output []byte) error {
 	if errors.Is(err, errNotFound) {
 		return &diag.Error{Class: diag.Environment, Hint: install, Message: name + " is not installed"}
 	}
 	return &diag.Error{Class: diag.Environment, Hint: "sagebuild doctor",
-		Message: name + " failed", Err: fmt.Errorf("%w: %s", err, lastError(output))}
+		Message: name + " failed", Err: fmt.Errorf("%w: %s", err, cause(output))}
 }
 
-// lastError is the last line of output that names an error, or the last line.
-func lastError(output []byte) string {
+// cause is the first line of output that apt marks as an error, later ones
+// being its consequences, or else the last line.
+func cause(output []byte) string {
 	lines := strings.Split(strings.TrimSpace(string(output)), "\n")
-	for i := len(lines) - 1; i >= 0; i-- {
-		if strings.HasPrefix(lines[i], "E: ") || strings.HasPrefix(lines[i], "Err:") {
-			if !strings.Contains(lines[i], "mmdebstrap failed to run") {
-				return lines[i]
-			}
+	for _, line := range lines {
+		if text, ok := strings.CutPrefix(line, "E: "); ok {
+			return strings.Join(strings.Fields(text), " ")
 		}
 	}
 	return lines[len(lines)-1]

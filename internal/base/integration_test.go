@@ -2,13 +2,17 @@ package base
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -191,5 +195,46 @@ func TestChangedPackageIsRefused(t *testing.T) {
 	left, _ := filepath.Glob(filepath.Join(store.State, "bases", "python*[^k]"))
 	if len(left) > 0 {
 		t.Errorf("a refused interpreter is kept: %v", left)
+	}
+}
+
+func TestUnreachableMirror(t *testing.T) {
+	store, _ := newStore(t)
+	store.Mirror = "http://127.0.0.1:1/debian"
+	_, err := store.Base(t.Context())
+	var e *diag.Error
+	if !errors.As(err, &e) || e.Class != diag.Environment || e.Hint == "" || !strings.Contains(err.Error(), "127.0.0.1:1") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error is %v, want one line that names the mirror, and a hint", err)
+	}
+}
+
+func TestCancelledBootstrapLeavesNothing(t *testing.T) {
+	store, _ := newStore(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		_, err := store.Base(ctx)
+		ended <- err
+	}()
+	working := filepath.Join(os.Getenv("TMPDIR"), "mmdebstrap.*", "var", "lib", "dpkg")
+	for {
+		if found, _ := filepath.Glob(working); len(found) > 0 {
+			break
+		}
+		select {
+		case err := <-ended:
+			t.Fatalf("ended before it was cancelled: %v", err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("error is %v, want that it was cancelled", err)
+	}
+	for _, pattern := range []string{filepath.Join(os.Getenv("TMPDIR"), "*"), filepath.Join(store.State, "bases", "*-*")} {
+		if left, _ := filepath.Glob(pattern); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/moby/sys/mountinfo"
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"golang.org/x/sys/unix"
 )
 
 // childState is set in the process that the kill test starts and kills.
@@ -265,6 +266,34 @@ func TestStateLimit(t *testing.T) {
 	defer b.Close()
 	if used, err := b.DiskUsage(t.Context()); err != nil || used > limit {
 		t.Errorf("the cache holds %d bytes (%v), the limit is %d", used, err, limit)
+	}
+}
+
+func TestDiskFull(t *testing.T) {
+	requireContainers(t)
+	state := t.TempDir()
+	if err := unix.Mount("tmpfs", state, "tmpfs", 0, "size=24m"); err != nil {
+		t.Skip("cannot mount a small file system: ", err)
+	}
+	t.Cleanup(func() {
+		// BuildKit keeps the file open that it could not write.
+		if err := unix.Unmount(state, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	b := openTest(t, Config{State: state})
+	w := newWorld(t, b, buildTool(t))
+	_, err := b.Build(t.Context(), w.request("WORKDIR /out", w.step("fill", "/out/data", "30000000")))
+	var e *diag.Error
+	if !errors.As(err, &e) || e.Class != diag.Environment || !strings.Contains(e.Message, "is full") || e.Hint != "sagebuild clean" {
+		t.Errorf("error is %v, want that the disk is full", err)
+	}
+	if freed, err := b.Prune(t.Context(), true); err != nil || freed == 0 {
+		t.Errorf("pruning freed %d bytes of the full disk (%v)", freed, err)
+	}
+	w.build(w.request("WORKDIR /out", w.step("fill", "/out/data", "1000000")))
+	if err := b.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -136,7 +136,11 @@ func (c *connection) explain(ctx context.Context, request Request, rec *record, 
 		return errDiskFull(c.state, nil)
 	}
 	if v := rec.failed(); v != nil {
-		return &StepError{Step: shorten(v.Name), Log: rec.log(v.Digest), Err: errors.New(reason(v.Error))}
+		step := &StepError{Step: shorten(v.Name), Log: rec.log(v.Digest), Err: errors.New(reason(v.Error))}
+		if c.state != "" && step.sawFullDisk() {
+			return errDiskFull(c.state, step)
+		}
+		return step
 	}
 	return &diag.Error{Class: diag.Failed, Err: errors.New(reason(err.Error()))}
 }
@@ -190,6 +194,10 @@ func (c *connection) DiskUsage(ctx context.Context) (total int64, err error) {
 
 // Prune implements Builder.
 func (c *connection) Prune(ctx context.Context, all bool) (freed int64, err error) {
+	if c.engine != nil {
+		reserveIn(c.engine.root).release()
+		defer reserveIn(c.engine.root).hold()
+	}
 	var options []client.PruneOption
 	if all {
 		options = append(options, client.PruneAll)

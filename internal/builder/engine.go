@@ -71,6 +71,7 @@ func serve(ctx context.Context, root string, limit int64, lock *flock.Flock) (*e
 	listener := bufconn.Listen(1 << 20)
 	// The caller's cancellation ends builds; the engine itself ends in Close.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	reserveIn(root).release()
 	control, err := newController(ctx, root, limit)
 	if err != nil {
 		cancel()
@@ -79,6 +80,7 @@ func serve(ctx context.Context, root string, limit int64, lock *flock.Flock) (*e
 	e := &engine{root: root, lock: lock, listener: listener, control: control,
 		server: newServer(), cancel: cancel, served: make(chan error, 1)}
 	control.Register(e.server)
+	reserveIn(root).hold()
 	go func() { e.served <- e.server.Serve(listener) }()
 	return e, nil
 }
@@ -108,9 +110,11 @@ func (e *engine) close() error {
 	e.server.Stop()
 	<-e.served
 	waitForContainers(e.root, settleTime)
+	reserveIn(e.root).release()
 	collected := e.control.collect(context.Background())
 	e.cancel()
 	err := errors.Join(collected, e.control.Close())
+	reserveIn(e.root).hold()
 	return errors.Join(err, sweep(context.Background(), e.root), e.lock.Unlock())
 }
 

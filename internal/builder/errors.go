@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
@@ -22,6 +23,14 @@ func (e *StepError) Error() string { return fmt.Sprintf("%s: %v", e.Step, e.Err)
 
 // Unwrap gives how the step ended.
 func (e *StepError) Unwrap() error { return e.Err }
+
+// sawFullDisk says whether the step's own output complains of a full disk: its
+// files are in the state directory.
+func (e *StepError) sawFullDisk() bool {
+	return slices.ContainsFunc(e.Log, func(line string) bool {
+		return strings.Contains(strings.ToLower(line), unix.ENOSPC.Error())
+	})
+}
 
 func environment(hint, format string, args ...any) *diag.Error {
 	return &diag.Error{Message: fmt.Sprintf(format, args...), Hint: hint, Class: diag.Environment}

@@ -2,8 +2,11 @@ package builder
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 
 	"github.com/moby/buildkit/client"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -29,6 +32,30 @@ func gcPolicy(limit int64) []client.PruneInfo {
 		{All: true, MaxUsedSpace: limit, MinFreeSpace: minFree},
 	}
 }
+
+// reserveSize is enough for what BuildKit's databases write while it prunes.
+const reserveSize = 4 << 20
+
+// reserve keeps a little of the disk for pruning: to forget a layer, BuildKit
+// has to write, and on a full disk it could never free anything.
+type reserve struct{ path string }
+
+func reserveIn(root string) reserve { return reserve{filepath.Join(root, "reserve")} }
+
+// hold takes the reserve if there is room; without it things still work until
+// the disk is full.
+func (r reserve) hold() {
+	f, err := os.OpenFile(r.path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if err := unix.Fallocate(int(f.Fd()), 0, 0, reserveSize); err != nil {
+		r.release()
+	}
+}
+
+func (r reserve) release() { _ = os.Remove(r.path) }
 
 // collect trims the cache now. BuildKit itself collects a minute after a
 // build, and by then a command is long over.
