@@ -28,10 +28,10 @@ struct BlockIndex {
 
 // What the whole block shares, parked in shared memory between uses: the main loop has no registers to spare.
 struct BlockState {
-    const char *key, *value; // row 0 of the key head
-    const float* key_scale;  // of the key head
-    int first_query;         // of the block
-    int key_tiles;           // that it sees
+    const char *key, *value;  // row 0 of the key head
+    const float* key_scale;   // of the key head
+    int first_query;          // of the block
+    int key_tiles;            // that it sees
 };
 
 DEVICE const char* load_shared_pointer(const void* slot) {
@@ -45,7 +45,7 @@ class Attention {
     using QueryTile = typename F::QueryTile;
     using KeyTile = typename F::KeyTile;
     using ValueTile = typename F::ValueTile;
-    using OutputTile = Tile<Family::kWarpRows, 2 * kHeadDim>; // of one warp
+    using OutputTile = Tile<Family::kWarpRows, 2 * kHeadDim>;  // of one warp
 
     static constexpr u32 kKeyOffset = QueryTile::kBytes;
     static constexpr u32 kValueOffset = kKeyOffset + 2 * KeyTile::kBytes;
@@ -69,7 +69,7 @@ class Attention {
         for (int tile = 0; more; ++tile) {
             float key_scale[F::kGroups];
             copy_wait<0>();
-            __syncthreads(); // the tile is there, and nobody reads the buffers that are filled next
+            __syncthreads();  // the tile is there, and nobody reads the buffers that are filled next
             more = tile + 1 < static_cast<int>(load_shared_4(shared_address(&state.key_tiles)));
             load_key_scales(key_scale, tile);
             load_value(tile);
@@ -80,12 +80,12 @@ class Attention {
             f.multiply_keys(shared, warp_row(), key_stage(tile));
             if (needs_mask(tile)) mask(f, tile);
             softmax.update(f, query_scale, key_scale);
-            copy_wait<1>(); // the values, not the next keys
+            copy_wait<1>();  // the values, not the next keys
             __syncthreads();
             f.multiply_values(shared + kValueOffset);
         }
         copy_wait<0>();
-        __syncthreads(); // all tiles are read: the output may be staged over them
+        __syncthreads();  // all tiles are read: the output may be staged over them
         finish(f, softmax);
     }
 
@@ -96,9 +96,7 @@ class Attention {
 
     // First row of the warp: in the query block, and in the sequence.
     static DEVICE int warp_row() { return opaque(threadIdx.x) / 32 * Family::kWarpRows; }
-    DEVICE int first_query() const {
-        return load_shared_4(shared_address(&state.first_query)) + warp_row();
-    }
+    DEVICE int first_query() const { return load_shared_4(shared_address(&state.first_query)) + warp_row(); }
 
     DEVICE u32 key_stage(int tile) const { return shared + kKeyOffset + tile % 2 * KeyTile::kBytes; }
 
@@ -111,7 +109,8 @@ class Attention {
         const char* key = head_base(p.key, block.batch, block.key_head);
         if (threadIdx.x == 0) {
             const long long head = static_cast<long long>(block.batch) * p.key_heads + block.key_head;
-            state = {key, head_base(p.value, block.batch, block.key_head), p.key_scale + head * p.key_scale_stride, first, key_tiles};
+            state = {key, head_base(p.value, block.batch, block.key_head), p.key_scale + head * p.key_scale_stride,
+                     first, key_tiles};
         }
         load_query_scales(query_scale, block);
         load_tile<QueryTile, kThreads, false>(shared, p.query, head_base(p.query, block.batch, block.head), first,
@@ -128,9 +127,8 @@ class Attention {
         load_tile<KeyTile, kThreads, false>(key_stage(tile), p.key, base, tile * SAGEATTN_KEY_ROWS, p.key_rows);
     }
     DEVICE void load_value(int tile) const {
-        load_tile<ValueTile, kThreads, !Family::kNativeBfloat16>(shared + kValueOffset, p.value,
-                                                                 load_shared_pointer(&state.value),
-                                                                 tile * SAGEATTN_KEY_ROWS, p.key_rows);
+        load_tile<ValueTile, kThreads, !Family::kNativeBfloat16>(
+            shared + kValueOffset, p.value, load_shared_pointer(&state.value), tile * SAGEATTN_KEY_ROWS, p.key_rows);
     }
 
     // Finest scale indices as in params.h; a warp here may be half of a quantisation warp.
@@ -146,7 +144,8 @@ class Attention {
         const float* scales = reinterpret_cast<const float*>(load_shared_pointer(&state.key_scale));
 #pragma unroll
         for (int g = 0; g < F::kGroups; ++g)
-            scale[g] = scales[(tile * SAGEATTN_KEY_BLOCK_SCALES + F::key_scale_index(lane_index(), g)) >> p.key_scale_shift];
+            scale[g] =
+                scales[(tile * SAGEATTN_KEY_BLOCK_SCALES + F::key_scale_index(lane_index(), g)) >> p.key_scale_shift];
     }
 
     DEVICE bool needs_mask(int tile) const {
@@ -170,14 +169,14 @@ class Attention {
 
     // Divides by the sums, stages the output through shared memory and writes whole rows; writes the LSE.
     DEVICE void finish(const F& f, const OnlineSoftmax<F>& softmax) const {
-        const BlockIndex block(p, opaque(blockIdx.x), kCausal); // again, rather than kept through the loop
+        const BlockIndex block(p, opaque(blockIdx.x), kCausal);  // again, rather than kept through the loop
         const u32 staged = shared + threadIdx.x / 32 * OutputTile::kBytes;
         const int lane = lane_index();
         const bool to_bfloat16 = p.output.bfloat16;
 #pragma unroll
         for (int r = 0; r < F::kRows; ++r) {
             const float sum = f.row_sum(r);
-            const float inverse = sum == 0.0f ? 0.0f : 1.0f / sum; // a row that sees no key gives 0
+            const float inverse = sum == 0.0f ? 0.0f : 1.0f / sum;  // a row that sees no key gives 0
 #pragma unroll
             for (int j = 0; j < F::kPairs; ++j) {
                 const float2 o = f.output_pair(r, j);
@@ -194,9 +193,10 @@ class Attention {
     DEVICE void write_lse(const BlockIndex& block, int row, float maximum, float sum) const {
         const int query = first_query() + row;
         if (p.lse == nullptr || query >= p.query_rows) return;
-        const long long index = (static_cast<long long>(block.batch) * p.query_heads + block.head) * p.query_rows + query;
+        const long long index =
+            (static_cast<long long>(block.batch) * p.query_heads + block.head) * p.query_rows + query;
         const float correction = p.mean_dot == nullptr ? 0.0f : p.sm_scale * p.mean_dot[index];
-        p.lse[index] = 0.69314718056f * (maximum + log2_fast(sum)) + correction; // several lanes, the same value
+        p.lse[index] = 0.69314718056f * (maximum + log2_fast(sum)) + correction;  // several lanes, the same value
     }
 
     DEVICE void write_output(const BlockIndex& block, u32 staged) const {
@@ -235,15 +235,15 @@ DEVICE void run_attention(const sageattn_attention_arguments& p) {
 }
 
 // Defines the two kernels of a head dim and their traits.
-#define ATTENTION_KERNELS(head_dim, Family)                                                                     \
-    extern "C" __constant__ sageattn_traits attention_hd##head_dim##_traits = {                                 \
-        Attention<Family, head_dim, false, float16>::kThreads,                                                  \
-        Attention<Family, head_dim, false, float16>::kSharedMemory};                                            \
-    extern "C" __global__ void __launch_bounds__(Family::kWarps * 32, Family::blocks_per_sm(head_dim))          \
-        attention_hd##head_dim##_full(const __grid_constant__ sageattn_attention_arguments p) {                 \
-        run_attention<Family, head_dim, false>(p);                                                              \
-    }                                                                                                           \
-    extern "C" __global__ void __launch_bounds__(Family::kWarps * 32, Family::blocks_per_sm(head_dim))          \
-        attention_hd##head_dim##_causal(const __grid_constant__ sageattn_attention_arguments p) {               \
-        run_attention<Family, head_dim, true>(p);                                                               \
+#define ATTENTION_KERNELS(head_dim, Family)                                                            \
+    extern "C" __constant__ sageattn_traits attention_hd##head_dim##_traits = {                        \
+        Attention<Family, head_dim, false, float16>::kThreads,                                         \
+        Attention<Family, head_dim, false, float16>::kSharedMemory};                                   \
+    extern "C" __global__ void __launch_bounds__(Family::kWarps * 32, Family::blocks_per_sm(head_dim)) \
+        attention_hd##head_dim##_full(const __grid_constant__ sageattn_attention_arguments p) {        \
+        run_attention<Family, head_dim, false>(p);                                                     \
+    }                                                                                                  \
+    extern "C" __global__ void __launch_bounds__(Family::kWarps * 32, Family::blocks_per_sm(head_dim)) \
+        attention_hd##head_dim##_causal(const __grid_constant__ sageattn_attention_arguments p) {      \
+        run_attention<Family, head_dim, true>(p);                                                      \
     }

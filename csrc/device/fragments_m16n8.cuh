@@ -16,22 +16,22 @@ constexpr int kMinusInfinityBits = static_cast<int>(0xFF800000u);
 
 template <int kHeadDim, int kWarpRows, class Value>
 struct FragmentsM16N8 {
-    static constexpr int kBlocks = kWarpRows / 16;            // of 16 rows
-    static constexpr int kKeyTiles = SAGEATTN_KEY_ROWS / 8;   // of 8 columns
+    static constexpr int kBlocks = kWarpRows / 16;           // of 16 rows
+    static constexpr int kKeyTiles = SAGEATTN_KEY_ROWS / 8;  // of 8 columns
     static constexpr int kOutputTiles = kHeadDim / 8;
-    static constexpr int kRows = 2 * kBlocks;                 // of a thread
-    static constexpr int kGroups = 1;                         // lane mod 4 fixes the key scale
+    static constexpr int kRows = 2 * kBlocks;  // of a thread
+    static constexpr int kGroups = 1;          // lane mod 4 fixes the key scale
     static constexpr int kGroupSize = 2 * kKeyTiles;
-    static constexpr int kQueryScales = 1;                    // lane / 4 fixes the query scale
-    static constexpr int kPairs = kOutputTiles;               // of output columns, per row
+    static constexpr int kQueryScales = 1;       // lane / 4 fixes the query scale
+    static constexpr int kPairs = kOutputTiles;  // of output columns, per row
     static constexpr float kBias = kMagicFloat;
     using QueryTile = Tile<SAGEATTN_QUERY_ROWS, kHeadDim>;
     using KeyTile = Tile<SAGEATTN_KEY_ROWS, kHeadDim>;
     using ValueTile = Tile<SAGEATTN_KEY_ROWS, 2 * kHeadDim>;
 
-    int scores[kBlocks][kKeyTiles][4]; // bits of floats once the magic constant is in
+    int scores[kBlocks][kKeyTiles][4];  // bits of floats once the magic constant is in
     float output[kBlocks][kOutputTiles][4];
-    float sums[kBlocks][4]; // of probabilities as rounded for the product, per row
+    float sums[kBlocks][4];  // of probabilities as rounded for the product, per row
 
     static DEVICE int row(int lane, int r) { return r * 8 + lane / 4; }
     static DEVICE int column(int lane, int, int j) { return (j / 2) * 8 + (lane % 4) * 2 + j % 2; }
@@ -54,12 +54,8 @@ struct FragmentsM16N8 {
             }
     }
 
-    DEVICE float score(int r, int, int j) const {
-        return __int_as_float(scores[r / 2][j / 2][(r % 2) * 2 + j % 2]);
-    }
-    DEVICE void set(int r, int, int j, float x) {
-        scores[r / 2][j / 2][(r % 2) * 2 + j % 2] = __float_as_int(x);
-    }
+    DEVICE float score(int r, int, int j) const { return __int_as_float(scores[r / 2][j / 2][(r % 2) * 2 + j % 2]); }
+    DEVICE void set(int r, int, int j, float x) { scores[r / 2][j / 2][(r % 2) * 2 + j % 2] = __float_as_int(x); }
 
     DEVICE float largest(int r, int) const {
         int highest = kMinusInfinityBits;
@@ -107,7 +103,8 @@ struct FragmentsM16N8 {
 #pragma unroll
                 for (int i = 0; i < 4; ++i) {
                     const int(&c)[4] = scores[b][step * 2 + i / 2];
-                    p[b][i] = pack(__int_as_float(c[i % 2 * 2]), __int_as_float(c[i % 2 * 2 + 1]), Value::kIsBfloat16);
+                    p[b][i] =
+                        pack(__int_as_float(c[i % 2 * 2]), __int_as_float(c[i % 2 * 2 + 1]), Value::kIsBfloat16);
                 }
                 mma_16bit<Value>(sums[b], p[b], Value::kTwoOnes, Value::kTwoOnes);
             }
@@ -145,9 +142,7 @@ struct FragmentsM16N8 {
   private:
     static DEVICE void multiply(int (&d)[4], const u32 (&a)[4], u32 b0, u32 b1, bool first) {
         const int magic[4] = {kMagicBits, kMagicBits, kMagicBits, kMagicBits};
-        if (first)
-            mma_int8(d, a, b0, b1, magic);
-        else
-            mma_int8(d, a, b0, b1, d);
+        if (first) mma_int8(d, a, b0, b1, magic);
+        else mma_int8(d, a, b0, b1, d);
     }
 };

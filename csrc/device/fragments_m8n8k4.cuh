@@ -12,10 +12,10 @@
 template <int kHeadDim, int kWarpRows, class Value>
 struct FragmentsM8N8K4 {
     static_assert(kWarpRows == 32 && !Value::kIsBfloat16, "four quad pairs of eight rows, float16 only");
-    static constexpr int kKeyTiles = SAGEATTN_KEY_ROWS / 8; // of 8 columns
+    static constexpr int kKeyTiles = SAGEATTN_KEY_ROWS / 8;  // of 8 columns
     static constexpr int kOutputTiles = kHeadDim / 8;
-    static constexpr int kRows = 2;                         // of a thread
-    static constexpr int kGroups = 2;                       // columns 0-3 and 4-7 of a key tile differ in scale
+    static constexpr int kRows = 2;    // of a thread
+    static constexpr int kGroups = 2;  // columns 0-3 and 4-7 of a key tile differ in scale
     static constexpr int kGroupSize = 2 * kKeyTiles;
     static constexpr int kQueryScales = 2;
     static constexpr int kPairs = 2 * kOutputTiles;
@@ -26,14 +26,12 @@ struct FragmentsM8N8K4 {
 
     float scores[kKeyTiles][8];
     float output[kOutputTiles][8];
-    float sums[kRows]; // of this thread's columns
+    float sums[kRows];  // of this thread's columns
 
     // Row or column of an operand that this lane supplies, of eight.
     static DEVICE int operand_index() { return lane_index() % 4 + 4 * (lane_index() / 16); }
 
-    static DEVICE int row(int lane, int r) {
-        return (lane / 4 % 4) * 8 + 4 * (lane / 16) + lane % 2 + 2 * r;
-    }
+    static DEVICE int row(int lane, int r) { return (lane / 4 % 4) * 8 + 4 * (lane / 16) + lane % 2 + 2 * r; }
     static DEVICE int column(int lane, int g, int j) { return (j / 2) * 8 + 4 * g + (lane & 2) + j % 2; }
     static DEVICE int query_scale_index(int lane, int r) { return row(lane, r) % 8; }
     static DEVICE int key_scale_index(int lane, int g) { return 2 * g + (lane & 2) / 2; }

@@ -10,12 +10,13 @@
 // number. mean is zero for a head without rows.
 extern "C" __global__ void __launch_bounds__(SAGEATTN_MEAN_THREADS, 4)
     mean(const __grid_constant__ sageattn_mean_arguments p) {
-    constexpr int kLanes = SAGEATTN_MEAN_COLUMNS / 8; // threads of a row
+    constexpr int kLanes = SAGEATTN_MEAN_COLUMNS / 8;  // threads of a row
     constexpr int kRows = SAGEATTN_MEAN_THREADS / kLanes;
     __shared__ float partial[kRows][SAGEATTN_MEAN_COLUMNS + 1];
 
     const int slices = p.head_dim / SAGEATTN_MEAN_COLUMNS;
-    const int slice = blockIdx.x % slices, head = blockIdx.x / slices % p.heads, batch = blockIdx.x / slices / p.heads;
+    const int slice = blockIdx.x % slices, head = blockIdx.x / slices % p.heads,
+              batch = blockIdx.x / slices / p.heads;
     const int column = threadIdx.x % kLanes * 8, first = threadIdx.x / kLanes;
     const int first_column = slice * SAGEATTN_MEAN_COLUMNS + column;
 
@@ -47,7 +48,7 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_MEAN_THREADS, 4)
 // One block of queries or keys: a thread holds eight columns of four rows, a quarter of the block apart.
 template <int kHeadDim>
 class Quantizer {
-    static constexpr int kLanes = kHeadDim / 8;                               // threads of a row
+    static constexpr int kLanes = kHeadDim / 8;  // threads of a row
     static constexpr int kRowsPerThread = SAGEATTN_QUANTIZE_ELEMENTS / 8;
 
   public:
@@ -77,7 +78,7 @@ class Quantizer {
 
   private:
     const sageattn_quantize_arguments& p;
-    u32* const maxima; // bits of the largest |x| of each group: as integers they compare as they do as floats
+    u32* const maxima;  // bits of the largest |x| of each group: as integers they compare as they do as floats
     int block, head, batch, block_scales, column;
     bool queries;
 
@@ -145,8 +146,8 @@ class Quantizer {
 
     DEVICE void write_scales() const {
         const int count = block_scales >> p.scale_shift;
-        const long long first = (static_cast<long long>(batch) * p.heads + head) * p.scale_stride +
-                                static_cast<long long>(block) * count;
+        const long long first =
+            (static_cast<long long>(batch) * p.heads + head) * p.scale_stride + static_cast<long long>(block) * count;
         if (threadIdx.x < count) p.scale[first + threadIdx.x] = __fmul_rn(largest(threadIdx.x), 1.0f / 127.0f);
     }
 
@@ -172,8 +173,6 @@ class Quantizer {
 extern "C" __global__ void __launch_bounds__(SAGEATTN_QUERY_ROWS * 128 / SAGEATTN_QUANTIZE_ELEMENTS, 1)
     quantize(const __grid_constant__ sageattn_quantize_arguments p) {
     __shared__ u32 group_maxima[SAGEATTN_QUERY_BLOCK_SCALES];
-    if (p.head_dim == 64)
-        Quantizer<64>(p, group_maxima).run();
-    else
-        Quantizer<128>(p, group_maxima).run();
+    if (p.head_dim == 64) Quantizer<64>(p, group_maxima).run();
+    else Quantizer<128>(p, group_maxima).run();
 }

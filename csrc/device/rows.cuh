@@ -21,8 +21,7 @@ DEVICE void load_eight(float (&x)[8], const u16* source, const sageattn_view& vi
         for (int i = 0; i < 4; ++i) word[i] = source[2 * i] | static_cast<u32>(source[2 * i + 1]) << 16;
     }
 #pragma unroll
-    for (int i = 0; i < 8; ++i)
-        x[i] = to_float(static_cast<u16>(word[i / 2] >> (i % 2 * 16)), view.bfloat16);
+    for (int i = 0; i < 8; ++i) x[i] = to_float(static_cast<u16>(word[i / 2] >> (i % 2 * 16)), view.bfloat16);
 }
 
 // Eight neighbouring float32, 16-byte aligned.

@@ -15,7 +15,7 @@ constexpr float kMaximumSlack = 8.0f;
 
 template <class F>
 struct OnlineSoftmax {
-    float maximum[F::kRows]; // base-2 logarithm, over all columns so far
+    float maximum[F::kRows];  // base-2 logarithm, over all columns so far
 
     DEVICE OnlineSoftmax() {
 #pragma unroll
@@ -58,7 +58,7 @@ struct OnlineSoftmax {
     // 2^((score - bias) * scale - maximum) with one FFMA and one EX2 an element.
     DEVICE void exponentiate(F& f, int r, const float (&query_scale)[F::kQueryScales],
                              const float (&key_scale)[F::kGroups]) const {
-        const float base = maximum[r] == minus_infinity() ? 0.0f : maximum[r]; // nothing seen: all become 0
+        const float base = maximum[r] == minus_infinity() ? 0.0f : maximum[r];  // nothing seen: all become 0
 #pragma unroll
         for (int g = 0; g < F::kGroups; ++g) {
             const float s = scale(r, g, query_scale, key_scale);

@@ -34,8 +34,7 @@ DEVICE uint4 gather_16(const char* source) {
     for (int i = 0; i < 4; ++i) {
         word[i] = 0;
 #pragma unroll
-        for (int j = 0; j < 4; ++j)
-            word[i] |= static_cast<u32>(static_cast<u8>(source[4 * i + j])) << (8 * j);
+        for (int j = 0; j < 4; ++j) word[i] |= static_cast<u32>(static_cast<u8>(source[4 * i + j])) << (8 * j);
     }
     return make_uint4(word[0], word[1], word[2], word[3]);
 }
@@ -74,7 +73,7 @@ DEVICE void load_tile(u32 shared, const sageattn_view& view, const char* base, i
         copy_16(shared + Layout::offset(row, chunk), pointer, row < rows);
     }
 #else
-    uint4 v[kCount]; // all loads in flight before the first store
+    uint4 v[kCount];  // all loads in flight before the first store
 #pragma unroll
     for (int i = 0; i < kCount; ++i, pointer = advance(pointer, step)) {
         v[i] = make_uint4(0, 0, 0, 0);

@@ -6,9 +6,9 @@
 #include "error.h"
 #include "sageattn.h"
 
-static const char *const f = "sageattn_attention";
+static const char* const f = "sageattn_attention";
 
-static int check_attention(const sageattn_attention_params *p) {
+static int check_attention(const sageattn_attention_params* p) {
     SAGEATTN_TRY(sageattn_check_count(f, "batch", p->batch, 0));
     SAGEATTN_TRY(sageattn_check_count(f, "query_heads", p->query_heads, 0));
     SAGEATTN_TRY(sageattn_check_count(f, "key_heads", p->key_heads, 1));
@@ -28,7 +28,7 @@ static int check_attention(const sageattn_attention_params *p) {
     return SAGEATTN_OK;
 }
 
-static int attention_views(const sageattn_attention_params *p, sageattn_attention_arguments *a) {
+static int attention_views(const sageattn_attention_params* p, sageattn_attention_arguments* a) {
     const int64_t queries = p->batch * p->query_heads * p->query_rows, keys = p->batch * p->key_heads * p->key_rows;
     SAGEATTN_TRY(sageattn_check_view(f, "query", &p->query, queries, 1, 0, 16, &a->query));
     SAGEATTN_TRY(sageattn_check_view(f, "key", &p->key, keys, 1, 0, 16, &a->key));
@@ -41,7 +41,7 @@ static int attention_views(const sageattn_attention_params *p, sageattn_attentio
     return SAGEATTN_OK;
 }
 
-static void attention_numbers(const sageattn_attention_params *p, sageattn_attention_arguments *a) {
+static void attention_numbers(const sageattn_attention_params* p, sageattn_attention_arguments* a) {
     a->query_scale = p->query_scale;
     a->key_scale = p->key_scale;
     a->mean_dot = p->mean_dot;
@@ -59,12 +59,12 @@ static void attention_numbers(const sageattn_attention_params *p, sageattn_atten
     a->query_tiles = (int)sageattn_divide_up(p->query_rows, SAGEATTN_QUERY_ROWS);
 }
 
-static enum sageattn_kernel choose_kernel(const sageattn_attention_params *p) {
+static enum sageattn_kernel choose_kernel(const sageattn_attention_params* p) {
     if (p->head_dim == 64) return p->is_causal ? SAGEATTN_KERNEL_HD64_CAUSAL : SAGEATTN_KERNEL_HD64_FULL;
     return p->is_causal ? SAGEATTN_KERNEL_HD128_CAUSAL : SAGEATTN_KERNEL_HD128_FULL;
 }
 
-int sageattn_attention(const sageattn_attention_params *p, int32_t device, void *stream) {
+int sageattn_attention(const sageattn_attention_params* p, int32_t device, void* stream) {
     sageattn_attention_arguments arguments = {0};
     SAGEATTN_TRY(sageattn_check_size(f, p, p == NULL ? 0 : p->size, sizeof *p));
     SAGEATTN_TRY(check_attention(p));

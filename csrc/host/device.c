@@ -32,21 +32,21 @@ typedef struct device_state {
 } device_state;
 
 static sageattn_lock state_lock = SAGEATTN_LOCK_INIT; /* for all below, but for device_state once ready */
-static char *fatbin_path;
+static char* fatbin_path;
 static sageattn_fatbin fatbin;
 static CUlibrary libraries[SAGEATTN_MAX_CONTAINERS];
 static int libraries_loaded;
 static device_state devices[MAX_DEVICES];
 
-static int load_locked(const char *path) {
+static int load_locked(const char* path) {
     if (fatbin_path != NULL && strcmp(fatbin_path, path) == 0) return SAGEATTN_OK;
     if (libraries_loaded)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "kernels of %s are in use: %s cannot replace them", fatbin_path,
-                             path);
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "kernels of %s are in use: %s cannot replace them",
+                             fatbin_path, path);
     sageattn_fatbin fresh;
     const int status = sageattn_fatbin_read(path, &fresh);
     if (status != SAGEATTN_OK) return status;
-    char *copy = malloc(strlen(path) + 1);
+    char* copy = malloc(strlen(path) + 1);
     if (copy == NULL) {
         sageattn_fatbin_free(&fresh);
         return sageattn_fail(SAGEATTN_NO_IMAGE, "out of memory reading %s", path);
@@ -59,7 +59,7 @@ static int load_locked(const char *path) {
     return SAGEATTN_OK;
 }
 
-int sageattn_load(const char *path) {
+int sageattn_load(const char* path) {
     if (path == NULL) return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "sageattn_load: the path is NULL");
     lock(&state_lock);
     const int status = load_locked(path);
@@ -68,23 +68,23 @@ int sageattn_load(const char *path) {
 }
 
 /* The SM as 90 for 9.0. */
-static int device_sm(const sageattn_driver *driver, CUdevice device, int *sm) {
+static int device_sm(const sageattn_driver* driver, CUdevice device, int* sm) {
     int major = 0, minor = 0;
     CUresult result = driver->device_attribute(&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device);
-    if (result == 0)
-        result = driver->device_attribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device);
+    if (result == 0) result = driver->device_attribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device);
     *sm = major * 10 + minor;
     return result == 0 ? SAGEATTN_OK : sageattn_driver_fail(driver, result, "cuDeviceGetAttribute");
 }
 
-static int open_device(const sageattn_driver **driver, int32_t ordinal, CUdevice *device) {
+static int open_device(const sageattn_driver** driver, int32_t ordinal, CUdevice* device) {
     int count = 0;
     int status = sageattn_driver_open(driver);
     if (status != SAGEATTN_OK) return status;
     CUresult result = (*driver)->device_count(&count);
     if (result != 0) return sageattn_driver_fail(*driver, result, "cuDeviceGetCount");
     if (ordinal < 0 || ordinal >= count || ordinal >= MAX_DEVICES)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "no CUDA device %d: the driver shows %d", (int)ordinal, count);
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "no CUDA device %d: the driver shows %d", (int)ordinal,
+                             count);
     result = (*driver)->device_get(device, ordinal);
     return result == 0 ? SAGEATTN_OK : sageattn_driver_fail(*driver, result, "cuDeviceGet");
 }
@@ -96,15 +96,15 @@ static int runs_any(int sm) {
 }
 
 /* The one error that most users meet: says what the GPU is and what the wheel holds. */
-static int fail_no_image(const sageattn_driver *driver, CUdevice device, int sm, const char *kernel) {
+static int fail_no_image(const sageattn_driver* driver, CUdevice device, int sm, const char* kernel) {
     char name[96] = "this GPU", held[256];
     driver->device_name(name, (int)sizeof name, device);
     sageattn_fatbin_describe(&fatbin, held, sizeof held);
-    return sageattn_fail(SAGEATTN_NO_IMAGE, "no kernel image%s%s for %s (SM %d.%d): %s holds %s", kernel ? " of " : "",
-                         kernel ? kernel : "", name, sm / 10, sm % 10, fatbin_path, held);
+    return sageattn_fail(SAGEATTN_NO_IMAGE, "no kernel image%s%s for %s (SM %d.%d): %s holds %s",
+                         kernel ? " of " : "", kernel ? kernel : "", name, sm / 10, sm % 10, fatbin_path, held);
 }
 
-static int load_libraries(const sageattn_driver *driver) {
+static int load_libraries(const sageattn_driver* driver) {
     if (libraries_loaded) return SAGEATTN_OK;
     for (int i = 0; i < fatbin.containers; ++i) {
         const CUresult result =
@@ -119,7 +119,8 @@ static int load_libraries(const sageattn_driver *driver) {
 
 /* Traits lie in the image that the driver chose, which only it knows: they are read from the device, on a stream
  * of our own because the caller's may be capturing a graph. */
-static CUresult read_traits(const sageattn_driver *driver, CUlibrary library, const char *name, sageattn_traits *traits) {
+static CUresult read_traits(const sageattn_driver* driver, CUlibrary library, const char* name,
+                            sageattn_traits* traits) {
     CUdeviceptr address;
     CUstream stream;
     size_t size = 0;
@@ -133,16 +134,17 @@ static CUresult read_traits(const sageattn_driver *driver, CUlibrary library, co
     return result;
 }
 
-static CUresult load_kernel(const sageattn_driver *driver, CUlibrary library, int index, device_state *state) {
+static CUresult load_kernel(const sageattn_driver* driver, CUlibrary library, int index, device_state* state) {
     CUkernel kernel;
     CUfunction function;
     CUresult result = driver->library_kernel(&kernel, library, kernels[index].name);
     if (result != 0) return result;
     if ((result = driver->kernel_function(&function, kernel)) != 0) return result;
     if (kernels[index].traits != NULL) {
-        sageattn_traits *traits = &state->traits[index];
+        sageattn_traits* traits = &state->traits[index];
         if ((result = read_traits(driver, library, kernels[index].traits, traits)) != 0) return result;
-        result = driver->function_set(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, traits->shared_memory);
+        result =
+            driver->function_set(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, traits->shared_memory);
         if (result != 0) return result;
     }
     state->functions[index] = function;
@@ -151,7 +153,7 @@ static CUresult load_kernel(const sageattn_driver *driver, CUlibrary library, in
 
 /* Finds every kernel in the containers that hold an image for the device. A kernel that no container defines stays
  * NULL; any other failure (a JIT error, memory) is the caller's to see. */
-static int load_kernels(const sageattn_driver *driver, int sm, device_state *state) {
+static int load_kernels(const sageattn_driver* driver, int sm, device_state* state) {
     for (int container = 0; container < fatbin.containers; ++container) {
         if (!sageattn_fatbin_runs(&fatbin, container, sm)) continue;
         for (int i = 0; i < SAGEATTN_KERNELS; ++i) {
@@ -165,7 +167,7 @@ static int load_kernels(const sageattn_driver *driver, int sm, device_state *sta
 }
 
 /* Loading allocates, which a capture in its default mode forbids: the mode is relaxed for this thread meanwhile. */
-static int load_relaxed(const sageattn_driver *driver, int sm, device_state *state) {
+static int load_relaxed(const sageattn_driver* driver, int sm, device_state* state) {
     int mode = CU_STREAM_CAPTURE_MODE_RELAXED;
     driver->exchange_capture_mode(&mode);
     int status = load_libraries(driver);
@@ -182,7 +184,7 @@ static int load_relaxed(const sageattn_driver *driver, int sm, device_state *sta
     return status;
 }
 
-static int prepare_locked(const sageattn_driver *driver, CUdevice device, device_state *state) {
+static int prepare_locked(const sageattn_driver* driver, CUdevice device, device_state* state) {
     int sm;
     if (atomic_load_explicit(&state->ready, memory_order_relaxed)) return SAGEATTN_OK;
     if (fatbin_path == NULL)
@@ -199,7 +201,7 @@ static int prepare_locked(const sageattn_driver *driver, CUdevice device, device
     return status;
 }
 
-static int prepare(int32_t ordinal, const sageattn_driver **driver, CUdevice *device) {
+static int prepare(int32_t ordinal, const sageattn_driver** driver, CUdevice* device) {
     const int status = open_device(driver, ordinal, device);
     if (status != SAGEATTN_OK) return status;
     lock(&state_lock);
@@ -208,28 +210,28 @@ static int prepare(int32_t ordinal, const sageattn_driver **driver, CUdevice *de
     return prepared;
 }
 
-static CUresult launch_in_context(const sageattn_driver *driver, CUcontext context, CUfunction function,
-                                  unsigned blocks, const sageattn_traits *traits, void *stream, void *arguments) {
+static CUresult launch_in_context(const sageattn_driver* driver, CUcontext context, CUfunction function,
+                                  unsigned blocks, const sageattn_traits* traits, void* stream, void* arguments) {
     CUcontext current = NULL;
     CUresult result = driver->context_current(&current);
     if (result != 0) return result;
     if (current != context && (result = driver->context_push(context)) != 0) return result;
     result = driver->launch(function, blocks, 1, 1, (unsigned)traits->threads, 1, 1, (unsigned)traits->shared_memory,
-                            (CUstream)stream, (void *[]){arguments}, NULL);
+                            (CUstream)stream, (void*[]){arguments}, NULL);
     if (current != context) driver->context_pop(&(CUcontext){NULL});
     return result;
 }
 
-int sageattn_launch(enum sageattn_kernel kernel, int32_t ordinal, void *stream, int64_t blocks,
-                    const sageattn_traits *traits, void *arguments) {
-    const sageattn_driver *driver;
+int sageattn_launch(enum sageattn_kernel kernel, int32_t ordinal, void* stream, int64_t blocks,
+                    const sageattn_traits* traits, void* arguments) {
+    const sageattn_driver* driver;
     CUdevice device = ordinal;
     int status = sageattn_driver_open(&driver);
     if (status != SAGEATTN_OK) return status;
-    const int known = ordinal >= 0 && ordinal < MAX_DEVICES &&
-                      atomic_load_explicit(&devices[ordinal].ready, memory_order_acquire);
+    const int known =
+        ordinal >= 0 && ordinal < MAX_DEVICES && atomic_load_explicit(&devices[ordinal].ready, memory_order_acquire);
     if (!known && (status = prepare(ordinal, &driver, &device)) != SAGEATTN_OK) return status;
-    device_state *state = &devices[ordinal];
+    device_state* state = &devices[ordinal];
     if (state->functions[kernel] == NULL) {
         int sm = 0;
         driver->device_get(&device, ordinal);
@@ -239,14 +241,13 @@ int sageattn_launch(enum sageattn_kernel kernel, int32_t ordinal, void *stream, 
     if (blocks > INT32_MAX)
         return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s needs %lld blocks, a grid takes %d: split the batch",
                              kernels[kernel].name, (long long)blocks, (int)INT32_MAX);
-    const CUresult result =
-        launch_in_context(driver, state->context, state->functions[kernel], (unsigned)blocks,
-                          traits != NULL ? traits : &state->traits[kernel], stream, arguments);
+    const CUresult result = launch_in_context(driver, state->context, state->functions[kernel], (unsigned)blocks,
+                                              traits != NULL ? traits : &state->traits[kernel], stream, arguments);
     return result == 0 ? SAGEATTN_OK : sageattn_driver_fail(driver, result, kernels[kernel].name);
 }
 
-int sageattn_device_count(int32_t *count) {
-    const sageattn_driver *driver;
+int sageattn_device_count(int32_t* count) {
+    const sageattn_driver* driver;
     int found = 0;
     if (count == NULL) return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "sageattn_device_count: count is NULL");
     const int status = sageattn_driver_open(&driver);
@@ -256,8 +257,8 @@ int sageattn_device_count(int32_t *count) {
     return result == 0 ? SAGEATTN_OK : sageattn_driver_fail(driver, result, "cuDeviceGetCount");
 }
 
-int sageattn_device(int32_t ordinal, sageattn_device_info *info) {
-    const sageattn_driver *driver;
+int sageattn_device(int32_t ordinal, sageattn_device_info* info) {
+    const sageattn_driver* driver;
     CUdevice device;
     int sm;
     if (info == NULL || info->size != sizeof *info)

@@ -19,7 +19,7 @@ enum sageattn_kernel {
 
 /* Launches on the device's primary context. traits: NULL for an attention kernel, whose image holds its own.
  * blocks may be any number: above what a grid takes is an error. */
-int sageattn_launch(enum sageattn_kernel kernel, int32_t device, void *stream, int64_t blocks,
-                    const sageattn_traits *traits, void *arguments);
+int sageattn_launch(enum sageattn_kernel kernel, int32_t device, void* stream, int64_t blocks,
+                    const sageattn_traits* traits, void* arguments);
 
 #endif

@@ -9,17 +9,17 @@
 
 #if defined(_WIN32)
 #define DRIVER_NAME "nvcuda.dll"
-static void *open_library(void) { return (void *)LoadLibraryA(DRIVER_NAME); }
-static void *find_symbol(void *library, const char *name) {
-    return (void *)(uintptr_t)GetProcAddress((HMODULE)library, name);
+static void* open_library(void) { return (void*)LoadLibraryA(DRIVER_NAME); }
+static void* find_symbol(void* library, const char* name) {
+    return (void*)(uintptr_t)GetProcAddress((HMODULE)library, name);
 }
-static void close_library(void *library) { FreeLibrary((HMODULE)library); }
+static void close_library(void* library) { FreeLibrary((HMODULE)library); }
 #else
 #include <dlfcn.h>
 #define DRIVER_NAME "libcuda.so.1"
-static void *open_library(void) { return dlopen(DRIVER_NAME, RTLD_NOW | RTLD_LOCAL); }
-static void *find_symbol(void *library, const char *name) { return dlsym(library, name); }
-static void close_library(void *library) { dlclose(library); }
+static void* open_library(void) { return dlopen(DRIVER_NAME, RTLD_NOW | RTLD_LOCAL); }
+static void* find_symbol(void* library, const char* name) { return dlsym(library, name); }
+static void close_library(void* library) { dlclose(library); }
 #endif
 
 static sageattn_driver table;
@@ -27,11 +27,11 @@ static atomic_int ready;
 static sageattn_lock opening = SAGEATTN_LOCK_INIT;
 
 /* memcpy, because ISO C has no conversion from an object pointer to a function pointer. */
-static const char *fill_table(void *library) {
-    void *symbol;
-#define X(field, name, parameters)                \
-    symbol = find_symbol(library, name);          \
-    if (symbol == NULL) return name;              \
+static const char* fill_table(void* library) {
+    void* symbol;
+#define X(field, name, parameters)       \
+    symbol = find_symbol(library, name); \
+    if (symbol == NULL) return name;     \
     memcpy(&table.field, &symbol, sizeof symbol);
     SAGEATTN_DRIVER_FUNCTIONS(X)
 #undef X
@@ -39,10 +39,10 @@ static const char *fill_table(void *library) {
 }
 
 static int open_driver(void) {
-    void *library = open_library();
+    void* library = open_library();
     if (library == NULL)
         return sageattn_fail(SAGEATTN_NO_DRIVER, "no NVIDIA driver: %s could not be opened", DRIVER_NAME);
-    const char *missing = fill_table(library);
+    const char* missing = fill_table(library);
     if (missing != NULL) {
         close_library(library);
         return sageattn_fail(SAGEATTN_NO_DRIVER,
@@ -55,7 +55,7 @@ static int open_driver(void) {
     return SAGEATTN_NO_DRIVER;
 }
 
-int sageattn_driver_open(const sageattn_driver **driver) {
+int sageattn_driver_open(const sageattn_driver** driver) {
     int status = SAGEATTN_OK;
     if (!atomic_load_explicit(&ready, memory_order_acquire)) {
         lock(&opening);
@@ -69,7 +69,7 @@ int sageattn_driver_open(const sageattn_driver **driver) {
     return status;
 }
 
-int sageattn_driver_fail(const sageattn_driver *driver, CUresult result, const char *what) {
+int sageattn_driver_fail(const sageattn_driver* driver, CUresult result, const char* what) {
     const char *name = NULL, *text = NULL;
     driver->error_name(result, &name);
     driver->error_string(result, &text);

@@ -7,7 +7,7 @@
 
 static _Thread_local char last_error[1024];
 
-int sageattn_fail(int status, const char *format, ...) {
+int sageattn_fail(int status, const char* format, ...) {
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(last_error, sizeof last_error, format, arguments);
@@ -15,4 +15,4 @@ int sageattn_fail(int status, const char *format, ...) {
     return status;
 }
 
-const char *sageattn_last_error(void) { return last_error; }
+const char* sageattn_last_error(void) { return last_error; }

@@ -9,6 +9,6 @@
 #endif
 
 /* Keeps the text for sageattn_last_error and returns status, so that callers write `return fail(…)`. */
-int sageattn_fail(int status, const char *format, ...) SAGEATTN_PRINTF(2, 3);
+int sageattn_fail(int status, const char* format, ...) SAGEATTN_PRINTF(2, 3);
 
 #endif

@@ -15,18 +15,19 @@ enum { CONTAINER_HEADER = 16, ENTRY_HEADER = 48 };
 #define FLAG_SPECIFIC 0x100000u
 #define FLAG_FAMILY 0x200000u
 
-static uint64_t little_endian(const unsigned char *bytes, int count) {
+static uint64_t little_endian(const unsigned char* bytes, int count) {
     uint64_t value = 0;
     for (int i = count - 1; i >= 0; --i) value = value << 8 | bytes[i];
     return value;
 }
 
-static const char *parse_entries(sageattn_fatbin *fatbin, const unsigned char *entries, uint64_t size) {
+static const char* parse_entries(sageattn_fatbin* fatbin, const unsigned char* entries, uint64_t size) {
     while (size > 0) {
         if (size < ENTRY_HEADER) return "an entry is cut off";
         const int kind = (int)little_endian(entries, 2);
         const uint64_t header = little_endian(entries + 4, 4), payload = little_endian(entries + 8, 8);
-        if (header < ENTRY_HEADER || header > size || payload > size - header) return "an entry is larger than its container";
+        if (header < ENTRY_HEADER || header > size || payload > size - header)
+            return "an entry is larger than its container";
         if (kind == SAGEATTN_IMAGE_PTX || kind == SAGEATTN_IMAGE_CUBIN) {
             if (fatbin->images == SAGEATTN_MAX_IMAGES) return "it holds too many images";
             const uint64_t flags = little_endian(entries + 40, 8);
@@ -40,7 +41,7 @@ static const char *parse_entries(sageattn_fatbin *fatbin, const unsigned char *e
     return NULL;
 }
 
-const char *sageattn_fatbin_parse(unsigned char *data, size_t size, sageattn_fatbin *fatbin) {
+const char* sageattn_fatbin_parse(unsigned char* data, size_t size, sageattn_fatbin* fatbin) {
     memset(fatbin, 0, sizeof *fatbin);
     fatbin->data = data;
     fatbin->size = size;
@@ -53,9 +54,10 @@ const char *sageattn_fatbin_parse(unsigned char *data, size_t size, sageattn_fat
         if (size - offset < CONTAINER_HEADER) return "it is cut off";
         if (little_endian(data + offset, 4) != CONTAINER_MAGIC) return "it is no fatbin";
         const uint64_t header = little_endian(data + offset + 6, 2), entries = little_endian(data + offset + 8, 8);
-        if (header < CONTAINER_HEADER || header > size - offset || entries > size - offset - header) return "it is cut off";
+        if (header < CONTAINER_HEADER || header > size - offset || entries > size - offset - header)
+            return "it is cut off";
         if (fatbin->containers == SAGEATTN_MAX_CONTAINERS) return "it holds too many containers";
-        const char *wrong = parse_entries(fatbin, data + offset + header, entries);
+        const char* wrong = parse_entries(fatbin, data + offset + header, entries);
         if (wrong != NULL) return wrong;
         fatbin->offsets[fatbin->containers++] = offset;
         offset += header + entries;
@@ -63,10 +65,10 @@ const char *sageattn_fatbin_parse(unsigned char *data, size_t size, sageattn_fat
     return fatbin->containers == 0 ? "it is empty" : NULL;
 }
 
-static unsigned char *read_file(const char *path, size_t *size) {
-    FILE *file = fopen(path, "rb");
+static unsigned char* read_file(const char* path, size_t* size) {
+    FILE* file = fopen(path, "rb");
     if (file == NULL) return NULL;
-    unsigned char *data = NULL;
+    unsigned char* data = NULL;
     long length = -1;
     if (fseek(file, 0, SEEK_END) == 0 && (length = ftell(file)) >= 0 && fseek(file, 0, SEEK_SET) == 0)
         data = malloc(length > 0 ? (size_t)length : 1);
@@ -79,57 +81,60 @@ static unsigned char *read_file(const char *path, size_t *size) {
     return data;
 }
 
-int sageattn_fatbin_read(const char *path, sageattn_fatbin *fatbin) {
+int sageattn_fatbin_read(const char* path, sageattn_fatbin* fatbin) {
     size_t size;
     errno = 0;
-    unsigned char *data = read_file(path, &size);
+    unsigned char* data = read_file(path, &size);
     if (data == NULL)
         return sageattn_fail(SAGEATTN_NO_IMAGE, "cannot read the kernels from %s: %s", path,
                              errno ? strerror(errno) : "short read");
-    const char *wrong = sageattn_fatbin_parse(data, size, fatbin);
+    const char* wrong = sageattn_fatbin_parse(data, size, fatbin);
     if (wrong == NULL) return SAGEATTN_OK;
     free(data);
     return sageattn_fail(SAGEATTN_NO_IMAGE, "%s holds no kernels: %s", path, wrong);
 }
 
-void sageattn_fatbin_free(sageattn_fatbin *fatbin) {
+void sageattn_fatbin_free(sageattn_fatbin* fatbin) {
     free(fatbin->data);
     memset(fatbin, 0, sizeof *fatbin);
 }
 
-static int runs(const sageattn_image *image, int sm) {
+static int runs(const sageattn_image* image, int sm) {
     if (image->specific) return image->sm == sm;
     if (image->family || image->kind == SAGEATTN_IMAGE_CUBIN) return image->sm / 10 == sm / 10 && image->sm <= sm;
     return image->sm <= sm;
 }
 
-int sageattn_fatbin_runs(const sageattn_fatbin *fatbin, int container, int sm) {
+int sageattn_fatbin_runs(const sageattn_fatbin* fatbin, int container, int sm) {
     for (int i = 0; i < fatbin->images; ++i)
         if (fatbin->image[i].container == container && runs(&fatbin->image[i], sm)) return 1;
     return 0;
 }
 
 /* Appends to text, which stays terminated; returns the new length. */
-static size_t append(char *text, size_t size, size_t length, const char *prefix, const sageattn_image *image) {
+static size_t append(char* text, size_t size, size_t length, const char* prefix, const sageattn_image* image) {
     if (length >= size) return length;
     const int written = snprintf(text + length, size - length, "%s%d.%d%s", prefix, image->sm / 10, image->sm % 10,
-                                 image->specific ? "a" : image->family ? "f" : "");
+                                 image->specific ? "a"
+                                 : image->family ? "f"
+                                                 : "");
     return written < 0 ? length : length + (size_t)written;
 }
 
-static int seen_before(const sageattn_fatbin *fatbin, int index) {
+static int seen_before(const sageattn_fatbin* fatbin, int index) {
     for (int i = 0; i < index; ++i)
         if (fatbin->image[i].sm == fatbin->image[index].sm && fatbin->image[i].kind == fatbin->image[index].kind &&
-            fatbin->image[i].specific == fatbin->image[index].specific && fatbin->image[i].family == fatbin->image[index].family)
+            fatbin->image[i].specific == fatbin->image[index].specific &&
+            fatbin->image[i].family == fatbin->image[index].family)
             return 1;
     return 0;
 }
 
-void sageattn_fatbin_describe(const sageattn_fatbin *fatbin, char *text, size_t size) {
+void sageattn_fatbin_describe(const sageattn_fatbin* fatbin, char* text, size_t size) {
     size_t length = 0;
     text[0] = '\0';
     for (int kind = SAGEATTN_IMAGE_CUBIN; kind >= SAGEATTN_IMAGE_PTX; --kind) {
-        const char *prefix = kind == SAGEATTN_IMAGE_CUBIN ? "SM " : length ? " and PTX of " : "PTX of ";
+        const char* prefix = kind == SAGEATTN_IMAGE_CUBIN ? "SM " : length ? " and PTX of " : "PTX of ";
         for (int i = 0; i < fatbin->images; ++i) {
             if (fatbin->image[i].kind != kind || seen_before(fatbin, i)) continue;
             length = append(text, size, length, prefix, &fatbin->image[i]);

@@ -4,8 +4,8 @@
 #include "error.h"
 #include "sageattn.h"
 
-static int mean_arguments(const sageattn_mean_params *p, sageattn_mean_arguments *a) {
-    const char *f = "sageattn_mean";
+static int mean_arguments(const sageattn_mean_params* p, sageattn_mean_arguments* a) {
+    const char* f = "sageattn_mean";
     SAGEATTN_TRY(sageattn_check_count(f, "batch", p->batch, 0));
     SAGEATTN_TRY(sageattn_check_count(f, "heads", p->heads, 0));
     SAGEATTN_TRY(sageattn_check_count(f, "rows", p->rows, 0));
@@ -21,7 +21,7 @@ static int mean_arguments(const sageattn_mean_params *p, sageattn_mean_arguments
     return SAGEATTN_OK;
 }
 
-int sageattn_mean(const sageattn_mean_params *p, int32_t device, void *stream) {
+int sageattn_mean(const sageattn_mean_params* p, int32_t device, void* stream) {
     sageattn_mean_arguments arguments = {0};
     SAGEATTN_TRY(sageattn_check_size("sageattn_mean", p, p == NULL ? 0 : p->size, sizeof *p));
     SAGEATTN_TRY(mean_arguments(p, &arguments));
@@ -31,7 +31,7 @@ int sageattn_mean(const sageattn_mean_params *p, int32_t device, void *stream) {
     return sageattn_launch(SAGEATTN_KERNEL_MEAN, device, stream, blocks, &traits, &arguments);
 }
 
-static int check_quantize(const char *f, const sageattn_quantize_params *p) {
+static int check_quantize(const char* f, const sageattn_quantize_params* p) {
     SAGEATTN_TRY(sageattn_check_count(f, "batch", p->batch, 0));
     SAGEATTN_TRY(sageattn_check_count(f, "heads", p->heads, 0));
     SAGEATTN_TRY(sageattn_check_count(f, "rows", p->rows, 0));
@@ -48,7 +48,7 @@ static int check_quantize(const char *f, const sageattn_quantize_params *p) {
     return SAGEATTN_OK;
 }
 
-static int quantize_arguments(const char *f, const sageattn_quantize_params *p, sageattn_quantize_arguments *a) {
+static int quantize_arguments(const char* f, const sageattn_quantize_params* p, sageattn_quantize_arguments* a) {
     const int64_t elements = p->batch * p->heads * p->rows;
     SAGEATTN_TRY(sageattn_check_view(f, "input", &p->input, elements, 2, p->dtype, 16, &a->input));
     SAGEATTN_TRY(sageattn_check_view(f, "output", &p->output, elements, 1, 0, 8, &a->output));
@@ -70,8 +70,8 @@ static int quantize_arguments(const char *f, const sageattn_quantize_params *p, 
     return SAGEATTN_OK;
 }
 
-int sageattn_quantize(const sageattn_quantize_params *p, int32_t device, void *stream) {
-    const char *f = "sageattn_quantize";
+int sageattn_quantize(const sageattn_quantize_params* p, int32_t device, void* stream) {
+    const char* f = "sageattn_quantize";
     sageattn_quantize_arguments arguments = {0};
     SAGEATTN_TRY(sageattn_check_size(f, p, p == NULL ? 0 : p->size, sizeof *p));
     SAGEATTN_TRY(check_quantize(f, p));

@@ -1,6 +1,6 @@
 """Speed of the attention kernel alone against torch's SDPA, as a Markdown table.
 
-    SAGEATTN_LIBRARY=… SAGEATTN_FATBIN=… python3 csrc/tests/bench_kernels.py [--family NAME]
+SAGEATTN_LIBRARY=… SAGEATTN_FATBIN=… python3 csrc/tests/bench_kernels.py [--family NAME]
 """
 
 import argparse

@@ -61,8 +61,15 @@ class Library:
         batch, heads, rows, dim = x.shape
         mean = torch.full((batch, heads, dim), float("nan"), device=x.device)
         params = abi.MeanParams(
-            size=ctypes.sizeof(abi.MeanParams), input=view(x), mean=mean.data_ptr(), batch=batch, heads=heads,
-            rows=rows, head_dim=dim, dtype=dtype(x))
+            size=ctypes.sizeof(abi.MeanParams),
+            input=view(x),
+            mean=mean.data_ptr(),
+            batch=batch,
+            heads=heads,
+            rows=rows,
+            head_dim=dim,
+            dtype=dtype(x),
+        )
         self.call("sageattn_mean", ctypes.byref(params), 0, stream())
         return mean
 
@@ -75,10 +82,21 @@ class Library:
         scale = torch.full((batch, heads, count), float("nan"), device=x.device)
         dot = torch.full((batch, heads, rows), float("nan"), device=x.device) if want_dot else None
         params = abi.QuantizeParams(
-            size=ctypes.sizeof(abi.QuantizeParams), input=view(x), output=view(output), scale=scale.data_ptr(),
-            mean=pointer(mean), mean_dot=pointer(dot), batch=batch, heads=heads,
-            key_heads=heads if mean is None else mean.shape[1], rows=rows, head_dim=dim, dtype=dtype(x),
-            operand=operand, granularity=granularity)
+            size=ctypes.sizeof(abi.QuantizeParams),
+            input=view(x),
+            output=view(output),
+            scale=scale.data_ptr(),
+            mean=pointer(mean),
+            mean_dot=pointer(dot),
+            batch=batch,
+            heads=heads,
+            key_heads=heads if mean is None else mean.shape[1],
+            rows=rows,
+            head_dim=dim,
+            dtype=dtype(x),
+            operand=operand,
+            granularity=granularity,
+        )
         self.call("sageattn_quantize", ctypes.byref(params), 0, stream())
         return output, scale, dot
 
@@ -86,11 +104,27 @@ class Library:
         """Attention of quantised operands into output (and lse), on torch's current stream."""
         batch, heads, rows, dim = q8.shape
         params = abi.AttentionParams(
-            size=ctypes.sizeof(abi.AttentionParams), query=view(q8), key=view(k8), value=view(v), output=view(output),
-            query_scale=q_scale.data_ptr(), key_scale=k_scale.data_ptr(), mean_dot=pointer(dot), lse=pointer(lse),
-            batch=batch, query_heads=heads, key_heads=k8.shape[1], query_rows=rows, key_rows=k8.shape[2],
-            head_dim=dim, sm_scale=sm_scale, is_causal=int(causal), granularity=granularity, value_dtype=dtype(v),
-            output_dtype=dtype(output))
+            size=ctypes.sizeof(abi.AttentionParams),
+            query=view(q8),
+            key=view(k8),
+            value=view(v),
+            output=view(output),
+            query_scale=q_scale.data_ptr(),
+            key_scale=k_scale.data_ptr(),
+            mean_dot=pointer(dot),
+            lse=pointer(lse),
+            batch=batch,
+            query_heads=heads,
+            key_heads=k8.shape[1],
+            query_rows=rows,
+            key_rows=k8.shape[2],
+            head_dim=dim,
+            sm_scale=sm_scale,
+            is_causal=int(causal),
+            granularity=granularity,
+            value_dtype=dtype(v),
+            output_dtype=dtype(output),
+        )
         self.call("sageattn_attention", ctypes.byref(params), 0, stream())
 
     def attention(self, q, k, v, granularity="thread", causal=False, smooth=True, output=None, sm_scale=None):

@@ -1,6 +1,6 @@
 """Kernels against float64, on a GPU: every test runs the family whose images SAGEATTN_FATBIN holds.
 
-    SAGEATTN_LIBRARY=libsageattn.so SAGEATTN_FATBIN=sageattn.fatbin python3 -m pytest csrc/tests
+SAGEATTN_LIBRARY=libsageattn.so SAGEATTN_FATBIN=sageattn.fatbin python3 -m pytest csrc/tests
 """
 
 import json
@@ -259,10 +259,14 @@ except Failure as failure:
 """
 
 
-@pytest.mark.skipif("SAGEATTN_OTHER_FATBIN" not in os.environ, reason="set SAGEATTN_OTHER_FATBIN to images of SM 12.0")
+@pytest.mark.skipif(
+    "SAGEATTN_OTHER_FATBIN" not in os.environ, reason="set SAGEATTN_OTHER_FATBIN to images of SM 12.0"
+)
 def test_missing_image_names_the_gpu_and_what_the_fatbin_holds():
     here = os.path.dirname(os.path.abspath(__file__))
     script = _NO_IMAGE.format(here=here, fatbin=os.environ["SAGEATTN_OTHER_FATBIN"])
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     major, minor = torch.cuda.get_device_capability()
-    assert f"(SM {major}.{minor})" in result.stdout and "holds SM 12.0" in result.stdout, result.stdout + result.stderr
+    assert f"(SM {major}.{minor})" in result.stdout and "holds SM 12.0" in result.stdout, (
+        result.stdout + result.stderr
+    )

@@ -21,9 +21,15 @@ _SHARED = re.compile(r"(\d+) bytes smem")
 def add_arguments(parser):
     parser.add_argument("--sm", required=True, help="architecture, such as 9.0 or 9.0a")
     parser.add_argument("--ptx-sm", help="write PTX too if this is the --sm")
-    parser.add_argument("--output", required=True, type=pathlib.Path, help="directory for the results")
-    parser.add_argument("--include", action="append", default=[], help="another directory of headers")
-    parser.add_argument("--allow-spills", action="store_true", help="do not fail on kernels that spill registers")
+    parser.add_argument(
+        "--output", required=True, type=pathlib.Path, help="directory for the results"
+    )
+    parser.add_argument(
+        "--include", action="append", default=[], help="another directory of headers"
+    )
+    parser.add_argument(
+        "--allow-spills", action="store_true", help="do not fail on kernels that spill registers"
+    )
     parser.add_argument("--verbose", action="store_true", help="print each kernel's registers")
     parser.add_argument("sources", nargs="+", type=pathlib.Path, metavar="SOURCE.cu")
 
@@ -39,7 +45,9 @@ def run(arguments):
         image, log = compile_source(compiler, source, f"sm_{digits}", arguments.include)
         kernels = resources(log)
         if not kernels:
-            raise BuildError(f"{source}: no kernel in it, or the compiler's report could not be read:\n{log}")
+            raise BuildError(
+                f"{source}: no kernel in it, or the compiler's report could not be read:\n{log}"
+            )
         _write(arguments.output / f"{source.stem}.sm_{digits}.cubin", image)
         if arguments.ptx_sm is not None and architecture(arguments.ptx_sm) == digits:
             text, _ = compile_source(compiler, source, f"compute_{digits}", arguments.include)
@@ -61,10 +69,16 @@ def architecture(sm):
 def compile_source(compiler, source, target, includes=()):
     """Compiles a file for sm_XY (cubin) or compute_XY (PTX); returns (bytes, log)."""
     directories = [source.parent, *includes, *packages.include_directories()]
-    options = [f"--gpu-architecture={target}", *OPTIONS, *(f"--include-path={path}" for path in directories)]
+    options = [
+        f"--gpu-architecture={target}",
+        *OPTIONS,
+        *(f"--include-path={path}" for path in directories),
+    ]
     if target.startswith("compute"):
         options.remove("--ptxas-options=-v")
-    return compiler.compile(source.read_text(), source.name, options, "CUBIN" if target.startswith("sm") else "PTX")
+    return compiler.compile(
+        source.read_text(), source.name, options, "CUBIN" if target.startswith("sm") else "PTX"
+    )
 
 
 def resources(log):
@@ -72,7 +86,10 @@ def resources(log):
     kernels, current = {}, None
     for line in log.splitlines():
         if match := _ENTRY.search(line):
-            current = kernels.setdefault(match[1], dict.fromkeys(("registers", "spill_bytes", "stack_bytes", "shared_bytes"), 0))
+            current = kernels.setdefault(
+                match[1],
+                dict.fromkeys(("registers", "spill_bytes", "stack_bytes", "shared_bytes"), 0),
+            )
         elif current is not None:
             if match := _SPILL.search(line):
                 current["stack_bytes"] = int(match[1])
@@ -87,7 +104,9 @@ def resources(log):
 def _check_supported(compiler, sm, digits):
     if int(digits.rstrip("af")) not in compiler.supported():
         version = ".".join(map(str, compiler.version))
-        raise BuildError(f"NVRTC {version} cannot target SM {sm}", "pip install --upgrade nvidia-cuda-nvrtc-cu12")
+        raise BuildError(
+            f"NVRTC {version} cannot target SM {sm}", "pip install --upgrade nvidia-cuda-nvrtc-cu12"
+        )
 
 
 def _write(path, data):
@@ -99,15 +118,23 @@ def _write(path, data):
 
 def _report(source, digits, kernels, seconds, verbose):
     worst = max(kernel["registers"] for kernel in kernels.values())
-    print(f"{source.name} sm_{digits}: {len(kernels)} kernels, at most {worst} registers, {seconds:.1f} s")
+    print(
+        f"{source.name} sm_{digits}: {len(kernels)} kernels, at most {worst} registers, {seconds:.1f} s"
+    )
     if verbose:
         for name, kernel in kernels.items():
-            print("  {}: {registers} registers, {spill_bytes} bytes spilled, {stack_bytes} bytes stack, "
-                  "{shared_bytes} bytes static shared memory".format(name, **kernel))
+            print(
+                "  {}: {registers} registers, {spill_bytes} bytes spilled, {stack_bytes} bytes stack, "
+                "{shared_bytes} bytes static shared memory".format(name, **kernel)
+            )
     sys.stdout.flush()
 
 
 def _refuse_spills(source, digits, kernels):
-    spilling = [f"{name} ({kernel['spill_bytes']} bytes)" for name, kernel in kernels.items() if kernel["spill_bytes"]]
+    spilling = [
+        f"{name} ({kernel['spill_bytes']} bytes)"
+        for name, kernel in kernels.items()
+        if kernel["spill_bytes"]
+    ]
     if spilling:
         raise BuildError(f"{source.name} for sm_{digits} spills registers: {', '.join(spilling)}")

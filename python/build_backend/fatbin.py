@@ -12,13 +12,17 @@ import re
 from . import packages
 from .errors import BuildError
 
-_NAME = re.compile(r"(?P<source>\w+)\.(?:sm_(?P<cubin>\d+[af]?)\.cubin|compute_(?P<ptx>\d+[af]?)\.ptx)")
+_NAME = re.compile(
+    r"(?P<source>\w+)\.(?:sm_(?P<cubin>\d+[af]?)\.cubin|compute_(?P<ptx>\d+[af]?)\.ptx)"
+)
 _ALIGNMENT = 16
 
 
 def add_arguments(parser):
     parser.add_argument("--output", required=True, type=pathlib.Path, help="fatbin to write")
-    parser.add_argument("directories", nargs="+", type=pathlib.Path, metavar="DIR", help="what compile wrote")
+    parser.add_argument(
+        "directories", nargs="+", type=pathlib.Path, metavar="DIR", help="what compile wrote"
+    )
 
 
 def run(arguments):
@@ -51,7 +55,10 @@ def collect(directories):
                 raise BuildError(f"{path} and {images[key]} are both {kind} for {match[kind]}")
             images[key] = path
     if not operations:
-        raise BuildError(f"no cubin in {', '.join(map(str, directories))}", "python3 -m build_backend compile --help")
+        raise BuildError(
+            f"no cubin in {', '.join(map(str, directories))}",
+            "python3 -m build_backend compile --help",
+        )
     return operations
 
 
@@ -72,7 +79,10 @@ class FatbinLinker:
         """One container with all images of an operation, as bytes."""
         handle = ctypes.c_void_p()
         options = (ctypes.c_char_p * 1)(b"-compress=false")
-        self._check(self._library.nvFatbinCreate(ctypes.byref(handle), options, ctypes.c_size_t(1)), "nvFatbinCreate")
+        self._check(
+            self._library.nvFatbinCreate(ctypes.byref(handle), options, ctypes.c_size_t(1)),
+            "nvFatbinCreate",
+        )
         try:
             for kind, architecture in sorted(images, key=_order):
                 self._add(handle, kind, architecture, images[kind, architecture])
@@ -89,10 +99,17 @@ class FatbinLinker:
         name = path.name.split(".")[0].encode()
         if kind == "cubin":
             result = self._library.nvFatbinAddCubin(
-                handle, data, ctypes.c_size_t(len(data)), architecture.encode(), name)
+                handle, data, ctypes.c_size_t(len(data)), architecture.encode(), name
+            )
         else:
             result = self._library.nvFatbinAddPTX(
-                handle, data + b"\0", ctypes.c_size_t(len(data) + 1), architecture.encode(), name, None)
+                handle,
+                data + b"\0",
+                ctypes.c_size_t(len(data) + 1),
+                architecture.encode(),
+                name,
+                None,
+            )
         self._check(result, str(path))
 
     def _check(self, result, what):

@@ -16,7 +16,9 @@ OPTIONS = [
 
 def add_arguments(parser):
     parser.add_argument("--target", required=True, help="zig target, such as x86_64-linux-gnu.2.17")
-    parser.add_argument("--output", required=True, type=pathlib.Path, help="shared library to write")
+    parser.add_argument(
+        "--output", required=True, type=pathlib.Path, help="shared library to write"
+    )
     parser.add_argument("sources", nargs="+", type=pathlib.Path, metavar="SOURCE.c")
 
 
@@ -25,11 +27,13 @@ def run(arguments):
     with tempfile.TemporaryDirectory() as directory:
         output = pathlib.Path(directory, arguments.output.name)
         command = command_line(arguments.target, output, sorted(arguments.sources))
-        result = subprocess.run(command, capture_output=True, text=True)
+        result = subprocess.run(command, check=False, capture_output=True, text=True)
         if result.returncode or not output.exists():
             _explain(command, result)
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(output, temporary := arguments.output.with_name(arguments.output.name + ".part"))
+        shutil.copyfile(
+            output, temporary := arguments.output.with_name(arguments.output.name + ".part")
+        )
     temporary.chmod(0o755)
     temporary.replace(arguments.output)
     print(f"{arguments.output.name}: {arguments.target}, {arguments.output.stat().st_size} bytes")
@@ -37,7 +41,17 @@ def run(arguments):
 
 def command_line(target, output, sources):
     """The zig command. Paths of this machine are mapped away."""
-    command = [sys.executable, "-m", "ziglang", "cc", "-target", target, *OPTIONS, "-o", str(output)]
+    command = [
+        sys.executable,
+        "-m",
+        "ziglang",
+        "cc",
+        "-target",
+        target,
+        *OPTIONS,
+        "-o",
+        str(output),
+    ]
     for directory in {source.resolve().parent for source in sources}:
         command.append(f"-ffile-prefix-map={directory}=.")
     command += [str(source.resolve()) for source in sources]

@@ -17,13 +17,18 @@ class Nvrtc:
         self._library = packages.load_library("nvrtc", "cuda_nvrtc", "nvidia-cuda-nvrtc-cu12")
         self._library.nvrtcGetErrorString.restype = ctypes.c_char_p
         major, minor = ctypes.c_int(), ctypes.c_int()
-        self._check(self._library.nvrtcVersion(ctypes.byref(major), ctypes.byref(minor)), "nvrtcVersion")
+        self._check(
+            self._library.nvrtcVersion(ctypes.byref(major), ctypes.byref(minor)), "nvrtcVersion"
+        )
         self.version = (major.value, minor.value)
 
     def supported(self):
         """Architectures this NVRTC can target, as numbers: 90 for SM 9.0."""
         count = ctypes.c_int()
-        self._check(self._library.nvrtcGetNumSupportedArchs(ctypes.byref(count)), "nvrtcGetNumSupportedArchs")
+        self._check(
+            self._library.nvrtcGetNumSupportedArchs(ctypes.byref(count)),
+            "nvrtcGetNumSupportedArchs",
+        )
         numbers = (ctypes.c_int * count.value)()
         self._check(self._library.nvrtcGetSupportedArchs(numbers), "nvrtcGetSupportedArchs")
         return list(numbers)
@@ -32,12 +37,16 @@ class Nvrtc:
         """Compiles source text; output is "CUBIN" or "PTX". Returns (bytes, log text), or CompileError."""
         program = ctypes.c_void_p()
         self._check(
-            self._library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), name.encode(), 0, None, None),
+            self._library.nvrtcCreateProgram(
+                ctypes.byref(program), source.encode(), name.encode(), 0, None, None
+            ),
             "nvrtcCreateProgram",
         )
         try:
             encoded = [option.encode() for option in options]
-            result = self._library.nvrtcCompileProgram(program, len(encoded), (ctypes.c_char_p * len(encoded))(*encoded))
+            result = self._library.nvrtcCompileProgram(
+                program, len(encoded), (ctypes.c_char_p * len(encoded))(*encoded)
+            )
             log = self._read(program, "ProgramLog").decode(errors="replace").strip("\0\n ")
             if result:
                 raise CompileError(f"{name}: {self._text(result)}\n{log}")
@@ -47,7 +56,9 @@ class Nvrtc:
 
     def _read(self, program, what):
         size = ctypes.c_size_t()
-        self._check(getattr(self._library, f"nvrtcGet{what}Size")(program, ctypes.byref(size)), what)
+        self._check(
+            getattr(self._library, f"nvrtcGet{what}Size")(program, ctypes.byref(size)), what
+        )
         buffer = ctypes.create_string_buffer(size.value)
         self._check(getattr(self._library, f"nvrtcGet{what}")(program, buffer), what)
         return buffer.raw

@@ -37,4 +37,6 @@ def load_library(name, folder, install):
 
 def include_directories():
     """Folders with CUDA's own headers; empty if no wheel brings them."""
-    return find_all(["nvidia/cuda_runtime/include", "nvidia/cuda_nvcc/include", "nvidia/cu13/include"])
+    return find_all(
+        ["nvidia/cuda_runtime/include", "nvidia/cuda_nvcc/include", "nvidia/cu13/include"]
+    )

@@ -30,14 +30,14 @@ DEVICE float log2_fast(float x) {
 }
 
 // Address in the shared window, as shared-memory instructions take it.
-DEVICE u32 shared_address(const void* pointer) {
-    return static_cast<u32>(__cvta_generic_to_shared(pointer));
-}
+DEVICE u32 shared_address(const void* pointer) { return static_cast<u32>(__cvta_generic_to_shared(pointer)); }
 
 DEVICE uint4 load_shared_16(u32 address) {
     uint4 v;
     asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "r"(address) : "memory");
+                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+                 : "r"(address)
+                 : "memory");
     return v;
 }
 
@@ -54,12 +54,12 @@ DEVICE u32 load_shared_4(u32 address) {
 }
 
 DEVICE void store_shared_16(u32 address, uint4 v) {
-    asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};"
-                 :: "r"(address), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w) : "memory");
+    asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w)
+                 : "memory");
 }
 
 DEVICE void store_shared_4(u32 address, u32 v) {
-    asm volatile("st.shared.u32 [%0], %1;" :: "r"(address), "r"(v) : "memory");
+    asm volatile("st.shared.u32 [%0], %1;" ::"r"(address), "r"(v) : "memory");
 }
 
 // pointer + bytes, opaque to the optimiser: in unrolled loops over rows it would otherwise keep every multiple of

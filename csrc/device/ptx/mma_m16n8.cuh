@@ -16,8 +16,7 @@ DEVICE void mma_int8(int (&d)[4], const u32 (&a)[4], u32 b0, u32 b1, const int (
     asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
         "{%10, %11, %12, %13};"
         : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "r"(c[0]), "r"(c[1]), "r"(c[2]),
-          "r"(c[3]));
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "r"(c[0]), "r"(c[1]), "r"(c[2]), "r"(c[3]));
 }
 
 // d += a * b, in float32
@@ -44,7 +43,8 @@ DEVICE void mma_16bit<bfloat16>(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1
 
 DEVICE void mma_m8n8k16(int& d0, int& d1, u32 a, u32 b, int c0, int c1) {
     asm("mma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%0, %1}, {%2}, {%3}, {%4, %5};"
-        : "=r"(d0), "=r"(d1) : "r"(a), "r"(b), "r"(c0), "r"(c1));
+        : "=r"(d0), "=r"(d1)
+        : "r"(a), "r"(b), "r"(c0), "r"(c1));
 }
 
 DEVICE void mma_int8(int (&d)[4], const u32 (&a)[4], u32 b0, u32 b1, const int (&c)[4]) {
@@ -56,7 +56,8 @@ DEVICE void mma_int8(int (&d)[4], const u32 (&a)[4], u32 b0, u32 b1, const int (
 
 DEVICE void mma_m16n8k8(float (&d)[4], u32 a0, u32 a1, u32 b) {
     asm("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
-        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a0), "r"(a1), "r"(b));
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a0), "r"(a1), "r"(b));
 }
 
 template <class Value>

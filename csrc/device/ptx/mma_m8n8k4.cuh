@@ -26,7 +26,7 @@ DEVICE void mma_rows(float (&d)[8], uint2 a, uint2 b) {
 DEVICE uint2 float16_from_int8(u32 four) {
     const u32 biased = four ^ 0x80808080u;
     const u32 magic = 0x64646464u;
-    const u32 bias = 0x64806480u; // 1152 twice
+    const u32 bias = 0x64806480u;  // 1152 twice
     uint2 r;
     asm("sub.f16x2 %0, %1, %2;" : "=r"(r.x) : "r"(__byte_perm(biased, magic, 0x4140)), "r"(bias));
     asm("sub.f16x2 %0, %1, %2;" : "=r"(r.y) : "r"(__byte_perm(biased, magic, 0x4342)), "r"(bias));

@@ -92,7 +92,9 @@ def test_missing_compiler_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     assert error.value.hint == "pip install nvidia-cuda-nvrtc-cu12"
 
 
-@pytest.mark.parametrize(("sm", "digits"), [("9.0", "90"), ("12.1", "121"), ("9.0a", "90a"), ("10.0f", "100f")])
+@pytest.mark.parametrize(
+    ("sm", "digits"), [("9.0", "90"), ("12.1", "121"), ("9.0a", "90a"), ("10.0f", "100f")]
+)
 def test_architecture(sm: str, digits: str) -> None:
     assert compile_command.architecture(sm) == digits
 

@@ -83,7 +83,10 @@ def test_well_formed_fatbins_load(library: ctypes.CDLL, tmp_path: Path) -> None:
         (container(entry(2, 90)[:30]), "an entry is cut off"),
         (container(*[entry(2, 90)] * 129), "too many images"),
         (container(entry(2, 90)) * 9, "too many containers"),
-        (container(struct.pack("<HHIQ", 2, 1, 64, 2**64 - 32) + bytes(60)), "larger than its container"),
+        (
+            container(struct.pack("<HHIQ", 2, 1, 64, 2**64 - 32) + bytes(60)),
+            "larger than its container",
+        ),
     ],
 )
 def test_malformed_fatbins_are_refused(
