@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -171,7 +172,8 @@ func checkSameBytes(t *testing.T, base Layout) {
 
 func TestUpdateKeepsWhatDidNotChange(t *testing.T) {
 	store, _ := newStore(t)
-	store.Lock.Pythons = nil // their trees are compared whenever they are made
+	// One interpreter of each kind is enough.
+	store.Lock.Pythons = slices.DeleteFunc(store.Lock.Pythons, func(p Python) bool { return p.Version != "3.9" && p.Version != "3.12" })
 	text, err := store.UpdateLock(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -29,6 +29,9 @@ type connection struct {
 }
 
 func openEmbedded(ctx context.Context, config Config) (Builder, error) {
+	if config.State == "" {
+		return nil, errors.New("internal error: the embedded builder has no state directory")
+	}
 	state, err := filepath.Abs(config.State)
 	if err != nil {
 		return nil, err

@@ -129,10 +129,12 @@ func requirements() error {
 	return nil
 }
 
+func lockPath(root string) string { return filepath.Join(root, "lock") }
+
 // lockState takes the state directory for this process and notes its id, so
 // that whoever is refused can be told whom to wait for.
 func lockState(root string) (*flock.Flock, error) {
-	path := filepath.Join(root, "lock")
+	path := lockPath(root)
 	lock := flock.New(path)
 	locked, err := lock.TryLock()
 	if err != nil {

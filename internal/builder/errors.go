@@ -44,11 +44,12 @@ func errNoRunc() error {
 	return environment("apt-get install --yes runc", "the embedded builder needs runc, and it is not in PATH")
 }
 
+// errLocked names the process that holds the lock, as it noted itself.
 func errLocked(root, owner string) error {
 	if owner = strings.TrimSpace(owner); owner == "" {
-		owner = "another process"
+		return environment("fuser -v "+lockPath(root), "the state directory %s is in use by another process", root)
 	}
-	return environment("ps -fp "+strings.Fields(owner + " 1")[0], "the state directory %s is in use by process %s", root, owner)
+	return environment("ps -fp "+owner, "the state directory %s is in use by process %s", root, owner)
 }
 
 func errDiskFull(dir string, err error) error {
