@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -109,14 +110,15 @@ func (t testCase) name() string {
 	return t.Class + "." + t.Name
 }
 
-// pytestError is how pytest marks the lines of a traceback that say what went wrong.
+// pytestError is how pytest marks the lines that say what went wrong.
 const pytestError = "E   "
 
 // firstLine prefers the message, and falls back to the first line of the text that is not blank. Where the message
 // only says that a test could not be collected, the error in the text says why.
 func (o outcome) firstLine() string {
 	if o.Message == "collection failure" {
-		for line := range strings.SplitSeq(o.Text, "\n") {
+		lines := strings.Split(o.Text, "\n")
+		for _, line := range slices.Backward(lines) { // the exception follows the places that it went through
 			if reason, ok := strings.CutPrefix(line, pytestError); ok {
 				return o.Message + ": " + strings.TrimSpace(reason)
 			}

@@ -18,6 +18,7 @@ back</failure></testcase>
 ImportError: no module
 </error></testcase>
 <testcase classname="" name="tests.test_more" time="0"><error message="collection failure">tests/test_more.py:3: in &lt;module&gt;
+E     File "more.py", line 1
 E   IndexError: 3</error></testcase>
 </testsuite></testsuites>`
 
