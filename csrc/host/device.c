@@ -14,14 +14,15 @@
 enum { MAX_DEVICES = 64 };
 
 static const struct {
-    const char *name, *traits; /* traits: the constant beside an attention kernel */
+    const char *operation, *name; /* operation: of the container that defines it */
+    const char* traits;           /* the constant beside an attention kernel */
 } kernels[SAGEATTN_KERNELS] = {
-    [SAGEATTN_KERNEL_MEAN] = {"mean", NULL},
-    [SAGEATTN_KERNEL_QUANTIZE] = {"quantize", NULL},
-    [SAGEATTN_KERNEL_HD64_FULL] = {"attention_hd64_full", "attention_hd64_traits"},
-    [SAGEATTN_KERNEL_HD64_CAUSAL] = {"attention_hd64_causal", "attention_hd64_traits"},
-    [SAGEATTN_KERNEL_HD128_FULL] = {"attention_hd128_full", "attention_hd128_traits"},
-    [SAGEATTN_KERNEL_HD128_CAUSAL] = {"attention_hd128_causal", "attention_hd128_traits"},
+    [SAGEATTN_KERNEL_MEAN] = {"quantize", "mean", NULL},
+    [SAGEATTN_KERNEL_QUANTIZE] = {"quantize", "quantize", NULL},
+    [SAGEATTN_KERNEL_HD64_FULL] = {"attention", "attention_hd64_full", "attention_hd64_traits"},
+    [SAGEATTN_KERNEL_HD64_CAUSAL] = {"attention", "attention_hd64_causal", "attention_hd64_traits"},
+    [SAGEATTN_KERNEL_HD128_FULL] = {"attention", "attention_hd128_full", "attention_hd128_traits"},
+    [SAGEATTN_KERNEL_HD128_CAUSAL] = {"attention", "attention_hd128_causal", "attention_hd128_traits"},
 };
 
 typedef struct device_state {
@@ -151,13 +152,14 @@ static CUresult load_kernel(const sageattn_driver* driver, CUlibrary library, in
     return 0;
 }
 
-/* Finds every kernel in the containers that hold an image for the device. A kernel that no container defines stays
- * NULL; any other failure (a JIT error, memory) is the caller's to see. */
+/* Finds every kernel in the container of its operation, if that holds an image for the device. A kernel that it does
+ * not define stays NULL; any other failure (a JIT error, memory) is the caller's to see. */
 static int load_kernels(const sageattn_driver* driver, int sm, device_state* state) {
     for (int container = 0; container < fatbin.containers; ++container) {
         if (!sageattn_fatbin_runs(&fatbin, container, sm)) continue;
         for (int i = 0; i < SAGEATTN_KERNELS; ++i) {
             if (state->functions[i] != NULL) continue;
+            if (strcmp(kernels[i].operation, fatbin.operation[container]) != 0) continue;
             const CUresult result = load_kernel(driver, libraries[container], i, state);
             if (result != 0 && result != CUDA_ERROR_NOT_FOUND)
                 return sageattn_driver_fail(driver, result, kernels[i].name);

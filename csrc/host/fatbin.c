@@ -9,7 +9,8 @@
 #include "sageattn.h"
 
 /* Container: u32 magic, u16 version, u16 header size, u64 size of the entries. Entry: u16 kind, u16 version,
- * u32 header size, u64 payload size, …, u32 SM at 28, …, u64 flags at 40. All little endian. */
+ * u32 header size, u64 payload size, …, u32 SM at 28, u32 offset of the name at 32, u32 its length at 36, u64 flags
+ * at 40. All little endian. */
 #define CONTAINER_MAGIC 0xBA55ED50u
 enum { CONTAINER_HEADER = 16, ENTRY_HEADER = 48 };
 #define FLAG_SPECIFIC 0x100000u
@@ -21,6 +22,18 @@ static uint64_t little_endian(const unsigned char* bytes, int count) {
     return value;
 }
 
+/* The images of a container have one operation, named by the first. */
+static const char* parse_name(char operation[32], const unsigned char* entry, uint64_t header) {
+    const uint64_t offset = little_endian(entry + 32, 4), length = little_endian(entry + 36, 4);
+    if (operation[0] != '\0') return NULL;
+    if (length == 0 || offset > header || length > header - offset) return "an image has no name";
+    size_t count = 0;
+    while (count < length && !(length - count >= 3 && memcmp(entry + offset + count, "_sm", 3) == 0)) ++count;
+    if (count > 31) return "the name of an image is too long";
+    memcpy(operation, entry + offset, count);
+    return NULL;
+}
+
 static const char* parse_entries(sageattn_fatbin* fatbin, const unsigned char* entries, uint64_t size) {
     while (size > 0) {
         if (size < ENTRY_HEADER) return "an entry is cut off";
@@ -30,6 +43,8 @@ static const char* parse_entries(sageattn_fatbin* fatbin, const unsigned char* e
             return "an entry is larger than its container";
         if (kind == SAGEATTN_IMAGE_PTX || kind == SAGEATTN_IMAGE_CUBIN) {
             if (fatbin->images == SAGEATTN_MAX_IMAGES) return "it holds too many images";
+            const char* wrong = parse_name(fatbin->operation[fatbin->containers], entries, header);
+            if (wrong != NULL) return wrong;
             const uint64_t flags = little_endian(entries + 40, 8);
             fatbin->image[fatbin->images++] =
                 (sageattn_image){fatbin->containers, kind, (int)little_endian(entries + 28, 4),

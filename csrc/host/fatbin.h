@@ -1,4 +1,4 @@
-/* Reads what a fatbin file holds: containers of images, each for one SM. */
+/* Reads what a fatbin file holds: a container for each operation, and in it images, each for one SM. */
 #ifndef SAGEATTN_FATBIN_H
 #define SAGEATTN_FATBIN_H
 
@@ -21,6 +21,7 @@ typedef struct sageattn_fatbin {
     size_t size;
     int containers, images;
     size_t offsets[SAGEATTN_MAX_CONTAINERS];
+    char operation[SAGEATTN_MAX_CONTAINERS][32]; /* "attention": its images' name up to "_sm" */
     sageattn_image image[SAGEATTN_MAX_IMAGES];
 } sageattn_fatbin;
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 import shutil
 import struct
+import subprocess
 import sys
 from pathlib import Path
 
@@ -43,9 +45,10 @@ def library(library_path: Path, tmp_path: Path) -> ctypes.CDLL:
     return loaded
 
 
-def entry(kind: int, sm: int, payload: bytes = b"\x7fELF....", flags: int = 0) -> bytes:
-    head = struct.pack("<HHIQIIIIQQ", kind, 0x101, 64, len(payload), 0, 0, 0, sm, 0, flags)
-    return head + bytes(64 - len(head)) + payload
+def entry(kind: int, sm: int, payload: bytes = b"\x7fELF....", name: bytes = b"mean") -> bytes:
+    place = (64, len(name))
+    head = struct.pack("<HHIQIIIIIIQ", kind, 0x101, 96, len(payload), 0, 0, 0, sm, *place, 0)
+    return (head.ljust(64, b"\0") + name).ljust(96, b"\0") + payload
 
 
 def container(*entries: bytes) -> bytes:
@@ -81,6 +84,8 @@ def test_well_formed_fatbins_load(library: ctypes.CDLL, tmp_path: Path) -> None:
         (container(entry(2, 90))[:-1], "it is cut off"),
         (container(entry(2, 90)[:-1]), "an entry is larger than its container"),
         (container(entry(2, 90)[:30]), "an entry is cut off"),
+        (container(entry(2, 90, name=b"")), "an image has no name"),
+        (container(entry(2, 90, name=b"n" * 32)), "the name of an image is too long"),
         (container(*[entry(2, 90)] * 129), "too many images"),
         (container(entry(2, 90)) * 9, "too many containers"),
         (
@@ -104,6 +109,74 @@ def test_every_truncation_is_refused_or_loads(library: ctypes.CDLL, tmp_path: Pa
         (tmp_path / str(size)).mkdir()  # a path that is loaded already is not read again
         status, _ = load(library, tmp_path / str(size), whole[:size])
         assert status == (0 if size == first else 3), size
+
+
+# A driver that knows one device of SM 9.0 and tells which kernels it is asked for.
+_DRIVER = r"""
+#include <stdio.h>
+#include <string.h>
+#define NOTHING(name) int name() { return 0; }
+NOTHING(cuInit) NOTHING(cuDeviceGet) NOTHING(cuDeviceGetName) NOTHING(cuCtxGetCurrent) NOTHING(cuCtxPushCurrent_v2)
+NOTHING(cuCtxPopCurrent_v2) NOTHING(cuLibraryUnload) NOTHING(cuKernelGetFunction) NOTHING(cuFuncSetAttribute)
+NOTHING(cuLaunchKernel) NOTHING(cuThreadExchangeStreamCaptureMode) NOTHING(cuStreamCreate) NOTHING(cuStreamDestroy_v2)
+NOTHING(cuStreamSynchronize) NOTHING(cuMemcpyDtoHAsync_v2) NOTHING(cuGetErrorName) NOTHING(cuGetErrorString)
+NOTHING(cuDevicePrimaryCtxRetain)
+int cuDeviceGetCount(int* count) { *count = 1; return 0; }
+int cuDeviceGetAttribute(int* value, int attribute) { *value = attribute == 75 ? 9 : 0; return 0; }
+int cuLibraryLoadData(const char** library, const char* data) { *library = data; return 0; }
+int cuLibraryGetGlobal(void** address, size_t* size) { *address = NULL; *size = 8; return 0; }
+int cuLibraryGetKernel(void** kernel, const char* library, const char* name) {
+    printf("%s %s\n", library + 16 + 64, name); /* the name of the container's first image */
+    fflush(stdout);
+    *kernel = kernel;
+    return 0;
+}
+"""
+
+_FIRST_CALL = """
+import ctypes, runpy, sys
+abi = runpy.run_path(sys.argv[2])
+library = ctypes.CDLL(sys.argv[1])
+assert library.sageattn_load(sys.argv[3].encode()) == 0
+some = ctypes.create_string_buffer(64)
+params = abi["MeanParams"](
+    size=ctypes.sizeof(abi["MeanParams"]), mean=ctypes.addressof(some), batch=1, heads=1, rows=1, head_dim=64,
+    input=abi["Tensor"](data=ctypes.addressof(some), batch_stride=64, head_stride=64, row_stride=64),
+)
+assert library.sageattn_mean(ctypes.byref(params), 0, None) == 0
+"""
+
+
+def test_each_container_is_asked_for_its_own_kernels(library_path: Path, tmp_path: Path) -> None:
+    """Asking in vain would be an error of the driver's interface, which debuggers report."""
+    (tmp_path / "driver.c").write_text(_DRIVER)
+    driver = ["-shared", "-w", "-fPIC", "-o", str(tmp_path / "libcuda.so.1")]
+    zig = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-gnu.2.17"]
+    subprocess.run([*zig, *driver, str(tmp_path / "driver.c")], check=True)
+    (tmp_path / "some.fatbin").write_bytes(
+        container(entry(2, 90, name=b"attention_sm80"), entry(2, 75, name=b"attention_sm75"))
+        + container(entry(2, 90, name=b"quantize"))
+    )
+    arguments = (
+        library_path,
+        HOST.parents[1] / "python/sageattention/_abi.py",
+        tmp_path / "some.fatbin",
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", _FIRST_CALL, *map(str, arguments)],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path)},
+    )
+    assert sorted(result.stdout.split("\n")[:-1]) == [
+        "attention_sm80 attention_hd128_causal",
+        "attention_sm80 attention_hd128_full",
+        "attention_sm80 attention_hd64_causal",
+        "attention_sm80 attention_hd64_full",
+        "quantize mean",
+        "quantize quantize",
+    ]
 
 
 def test_missing_file_names_it(library: ctypes.CDLL) -> None:
