@@ -9,9 +9,7 @@ import (
 	"runtime/debug"
 
 	"github.com/containerd/containerd/v2/core/snapshots"
-	"github.com/containerd/containerd/v2/plugins/snapshots/native"
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay"
-	"github.com/containerd/containerd/v2/plugins/snapshots/overlay/overlayutils"
 	"github.com/moby/buildkit/cache/remotecache"
 	"github.com/moby/buildkit/cache/remotecache/gha"
 	"github.com/moby/buildkit/cache/remotecache/inline"
@@ -141,7 +139,7 @@ func remoteCaches(sessions *session.Manager, w *base.Worker) (map[string]remotec
 // network: a builder on a bare machine has no bridge to put them on.
 func newWorker(ctx context.Context, root string, limit int64, layers *snapshotter) (*base.Worker, error) {
 	parallel := semaphore.NewWeighted(int64(max(2, runtime.NumCPU())))
-	options, err := runc.NewWorkerOpt(root, layers.factory(root), false, oci.ProcessSandbox, nil, nil,
+	options, err := runc.NewWorkerOpt(root, layers.factory(), false, oci.ProcessSandbox, nil, nil,
 		netproviders.Opt{Mode: "host"}, nil, "", "", false, parallel, "", "", nil)
 	if err != nil {
 		return nil, err
@@ -155,17 +153,11 @@ func newWorker(ctx context.Context, root string, limit int64, layers *snapshotte
 // snapshotter keeps the layers of the cache.
 type snapshotter struct{ snapshots.Snapshotter }
 
-// factory makes it overlayfs, or plain copies where the file system below root
-// cannot carry an overlay.
-func (s *snapshotter) factory(root string) runc.SnapshotterFactory {
-	name, create := "overlayfs", func(dir string) (snapshots.Snapshotter, error) {
-		return overlay.NewSnapshotter(dir, overlay.AsynchronousRemove)
-	}
-	if overlayutils.Supported(root) != nil {
-		name, create = "native", native.NewSnapshotter
-	}
-	return runc.SnapshotterFactory{Name: name, New: func(dir string) (_ snapshots.Snapshotter, err error) {
-		s.Snapshotter, err = create(dir)
+// factory makes it overlayfs. There is no other: plain copies would take a
+// runtime's gigabytes again for every step.
+func (s *snapshotter) factory() runc.SnapshotterFactory {
+	return runc.SnapshotterFactory{Name: "overlayfs", New: func(dir string) (_ snapshots.Snapshotter, err error) {
+		s.Snapshotter, err = overlay.NewSnapshotter(dir, overlay.AsynchronousRemove)
 		return s.Snapshotter, err
 	}}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/defaults"
+	"github.com/containerd/containerd/v2/plugins/snapshots/overlay/overlayutils"
 	"github.com/gofrs/flock"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/util/grpcerrors"
@@ -49,6 +50,9 @@ func startEngine(ctx context.Context, root string, limit int64) (_ *engine, err 
 	}
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return nil, stateError(root, err)
+	}
+	if err := overlayutils.Supported(root); err != nil {
+		return nil, errNoOverlay(root, err)
 	}
 	lock, err := lockState(root)
 	if err != nil {

@@ -44,6 +44,12 @@ func errNoRunc() error {
 	return environment("apt-get install --yes runc", "the embedded builder needs runc, and it is not in PATH")
 }
 
+func errNoOverlay(root string, err error) error {
+	e := environment("sagebuild bake --state DIR", "the file system of the state directory %s cannot carry overlay mounts; ext4, xfs and tmpfs can", root)
+	e.Err = err
+	return e
+}
+
 // errLocked names the process that holds the lock, as it noted itself.
 func errLocked(root, owner string) error {
 	if owner = strings.TrimSpace(owner); owner == "" {

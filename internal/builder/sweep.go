@@ -17,8 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sweep removes what a killed run left behind below root: containers that
-// still run, their bundles, and overlay mounts whose layers lie below root.
+// sweep removes what a stopped run left behind below root: containers that
+// still run, their bundles, overlay mounts whose layers lie below root, and
+// layers that were copied in part.
 // Call it holding the lock; everything it finds is then an orphan. It touches
 // only containers that have a bundle below root and mounts that use it.
 func sweep(ctx context.Context, root string) error {
@@ -36,6 +37,22 @@ func sweep(ctx context.Context, root string) error {
 	}
 	for _, bundle := range bundles {
 		if err := errors.Join(removeSecrets(bundle), os.RemoveAll(bundle)); err != nil {
+			return err
+		}
+	}
+	return removePartialLayers(root)
+}
+
+// removePartialLayers forgets copies that a stopped run began. The content
+// store would go on where they ended, and a base in a local OCI layout cannot
+// be read from the middle.
+func removePartialLayers(root string) error {
+	partial, err := filepath.Glob(filepath.Join(root, "runc-*", "content", "ingest", "*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range partial {
+		if err := os.RemoveAll(dir); err != nil {
 			return err
 		}
 	}
