@@ -11,6 +11,10 @@ export CGO_ENABLED := 0
 export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
 LINK := -s -w
 
+# The tests find in the cache what the command line built.
+export SAGEBUILD_STATE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sagebuild
+export SAGEBUILD_TEST_STATE ?= $(SAGEBUILD_STATE)
+
 SAGEBUILD := bin/sagebuild
 GO_FILES := $(shell find cmd internal matrix bake -name '*.go' -o -name '*.hcl' -o -name '*.tmpl') go.mod go.sum
 
