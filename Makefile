@@ -41,8 +41,11 @@ generate: build ## the files that are generated: docker-bake.hcl, BUILD_MATRIX.m
 	$(SAGEBUILD) generate
 
 .PHONY: lock
-lock: tools build ## pins the Debian base and the interpreters anew
+lock: tools build ## pins everything in lock/ anew: Debian base, interpreters, compilers, each torch
 	$(SAGEBUILD) lock
+	uv=$$(mktemp -d) && trap 'rm -rf "$$uv"' EXIT && \
+	python3 -m pip install --quiet --require-hashes --target "$$uv" -r lock/uv.txt && \
+	$(SAGEBUILD) matrix --json | PYTHONPATH=$$uv python3 scripts/lock.py
 
 .PHONY: test
 test: test-tools lint test-python test-default test-go ## every test

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Resolve lock/*.in and the matrix's torch versions into lock/*.txt, every file pinned by hash.
 
-    bin/sagebuild matrix --json | scripts/lock.py
+    make lock, or: bin/sagebuild matrix --json | scripts/lock.py
 
 lock/NAME.in (compilers, uv, zig) is written by hand and becomes lock/NAME.txt. For each torch and Python of the
 matrix, the packages that torch brings are split in two: lock/torchNN-libraries.txt, the CUDA libraries that all
 Pythons share (one layer in the build), and lock/torchNN-pythonMMM.txt, the rest and the test tools.
 
-Needs uv on PATH, or in the Python that runs this (pip install --require-hashes -r lock/uv.txt).
+Needs uv in the Python that runs this (pip install --require-hashes -r lock/uv.txt), which `make lock` sees to.
 """
 
 from __future__ import annotations
