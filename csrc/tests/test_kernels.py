@@ -1,6 +1,9 @@
 """Kernels against float64, on a GPU: every test runs the family whose images SAGEATTN_FATBIN holds.
 
 SAGEATTN_LIBRARY=libsageattn.so SAGEATTN_FATBIN=sageattn.fatbin python3 -m pytest csrc/tests
+
+This is for families that the GPU at hand does not choose from a wheel (PTX of an older one). Those that it chooses
+are tested by python/tests/gpu, and here by what only the C interface shows: -m library.
 """
 
 import json
@@ -20,6 +23,7 @@ if "SAGEATTN_LIBRARY" not in os.environ:
 
 from library import GRANULARITIES, Failure, Library, abi  # noqa: E402
 
+library_only = pytest.mark.library
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 NAN = float("nan")
 
@@ -65,8 +69,7 @@ def check(output, lse, q, k, v, causal, record=None):
     assert (lse.double() - expected_lse).abs().max() < 0.05 + 0.01 * expected_lse.abs().max()
 
 
-@pytest.mark.parametrize("granularity", ["block", "thread"])
-@pytest.mark.parametrize("layout", ["HND", "NHD"])
+@pytest.mark.parametrize(("layout", "granularity"), [("HND", "thread"), ("NHD", "block")])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("causal", [False, True], ids=["full", "causal"])
 @pytest.mark.parametrize("dim", [64, 128])
@@ -108,6 +111,7 @@ def test_what_lies_behind_the_tails_is_neither_read_nor_written(library, dim, ca
     assert (whole[:, :, 77:] == 5.0).all()
 
 
+@library_only
 @pytest.mark.parametrize("dim", [64, 128])
 @pytest.mark.parametrize("offset", [0, 1])
 def test_unaligned_rows(library, dim, offset):
@@ -148,6 +152,7 @@ def test_quantize_is_bit_exact(library, rows, side, granularity, dtype, dim):
     assert torch.equal(q, expected)
 
 
+@library_only
 @pytest.mark.parametrize("dim", [64, 128])
 @pytest.mark.parametrize("rows", [0, 1, 77, 5000])
 def test_mean_and_mean_dot(library, rows, dim):
@@ -167,6 +172,7 @@ def test_no_keys_give_zero_and_minus_infinity(library):
     assert (output == 0).all() and (lse == float("-inf")).all()
 
 
+@library_only
 def test_no_queries_or_no_batch_is_no_launch(library):
     for shape in [(1, 2, 1, 0, 5), (0, 2, 1, 5, 5)]:
         q, k, v = operands(shape, 64, torch.float16, "HND")
@@ -174,6 +180,7 @@ def test_no_queries_or_no_batch_is_no_launch(library):
         assert output.shape == q.shape
 
 
+@library_only
 def test_values_beyond_float16_range(library):
     """bfloat16 values up to 1e6 must not turn into infinity or NaN."""
     q, k, v = operands((1, 2, 2, 64, 64), 64, torch.bfloat16, "HND")
@@ -189,6 +196,7 @@ def test_more_heads_than_a_grid_dimension_takes(library):
     assert cosine > 0.999 and relative < 0.02
 
 
+@library_only
 @pytest.mark.skipif("emulated" in os.environ.get("SAGEATTN_FAMILY_NOTE", ""), reason="one block would take minutes")
 def test_offsets_beyond_32_bits(library):
     rows, dim = 2**31 // 128 + 1000, 128
@@ -239,6 +247,7 @@ print("captured")
 """
 
 
+@library_only
 def test_first_call_inside_a_graph_capture():
     """Loading happens in the capture and must not break it; a second process, because this one has loaded."""
     script = _FIRST_CALL_IN_CAPTURE.format(here=os.path.dirname(os.path.abspath(__file__)))
@@ -259,14 +268,11 @@ except Failure as failure:
 """
 
 
-@pytest.mark.skipif(
-    "SAGEATTN_OTHER_FATBIN" not in os.environ, reason="set SAGEATTN_OTHER_FATBIN to images of SM 12.0"
-)
+@library_only
+@pytest.mark.skipif("SAGEATTN_OTHER_FATBIN" not in os.environ, reason="set SAGEATTN_OTHER_FATBIN to images of SM 12.0")
 def test_missing_image_names_the_gpu_and_what_the_fatbin_holds():
     here = os.path.dirname(os.path.abspath(__file__))
     script = _NO_IMAGE.format(here=here, fatbin=os.environ["SAGEATTN_OTHER_FATBIN"])
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     major, minor = torch.cuda.get_device_capability()
-    assert f"(SM {major}.{minor})" in result.stdout and "holds SM 12.0" in result.stdout, (
-        result.stdout + result.stderr
-    )
+    assert f"(SM {major}.{minor})" in result.stdout and "holds SM 12.0" in result.stdout, result.stdout + result.stderr

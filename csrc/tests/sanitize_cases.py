@@ -1,0 +1,170 @@
+"""Small calls of every kernel without PyTorch, for compute-sanitizer, which then starts in a second and sees nothing
+but these kernels. Each operand is an allocation of its own: the first byte outside of it is an error.
+
+SAGEATTN_LIBRARY=libsageattn.so SAGEATTN_FATBIN=sageattn.fatbin compute-sanitizer python3 csrc/tests/sanitize_cases.py
+"""
+
+import array
+import ctypes
+import itertools
+import math
+import os
+import pathlib
+import random
+import runpy
+from types import SimpleNamespace
+
+_ABI_FILE = pathlib.Path(__file__).parents[2] / "python" / "sageattention" / "_abi.py"
+abi = SimpleNamespace(**runpy.run_path(str(_ABI_FILE)))
+
+
+class Driver:
+    """Memory of device 0, by the driver's interface."""
+
+    def __init__(self):
+        self._cuda = ctypes.CDLL("libcuda.so.1")
+        self._allocations = []
+        context, device = ctypes.c_void_p(), ctypes.c_int()
+        self._call("cuInit", 0)
+        self._call("cuDeviceGet", ctypes.byref(device), 0)
+        self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
+        self._call("cuCtxSetCurrent", context)
+
+    def allocate(self, size):
+        """Address of size bytes that nobody has written."""
+        address = ctypes.c_uint64()
+        self._call("cuMemAlloc_v2", ctypes.byref(address), ctypes.c_size_t(size))
+        self._allocations.append(address)
+        return address.value
+
+    def upload(self, data):
+        """Address of a copy of data."""
+        address = self.allocate(len(data))
+        self._call("cuMemcpyHtoD_v2", ctypes.c_uint64(address), data, ctypes.c_size_t(len(data)))
+        return address
+
+    def download(self, address, size):
+        """The bytes at an address, once all launches are done."""
+        data = ctypes.create_string_buffer(size)
+        self._call("cuCtxSynchronize")
+        self._call("cuMemcpyDtoH_v2", data, ctypes.c_uint64(address), ctypes.c_size_t(size))
+        return data.raw
+
+    def free_all(self):
+        while self._allocations:
+            self._call("cuMemFree_v2", self._allocations.pop())
+
+    def _call(self, name, *arguments):
+        status = getattr(self._cuda, name)(*arguments)
+        if status:
+            raise RuntimeError(f"{name} gave {status}")
+
+
+class Case:
+    """One attention call with its quantisation."""
+
+    BATCH, HEADS, KEY_HEADS = 2, 4, 2
+
+    def __init__(self, rows, keys, dim, causal, dtype, nhd, gap, granularity):
+        self.rows, self.keys, self.dim, self.causal, self.dtype = rows, keys, dim, causal, dtype
+        self.nhd, self.gap, self.granularity = nhd, gap, granularity
+
+    def __str__(self):
+        return ", ".join(f"{name} {value}" for name, value in vars(self).items())
+
+    def view(self, heads, rows, place):
+        """A view whose rows are gap elements apart; place(elements) gives the address of its storage."""
+        row = self.dim + self.gap
+        address = place(self.BATCH * heads * rows * row - self.gap)
+        strides = (row, heads * row) if self.nhd else (rows * row, row)
+        return abi.Tensor(data=address, batch_stride=heads * rows * row, head_stride=strides[0], row_stride=strides[1])
+
+
+class Session:
+    """The library and the memory that its calls use."""
+
+    def __init__(self):
+        self.driver = Driver()
+        self.random = random.Random(0)
+        self.library = ctypes.CDLL(os.environ["SAGEATTN_LIBRARY"])
+        for name, (result, arguments) in abi.FUNCTIONS.items():
+            function = getattr(self.library, name)
+            function.restype, function.argtypes = result, arguments
+        self.call("sageattn_load", os.environ["SAGEATTN_FATBIN"].encode())
+
+    def call(self, name, *arguments):
+        if getattr(self.library, name)(*arguments):
+            raise RuntimeError(f"{name}: {self.library.sageattn_last_error().decode()}")
+
+    def numbers(self, elements):
+        """Random 16-bit numbers between -2 and 2, whether they are read as float16 or as bfloat16."""
+        bits = int.from_bytes(self.random.randbytes(2 * elements), "little")
+        mask = int.from_bytes(b"\xff\xbf" * elements, "little")
+        return self.driver.upload((bits & mask).to_bytes(2 * elements, "little"))
+
+    def mean(self, case, view):
+        address = self.driver.allocate(4 * case.BATCH * case.KEY_HEADS * case.dim)
+        params = abi.MeanParams(
+            size=ctypes.sizeof(abi.MeanParams), input=view, mean=address, batch=case.BATCH, heads=case.KEY_HEADS,
+            rows=case.keys, head_dim=case.dim, dtype=case.dtype,
+        )  # fmt: skip
+        self.call("sageattn_mean", ctypes.byref(params), 0, None)
+        return address
+
+    def quantize(self, case, view, operand, heads, rows, mean):
+        """Quantised view, scales, and the queries' products with the mean (keys: None)."""
+        count = self.library.sageattn_scale_count(operand, case.granularity, rows)
+        scale = self.driver.allocate(4 * case.BATCH * heads * count)
+        dot = self.driver.allocate(4 * case.BATCH * heads * rows) if operand == abi.QUERY else None
+        output = case.view(heads, rows, self.driver.allocate)
+        params = abi.QuantizeParams(
+            size=ctypes.sizeof(abi.QuantizeParams), input=view, output=output, scale=scale, mean=mean, mean_dot=dot,
+            batch=case.BATCH, heads=heads, key_heads=case.KEY_HEADS, rows=rows, head_dim=case.dim, dtype=case.dtype,
+            operand=operand, granularity=case.granularity,
+        )  # fmt: skip
+        self.call("sageattn_quantize", ctypes.byref(params), 0, None)
+        return output, scale, dot
+
+    def attend(self, case):
+        """Runs the case; fails unless every LSE is finite, which says that the kernels ran."""
+        q = case.view(case.HEADS, case.rows, self.numbers)
+        k, v = (case.view(case.KEY_HEADS, case.keys, self.numbers) for _ in range(2))
+        mean = self.mean(case, k)
+        key, key_scale, _ = self.quantize(case, k, abi.KEY, case.KEY_HEADS, case.keys, mean)
+        query, query_scale, dot = self.quantize(case, q, abi.QUERY, case.HEADS, case.rows, mean)
+        output = case.view(case.HEADS, case.rows, lambda elements: self.driver.allocate(2 * elements))
+        size = 4 * case.BATCH * case.HEADS * case.rows
+        lse = self.driver.upload(b"\xff" * size)  # NaN
+        params = abi.AttentionParams(
+            size=ctypes.sizeof(abi.AttentionParams), query=query, key=key, value=v, output=output,
+            query_scale=query_scale, key_scale=key_scale, mean_dot=dot, lse=lse, batch=case.BATCH,
+            query_heads=case.HEADS, key_heads=case.KEY_HEADS, query_rows=case.rows, key_rows=case.keys,
+            head_dim=case.dim, sm_scale=case.dim**-0.5, is_causal=case.causal, granularity=case.granularity,
+            value_dtype=case.dtype, output_dtype=case.dtype,
+        )  # fmt: skip
+        self.call("sageattn_attention", ctypes.byref(params), 0, None)
+        found = array.array("f", self.driver.download(lse, size))
+        if not all(map(math.isfinite, found)):
+            raise RuntimeError(f"the LSE is not finite: {case}")
+        self.driver.free_all()
+
+
+def grid():
+    """Lengths around the block sizes, both layouts, aligned and odd rows, every granularity and kernel."""
+    granularities = itertools.cycle((1, 2, 3))
+    for dim, causal, dtype in itertools.product((64, 128), (0, 1), (abi.FLOAT16, abi.BFLOAT16)):
+        for rows, keys, nhd, gap in ((1, 1, 0, 0), (77, 131, 0, 0), (129, 65, 1, 0), (100, 150, 1, 3)):
+            yield Case(rows, keys, dim, causal, dtype, nhd, gap, next(granularities))
+
+
+def main():
+    session = Session()
+    count = 0
+    for case in grid():
+        session.attend(case)
+        count += 1
+    print(f"{count} calls")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+#!/usr/bin/env bash
+# Tests and measures a wheel on an NVIDIA GPU, and writes what docs/gpu-results keeps.
+#
+#   scripts/gpu-results.sh [WHEEL]                both steps here; the report goes to docs/gpu-results/
+#   scripts/gpu-results.sh prepare DIR [WHEEL]    on a build machine: all that the GPU machine needs, into DIR
+#   DIR/scripts/gpu-results.sh run DIR OUT        on the GPU machine, offline: OUT/GPU.md and OUT/details.tar.gz
+#
+# WHEEL is by default that of the default target, in dist/. The GPU machine needs the driver, the wheel's Python with
+# torch and pip, and compute-sanitizer for the part that uses it. PYTHON names another Python than python3. What has
+# not begun after GPU_RESULTS_SECONDS (540) is left out, and the report says so.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+python=${PYTHON:-python3}
+export PYTHONDONTWRITEBYTECODE=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
+
+fail() { # message, command that helps
+    echo "error: $1" >&2
+    [[ -z ${2:-} ]] || echo "  try: $2" >&2
+    exit 3
+}
+
+need_pip() { "$python" -m pip --version >/dev/null 2>&1 || fail "$python has no pip" "apt-get install python3-pip"; }
+
+# ---- prepare ----------------------------------------------------------------------------------------------
+
+default_wheel() {
+    [[ -x $root/bin/sagebuild ]] || fail "no WHEEL is given, and bin/sagebuild, which knows the default, is not built" "make build"
+    local name
+    name=$(cd "$root" && bin/sagebuild matrix default --json |
+        "$python" -c 'import json, sys; print(json.load(sys.stdin)["cells"][0]["wheel"])')
+    echo "$root/dist/$name"
+}
+
+backend() { PYTHONPATH="$root/python:$toolchain" "$python" -m build_backend "$@"; }
+
+# PTX of an older family, which the driver of a newer GPU compiles: compute_75 and compute_70 run on all since.
+family() { # name, SM, output
+    local digits=${2/./}
+    backend compile --allow-spills --sm "$2" --ptx-sm "$2" --output "$temporary/$1" \
+        "$root/csrc/device/attention_$1.cu" "$root/csrc/device/quantize.cu"
+    rm "$temporary/$1"/*."sm_$digits".cubin
+    backend fatbin --output "$3" "$temporary/$1"
+}
+
+# The same folders as in the repository, so that the tests find each other.
+copy_tests() { # directory
+    mkdir -p "$1/python/sageattention" "$1/python/tests" "$1/csrc/tests" "$1/scripts"
+    cp "$root/python/sageattention/_abi.py" "$1/python/sageattention/"
+    cp "$root"/python/tests/{conftest.py,pytest.ini} "$1/python/tests/"
+    cp -r "$root"/python/tests/{gpu,support} "$1/python/tests/"
+    cp "$root"/csrc/tests/{*.py,pytest.ini} "$1/csrc/tests/"
+    cp "$root/scripts/gpu-results.sh" "$1/scripts/"
+    find "$1" -name __pycache__ -prune -exec rm -rf {} +
+}
+
+commit() {
+    local changes
+    changes=$(git -C "$root" status --porcelain -- csrc python scripts 2>/dev/null | head -n 1) || true
+    echo "$(git -C "$root" rev-parse HEAD 2>/dev/null || echo unknown)${changes:+, with changes}"
+}
+
+prepare() { # directory, wheel
+    local directory=$1 wheel=${2:-}
+    wheel=${wheel:-$(default_wheel)}
+    [[ -f $wheel ]] || fail "no wheel at $wheel" "make wheel"
+    need_pip
+    temporary=$(mktemp -d)
+    trap 'rm -rf "$temporary"' EXIT
+    toolchain=$temporary/toolchain
+    "$python" -m pip install --quiet --no-deps --require-hashes --target "$toolchain" \
+        --requirement "$root/lock/toolchain-cu129.txt" || fail "the compilers could not be installed"
+
+    mkdir -p "$directory"
+    rm -rf "$directory"/{wheel,wheels,families,python,csrc,scripts,commit}
+    mkdir "$directory"/{wheel,wheels,families}
+    cp "$wheel" "$directory/wheel/"
+    copy_tests "$directory"
+    family sm75 7.5 "$directory/families/sm75.fatbin"
+    family sm70 7.0 "$directory/families/sm70.fatbin"
+    backend compile --sm 12.0 --output "$temporary/other" "$root/csrc/device/quantize.cu"
+    backend fatbin --output "$directory/families/other.fatbin" "$temporary/other"
+    "$python" -m pip download --quiet --dest "$directory/wheels" --only-binary :all: --python-version 3.10 \
+        pytest iniconfig pluggy packaging pygments exceptiongroup tomli typing-extensions ||
+        echo "warning: pytest could not be downloaded: the GPU machine needs its own" >&2
+    commit >"$directory/commit"
+    echo "$directory: $(du -sh "$directory" | cut -f 1); next, on the GPU machine:"
+    echo "  bash $directory/scripts/gpu-results.sh run $directory OUT"
+}
+
+# ---- run --------------------------------------------------------------------------------------------------
+
+need_gpu() {
+    unset SAGEATTN_FATBIN SAGEATTN_ALLOW_SOURCE
+    command -v nvidia-smi >/dev/null || fail "no NVIDIA GPU here: nvidia-smi is not on PATH"
+    nvidia-smi --query-gpu=name --format=csv,noheader >/dev/null || fail "nvidia-smi finds no GPU" "nvidia-smi"
+    "$python" -c 'import torch' 2>/dev/null || fail "$python has no torch" "PYTHON=/path/to/python $0 run DIR OUT"
+    "$python" -c 'import torch; raise SystemExit(not torch.cuda.is_available())' ||
+        fail "torch finds no usable GPU" "$python -c 'import torch; torch.cuda.init()'"
+    need_pip
+}
+
+# Beside what the Python at hand has, and before it. conftest.py wants a folder of this name.
+install_wheel() {
+    site=$work/site-packages
+    "$python" -m pip install --quiet --no-index --no-deps --target "$site" "$bundle"/wheel/*.whl ||
+        fail "the wheel cannot be installed: $(basename "$bundle"/wheel/*.whl) is for another Python or platform"
+    if ! "$python" -c 'import pytest' 2>/dev/null; then
+        "$python" -m pip install --quiet --no-index --find-links "$bundle/wheels" --target "$site" pytest ||
+            fail "pytest is neither installed nor in $bundle/wheels" "$python -m pip install pytest"
+    fi
+    export PYTHONPATH="$site" SAGEATTN_LIBRARY="$site/sageattention/lib/libsageattn.so"
+    wheel_fatbin="$site/sageattention/lib/sageattn.fatbin"
+}
+
+# Runs a phase with a time limit, its output in a log; a failed phase fails the run, but not the other phases.
+phase() { # name, seconds, command…
+    local name=$1 limit=$2 start=$SECONDS code=0 left=$((${GPU_RESULTS_SECONDS:-540} - SECONDS))
+    shift 2
+    if ((left <= 0)); then
+        echo "no time was left" >"$work/$name.log"
+        code=124
+    else
+        timeout --kill-after 5 $((left < limit ? left : limit)) "$@" >"$work/$name.log" 2>&1 || code=$?
+    fi
+    printf '%s\t%s\t%s\n' "$name" "$code" $((SECONDS - start)) >>"$work/phases.tsv"
+    echo "$name: exit $code, $((SECONDS - start)) s; $(tail -n 1 "$work/$name.log")"
+    ((code == 0)) || status=1
+}
+
+tests() { # name, seconds, fatbin ("": the package's own), arguments of pytest
+    local name=$1 limit=$2 fatbin=$3
+    shift 3
+    phase "$name" "$limit" env ${fatbin:+SAGEATTN_FATBIN="$fatbin"} "$python" -m pytest -q -p no:cacheprovider \
+        --junitxml="$work/$name.xml" "$@"
+}
+
+# Families that this GPU can run; the driver keeps what it compiles, so that later phases need not.
+families() {
+    "$python" -c 'import torch
+major, minor = torch.cuda.get_device_capability()
+print(*(name for name, sm in (("sm75", 75), ("sm70", 70)) if 10 * major + minor >= sm))'
+}
+
+sanitize() { # family, fatbin
+    local tool sanitizer
+    sanitizer=$(PATH="$PATH:/usr/local/cuda/bin" type -P compute-sanitizer) || return 0 # the report says so
+    for tool in memcheck racecheck synccheck initcheck; do
+        phase "$tool-$1" 60 env SAGEATTN_FATBIN="$2" "$sanitizer" --tool "$tool" --error-exitcode 9 \
+            "$python" "$bundle/csrc/tests/sanitize_cases.py"
+    done
+}
+
+run() { # bundle, output
+    bundle=$(cd "$1" && pwd)
+    local output=$2 name kernels=$bundle/csrc/tests status=0
+    need_gpu
+    mkdir -p "$output"
+    output=$(cd "$output" && pwd)
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    SECONDS=0
+    cd "$work" # nothing of the repository may be imported instead of the wheel
+    install_wheel
+    [[ $("$python" -c 'import torch; print(torch.cuda.get_device_capability()[0])') == 12 ]] ||
+        export SAGEATTN_OTHER_FATBIN="$bundle/families/other.fatbin" # images of SM 12.0
+
+    tests wheel 240 "" --gpu-results="$work/accuracy.md" "$bundle/python/tests/gpu"
+    tests library 60 "$wheel_fatbin" -m library "$kernels"
+    phase speed 60 env SAGEATTN_FATBIN="$wheel_fatbin" "$python" "$kernels/bench_kernels.py"
+    sanitize wheel "$wheel_fatbin"
+    for name in $(families); do
+        local note=PTX
+        [[ $name != sm70 ]] || note="PTX, m8n8k4 emulated"
+        SAGEATTN_FAMILY_NOTE=$note tests "$name" 90 "$bundle/families/$name.fatbin" "$kernels"
+        sanitize "$name" "$bundle/families/$name.fatbin"
+    done
+
+    "$python" "$kernels/report.py" "$work" "$bundle" "$output"
+    tar -czf "$output/details.tar.gz" -C "$work" --exclude site-packages .
+    exit "$status"
+}
+
+case ${1:-} in
+prepare)
+    (($# == 2 || $# == 3)) || fail "prepare takes a directory and a wheel" "$0 prepare DIR [WHEEL]"
+    prepare "$2" "${3:-}"
+    ;;
+run)
+    (($# == 3)) || fail "run takes the prepared directory and one for results" "$0 run DIR OUT"
+    [[ -f $2/commit ]] || fail "$2 was not made by prepare" "$0 prepare $2"
+    run "$2" "$3"
+    ;;
+-*) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" ;;
+*)
+    need_gpu
+    bundle=$(mktemp -d)
+    (prepare "$bundle" "${1:-}")
+    code=0
+    (run "$bundle" "$root/docs/gpu-results") || code=$?
+    rm -rf "$bundle" "$root/docs/gpu-results/details.tar.gz"
+    exit "$code"
+    ;;
+esac
