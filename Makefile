@@ -74,6 +74,12 @@ test-default: tools build ## the default wheel, built and tested for real
 bench-build: tools build ## measures builds; the last results are docs/bench-build.md
 	go run ./scripts/bench-build -sagebuild $(SAGEBUILD) -output docs/bench-build.md
 
+GPU_RESULTS ?= dist/gpu-results
+
+.PHONY: gpu-results
+gpu-results: test-tools build ## what a machine with a GPU needs to test the default wheel, in $(GPU_RESULTS): docs/gpu-results/README.md
+	scripts/gpu-results.sh prepare $(GPU_RESULTS)
+
 FUZZ_TIME ?= 30s
 
 .PHONY: fuzz
