@@ -84,8 +84,7 @@ prepare() { # directory, wheel
         pytest iniconfig pluggy packaging pygments exceptiongroup tomli typing-extensions ||
         echo "warning: pytest could not be downloaded: the GPU machine needs its own" >&2
     commit >"$directory/commit"
-    echo "$directory: $(du -sh "$directory" | cut -f 1); next, on the GPU machine:"
-    echo "  bash $directory/scripts/gpu-results.sh run $directory OUT"
+    echo "$directory: $(du -sh "$directory" | cut -f 1)"
 }
 
 # ---- run --------------------------------------------------------------------------------------------------
@@ -195,10 +194,11 @@ run)
 *)
     need_gpu
     bundle=$(mktemp -d)
-    (prepare "$bundle" "${1:-}")
+    trap 'rm -rf "$bundle"' EXIT
+    "${BASH_SOURCE[0]}" prepare "$bundle/prepared" "${1:-}"
     code=0
-    (run "$bundle" "$root/docs/gpu-results") || code=$?
-    rm -rf "$bundle" "$root/docs/gpu-results/details.tar.gz"
+    "${BASH_SOURCE[0]}" run "$bundle/prepared" "$bundle/results" || code=$?
+    cp "$bundle"/results/*.md "$root/docs/gpu-results/"
     exit "$code"
     ;;
 esac

@@ -14,6 +14,7 @@ import sys
 from xml.etree import ElementTree
 
 TOOLS = ("memcheck", "racecheck", "synccheck", "initcheck")
+SHOWN = 20  # failures by name
 PARTS = {
     "wheel": "python/tests/gpu, the installed wheel through PyTorch",
     "library": "csrc/tests -m library, the wheel's library and kernels",
@@ -97,7 +98,9 @@ def tests(work, phases):
         numbers = f"{len(found) - len(wrong) - skipped} | {len(wrong)} | {skipped} | {seconds}"
         lines.append(f"| {text} | {numbers} | {verdict(code)} |")
         failures += [f"- failed: {name}: {case.get('name')}" for case in wrong]
-    return lines + ([""] + failures if failures else [])
+    if len(failures) > SHOWN:
+        failures[SHOWN:] = [f"- and {len(failures) - SHOWN} more"]
+    return [*lines, *([""] if failures else []), *failures]
 
 
 def verdict(code):
