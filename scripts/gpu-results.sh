@@ -198,7 +198,7 @@ run)
     "${BASH_SOURCE[0]}" prepare "$bundle/prepared" "${1:-}"
     code=0
     "${BASH_SOURCE[0]}" run "$bundle/prepared" "$bundle/results" || code=$?
-    cp "$bundle"/results/*.md "$root/docs/gpu-results/"
+    ((code == 3)) || cp "$bundle"/results/*.md "$root/docs/gpu-results/"
     exit "$code"
     ;;
 esac
