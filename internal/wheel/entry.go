@@ -34,6 +34,7 @@ const (
 type Entry struct {
 	Kind        Kind    `json:"kind"`
 	Arch        Arch    `json:"arch"`
+	Version     string  `json:"version"` // of the code: PTX ISA 8.8, for a cubin 1.7 or 1.8
 	Flags       uint64  `json:"flags"`
 	Compression string  `json:"compression,omitempty"` // "lz4" or "zstd"
 	Stored      int64   `json:"stored"`                // payload bytes in the file, padding included
@@ -80,10 +81,11 @@ func parseEntries(c content, left *budget, depth int) ([]Entry, error) {
 func parseEntry(header []byte, payload content, left *budget, depth int) ([]Entry, error) {
 	number := little.Uint16(header)
 	entry := Entry{
-		Kind:   kinds[number],
-		Flags:  little.Uint64(header[40:]),
-		Stored: payload.size,
-		Size:   payload.size,
+		Kind:    kinds[number],
+		Version: fmt.Sprintf("%d.%d", little.Uint16(header[26:]), little.Uint16(header[24:])),
+		Flags:   little.Uint64(header[40:]),
+		Stored:  payload.size,
+		Size:    payload.size,
 	}
 	entry.Arch = archOf(little.Uint32(header[28:]), suffixOf(entry.Flags))
 	if entry.Kind == "" {

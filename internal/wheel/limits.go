@@ -30,6 +30,9 @@ const (
 	maxSymbols     = 2 << 20
 	maxSymbolName  = 32 << 10
 	maxStringBytes = 128 << 20
+
+	maxWheelSymbols = 8 << 20   // dynamic symbols of all objects of a wheel
+	maxWheelNames   = 512 << 20 // bytes of their names
 )
 
 // budget is what is left of the bounds on a wheel's device code: sections may overlap, so each part alone being
@@ -37,9 +40,19 @@ const (
 type budget struct {
 	containers, entries int
 	bytes               int64
+	symbols, names      int // dynamic symbols, and bytes of their names
 }
 
-func newBudget() *budget { return &budget{maxContainers, maxEntries, maxDeviceBytes} }
+func newBudget() *budget {
+	return &budget{maxContainers, maxEntries, maxDeviceBytes, maxWheelSymbols, maxWheelNames}
+}
+
+// spendSymbol takes one symbol with a name of n bytes, and reports whether both were left.
+func (b *budget) spendSymbol(n int) bool {
+	b.symbols--
+	b.names -= n
+	return b.symbols >= 0 && b.names >= 0
+}
 
 // spend takes n bytes, and reports whether they were left.
 func (b *budget) spend(n int64) bool {

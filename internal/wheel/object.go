@@ -21,6 +21,7 @@ type Object struct {
 	LibstdcxxFloor  string          `json:"libstdcxxFloor,omitempty"` // highest GLIBCXX_ version needed
 	CXXABIFloor     string          `json:"cxxabiFloor,omitempty"`    // highest CXXABI_ version needed
 	Undefined       []Undefined     `json:"undefined,omitempty"`
+	Exported        []string        `json:"-"`                         // dynamic symbols that the object defines, for others or for itself
 	DeviceCodeBytes int64           `json:"deviceCodeBytes,omitempty"` // sections of fatbins
 }
 
@@ -40,7 +41,7 @@ func (w *Wheel) readObject(name string, c content, problems *findings) {
 		return
 	}
 	object := Object{Member: name, Size: c.size, Machine: machineName(i.machine)}
-	if err := object.read(i); err != nil {
+	if err := object.read(i, w.budget); err != nil {
 		*problems = append(*problems, findingOf(err, CodeObjectFormat, name))
 	}
 	for at := range i.sections {
@@ -69,7 +70,7 @@ func machineName(machine elf.Machine) string {
 	return machine.String()
 }
 
-func (o *Object) read(i *image) error {
+func (o *Object) read(i *image, left *budget) error {
 	o.readStripped(i)
 	if err := o.readDynamic(i); err != nil {
 		return err
@@ -81,7 +82,7 @@ func (o *Object) read(i *image) error {
 	o.GlibcFloor = floor(o.Versions, "GLIBC_")
 	o.LibstdcxxFloor = floor(o.Versions, "GLIBCXX_")
 	o.CXXABIFloor = floor(o.Versions, "CXXABI_")
-	return o.readUndefined(i)
+	return o.readSymbols(i, left)
 }
 
 func (o *Object) readStripped(i *image) {
@@ -153,8 +154,8 @@ func (o *Object) setDynamic(tag elf.DynTag, text string) {
 	}
 }
 
-// readUndefined lists the dynamic symbols that the object does not define, with their versions.
-func (o *Object) readUndefined(i *image) error {
+// readSymbols lists the dynamic symbols that the object defines, and with their versions those that it does not.
+func (o *Object) readSymbols(i *image, left *budget) error {
 	s := i.find(elf.SHT_DYNSYM)
 	if s == nil {
 		return nil
@@ -163,21 +164,28 @@ func (o *Object) readUndefined(i *image) error {
 	if err != nil {
 		return err
 	}
-	var indices []byte
-	if table := i.find(elf.SHT_GNU_VERSYM); table != nil {
-		if indices, err = i.data(table, maxSymbols*2, CodeObjectFormat); err != nil {
-			return err
-		}
+	indices, err := i.symbolVersions()
+	if err != nil {
+		return err
 	}
 	needed := map[uint16]SymbolVersion{}
 	for _, version := range o.Versions {
 		needed[version.index] = version
 	}
 	for at, symbol := range symbols {
-		if elf.SectionIndex(symbol.section) != elf.SHN_UNDEF || symbol.binding() == elf.STB_LOCAL {
+		if symbol.binding() == elf.STB_LOCAL || symbol.name == "" {
 			continue
 		}
-		undefined := Undefined{Name: symbol.name, Weak: symbol.binding() == elf.STB_WEAK}
+		if !left.spendSymbol(len(symbol.name)) {
+			return refuse(CodeObjectFormat, "", "the wheel's objects have more than %d symbols, or %d bytes of names", maxWheelSymbols, maxWheelNames)
+		}
+		// Copies: a part of the string table would keep all of it in memory.
+		name := strings.Clone(symbol.name)
+		if elf.SectionIndex(symbol.section) != elf.SHN_UNDEF {
+			o.Exported = append(o.Exported, name)
+			continue
+		}
+		undefined := Undefined{Name: name, Weak: symbol.binding() == elf.STB_WEAK}
 		if index := 2 * (at + 1); index+2 <= len(indices) {
 			version := needed[little.Uint16(indices[index:])&0x7fff]
 			undefined.Version, undefined.Library = version.Version, version.Library
@@ -185,4 +193,13 @@ func (o *Object) readUndefined(i *image) error {
 		o.Undefined = append(o.Undefined, undefined)
 	}
 	return nil
+}
+
+// symbolVersions reads the table that gives each dynamic symbol its version, nil where there is none.
+func (i *image) symbolVersions() ([]byte, error) {
+	table := i.find(elf.SHT_GNU_VERSYM)
+	if table == nil {
+		return nil, nil
+	}
+	return i.data(table, maxSymbols*2, CodeObjectFormat)
 }

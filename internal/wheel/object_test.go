@@ -16,7 +16,7 @@ func openObject(t testing.TB, data []byte) (Object, error) {
 		return Object{}, err
 	}
 	var object Object
-	return object, object.read(i)
+	return object, object.read(i, newBudget())
 }
 
 func TestObject(t *testing.T) {

@@ -4,10 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"github.com/klauspost/compress/flate"
 	"hash/crc32"
 	"io"
 	"slices"
+
+	"github.com/klauspost/compress/flate"
 )
 
 // readLocal checks a member's local header against the central directory and finds its data.
@@ -174,3 +175,5 @@ func (a *archive) readSmall(m *member, limit int64) ([]byte, error) {
 	err := a.copyTo(&buffer, m)
 	return buffer.Bytes(), err
 }
+
+func inflate(packed io.Reader) io.Reader { return flate.NewReader(bufio.NewReaderSize(packed, 64<<10)) }

@@ -1,0 +1,234 @@
+package wheel
+
+import (
+	"bufio"
+	"bytes"
+	"debug/elf"
+	"errors"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A Source opens an ELF file from its start, as often as it is asked to: a file, or a member of a wheel.
+type Source struct {
+	Name string
+	Size int64
+	Open func() (io.ReadCloser, error)
+}
+
+// FindExports removes from wanted each name that the shared object defines for others. The object is read forward
+// only and nothing of it is kept but the offsets of its symbols' names, so that a torch of 1 GB inside a wheel
+// takes a few megabytes of memory and no disk.
+func FindExports(s Source, wanted map[string]bool) error {
+	header := make([]byte, elfHeaderBytes)
+	if err := s.read(0, header); err != nil || !isELF(header) {
+		return refuse(CodeObjectFormat, s.Name, "it is no ELF file, or cut short")
+	}
+	if elf.Class(header[elf.EI_CLASS]) != elf.ELFCLASS64 || elf.Data(header[elf.EI_DATA]) != elf.ELFDATA2LSB {
+		return refuse(CodeObjectFormat, s.Name, "only 64-bit little-endian ELF files are read")
+	}
+	symbols, names, err := s.dynamicSymbols(header)
+	if err != nil || symbols == nil {
+		return err
+	}
+	offsets, err := s.definedNames(*symbols)
+	if err != nil {
+		return err
+	}
+	return s.matchNames(*names, offsets, wanted)
+}
+
+// at returns a reader of a part of the source.
+func (s Source) at(offset, length uint64) (io.Reader, io.Closer, error) {
+	if offset > uint64(s.Size) || length > uint64(s.Size)-offset {
+		return nil, nil, refuse(CodeObjectFormat, s.Name, "a table reaches beyond the end of the file")
+	}
+	r, err := s.Open()
+	if err != nil {
+		return nil, nil, err
+	}
+	if seeker, ok := r.(io.Seeker); ok {
+		_, err = seeker.Seek(int64(offset), io.SeekStart)
+	} else {
+		_, err = io.CopyN(io.Discard, r, int64(offset))
+	}
+	if err != nil {
+		r.Close()
+		return nil, nil, err
+	}
+	return io.LimitReader(r, int64(length)), r, nil
+}
+
+func (s Source) read(offset uint64, buffer []byte) error {
+	r, closer, err := s.at(offset, uint64(len(buffer)))
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	_, err = io.ReadFull(r, buffer)
+	return err
+}
+
+// dynamicSymbols finds the dynamic symbol table and its strings; nil where there is none.
+func (s Source) dynamicSymbols(header []byte) (symbols, names *section, err error) {
+	size, count := little.Uint16(header[58:]), little.Uint16(header[60:])
+	if count == 0 {
+		return nil, nil, nil
+	}
+	table := make([]byte, int(count)*sectionHeaderBytes)
+	if err := s.read(little.Uint64(header[40:]), table); err != nil || size != sectionHeaderBytes {
+		return nil, nil, refuse(CodeObjectFormat, s.Name, "the section headers are malformed")
+	}
+	var sections []section
+	for ; len(table) > 0; table = table[sectionHeaderBytes:] {
+		sections = append(sections, parseSection(table))
+	}
+	at := slices.IndexFunc(sections, func(s section) bool { return s.kind == elf.SHT_DYNSYM })
+	if at < 0 {
+		return nil, nil, nil
+	}
+	symbols = &sections[at]
+	if int64(symbols.link) >= int64(len(sections)) || symbols.size > maxSymbols*symbolBytes || symbols.size%symbolBytes != 0 {
+		return nil, nil, refuse(CodeObjectFormat, s.Name, "the dynamic symbol table is malformed or too large")
+	}
+	return symbols, &sections[symbols.link], nil
+}
+
+// definedNames lists, in order, where in the string table the names of defined symbols begin.
+func (s Source) definedNames(table section) ([]uint32, error) {
+	r, closer, err := s.at(table.offset, table.size)
+	if err != nil {
+		return nil, err
+	}
+	defer closer.Close()
+	buffered := bufio.NewReaderSize(r, 64<<10)
+	var offsets []uint32
+	raw := make([]byte, symbolBytes)
+	for at := uint64(0); at < table.size; at += symbolBytes {
+		if _, err := io.ReadFull(buffered, raw); err != nil {
+			return nil, err
+		}
+		section := elf.SectionIndex(little.Uint16(raw[6:]))
+		if section != elf.SHN_UNDEF && elf.ST_BIND(raw[4]) != elf.STB_LOCAL {
+			offsets = append(offsets, little.Uint32(raw))
+		}
+	}
+	slices.Sort(offsets)
+	return slices.Compact(offsets), nil
+}
+
+// matchNames walks the string table once. Names may share their ends, so it looks ahead and goes on from a name's
+// start, not from its end.
+func (s Source) matchNames(table section, offsets []uint32, wanted map[string]bool) error {
+	r, closer, err := s.at(table.offset, table.size)
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	buffered := bufio.NewReaderSize(r, 2*maxSymbolName)
+	var at uint32
+	for _, offset := range offsets {
+		if _, err := buffered.Discard(int(offset - at)); err != nil {
+			return refuse(CodeObjectFormat, s.Name, "a symbol's name lies outside the string table")
+		}
+		at = offset
+		name, ok := peekName(buffered)
+		if !ok {
+			return refuse(CodeObjectFormat, s.Name, "a symbol's name does not end")
+		}
+		delete(wanted, string(name))
+	}
+	return nil
+}
+
+// peekName looks for the zero that ends a name, in short steps because most names are short.
+func peekName(r *bufio.Reader) ([]byte, bool) {
+	for length := 256; ; length *= 2 {
+		text, err := r.Peek(min(length, maxSymbolName))
+		if end := bytes.IndexByte(text, 0); end >= 0 {
+			return text[:end], true
+		}
+		if err != nil || length >= maxSymbolName {
+			return nil, false
+		}
+	}
+}
+
+// Libraries lists the shared objects of torch: those in torch/lib of a wheel, or those of a directory, which may
+// also be the directory above lib. The closer is to be called when they are no longer read.
+func Libraries(path string) ([]Source, io.Closer, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if info.IsDir() {
+		sources, err := directoryLibraries(path)
+		return sources, io.NopCloser(nil), err
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	archive, err := readArchive(file, info.Size())
+	if err != nil {
+		file.Close()
+		return nil, nil, err
+	}
+	return archive.libraries(), file, nil
+}
+
+func isLibrary(name string) bool {
+	return strings.HasSuffix(name, ".so") || strings.Contains(name, ".so.")
+}
+
+func directoryLibraries(dir string) ([]Source, error) {
+	if inner, err := os.Stat(filepath.Join(dir, "lib")); err == nil && inner.IsDir() {
+		dir = filepath.Join(dir, "lib")
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var sources []Source
+	for _, entry := range entries {
+		info, err := os.Stat(filepath.Join(dir, entry.Name()))
+		if err != nil || !info.Mode().IsRegular() || !isLibrary(entry.Name()) {
+			continue
+		}
+		name := filepath.Join(dir, entry.Name())
+		sources = append(sources, Source{name, info.Size(), func() (io.ReadCloser, error) { return os.Open(name) }})
+	}
+	return sources, nil
+}
+
+func (a *archive) libraries() []Source {
+	var sources []Source
+	for _, m := range a.members {
+		if strings.HasSuffix(path.Dir(m.name), "lib") && isLibrary(m.name) {
+			sources = append(sources, Source{m.name, m.size, func() (io.ReadCloser, error) { return a.open(m) }})
+		}
+	}
+	return sources
+}
+
+// open unpacks a member without checking its CRC: it is read in part.
+func (a *archive) open(m *member) (io.ReadCloser, error) {
+	packed := io.NewSectionReader(a.reader, m.data, m.compressed)
+	if m.method == methodStore {
+		return struct {
+			io.ReadSeeker
+			io.Closer
+		}{packed, io.NopCloser(nil)}, nil
+	}
+	return io.NopCloser(io.LimitReader(inflate(packed), m.size)), nil
+}
+
+// IsRefusal reports whether err says that bytes were refused, not that they could not be read.
+func IsRefusal(err error) bool {
+	var refusal *FormatError
+	return errors.As(err, &refusal)
+}
