@@ -19,6 +19,7 @@ const module = "github.com/sagebuild/sagebuild"
 var mayImport = map[string][]string{
 	"internal/diag":     {},
 	"internal/junit":    {},
+	"internal/steps":    {},
 	"internal/ui":       {},
 	"matrix":            {"internal/diag"},
 	"bake":              {"internal/diag", "matrix"},
