@@ -70,9 +70,9 @@ func TestAll(t *testing.T) {
 }
 
 func TestSuggest(t *testing.T) {
-	candidates := []string{"default", "sage2-all", "pytorch28", "pytorch27", "stable"}
+	candidates := []string{"default", "sage2-all", "pytorch28", "pytorch27", "stable", "test"}
 	for name, want := range map[string]string{
-		"defualt": "default", "Stable": "stable", "sage2all": "sage2-all", "pytorch2": "pytorch27", "pytorch38": "pytorch28",
+		"defualt": "default", "Stable": "stable", "sage2all": "sage2-all", "pytorch2": "pytorch27", "pytorch38": "pytorch28", "tset": "test",
 		"": "", "x": "", "windows": "",
 	} {
 		if got := Suggest(name, candidates); got != want {
