@@ -25,10 +25,12 @@ var mayImport = map[string][]string{
 	"bake":              {"internal/diag", "matrix"},
 	"internal/doctor":   {"internal/diag", "internal/ui", "matrix"},
 	"internal/wheel":    {"internal/diag", "matrix"},
+	"internal/audit":    {"internal/diag", "internal/ui", "internal/wheel", "matrix"},
 	"internal/base":     {"internal/diag", "matrix"},
 	"internal/builder":  {"internal/diag", "matrix"},
 	"internal/report":   {"internal/diag", "internal/ui", "matrix", "bake"},
-	"internal/cli":      {"bake", "internal/base", "internal/builder", "internal/diag", "internal/doctor", "internal/junit", "internal/report", "internal/ui", "internal/wheel", "matrix"},
+	"internal/index":    {"internal/diag", "internal/wheel", "matrix"},
+	"internal/cli":      {"bake", "internal/audit", "internal/base", "internal/builder", "internal/diag", "internal/doctor", "internal/index", "internal/junit", "internal/report", "internal/ui", "internal/wheel", "matrix"},
 	"cmd/sagebuild":     {"internal/cli"},
 	"internal/depcheck": {},
 }

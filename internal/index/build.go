@@ -1,0 +1,144 @@
+package index
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+)
+
+// Options say what is published where.
+type Options struct {
+	Dist   string // directory with wheels
+	Output string // the site
+	// AllowShrink lets published wheels disappear, Replace lets them change.
+	AllowShrink, Replace bool
+}
+
+// Result is a published site and how it differs from the one before.
+type Result struct {
+	Output  string   `json:"output"`
+	Wheels  []Entry  `json:"wheels"`
+	Indexes []string `json:"indexes"` // directories for --index-url, below Output
+	Added   []string `json:"added"`
+	Changed []string `json:"changed"`
+	Removed []string `json:"removed"`
+	Kept    int      `json:"kept"`
+}
+
+// Build publishes the wheels of a directory. The site is there as before or completely new, whenever the process ends.
+// Errors are of class diag.Verification for wheels that cannot be published, and diag.Usage for a site that would lose
+// or change a wheel.
+func Build(options Options) (*Result, error) {
+	output, err := filepath.Abs(options.Output)
+	if err != nil {
+		return nil, err
+	}
+	swap, err := newSwap(output)
+	if err != nil {
+		return nil, err
+	}
+	defer swap.close()
+	published, err := ReadManifest(output)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := scan(options.Dist, published)
+	if err != nil {
+		return nil, err
+	}
+	result := compare(published, entries)
+	result.Output = options.Output
+	if err := options.permit(result); err != nil {
+		return nil, err
+	}
+	s := &site{dir: swap.aside, old: output, dist: options.Dist, entries: entries}
+	if err := s.write(); err != nil {
+		return nil, fmt.Errorf("writing the site: %w", err)
+	}
+	return result, swap.publish()
+}
+
+// scan inspects the wheels of a directory. What is known of a published wheel with the same bytes is not read again.
+// Bytes are compared, not times: reproducible wheels all have the same.
+func scan(dist string, published *Manifest) ([]Entry, error) {
+	files, err := filepath.Glob(filepath.Join(dist, "*.whl"))
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, diag.Usagef("sagebuild bake", "there are no wheels in %s", dist)
+	}
+	var wrong []error
+	entries := make([]Entry, 0, len(files))
+	for _, file := range files {
+		entry, err := inspectOnce(file, published)
+		wrong = append(wrong, err)
+		entries = append(entries, entry)
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Path(), b.Path()) })
+	return entries, conflicts(entries)
+}
+
+func inspectOnce(file string, published *Manifest) (Entry, error) {
+	known, ok := published.find(filepath.Base(file))
+	if !ok {
+		return Inspect(file)
+	}
+	stat, err := os.Stat(file)
+	if err != nil {
+		return Entry{}, err
+	}
+	if stat.Size() != known.Size {
+		return Inspect(file)
+	}
+	if sum, err := hashFile(file); err != nil || sum == known.SHA256 {
+		return known, err
+	}
+	return Inspect(file)
+}
+
+func compare(published *Manifest, entries []Entry) *Result {
+	r := &Result{Wheels: entries, Added: []string{}, Changed: []string{}, Removed: []string{}}
+	current := Manifest{Wheels: entries}
+	for _, entry := range entries {
+		if !slices.Contains(r.Indexes, entry.Channel.Dir()) {
+			r.Indexes = append(r.Indexes, entry.Channel.Dir())
+		}
+		switch old, ok := published.find(entry.Filename); {
+		case !ok:
+			r.Added = append(r.Added, entry.Filename)
+		case old.SHA256 != entry.SHA256:
+			r.Changed = append(r.Changed, entry.Filename)
+		default:
+			r.Kept++
+		}
+	}
+	for _, entry := range published.Wheels {
+		if _, ok := current.find(entry.Filename); !ok {
+			r.Removed = append(r.Removed, entry.Filename)
+		}
+	}
+	return r
+}
+
+// permit refuses what breaks those who installed from the site before: lock files name wheels by URL and hash.
+func (o Options) permit(r *Result) error {
+	var wrong []error
+	if len(r.Removed) > 0 && !o.AllowShrink {
+		wrong = append(wrong, diag.Usagef("sagebuild index --allow-shrink", "%s has wheels that %s lacks: %s",
+			o.Output, o.Dist, strings.Join(r.Removed, ", ")))
+	}
+	if len(r.Changed) > 0 && !o.Replace {
+		wrong = append(wrong, diag.Usagef("sagebuild index --replace", "%s has other bytes under the names of %s: raise the version, or replace them",
+			o.Output, strings.Join(r.Changed, ", ")))
+	}
+	return errors.Join(wrong...)
+}

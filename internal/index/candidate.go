@@ -1,0 +1,80 @@
+package index
+
+import (
+	"path/filepath"
+
+	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+// Candidate is a wheel that might be what a user needs: built, published or only planned.
+type Candidate struct {
+	Entry
+	Target   string             // of the matrix, "" for a wheel from elsewhere
+	File     string             // where it lies, "" if it does not
+	Excluded []matrix.Exclusion // SMs that the matrix leaves out
+}
+
+// Planned lists the cells of the matrix as candidates.
+func Planned(m *matrix.Matrix) ([]Candidate, error) {
+	var all []Candidate
+	for _, cell := range m.Cells() {
+		names, err := wheel.ParseFilename(cell.WheelName())
+		if err != nil {
+			return nil, err
+		}
+		entry := Entry{
+			Filename: cell.WheelName(), names: names, Project: wheel.NormalizeName(cell.Package.Distribution),
+			Version: cell.Package.Version.String(), Channel: Channel{cell.Torch, cell.CUDA.Minor()},
+			RequiresPython: cell.PythonRequirement(), RequiresDist: []string{cell.TorchRequirement()},
+			PTX: []string{cell.NewestSM().String()},
+		}
+		for _, sm := range cell.SMs {
+			entry.SMs = append(entry.SMs, sm.String())
+		}
+		all = append(all, Candidate{Entry: entry, Target: cell.Target(), Excluded: cell.Excluded})
+	}
+	return all, nil
+}
+
+// AddFiles marks the candidates whose wheels lie in a directory. Wheels that are no candidates yet are inspected and
+// added; skipped says which of those cannot be read, and why.
+func AddFiles(all []Candidate, dir string) (candidates []Candidate, skipped []error, err error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.whl"))
+	for _, file := range files {
+		if at := position(all, filepath.Base(file)); at >= 0 {
+			all[at].File = file
+			continue
+		}
+		entry, err := Inspect(file)
+		if err != nil {
+			skipped = append(skipped, err)
+			continue
+		}
+		all = append(all, Candidate{Entry: entry, File: file})
+	}
+	return all, skipped, err
+}
+
+// AddPublished takes over what a site knows of its wheels, which are candidates as well. place turns an entry into the
+// file's path or URL.
+func AddPublished(all []Candidate, m *Manifest, place func(Entry) string) []Candidate {
+	for _, entry := range m.Wheels {
+		at := position(all, entry.Filename)
+		if at < 0 {
+			at = len(all)
+			all = append(all, Candidate{})
+		}
+		all[at].Entry, all[at].File = entry, place(entry)
+	}
+	return all
+}
+
+func position(all []Candidate, filename string) int {
+	for i, candidate := range all {
+		if candidate.Filename == filename {
+			return i
+		}
+	}
+	return -1
+}

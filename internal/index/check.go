@@ -1,0 +1,186 @@
+package index
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+// Proof is one installation by a real installer.
+type Proof struct {
+	Wheel     string    `json:"wheel"`
+	Installer Installer `json:"installer"`
+	Page      string    `json:"page"`  // html: a static host; json: a host that knows PEP 691
+	Torch     string    `json:"torch"` // the torch that was there and had to stay, or that was chosen
+	Problem   string    `json:"problem,omitempty"`
+
+	entry Entry
+	pin   string // torch that the environment has, "" for none
+}
+
+// newestStub is a torch newer than any: an installer that is free to upgrade takes it.
+const newestStub = "99.0.0"
+
+// Check installs every wheel of the site at dir with each installer, from a server on the loopback interface, into an
+// empty directory: once from the static pages beside a torch that has to stay, once from JSON with every torch free to
+// choose. A proof without Problem says that the installer asked for exactly this wheel, that the files that it installed
+// are the wheel's, and that torch is the one that was there, or of the release that the wheel is for.
+func Check(ctx context.Context, dir string, installers []Installer) ([]Proof, error) {
+	manifest, err := ReadManifest(dir)
+	if err != nil {
+		return nil, err
+	}
+	work, err := os.MkdirTemp("", "sagebuild-check-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(work)
+	stubs := filepath.Join(work, "stubs")
+	if err := writeStubs(stubs, "torch", stubVersions(manifest)); err != nil {
+		return nil, err
+	}
+	server, err := Serve(dir, stubs)
+	if err != nil {
+		return nil, err
+	}
+	defer server.Close()
+	c := &checker{dir: dir, work: work, server: server}
+	return c.all(ctx, newProofs(manifest, installers)), ctx.Err()
+}
+
+// stubVersions has each torch of the site, a later patch of each, and one that is newer than all.
+func stubVersions(m *Manifest) []string {
+	versions := []string{newestStub}
+	for _, entry := range m.Wheels {
+		if !entry.Channel.IsUniversal() {
+			versions = append(versions, entry.Channel.Torch.String(), entry.Channel.Torch.Minor().String()+".99")
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(versions)))
+}
+
+func newProofs(m *Manifest, installers []Installer) []Proof {
+	var proofs []Proof
+	for _, entry := range m.Wheels {
+		pin := newestStub
+		if !entry.Channel.IsUniversal() {
+			pin = entry.Channel.Torch.String()
+		}
+		for _, installer := range installers {
+			proofs = append(proofs,
+				Proof{Wheel: entry.Filename, Installer: installer, Page: "html", entry: entry, pin: pin},
+				Proof{Wheel: entry.Filename, Installer: installer, Page: "json", entry: entry})
+		}
+	}
+	return proofs
+}
+
+type checker struct {
+	dir, work string
+	server    *Server
+}
+
+// all runs a few installers at a time: each is a process that uses one CPU.
+func (c *checker) all(ctx context.Context, proofs []Proof) []Proof {
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var group sync.WaitGroup
+	for i := range proofs {
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			if err := c.one(ctx, fmt.Sprintf("run%d", i), &proofs[i]); err != nil {
+				proofs[i].Problem = err.Error()
+			}
+		})
+	}
+	group.Wait()
+	return proofs
+}
+
+// one installs, and looks at what arrived.
+func (c *checker) one(ctx context.Context, run string, p *Proof) error {
+	o := order{
+		index: fmt.Sprintf("%s/%s/%s/%s/", c.server.URL, p.Page, run, p.entry.Channel.Dir()), stubs: c.server.URL + "/stubs/",
+		target: filepath.Join(c.work, run), requirement: p.entry.Project + "==" + p.entry.Version,
+		platform: p.entry.names.Platform[0], python: p.entry.pythonVersion(),
+	}
+	defer os.RemoveAll(o.target)
+	if p.pin != "" {
+		o.constraint = filepath.Join(c.work, run+".txt")
+		if err := os.WriteFile(o.constraint, []byte("torch=="+p.pin+"\n"), 0o644); err != nil {
+			return err
+		}
+	}
+	if err := p.Installer.install(ctx, o); err != nil {
+		return err
+	}
+	if got := c.server.wheels(run); !slices.Equal(got, []string{p.Wheel}) {
+		return fmt.Errorf("it asked for %s", strings.Join(got, ", "))
+	}
+	if err := sameFiles(filepath.Join(c.dir, p.entry.Path()), o.target); err != nil {
+		return err
+	}
+	return p.checkTorch(o.target)
+}
+
+// pythonVersion is a Python that the wheel is for: 3.12 for cp312, the newest that anybody knows for py3.
+func (e Entry) pythonVersion() matrix.Version {
+	if v, err := matrix.ParseVersion(e.python()); err == nil && v.Parts() == 2 {
+		return v
+	}
+	return matrix.MustVersion("3.12")
+}
+
+// sameFiles wants each file of the wheel in target. RECORD is the one that installers rewrite.
+func sameFiles(file, target string) error {
+	archive, err := zip.OpenReader(file)
+	if err != nil {
+		return err
+	}
+	defer archive.Close()
+	for _, member := range archive.File {
+		if strings.HasSuffix(member.Name, "/") || strings.HasSuffix(member.Name, ".dist-info/RECORD") {
+			continue
+		}
+		want, err := readAll(member)
+		if err != nil {
+			return err
+		}
+		got, err := os.ReadFile(filepath.Join(target, filepath.FromSlash(member.Name)))
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(got, want) {
+			return fmt.Errorf("%s is not the wheel's", member.Name)
+		}
+	}
+	return nil
+}
+
+// checkTorch wants the torch that was there, or one of the wheel's release, and nothing where the wheel needs none.
+func (p *Proof) checkTorch(target string) error {
+	found, err := filepath.Glob(filepath.Join(target, "torch-*.dist-info"))
+	if err != nil {
+		return err
+	}
+	if len(found) == 1 {
+		p.Torch = strings.TrimSuffix(strings.TrimPrefix(filepath.Base(found[0]), "torch-"), ".dist-info")
+	}
+	want := p.pin
+	if want == "" && !p.entry.Channel.IsUniversal() {
+		want = p.entry.Channel.Torch.Minor().String() + ".99"
+	}
+	if want != "" && p.Torch != want {
+		return fmt.Errorf("torch is %q, want %q", p.Torch, want)
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+package index
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Commands install one wheel.
+type Commands struct {
+	Build string `json:"build,omitempty"` // first, where the wheel is not built yet
+	Pip   string `json:"pip"`
+	Uv    string `json:"uv"`
+}
+
+// InstallCommands are what to type for a wheel. site is the URL of a published site, or "". An index of one channel
+// holds no torch, so an installer can take the installed one or fail, but never change it. A file is named together
+// with the torch that has to stay, because the installer looks for dependencies in whatever index it is configured with.
+func InstallCommands(c Candidate, need Need, site string) Commands {
+	if site != "" {
+		index := strings.TrimSuffix(site, "/") + "/" + c.Channel.Dir() + "/"
+		what := c.Project + "==" + c.Version
+		return Commands{
+			Pip: fmt.Sprintf("pip install --index-url %s %s", quote(index), what),
+			Uv:  fmt.Sprintf("uv pip install --default-index %s %s", quote(index), what),
+		}
+	}
+	commands, file := Commands{}, c.File
+	if file == "" {
+		commands.Build = "sagebuild bake " + c.Target
+		file = "dist/" + c.Filename
+	}
+	torch := "torch==" + need.Torch.String()
+	if need.Torch.Parts() == 2 {
+		torch += ".*"
+	}
+	arguments := quote(file) + " " + quote(torch)
+	commands.Pip, commands.Uv = "pip install "+arguments, "uv pip install "+arguments
+	return commands
+}
+
+// quote protects a word from the shell where that is needed.
+func quote(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=+@%,", r)
+	}
+	if strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

@@ -1,0 +1,55 @@
+package index
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+)
+
+// conflicts reports wheels of one index between which an installer would have to guess: same project, version, Python,
+// ABI and platform. Each error names both.
+func conflicts(entries []Entry) error {
+	var found []error
+	first := map[string]string{}
+	for _, entry := range entries {
+		told := false
+		for _, key := range entry.keys() {
+			other, taken := first[key]
+			switch {
+			case !taken:
+				first[key] = entry.Filename
+			case other != entry.Filename && !told: // one pair of files may share several tags
+				told = true
+				found = append(found, &diag.Error{Class: diag.Verification, Hint: "move one of them out of the directory",
+					Message: fmt.Sprintf("%s and %s are for the same Python and platform in %s", other, entry.Filename, entry.Channel.Dir())})
+			}
+		}
+	}
+	return errors.Join(found...)
+}
+
+// keys has one element for each combination that the file's compressed tags stand for.
+func (e Entry) keys() []string {
+	var keys []string
+	for _, python := range e.names.Python {
+		for _, abi := range e.names.ABI {
+			for _, platform := range e.names.Platform {
+				keys = append(keys, fmt.Sprintf("%s %s %s-%s-%s", e.Dir(), e.Version, python, abi, machine(platform)))
+			}
+		}
+	}
+	return keys
+}
+
+var libcPattern = regexp.MustCompile(`^(?:manylinux1|manylinux2010|manylinux2014|manylinux_[0-9]+_[0-9]+)_(.+)$`)
+
+// machine treats all tags of glibc systems of one machine alike: installers prefer the tag with the newest glibc, and
+// so one of two such wheels would never be installed, whatever else tells them apart.
+func machine(platform string) string {
+	if parts := libcPattern.FindStringSubmatch(platform); parts != nil {
+		return "linux_" + parts[1]
+	}
+	return platform
+}

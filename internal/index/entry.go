@@ -1,0 +1,161 @@
+package index
+
+import (
+	"archive/zip"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/wheel"
+)
+
+// Entry is one wheel of a site.
+type Entry struct {
+	Filename       string   `json:"filename"`
+	Project        string   `json:"project"` // normalised by PEP 503
+	Version        string   `json:"version"`
+	Channel        Channel  `json:"channel"`
+	RequiresPython string   `json:"requiresPython,omitempty"`
+	RequiresDist   []string `json:"requiresDist,omitempty"`
+	Size           int64    `json:"size"`
+	SHA256         string   `json:"sha256"`
+	MetadataSHA256 string   `json:"metadataSha256"`
+	SMs            []string `json:"sms,omitempty"` // SMs with machine code, "a" and "f" targets with their suffix
+	PTX            []string `json:"ptx,omitempty"` // SMs with PTX, which newer GPUs compile
+	names          wheel.Filename
+}
+
+// metadataLimit bounds METADATA, which clients load whole.
+const metadataLimit = 1 << 20
+
+// Dir is the project's directory below the site.
+func (e Entry) Dir() string { return path.Join(e.Channel.Dir(), e.Project) }
+
+// Path is the wheel's place below the site.
+func (e Entry) Path() string { return path.Join(e.Dir(), e.Filename) }
+
+// Inspect reads a wheel completely. One that contradicts itself, or whose name and dependencies do not say which
+// torch it is for, is an error of class diag.Verification.
+func Inspect(file string) (Entry, error) {
+	w, err := wheel.Open(file)
+	var refusal *wheel.FormatError
+	if errors.As(err, &refusal) {
+		return Entry{}, refused(file, refusal.Error())
+	}
+	if err != nil {
+		return Entry{}, err
+	}
+	for _, problem := range w.Problems {
+		if problem.Severity == wheel.Error {
+			return Entry{}, refused(file, strings.TrimPrefix(problem.String(), "error: "))
+		}
+	}
+	entry := Entry{
+		Filename: w.Name, names: w.Filename, Project: wheel.NormalizeName(w.Metadata.Name), Version: w.Metadata.Version,
+		RequiresPython: w.Metadata.RequiresPython, RequiresDist: w.Metadata.RequiresDist, Size: w.Size, SHA256: w.SHA256,
+	}
+	entry.setDevices(w)
+	for _, member := range w.Members {
+		if member.Name == w.DistInfo+"/METADATA" {
+			entry.MetadataSHA256 = member.SHA256
+		}
+	}
+	return entry, entry.setChannel(file)
+}
+
+func refused(file, why string) error {
+	return &diag.Error{Class: diag.Verification, Message: filepath.Base(file) + " is not published: " + why, Hint: "rm " + file}
+}
+
+// setChannel reads the build tag, and wants the dependency on torch to say the same: it alone keeps an installer
+// from changing torch.
+func (e *Entry) setChannel(file string) (err error) {
+	if e.Channel, err = ParseBuildTag(e.names.BuildTag); err != nil {
+		return refused(file, err.Error())
+	}
+	if e.Channel.IsUniversal() {
+		return nil
+	}
+	for _, requirement := range e.RequiresDist {
+		if strings.Join(strings.Fields(requirement), "") == e.Channel.Requirement() {
+			return nil
+		}
+	}
+	return refused(file, fmt.Sprintf("its build tag %s wants Requires-Dist: %s in METADATA", e.names.BuildTag, e.Channel.Requirement()))
+}
+
+// setDevices lists each SM once.
+func (e *Entry) setDevices(w *wheel.Wheel) {
+	for _, device := range w.Devices() {
+		switch device.Kind {
+		case wheel.KindCubin, wheel.KindOldCubin:
+			e.SMs = append(e.SMs, device.Arch.String())
+		case wheel.KindPTX:
+			e.PTX = append(e.PTX, device.Arch.String())
+		}
+	}
+	e.SMs, e.PTX = slices.Compact(e.SMs), slices.Compact(e.PTX)
+}
+
+// hashFile is the SHA-256 of a file in hexadecimal digits.
+func hashFile(file string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// metadata reads METADATA, whose bytes must be those that Inspect saw.
+func (e Entry) metadata(file string) ([]byte, error) {
+	archive, err := zip.OpenReader(file)
+	if err != nil {
+		return nil, err
+	}
+	defer archive.Close()
+	for _, member := range archive.File {
+		top, name, _ := strings.Cut(member.Name, "/")
+		if name != "METADATA" || !strings.HasSuffix(top, ".dist-info") {
+			continue
+		}
+		text, err := readMember(member)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", member.Name, err)
+		}
+		if sum := sha256.Sum256(text); hex.EncodeToString(sum[:]) != e.MetadataSHA256 {
+			return nil, fmt.Errorf("%s: METADATA changed while it was read", file)
+		}
+		return text, nil
+	}
+	return nil, fmt.Errorf("%s has no METADATA", file)
+}
+
+func readMember(member *zip.File) ([]byte, error) {
+	if member.UncompressedSize64 > metadataLimit {
+		return nil, fmt.Errorf("larger than %d bytes", metadataLimit)
+	}
+	return readAll(member)
+}
+
+// readAll unpacks a member of a wheel that Inspect has accepted.
+func readAll(member *zip.File) ([]byte, error) {
+	r, err := member.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}

@@ -1,0 +1,114 @@
+package index
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/wheel"
+)
+
+// ManifestFile lists all wheels of a site, at its root.
+const ManifestFile = "wheels.json"
+
+// manifestFormat is raised when facts are added that an older manifest lacks; older ones are then read anew.
+const manifestFormat = 1
+
+// Manifest is the content of ManifestFile.
+type Manifest struct {
+	Format int     `json:"format"`
+	Wheels []Entry `json:"wheels"`
+}
+
+// ParseManifest reads a manifest and checks whatever becomes a path, a link or part of a command.
+func ParseManifest(text []byte) (*Manifest, error) {
+	m := &Manifest{}
+	if err := json.Unmarshal(text, m); err != nil {
+		return nil, err
+	}
+	if m.Format != manifestFormat {
+		return nil, fmt.Errorf("it has format %d, this sagebuild knows format %d", m.Format, manifestFormat)
+	}
+	for i := range m.Wheels {
+		if err := m.Wheels[i].check(); err != nil {
+			return nil, fmt.Errorf("wheel %d: %w", i, err)
+		}
+	}
+	return m, nil
+}
+
+func (e *Entry) check() (err error) {
+	if e.names, err = wheel.ParseFilename(e.Filename); err != nil {
+		return err
+	}
+	channel, err := ParseBuildTag(e.names.BuildTag)
+	if err != nil {
+		return err
+	}
+	switch {
+	case channel != e.Channel:
+		return fmt.Errorf("%s is not for its channel %s", e.Filename, e.Channel.Dir())
+	case e.Project != wheel.NormalizeName(e.names.Distribution):
+		return fmt.Errorf("%s does not belong to project %q", e.Filename, e.Project)
+	case strings.ReplaceAll(e.Version, "-", "_") != e.names.Version:
+		return fmt.Errorf("%s does not have version %q", e.Filename, e.Version)
+	case !isSHA256(e.SHA256) || !isSHA256(e.MetadataSHA256) || e.Size < 0:
+		return fmt.Errorf("%s has a malformed hash or size", e.Filename)
+	}
+	for _, arch := range slices.Concat(e.SMs, e.PTX) {
+		if _, err := parseArch(arch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isSHA256(text string) bool {
+	raw, err := hex.DecodeString(text)
+	return err == nil && len(raw) == 32
+}
+
+// ReadManifest reads the site at dir. A directory that is missing or empty gives an empty manifest; one that holds
+// something else is refused, because publishing replaces it.
+func ReadManifest(dir string) (*Manifest, error) {
+	text, err := os.ReadFile(filepath.Join(dir, ManifestFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return &Manifest{Format: manifestFormat}, checkEmpty(dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	m, err := ParseManifest(text)
+	if err != nil {
+		return nil, &diag.Error{Class: diag.Usage, Message: "reading " + filepath.Join(dir, ManifestFile), Err: err,
+			Hint: "rm -r " + dir + ", then sagebuild index again"}
+	}
+	return m, nil
+}
+
+func checkEmpty(dir string) error {
+	files, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(files) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return diag.Usagef("sagebuild index --output DIR", "%s is not empty and holds no %s: it is no site of sagebuild", dir, ManifestFile)
+}
+
+// find returns the entry of a file name.
+func (m *Manifest) find(filename string) (Entry, bool) {
+	at := slices.IndexFunc(m.Wheels, func(e Entry) bool { return e.Filename == filename })
+	if at < 0 {
+		return Entry{}, false
+	}
+	return m.Wheels[at], true
+}

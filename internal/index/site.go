@@ -1,0 +1,200 @@
+package index
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// sumsFile has the hash of every other file that sagebuild wrote, for sha256sum --check.
+const sumsFile = "SHA256SUMS"
+
+// site is one site that is being written.
+type site struct {
+	dir, old, dist string
+	entries        []Entry
+	sums           map[string]string // by path below the site
+}
+
+// write fills dir, from which nothing is served yet.
+func (s *site) write() error {
+	s.sums = map[string]string{}
+	for _, entry := range s.entries {
+		if err := s.addWheel(entry); err != nil {
+			return err
+		}
+	}
+	if err := s.addIndexes(); err != nil {
+		return err
+	}
+	manifest, err := indented(Manifest{Format: manifestFormat, Wheels: s.entries})
+	if err != nil {
+		return err
+	}
+	page, err := humanPage(s.entries)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(s.add(ManifestFile, manifest), s.add("index.html", page)); err != nil {
+		return err
+	}
+	if err := s.writeSums(); err != nil {
+		return err
+	}
+	return s.carryOver()
+}
+
+// add writes a file and remembers its hash.
+func (s *site) add(name string, text []byte) error {
+	sum := sha256.Sum256(text)
+	s.sums[name] = hex.EncodeToString(sum[:])
+	return writeFile(filepath.Join(s.dir, name), text)
+}
+
+func writeFile(file string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(file, text, 0o644)
+}
+
+// addWheel stores the wheel and its METADATA beside it, where PEP 658 wants that.
+func (s *site) addWheel(entry Entry) error {
+	to := filepath.Join(s.dir, entry.Path())
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	if !s.link(entry, to) {
+		if err := copyChecked(filepath.Join(s.dist, entry.Filename), to, entry.SHA256); err != nil {
+			return err
+		}
+	}
+	s.sums[entry.Path()] = entry.SHA256
+	text, err := entry.metadata(to)
+	if err != nil {
+		return err
+	}
+	return s.add(entry.Path()+".metadata", text)
+}
+
+// link shares the file with the published site, if its bytes are still right. Wheels of dist/ are copied instead: a
+// file that is shared with dist/ changes in the site when somebody writes to it there.
+func (s *site) link(entry Entry, to string) bool {
+	from := filepath.Join(s.old, entry.Path())
+	sum, err := hashFile(from)
+	return err == nil && sum == entry.SHA256 && os.Link(from, to) == nil
+}
+
+// copyChecked copies a file that must still have this hash.
+func copyChecked(from, to, want string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	hash := sha256.New()
+	_, err = io.Copy(io.MultiWriter(out, hash), in)
+	if err := errors.Join(err, out.Close()); err != nil {
+		return err
+	}
+	if hex.EncodeToString(hash.Sum(nil)) != want {
+		return fmt.Errorf("%s changed while it was read", from)
+	}
+	return nil
+}
+
+// addIndexes writes the pages of each channel and of each project in it.
+func (s *site) addIndexes() error {
+	channels := map[string]map[string][]Entry{}
+	for _, entry := range s.entries {
+		dir := entry.Channel.Dir()
+		if channels[dir] == nil {
+			channels[dir] = map[string][]Entry{}
+		}
+		channels[dir][entry.Project] = append(channels[dir][entry.Project], entry)
+	}
+	for dir, projects := range channels {
+		names := slices.Sorted(maps.Keys(projects))
+		html, htmlErr := channelHTML(names)
+		text, err := channelPEP691(names)
+		if err := errors.Join(htmlErr, err, s.addPair(dir, html, text)); err != nil {
+			return err
+		}
+		for name, entries := range projects {
+			html, htmlErr := projectHTML(name, entries)
+			text, err := projectPEP691(name, entries)
+			if err := errors.Join(htmlErr, err, s.addPair(path.Join(dir, name), html, text)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *site) addPair(dir string, html, json []byte) error {
+	return errors.Join(s.add(path.Join(dir, "index.html"), html), s.add(path.Join(dir, "index.json"), json))
+}
+
+func (s *site) writeSums() error {
+	var text strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(s.sums)) {
+		fmt.Fprintf(&text, "%s  %s\n", s.sums[name], name)
+	}
+	return writeFile(filepath.Join(s.dir, sumsFile), []byte(text.String()))
+}
+
+// carryOver keeps the files of the old site that sagebuild did not write, such as CNAME and .nojekyll.
+func (s *site) carryOver() error {
+	old, err := os.ReadFile(filepath.Join(s.old, sumsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	ours := parseSums(string(old))
+	return filepath.WalkDir(s.old, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		name, err := filepath.Rel(s.old, file)
+		if err != nil || ours[filepath.ToSlash(name)] {
+			return err
+		}
+		return carry(file, filepath.Join(s.dir, name))
+	})
+}
+
+func carry(from, to string) error {
+	if _, err := os.Lstat(to); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return os.Link(from, to)
+}
+
+// parseSums lists the names in a SHA256SUMS file, and the file itself.
+func parseSums(text string) map[string]bool {
+	names := map[string]bool{sumsFile: true}
+	for line := range strings.Lines(text) {
+		if _, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  "); ok {
+			names[name] = true
+		}
+	}
+	return names
+}
