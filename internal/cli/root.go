@@ -41,8 +41,8 @@ func newRoot(app *App) *cobra.Command {
 	root.SetOut(app.Console.Out)
 	root.SetErr(app.Console.Err)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newBake(app), newTest(app), newGenerate(app), newMatrix(app), newDoctor(app), newClean(app),
-		newLock(app), newVersion(app))
+	root.AddCommand(newBake(app), newTest(app), newAudit(app), newGenerate(app), newMatrix(app), newDoctor(app), newClean(app),
+		newLock(app), newIndex(app), newResolve(app), newVersion(app))
 	return root
 }
 

@@ -1,0 +1,106 @@
+package audit
+
+import (
+	"cmp"
+	"path"
+	"slices"
+
+	"github.com/sagebuild/sagebuild/internal/wheel"
+)
+
+// Code sums up the device code of one file that is alike: section, kind, SM, version and compression.
+type Code struct {
+	Member      string     `json:"member"`
+	Section     string     `json:"section,omitempty"` // empty for a fatbin or cubin file
+	Kind        wheel.Kind `json:"kind"`
+	Arch        wheel.Arch `json:"arch"`
+	Version     string     `json:"version,omitempty"`     // of the code: PTX ISA 8.8
+	Compression string     `json:"compression,omitempty"` // "lz4" or "zstd"
+	Entries     int        `json:"entries"`
+	Stored      int64      `json:"stored"` // bytes in the file
+	Bytes       int64      `json:"bytes"`  // unpacked
+	Loadable    bool       `json:"loadable"`
+}
+
+func codeOf(w *wheel.Wheel) []Code {
+	sums := map[Code]Code{}
+	add := func(c Code, stored, bytes int64) {
+		sum, ok := sums[c]
+		if !ok {
+			sum = c
+		}
+		sum.Entries++
+		sum.Stored += stored
+		sum.Bytes += bytes
+		sums[c] = sum
+	}
+	for _, fatbin := range w.Fatbins {
+		for _, entry := range fatbin.Entries {
+			add(Code{
+				Member: fatbin.Member, Section: fatbin.Section, Kind: entry.Kind, Arch: entry.Arch,
+				Version: entry.Version, Compression: entry.Compression, Loadable: !fatbin.Relocatable(),
+			}, entry.Stored, entry.Size)
+		}
+	}
+	for _, cubin := range w.Cubins {
+		add(Code{Member: cubin.Member, Kind: wheel.KindCubin, Arch: cubin.Arch, Loadable: true}, cubin.Size, cubin.Size)
+	}
+	return sortedCode(sums)
+}
+
+func sortedCode(sums map[Code]Code) []Code {
+	list := make([]Code, 0, len(sums))
+	for _, sum := range sums {
+		list = append(list, sum)
+	}
+	slices.SortFunc(list, func(a, b Code) int {
+		return cmp.Or(cmp.Compare(a.Member, b.Member), cmp.Compare(a.Section, b.Section), cmp.Compare(a.Kind, b.Kind),
+			a.Arch.Compare(b.Arch), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Compression, b.Compression))
+	})
+	return list
+}
+
+// image is code that a driver can choose.
+type image struct {
+	kind wheel.Kind
+	arch wheel.Arch
+}
+
+// unit is a set of images of which the driver loads one: a fatbin, or the cubin files of one directory.
+type unit struct {
+	member string
+	images []image
+}
+
+// units lists what a driver may be asked to load. Relocatable code and intermediate code of other compilers are
+// not loaded as they are.
+func units(w *wheel.Wheel) []unit {
+	var list []unit
+	for _, fatbin := range w.Fatbins {
+		u := unit{member: fatbin.Member}
+		for _, entry := range fatbin.Entries {
+			if entry.Kind == wheel.KindCubin || entry.Kind == wheel.KindPTX {
+				u.images = append(u.images, image{entry.Kind, entry.Arch})
+			}
+		}
+		if len(u.images) > 0 && !fatbin.Relocatable() {
+			list = append(list, u)
+		}
+	}
+	return append(list, cubinUnits(w.Cubins)...)
+}
+
+// cubinUnits takes the cubin files of a directory together: a program that ships them picks one by its SM.
+func cubinUnits(cubins []wheel.Cubin) []unit {
+	var list []unit
+	for _, cubin := range cubins {
+		directory := path.Dir(cubin.Member) + "/"
+		at := slices.IndexFunc(list, func(u unit) bool { return u.member == directory })
+		if at < 0 {
+			at = len(list)
+			list = append(list, unit{member: directory})
+		}
+		list[at].images = append(list[at].images, image{wheel.KindCubin, cubin.Arch})
+	}
+	return list
+}

@@ -1,0 +1,14 @@
+// Package audit says what a wheel with CUDA code holds and on which machines it works: device code by SM, the GPUs
+// that can load it, kernels, the host libraries it needs, and what is wrong with it. It works on any wheel, from the
+// bytes alone: package wheel reads them, this package judges.
+//
+//	report.go            everything about one wheel
+//	code.go, load.go     device code, and which GPUs load it
+//	kernels.go           kernels and what they take
+//	host.go, manylinux.go, symbols.go, mangled.go   shared objects
+//	findings.go          what is wrong with the wheel
+//	torch.go             whether a torch exports what the wheel needs
+//	policy.go, rules.go  what a policy file asks for
+//	diff.go              two wheels side by side
+//	text.go, difftext.go tables for people
+package audit

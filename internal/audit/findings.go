@@ -1,0 +1,161 @@
+package audit
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+// Codes of findings that package wheel does not know. The text is stable, for scripts.
+const (
+	CodePlatformTag   wheel.Code = "platform-tag"   // the platform tag names another machine, or none where there is native code
+	CodePlatformFloor wheel.Code = "platform-floor" // the platform tag promises an older system than the code runs on
+	CodePurelib       wheel.Code = "purelib"        // WHEEL calls it pure although it holds shared objects
+	CodePython        wheel.Code = "python-library" // links libpython, which static interpreters do not have
+	CodeTorchSymbol   wheel.Code = "torch-symbol"   // the torch that was asked does not export a symbol
+	CodePolicySM      wheel.Code = "policy-sm"      // a required SM does not load natively
+	CodePolicyPTX     wheel.Code = "policy-ptx"
+	CodePolicySize    wheel.Code = "policy-size"
+	CodePolicyNeeded  wheel.Code = "policy-dependency"
+	CodePolicyGlibc   wheel.Code = "policy-glibc"
+	CodePolicyStrip   wheel.Code = "policy-stripped"
+)
+
+func (r *Report) fail(code wheel.Code, member, format string, args ...any) {
+	r.add(wheel.Error, code, member, format, args...)
+}
+
+func (r *Report) warn(code wheel.Code, member, format string, args ...any) {
+	r.add(wheel.Warning, code, member, format, args...)
+}
+
+func (r *Report) add(severity wheel.Severity, code wheel.Code, member, format string, args ...any) {
+	message := fmt.Sprintf(format, args...)
+	r.Findings = append(r.Findings, Finding{Finding: wheel.Finding{Severity: severity, Code: code, Message: message, Member: member}})
+}
+
+// checkHost compares the shared objects with the platform tags, and reports what makes them fail elsewhere.
+func (r *Report) checkHost() {
+	if len(r.Objects) == 0 {
+		return
+	}
+	if r.Info.Purelib {
+		r.warn(CodePurelib, "", "WHEEL says Root-Is-Purelib: true, yet there are shared objects")
+	}
+	for _, tag := range r.Filename.Platform {
+		r.checkPlatform(tag)
+	}
+	for _, object := range r.Objects {
+		for _, directory := range object.RPath {
+			if !strings.HasPrefix(directory, "$ORIGIN") && !strings.HasPrefix(directory, "${ORIGIN}") {
+				r.warn(wheel.CodeRPath, object.Member, "its run path %q is a directory of the machine it was built on", directory)
+			}
+		}
+		if !object.Stripped {
+			r.warn(wheel.CodeUnstripped, object.Member, "it carries a symbol table or debug information")
+		}
+		if slices.ContainsFunc(object.Needed, func(name string) bool { return strings.HasPrefix(name, "libpython") }) {
+			r.warn(CodePython, object.Member, "it links libpython, which many interpreters do not have")
+		}
+	}
+}
+
+// checkPlatform compares one platform tag with all objects. A tag for several systems is a promise for each.
+func (r *Report) checkPlatform(tag string) {
+	if tag == "any" {
+		r.fail(CodePlatformTag, "", "the platform tag is any, yet there are shared objects for %s", r.Objects[0].Machine)
+		return
+	}
+	machine, glibc := platformOf(tag)
+	for _, object := range r.Objects {
+		if machine != "" && object.Machine != machine {
+			r.fail(CodePlatformTag, object.Member, "it is for %s, the platform tag is %s", object.Machine, tag)
+		}
+	}
+	if glibc == "" || r.promises(glibc) {
+		return
+	}
+	for _, object := range r.Objects {
+		if f := object.Floor; f.Manylinux == "" || newer(f.Glibc, glibc) || newer(f.minimum(), glibc) {
+			r.fail(CodePlatformFloor, object.Member, "the platform tag %s promises less than it needs: %s", tag, f)
+		}
+	}
+}
+
+// promises reports whether an older tag of the wheel makes a stronger promise than glibc, so that one finding is enough.
+func (r *Report) promises(glibc string) bool {
+	for _, tag := range r.Filename.Platform {
+		if _, other := platformOf(tag); other != "" && newer(glibc, other) {
+			return true
+		}
+	}
+	return false
+}
+
+// minimum is the glibc of the manylinux tag, which the C++ library may raise above the glibc that is needed.
+func (f Floor) minimum() string {
+	return strings.ReplaceAll(strings.TrimPrefix(f.Manylinux, "manylinux_"), "_", ".")
+}
+
+// String lists what is needed: "glibc 2.28, GLIBCXX 3.4.24".
+func (f Floor) String() string {
+	var parts []string
+	for _, part := range []struct{ name, version string }{{"glibc", f.Glibc}, {"GLIBCXX", f.Libstdcxx}, {"CXXABI", f.CXXABI}} {
+		if part.version != "" {
+			parts = append(parts, part.name+" "+part.version)
+		}
+	}
+	if len(parts) == 0 {
+		return "no versions"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// checkDevice warns of files that no later GPU can load.
+func (r *Report) checkDevice() {
+	newest := map[string]wheel.Arch{}
+	forward := map[string]bool{}
+	var members []string
+	for _, code := range r.Code {
+		if !code.Loadable {
+			continue
+		}
+		forward[code.Member] = forward[code.Member] || code.Kind == wheel.KindPTX && code.Arch.Suffix == ""
+		if code.Kind != wheel.KindCubin {
+			continue
+		}
+		if _, ok := newest[code.Member]; !ok {
+			members = append(members, code.Member)
+		}
+		if code.Arch.Compare(newest[code.Member]) > 0 {
+			newest[code.Member] = code.Arch
+		}
+	}
+	for _, member := range members {
+		if !forward[member] {
+			r.warn(wheel.CodePTXMissing, member, "it holds no PTX that later GPUs could compile; the newest cubin is for SM %s", newest[member])
+		}
+	}
+}
+
+// checkPlan compares a wheel of our own, known by its name, with the cell of the matrix that plans it.
+func (r *Report) checkPlan(m *matrix.Matrix) {
+	for _, cell := range m.Cells() {
+		if cell.WheelName() != r.Name {
+			continue
+		}
+		for _, sm := range cell.SMs {
+			if !slices.ContainsFunc(r.Code, func(c Code) bool { return c.Kind == wheel.KindCubin && c.Loadable && c.Arch.SM == sm }) {
+				r.fail(wheel.CodeSMMissing, "", "no cubin for SM %s, which %s plans", sm, cell.Target())
+			}
+		}
+		for _, code := range r.Code {
+			if code.Kind == wheel.KindCubin && !slices.Contains(cell.SMs, code.Arch.SM) {
+				r.fail(wheel.CodeSMExtra, code.Member, "a cubin for SM %s, which %s does not plan", code.Arch, cell.Target())
+			}
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package audit
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+// Report is what an audit says about one wheel.
+type Report struct {
+	Path     string         `json:"path"`
+	Name     string         `json:"name"` // the file name
+	Size     int64          `json:"size"` // bytes
+	SHA256   string         `json:"sha256,omitempty"`
+	Filename wheel.Filename `json:"filename"`
+	Info     wheel.Info     `json:"wheel"`
+	Metadata wheel.Metadata `json:"metadata"`
+	Code     []Code         `json:"code"`
+	GPUs     []Coverage     `json:"gpus"`
+	Kernels  []KernelGroup  `json:"kernels"`
+	Objects  []Object       `json:"objects"`
+	Floor    Floor          `json:"floor"` // of all objects
+	Symbols  []SymbolGroup  `json:"symbols"`
+	Torch    *TorchResult   `json:"torch,omitempty"`
+	Findings []Finding      `json:"findings"`
+
+	wheel *wheel.Wheel // nil for bytes that are no wheel
+}
+
+// Finding is one thing wrong with a wheel, and the place of the policy's rule where one was broken.
+type Finding struct {
+	wheel.Finding
+	Rule *diag.Range `json:"rule,omitempty"`
+}
+
+// Options say how a wheel is audited.
+type Options struct {
+	Matrix  *matrix.Matrix // names GPUs, and knows the plan of our own wheels
+	Policy  *Policy        // may be nil
+	Torch   string         // a torch wheel or a directory with torch's libraries; "" asks no torch
+	Kernels bool           // keep each kernel, not only sums
+}
+
+// Run audits the wheel at path. What is wrong with it, down to bytes that are no zip, is a finding; the error is for
+// files that cannot be read at all.
+func Run(path string, options Options) (*Report, error) {
+	w, err := wheel.Open(path)
+	var refusal *wheel.FormatError
+	if errors.As(err, &refusal) {
+		return refused(path, refusal), nil
+	}
+	if err != nil {
+		return nil, &diag.Error{Class: diag.Usage, Message: "reading the wheel", Hint: "sagebuild audit FILE.whl", Err: err}
+	}
+	r := New(w, options)
+	if options.Torch != "" {
+		if err := r.askTorch(options.Torch); err != nil {
+			return nil, err
+		}
+	}
+	options.Policy.judge(r)
+	return r, nil
+}
+
+// New describes a wheel that has been read; it asks no torch and no policy.
+func New(w *wheel.Wheel, options Options) *Report {
+	r := &Report{
+		Path: w.Path, Name: w.Name, Size: w.Size, SHA256: w.SHA256,
+		Filename: w.Filename, Info: w.Info, Metadata: w.Metadata, wheel: w,
+	}
+	r.Code = codeOf(w)
+	r.GPUs = coverages(w, options.Matrix)
+	r.Kernels = kernelGroups(w, options.Kernels)
+	r.Objects = objectsOf(w)
+	r.Floor = floorOf(r.Objects)
+	r.Symbols = symbolGroups(w)
+	for _, problem := range w.Problems {
+		r.Findings = append(r.Findings, Finding{Finding: problem})
+	}
+	r.checkHost()
+	r.checkDevice()
+	r.checkPlan(options.Matrix)
+	return r
+}
+
+// refused is the report on bytes that no reader should unpack.
+func refused(path string, refusal *wheel.FormatError) *Report {
+	r := &Report{Path: path, Name: filepath.Base(path)}
+	if info, err := os.Stat(path); err == nil {
+		r.Size = info.Size()
+	}
+	r.fail(refusal.Code, refusal.Member, "%s", refusal.Message)
+	return r
+}
+
+// Failed reports whether a finding is an error.
+func (r *Report) Failed() bool {
+	for _, finding := range r.Findings {
+		if finding.Severity == wheel.Error {
+			return true
+		}
+	}
+	return false
+}

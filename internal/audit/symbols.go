@@ -1,0 +1,137 @@
+package audit
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/wheel"
+)
+
+// Group says who must give a symbol.
+type Group string
+
+const (
+	GroupTorch    Group = "torch"
+	GroupC10      Group = "c10"
+	GroupRuntime  Group = "cuda-runtime"
+	GroupDriver   Group = "cuda-driver"
+	GroupCUDA     Group = "cuda-libraries"
+	GroupPython   Group = "python"
+	GroupLibc     Group = "libc"
+	GroupCXX      Group = "c++"
+	GroupWheel    Group = "wheel" // another object of the same wheel
+	GroupVersions Group = "other-versioned"
+	GroupOther    Group = "other"
+)
+
+// SymbolGroup is the undefined symbols of one object that one side must give.
+type SymbolGroup struct {
+	Member  string   `json:"member"`
+	Group   Group    `json:"group"`
+	Count   int      `json:"count"`
+	Weak    int      `json:"weak"` // of them, those that may stay undefined
+	Symbols []string `json:"symbols"`
+}
+
+// groupPatterns are tried in order on names that are no C++ ones.
+var groupPatterns = []struct {
+	group   Group
+	pattern *regexp.Regexp
+}{
+	{GroupPython, regexp.MustCompile(`^_?Py(_|[A-Z])`)},
+	{GroupTorch, regexp.MustCompile(`^(THP|THC|TH[A-Z]|aoti_torch_|torch_)`)},
+	{GroupRuntime, regexp.MustCompile(`^(cuda[A-Z]|__cuda|__cudart)`)},
+	{GroupCUDA, regexp.MustCompile(`^(cublas|cudnn|cusparse|cusolver|cufft|curand|nccl|nvjpeg|npp[a-z]|nvrtc|nvJitLink|nvtx|cufile)`)},
+	{GroupDriver, regexp.MustCompile(`^cu[A-Z]`)},
+	{GroupCXX, regexp.MustCompile(`^(__cxa_|__gxx_|_Unwind_|__dynamic_cast|_Zn[wa]|_Zd[la]|_ZT[IVS][a-zNSP]|__emutls)`)},
+	{GroupLibc, regexp.MustCompile(`^(__gmon_start__|_ITM_|__libc_|__stack_chk|__tls_get_addr|_Jv_)`)},
+}
+
+var groupNamespaces = map[string]Group{
+	"at": GroupTorch, "torch": GroupTorch, "caffe2": GroupTorch, "c10": GroupC10, "c10d": GroupTorch,
+	"std": GroupCXX, "__gnu_cxx": GroupCXX, "__cxxabiv1": GroupCXX, "__cxx11": GroupCXX,
+}
+
+// groupLibraries tells by the library whose version a symbol names.
+var groupLibraries = []struct {
+	prefix string
+	group  Group
+}{
+	{"libc.so", GroupLibc}, {"libm.so", GroupLibc}, {"libpthread.so", GroupLibc}, {"libdl.so", GroupLibc},
+	{"librt.so", GroupLibc}, {"ld-linux", GroupLibc}, {"libmvec.so", GroupLibc}, {"libutil.so", GroupLibc},
+	{"libstdc++.so", GroupCXX}, {"libgcc_s.so", GroupCXX}, {"libcudart", GroupRuntime},
+	{"libcuda.so", GroupDriver}, {"libcublas", GroupCUDA}, {"libcu", GroupCUDA}, {"libnv", GroupCUDA}, {"libnccl", GroupCUDA},
+	{"libpython", GroupPython},
+}
+
+// groupOf tells who must give a symbol. own are the names that objects of the wheel define.
+func groupOf(symbol wheel.Undefined, own map[string]bool) Group {
+	for _, known := range groupLibraries {
+		if symbol.Library != "" && strings.HasPrefix(symbol.Library, known.prefix) {
+			return known.group
+		}
+	}
+	if own[symbol.Name] {
+		return GroupWheel
+	}
+	if group, ok := groupNamespaces[namespaceOf(symbol.Name)]; ok {
+		return group
+	}
+	for _, known := range groupPatterns {
+		if known.pattern.MatchString(symbol.Name) {
+			return known.group
+		}
+	}
+	if symbol.Version != "" {
+		return GroupVersions
+	}
+	return GroupOther
+}
+
+// exportsOf is what the objects of a wheel define.
+func exportsOf(w *wheel.Wheel) map[string]bool {
+	own := map[string]bool{}
+	for _, object := range w.Objects {
+		for _, name := range object.Exported {
+			own[name] = true
+		}
+	}
+	return own
+}
+
+func symbolGroups(w *wheel.Wheel) []SymbolGroup {
+	own := exportsOf(w)
+	var list []SymbolGroup
+	for _, object := range w.Objects {
+		groups := map[Group]*SymbolGroup{}
+		for _, symbol := range object.Undefined {
+			name := groupOf(symbol, own)
+			if groups[name] == nil {
+				groups[name] = &SymbolGroup{Member: object.Member, Group: name}
+			}
+			groups[name].add(symbol)
+		}
+		for _, group := range groups {
+			slices.Sort(group.Symbols)
+			list = append(list, *group)
+		}
+	}
+	slices.SortFunc(list, func(a, b SymbolGroup) int {
+		return cmp.Or(cmp.Compare(a.Member, b.Member), cmp.Compare(a.Group, b.Group))
+	})
+	return list
+}
+
+func (g *SymbolGroup) add(symbol wheel.Undefined) {
+	g.Count++
+	if symbol.Weak {
+		g.Weak++
+	}
+	name := symbol.Name
+	if symbol.Version != "" {
+		name += "@" + symbol.Version
+	}
+	g.Symbols = append(g.Symbols, name)
+}

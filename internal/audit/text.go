@@ -1,0 +1,249 @@
+package audit
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/sagebuild/sagebuild/internal/ui"
+	"github.com/sagebuild/sagebuild/internal/wheel"
+)
+
+// WriteText prints a report for people: what the wheel says, device code, GPUs, kernels, shared objects, symbols and
+// findings, each a table.
+func (r *Report) WriteText(out io.Writer, color bool) error {
+	sections := []*ui.Table{r.headTable(), r.codeTable()}
+	for _, coverage := range r.GPUs {
+		sections = append(sections, coverage.table())
+	}
+	sections = append(sections, r.kernelTable(), r.allKernelsTable(), r.objectTable(), r.neededTable(), r.symbolTable(), r.findingTable())
+	return writeTables(out, color, sections)
+}
+
+// writeTables prints tables that have rows, with blank lines between.
+func writeTables(out io.Writer, color bool, tables []*ui.Table) error {
+	first := true
+	for _, table := range tables {
+		if len(table.Rows) == 0 {
+			continue
+		}
+		if !first {
+			fmt.Fprintln(out)
+		}
+		first = false
+		printable(table)
+		if err := table.Write(out, color); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printable replaces control characters: names come from the wheel, and must not steer a terminal.
+func printable(table *ui.Table) {
+	clean := func(text string) string {
+		return strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+				return '\uFFFD'
+			}
+			return r
+		}, strings.ReplaceAll(text, "\n", " "))
+	}
+	for at := range table.Header {
+		table.Header[at] = clean(table.Header[at])
+	}
+	for _, row := range table.Rows {
+		for at := range row {
+			row[at].Text = clean(row[at].Text)
+		}
+	}
+}
+
+func (r *Report) headTable() *ui.Table {
+	table := &ui.Table{}
+	add := func(name, value string) {
+		if value != "" {
+			table.Add(ui.Cell{Text: name, Color: ui.Bold}, ui.Text(value))
+		}
+	}
+	add("wheel", r.Name)
+	add("size", ui.Size(r.Size).String())
+	add("sha256", r.SHA256)
+	add("name", strings.TrimSpace(r.Metadata.Name+" "+r.Metadata.Version))
+	add("build", r.Info.Build)
+	add("tags", strings.Join(r.Info.Tags, " "))
+	add("requires", strings.Join(r.requires(), "; "))
+	add("floor", r.floorText())
+	if r.Torch != nil {
+		add("torch", fmt.Sprintf("%d symbols asked of %d libraries, %d missing", r.Torch.Asked, r.Torch.Libraries, len(r.Torch.Missing)))
+	}
+	return table
+}
+
+// requires leaves out what only extras need.
+func (r *Report) requires() []string {
+	var list []string
+	if r.Metadata.RequiresPython != "" {
+		list = append(list, "Python "+r.Metadata.RequiresPython)
+	}
+	for _, requirement := range r.Metadata.RequiresDist {
+		if !strings.Contains(requirement, "extra ==") {
+			list = append(list, requirement)
+		}
+	}
+	return list
+}
+
+func (r *Report) floorText() string {
+	if len(r.Objects) == 0 {
+		return ""
+	}
+	tag := r.Floor.Manylinux
+	if tag == "" {
+		tag = "newer than every known manylinux tag"
+	}
+	return tag + " (" + r.Floor.String() + ")"
+}
+
+func (r *Report) codeTable() *ui.Table {
+	table := &ui.Table{Header: []string{"device code", "section", "kind", "sm", "version", "packed", "entries", "bytes", "unpacked"}}
+	last := ""
+	for _, c := range r.Code {
+		table.Add(ui.Text(once(&last, c.Member)), ui.Text(dash(c.Section)), ui.Text(string(c.Kind)), ui.Text(c.Arch.String()),
+			ui.Text(dash(c.Version)), ui.Text(dash(c.Compression)), ui.Number(fmt.Sprint(c.Entries)),
+			ui.Number(ui.Size(c.Stored).String()), ui.Number(ui.Size(c.Bytes).String()))
+	}
+	return table
+}
+
+// once returns a name the first time of a run, so that a table shows it once.
+func once(last *string, name string) string {
+	if *last == name {
+		return ""
+	}
+	*last = name
+	return name
+}
+
+func dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// table shows how GPUs load some files; its heading names them.
+func (c Coverage) table() *ui.Table {
+	table := &ui.Table{Header: []string{"sm", "loads", "gpus", strings.Join(c.Members, ", ")}}
+	for _, gpu := range c.GPUs {
+		table.Add(ui.Text(gpu.SM.String()), ui.Cell{Text: gpu.text(c.Units), Color: wayColors[gpu.Worst()]}, ui.Text(strings.Join(gpu.Names, ", ")))
+	}
+	return table
+}
+
+var wayColors = map[Way]ui.Color{Native: ui.Green, SameMajor: ui.Green, JIT: ui.Yellow, None: ui.Red}
+
+// text is "native", "JIT (PTX 9.0)", or where fatbins differ "native in 3, no in 1 of 4 fatbins".
+func (g GPU) text(units int) string {
+	var parts []string
+	for _, way := range ways {
+		switch count := g.Ways[way]; {
+		case count == units && way != Native && way != None:
+			return string(way) + " (" + strings.Join(g.From, ", ") + ")"
+		case count == units:
+			return string(way)
+		case count > 0:
+			parts = append(parts, fmt.Sprintf("%s in %d", way, count))
+		}
+	}
+	return strings.Join(parts, ", ") + fmt.Sprintf(" of %d fatbins", units)
+}
+
+func (r *Report) kernelTable() *ui.Table {
+	table := &ui.Table{Header: []string{"kernels of", "sm", "count", "registers", "shared", "stack", "with stack"}}
+	last := ""
+	for _, g := range r.Kernels {
+		table.Add(ui.Text(once(&last, g.Member)), ui.Text(g.Arch.String()), ui.Number(fmt.Sprint(g.Count)), ui.Number(fmt.Sprint(g.MaxRegisters)),
+			ui.Number(fmt.Sprint(g.MaxShared)), ui.Number(fmt.Sprint(g.MaxStack)), ui.Number(fmt.Sprint(g.WithStack)))
+	}
+	return table
+}
+
+func (r *Report) allKernelsTable() *ui.Table {
+	table := &ui.Table{Header: []string{"file", "sm", "registers", "shared", "stack", "kernel"}}
+	last := ""
+	for _, g := range r.Kernels {
+		for _, k := range g.Kernels {
+			table.Add(ui.Text(once(&last, g.Member)), ui.Text(g.Arch.String()), ui.Number(fmt.Sprint(k.Registers)),
+				ui.Number(fmt.Sprint(k.Shared)), ui.Number(fmt.Sprint(k.Stack)), ui.Text(k.Name))
+		}
+	}
+	return table
+}
+
+func (r *Report) objectTable() *ui.Table {
+	table := &ui.Table{Header: []string{"shared object", "machine", "size", "glibc", "glibcxx", "cxxabi", "runs on", "stripped", "run path"}}
+	for _, o := range r.Objects {
+		table.Add(ui.Text(o.Member), ui.Text(o.Machine), ui.Number(ui.Size(o.Size).String()), ui.Text(dash(o.Floor.Glibc)),
+			ui.Text(dash(o.Floor.Libstdcxx)), ui.Text(dash(o.Floor.CXXABI)), ui.Text(dash(o.Floor.Manylinux)),
+			ui.Text(yesNo(o.Stripped)), ui.Text(dash(strings.Join(o.RPath, ":"))))
+	}
+	return table
+}
+
+func yesNo(value bool) string {
+	if value {
+		return "yes"
+	}
+	return "no"
+}
+
+// neededTable marks libraries that neither the wheel nor every Linux has.
+func (r *Report) neededTable() *ui.Table {
+	table := &ui.Table{Header: []string{"needs", "libraries of others", "of the system or the wheel"}}
+	for _, o := range r.Objects {
+		var known []string
+		for _, library := range o.Needed {
+			if !slices.Contains(o.External, library) {
+				known = append(known, library)
+			}
+		}
+		table.Add(ui.Text(o.Member), ui.Text(dash(strings.Join(o.External, " "))), ui.Text(dash(strings.Join(known, " "))))
+	}
+	return table
+}
+
+func (r *Report) symbolTable() *ui.Table {
+	table := &ui.Table{Header: []string{"undefined in", "from", "symbols", "weak", "such as"}}
+	last := ""
+	for _, g := range r.Symbols {
+		table.Add(ui.Text(once(&last, g.Member)), ui.Text(string(g.Group)), ui.Number(fmt.Sprint(g.Count)), ui.Number(fmt.Sprint(g.Weak)),
+			ui.Text(shorten(g.Symbols[0])))
+	}
+	return table
+}
+
+// shorten keeps mangled names from filling the screen.
+func shorten(name string) string {
+	const most = 60
+	if len(name) <= most {
+		return name
+	}
+	return name[:most] + "…"
+}
+
+var severityColors = map[wheel.Severity]ui.Color{wheel.Error: ui.Red, wheel.Warning: ui.Yellow}
+
+func (r *Report) findingTable() *ui.Table {
+	table := &ui.Table{Header: []string{"finding", "code", "file", "what"}}
+	for _, f := range r.Findings {
+		what := f.Message
+		if f.Rule != nil {
+			what = f.Rule.String() + ": " + what
+		}
+		table.Add(ui.Cell{Text: string(f.Severity), Color: severityColors[f.Severity]}, ui.Text(string(f.Code)), ui.Text(dash(f.Member)), ui.Text(what))
+	}
+	return table
+}

@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sagebuild/sagebuild/internal/audit"
+	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+const auditHelp = `Audit says what a wheel holds and where it works, from its bytes alone: it needs no GPU, CUDA toolkit or network, and
+takes wheels of anybody. It lists the device code by SM, which GPUs can load it, what kernels take, the oldest glibc and
+libstdc++ that the shared objects run on, who must give their undefined symbols, and findings with a severity.
+
+Any error among the findings makes the exit code 4. A policy file adds rules and changes severities; --torch looks every
+symbol of torch up in a torch wheel, or in the directory where one is installed; --diff tells two wheels apart.
+docs/audit.md describes policy files, findings and their limits.`
+
+const auditExamples = `  sagebuild audit dist/*.whl
+  sagebuild audit --kernels torchaudio-2.8.0-cp312-cp312-manylinux_2_28_x86_64.whl
+  sagebuild audit --policy policy.hcl --torch /usr/lib/python3/site-packages/torch WHEEL
+  sagebuild audit --diff OLD.whl NEW.whl`
+
+type auditOptions struct {
+	matrix, policy, torch string
+	kernels, diff         bool
+}
+
+func newAudit(app *App) *cobra.Command {
+	var options auditOptions
+	cmd := &cobra.Command{
+		Use:     "audit WHEEL...",
+		Short:   "Say what a wheel with CUDA code holds, and on which GPUs and systems it works",
+		Long:    auditHelp,
+		Example: auditExamples,
+		RunE:    func(_ *cobra.Command, wheels []string) error { return runAudit(app, options, wheels) },
+	}
+	cmd.Flags().StringVar(&options.policy, "policy", "", "HCL `FILE` with required SMs, size limits and allowed dependencies")
+	cmd.Flags().StringVar(&options.torch, "torch", "", "torch wheel or directory of an installed torch: `PATH`")
+	cmd.Flags().BoolVar(&options.kernels, "kernels", false, "list every kernel, not only sums")
+	cmd.Flags().BoolVar(&options.diff, "diff", false, "compare two wheels: SMs, sizes, symbols, kernels")
+	cmd.Flags().StringVar(&options.matrix, "matrix", "", "matrix definition `FILE`, which names the GPUs (default: the built-in one)")
+	app.addJSON(cmd, "the audit")
+	return cmd
+}
+
+func runAudit(app *App, options auditOptions, wheels []string) error {
+	if len(wheels) == 0 {
+		return diag.Usagef("sagebuild audit dist/*.whl", "audit wants at least one wheel")
+	}
+	if options.diff && (len(wheels) != 2 || options.policy != "" || options.torch != "") {
+		return diag.Usagef("sagebuild audit --diff OLD.whl NEW.whl", "--diff wants two wheels, without --policy and --torch")
+	}
+	settings, err := options.load()
+	if err != nil {
+		return err
+	}
+	reports, err := auditAll(settings, wheels)
+	switch {
+	case err != nil:
+		return err
+	case options.diff:
+		return writeDiff(app, options, reports)
+	}
+	return writeReports(app, reports)
+}
+
+func (o auditOptions) load() (settings audit.Options, err error) {
+	settings.Torch, settings.Kernels = o.torch, o.kernels
+	if settings.Matrix, err = matrix.Load(o.matrix); err != nil || o.policy == "" {
+		return settings, err
+	}
+	settings.Policy, err = audit.LoadPolicy(o.policy)
+	return settings, err
+}
+
+func auditAll(settings audit.Options, wheels []string) ([]*audit.Report, error) {
+	reports := make([]*audit.Report, 0, len(wheels))
+	for _, wheel := range wheels {
+		report, err := audit.Run(wheel, settings)
+		if err != nil {
+			return nil, err
+		}
+		reports = append(reports, report)
+	}
+	return reports, nil
+}
+
+type auditJSON struct {
+	Wheels []*audit.Report `json:"wheels"`
+}
+
+func writeReports(app *App, reports []*audit.Report) error {
+	if app.JSON {
+		if err := app.Console.JSON(auditJSON{reports}); err != nil {
+			return err
+		}
+	}
+	failed := 0
+	for at, report := range reports {
+		if report.Failed() {
+			failed++
+		}
+		if app.JSON {
+			continue
+		}
+		if at > 0 {
+			fmt.Fprintln(app.Console.Out)
+		}
+		if err := report.WriteText(app.Console.Out, app.Console.OutColor); err != nil {
+			return err
+		}
+	}
+	if failed > 0 {
+		return reported(diag.Verification, "", "%d of %s failed", failed, describe(len(reports), "wheel"))
+	}
+	return nil
+}
+
+// diffLines is how many lines of each list a diff prints for people; --kernels and --json print all.
+const diffLines = 40
+
+func writeDiff(app *App, options auditOptions, reports []*audit.Report) error {
+	for _, report := range reports {
+		if !report.Readable() {
+			return writeReports(app, reports)
+		}
+	}
+	diff := audit.Compare(reports[0], reports[1])
+	if app.JSON {
+		return app.Console.JSON(diff)
+	}
+	most := diffLines
+	if options.kernels {
+		most = 0
+	}
+	return diff.WriteText(app.Console.Out, app.Console.OutColor, most)
+}
