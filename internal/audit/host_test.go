@@ -1,0 +1,183 @@
+package audit
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/wheel"
+)
+
+func TestNamespaceOf(t *testing.T) {
+	for symbol, want := range map[string]string{
+		"_ZN3c1010Dispatcher13realSingletonEv":   "c10",
+		"_ZNK2at6Tensor3dimEv":                   "at",
+		"_ZTVN5torch8autograd4NodeE":             "torch",
+		"_ZTIN3c105ErrorE":                       "c10",
+		"_ZGVN3c1015kSomethingE":                 "c10",
+		"_ZThn16_N5torch3jit6ModuleD0Ev":         "torch",
+		"_ZTv0_n24_N2at4BaseD1Ev":                "at",
+		"_ZNSt6vectorIN3c104IValueESaIS1_EED1Ev": "std",
+		"_ZNKSs4sizeEv":                          "std",
+		"_ZNSs4_Rep10_M_destroyERKSaIcE":         "std",
+		"_ZSt4cout":                              "std",
+		"_Z3fooN2at6TensorE":                     "",
+		"_Z":                                     "",
+		"_ZN":                                    "",
+		"_ZN99xE":                                "",
+		"_ZN99999999999999999999xE":              "",
+		"printf":                                 "",
+		"":                                       "",
+	} {
+		if got := namespaceOf(symbol); got != want {
+			t.Errorf("%q: %q, want %q", symbol, got, want)
+		}
+	}
+}
+
+func FuzzNamespaceOf(f *testing.F) {
+	for _, seed := range []string{"_ZThn16_N5torch3jit6ModuleD0Ev", "_ZNK2at6Tensor3dimEv", "_ZTv0_n24_", "_ZNKSs4sizeEv"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, symbol string) {
+		if name := namespaceOf(symbol); name != "std" && !strings.Contains(symbol, name) {
+			t.Errorf("%q has no %q", symbol, name)
+		}
+	})
+}
+
+func TestGroupOf(t *testing.T) {
+	own := map[string]bool{"_ZN3lib4callEv": true, "crc32": true}
+	for _, c := range []struct {
+		name, library string
+		want          Group
+	}{
+		{"_ZN2at5emptyEv", "", GroupTorch},
+		{"THPVariableClass", "", GroupTorch},
+		{"aoti_torch_empty_strided", "", GroupTorch},
+		{"_ZN3c106SymInt4initEv", "", GroupC10},
+		{"cudaMalloc", "", GroupRuntime},
+		{"__cudaRegisterFatBinary", "", GroupRuntime},
+		{"cudaFree", "libcudart.faf08d9a.so.13", GroupRuntime},
+		{"cuLaunchKernel", "", GroupDriver},
+		{"cublasCreate_v2", "", GroupCUDA},
+		{"cudnnCreate", "", GroupCUDA},
+		{"PyArg_ParseTuple", "", GroupPython},
+		{"_Py_NoneStruct", "", GroupPython},
+		{"memcpy", "libc.so.6", GroupLibc},
+		{"__gmon_start__", "", GroupLibc},
+		{"_ZNSolsEi", "libstdc++.so.6", GroupCXX},
+		{"_ZNSt3fooEv", "", GroupCXX},
+		{"_Znwm", "", GroupCXX},
+		{"_ZN3lib4callEv", "", GroupWheel},
+		{"crc32", "", GroupWheel},
+		{"avcodec_open2", "", GroupOther},
+		{"EVP_md5", "libcrypto.so.3", GroupVersions},
+	} {
+		symbol := wheel.Undefined{Name: c.name, Library: c.library}
+		if c.library != "" {
+			symbol.Version = "V_1"
+		}
+		if got := groupOf(symbol, own); got != c.want {
+			t.Errorf("%s of %q: %s, want %s", c.name, c.library, got, c.want)
+		}
+	}
+}
+
+func TestManylinux(t *testing.T) {
+	for _, c := range []struct {
+		floor Floor
+		want  string
+	}{
+		{Floor{}, "manylinux_2_5"},
+		{Floor{Glibc: "2.2.5"}, "manylinux_2_5"},
+		{Floor{Glibc: "2.14"}, "manylinux_2_17"},
+		{Floor{Glibc: "2.17", Libstdcxx: "3.4.19"}, "manylinux_2_17"},
+		{Floor{Glibc: "2.17", Libstdcxx: "3.4.21"}, "manylinux_2_24"},
+		{Floor{Glibc: "2.4", CXXABI: "1.3.11"}, "manylinux_2_27"},
+		{Floor{Glibc: "2.34"}, "manylinux_2_34"},
+		{Floor{Glibc: "2.99"}, ""},
+	} {
+		c.floor.setManylinux()
+		if c.floor.Manylinux != c.want {
+			t.Errorf("%+v, want %q", c.floor, c.want)
+		}
+	}
+}
+
+func TestPlatformOf(t *testing.T) {
+	for tag, want := range map[string][2]string{
+		"manylinux_2_28_x86_64": {"x86_64", "2.28"}, "manylinux2014_aarch64": {"aarch64", "2.17"},
+		"manylinux1_x86_64": {"x86_64", "2.5"}, "linux_x86_64": {"x86_64", ""}, "any": {}, "win_amd64": {},
+	} {
+		if machine, glibc := platformOf(tag); machine != want[0] || glibc != want[1] {
+			t.Errorf("%s: %q %q, want %q", tag, machine, glibc, want)
+		}
+	}
+}
+
+// TestHostFindings names the same library in several ways: it needs glibc 2.2.5, or 2.34 for new_glibc.so.
+func TestHostFindings(t *testing.T) {
+	for name, c := range map[string]struct {
+		library          string
+		errors, warnings []wheel.Code
+	}{
+		"fixture-1.0-py3-none-manylinux_2_17_x86_64.whl":                      {library: "good.so"},
+		"fixture-1.0-py3-none-linux_x86_64.whl":                               {library: "new_glibc.so"},
+		"fixture-1.0-py3-none-manylinux_2_34_x86_64.whl":                      {library: "new_glibc.so"},
+		"fixture-1.0-py3-none-manylinux2014_x86_64.manylinux_2_40_x86_64.whl": {"new_glibc.so", []wheel.Code{CodePlatformFloor}, nil},
+		"fixture-1.0-py3-none-manylinux_2_28_x86_64.whl":                      {"new_glibc.so", []wheel.Code{CodePlatformFloor}, nil},
+		"fixture-1.0-py3-none-manylinux_2_17_aarch64.whl":                     {"good.so", []wheel.Code{CodePlatformTag}, nil},
+		"fixture-1.0-py3-none-any.whl":                                        {"good.so", []wheel.Code{CodePlatformTag}, nil},
+		"fixture-2.0-py3-none-linux_x86_64.whl":                               {"symbols.so", nil, []wheel.Code{wheel.CodeRPath, wheel.CodeUnstripped}},
+	} {
+		r := audited(t, defaults(t), name, file{"fixture/lib.so", fixture(t, c.library)})
+		if got := r.codes(wheel.Error); !slices.Equal(got, c.errors) {
+			t.Errorf("%s: errors %q, want %q: %+v", name, got, c.errors, r.Findings)
+		}
+		if got := r.codes(wheel.Warning); c.warnings != nil && !slices.Equal(got, c.warnings) {
+			t.Errorf("%s: warnings %q, want %q: %+v", name, got, c.warnings, r.Findings)
+		}
+	}
+}
+
+// TestPlan audits a wheel whose name the matrix plans, with device code for other SMs.
+func TestPlan(t *testing.T) {
+	r := audited(t, defaults(t), "sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl", file{"sageattention/a.fatbin", fixture(t, "plain.fatbin")})
+	missing := 0
+	for _, finding := range r.Findings {
+		if finding.Code == wheel.CodeSMMissing {
+			missing++
+		}
+	}
+	if missing != 5 || !r.Failed() {
+		t.Errorf("%d SMs missing, want 7.5, 8.6, 8.7, 8.9 and 12.0: %+v", missing, r.Findings)
+	}
+}
+
+func TestRefusedBytes(t *testing.T) {
+	r, err := Run(write(t, fixtureName, []byte("no zip")), defaults(t))
+	if err != nil || !r.Failed() || r.Readable() || !slices.Equal(r.codes(wheel.Error), []wheel.Code{wheel.CodeZipFormat}) {
+		t.Errorf("%+v, error %v", r, err)
+	}
+	if err := r.WriteText(&bytes.Buffer{}, false); err != nil {
+		t.Error(err)
+	}
+	if _, err := Run(t.TempDir()+"/absent.whl", defaults(t)); err == nil {
+		t.Error("a missing file is no error")
+	}
+}
+
+// TestTextIsPrintable wants no name of a wheel to steer a terminal.
+func TestTextIsPrintable(t *testing.T) {
+	object := sharedObject(nil, []string{"_ZN2at\x1b[31mEv", "a\u202eb"})
+	r := audited(t, defaults(t), fixtureName, file{"fixture/lib.so", object})
+	var text bytes.Buffer
+	if err := r.WriteText(&text, false); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(text.String(), "\x1b\u202e") || !strings.Contains(text.String(), "\uFFFD") {
+		t.Errorf("%q", text.String())
+	}
+}

@@ -1,0 +1,116 @@
+package audit
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/wheel"
+)
+
+// oracle is what cuobjdump says of one wheel: testdata/README.md.
+type oracle struct {
+	Name, SHA256, CUObjDump string
+	Files                   map[string]map[string]int // by file: entries like "elf sm_90a 1.7 compressed"
+}
+
+func readOracles(t *testing.T) []oracle {
+	t.Helper()
+	data, err := os.ReadFile("testdata/cuobjdump.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []oracle
+	if err := json.Unmarshal(data, &all); err != nil || len(all) < 5 {
+		t.Fatalf("%d wheels, error %v", len(all), err)
+	}
+	return all
+}
+
+// TestAgainstCuobjdump downloads wheels of other people and wants exactly the entries that cuobjdump lists. It needs
+// the network and pip; SAGEBUILD_TEST_WHEELS may name a directory that keeps the wheels.
+func TestAgainstCuobjdump(t *testing.T) {
+	if os.Getenv("SAGEBUILD_TEST_NETWORK") != "1" {
+		t.Skip("SAGEBUILD_TEST_NETWORK=1 downloads 96 MB of wheels")
+	}
+	directory := os.Getenv("SAGEBUILD_TEST_WHEELS")
+	if directory == "" {
+		directory = t.TempDir()
+	}
+	for _, want := range readOracles(t) {
+		t.Run(want.Name, func(t *testing.T) {
+			r, err := Run(download(t, directory, want.Name), defaults(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.SHA256 != want.SHA256 {
+				t.Fatalf("SHA-256 is %s, want %s", r.SHA256, want.SHA256)
+			}
+			compareEntries(t, r, want.Files)
+		})
+	}
+}
+
+// download asks pip for exactly this file, unless it is there.
+func download(t *testing.T, directory, name string) string {
+	t.Helper()
+	path := filepath.Join(directory, name)
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	parsed, err := wheel.ParseFilename(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", directory, "--implementation", "cp", "--python-version", "3.12"}
+	if version, ok := strings.CutPrefix(parsed.Python[0], "cp3"); ok {
+		args[len(args)-1] = "3." + version
+	}
+	for _, platform := range parsed.Platform {
+		args = append(args, "--platform", platform)
+	}
+	if out, err := exec.Command("python3", append(args, parsed.Distribution+"=="+parsed.Version)...).CombinedOutput(); err != nil {
+		t.Fatalf("pip: %v\n%s", err, out)
+	}
+	return path
+}
+
+func compareEntries(t *testing.T, r *Report, want map[string]map[string]int) {
+	t.Helper()
+	found := map[string]map[string]int{}
+	total := 0
+	for _, code := range r.Code {
+		if !code.Loadable { // cuobjdump does not list __nv_relfatbin
+			continue
+		}
+		if found[code.Member] == nil {
+			found[code.Member] = map[string]int{}
+		}
+		found[code.Member][entryName(code)] += code.Entries
+		total += code.Entries
+	}
+	for member := range maps.Keys(want) {
+		if !maps.Equal(found[member], want[member]) {
+			t.Errorf("%s: %v, cuobjdump lists %v", member, found[member], want[member])
+		}
+	}
+	if len(found) != len(want) {
+		t.Errorf("%d files with device code, cuobjdump finds %d", len(found), len(want))
+	}
+	t.Logf("%d entries in %d files", total, len(found))
+}
+
+// entryName spells an entry as cuobjdump does.
+func entryName(code Code) string {
+	kind := map[wheel.Kind]string{wheel.KindCubin: "elf", wheel.KindPTX: "ptx"}[code.Kind]
+	name := fmt.Sprintf("%s sm_%s%s %s", kind, code.Arch.SM.Digits(), code.Arch.Suffix, code.Version)
+	if code.Compression != "" {
+		name += " compressed"
+	}
+	return name
+}
