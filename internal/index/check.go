@@ -15,7 +15,7 @@ import (
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
-// Proof is one installation by a real installer.
+// Proof is one fetch by a real installer.
 type Proof struct {
 	Wheel     string    `json:"wheel"`
 	Installer Installer `json:"installer"`
@@ -30,10 +30,11 @@ type Proof struct {
 // newestStub is a torch newer than any: an installer that is free to upgrade takes it.
 const newestStub = "99.0.0"
 
-// Check installs every wheel of the site at dir with each installer, from a server on the loopback interface, into an
-// empty directory: once from the static pages beside a torch that has to stay, once from JSON with every torch free to
-// choose. A proof without Problem says that the installer asked for exactly this wheel, that the files that it installed
-// are the wheel's, and that torch is the one that was there, or of the release that the wheel is for.
+// Check lets each installer fetch every wheel of the site at dir, with dependencies, from a server on the loopback
+// interface into an empty directory: once from the static pages beside a torch that has to stay, once from JSON with
+// every torch free to choose. A proof without Problem says that the installer asked for exactly this wheel, that what
+// it stored is the wheel, byte for byte, and that torch is the one that had to stay, or of the release that the wheel
+// is for.
 func Check(ctx context.Context, dir string, installers []Installer) ([]Proof, error) {
 	manifest, err := ReadManifest(dir)
 	if err != nil {
@@ -126,7 +127,7 @@ func (c *checker) one(ctx context.Context, run string, p *Proof) error {
 	if got := c.server.wheels(run); !slices.Equal(got, []string{p.Wheel}) {
 		return fmt.Errorf("it asked for %s", strings.Join(got, ", "))
 	}
-	if err := sameFiles(filepath.Join(c.dir, p.entry.Path()), o.target); err != nil {
+	if err := p.checkBytes(filepath.Join(c.dir, p.entry.Path()), o.target); err != nil {
 		return err
 	}
 	return p.checkTorch(o.target)
@@ -138,6 +139,24 @@ func (e Entry) pythonVersion() matrix.Version {
 		return v
 	}
 	return matrix.MustVersion("3.12")
+}
+
+// checkBytes compares the wheel with what the installer stored: the wheel itself, or its files.
+func (p *Proof) checkBytes(file, target string) error {
+	stored := file // uv unpacks: its files are compared with a wheel that is the right one
+	if p.Installer.Name == "pip" {
+		stored = filepath.Join(target, p.Wheel)
+	}
+	sum, err := hashFile(stored)
+	switch {
+	case err != nil:
+		return err
+	case sum != p.entry.SHA256:
+		return fmt.Errorf("%s has other bytes than published", p.Wheel)
+	case p.Installer.Name == "pip":
+		return nil
+	}
+	return sameFiles(file, target)
 }
 
 // sameFiles wants each file of the wheel in target. RECORD is the one that installers rewrite.
@@ -168,12 +187,13 @@ func sameFiles(file, target string) error {
 
 // checkTorch wants the torch that was there, or one of the wheel's release, and nothing where the wheel needs none.
 func (p *Proof) checkTorch(target string) error {
-	found, err := filepath.Glob(filepath.Join(target, "torch-*.dist-info"))
+	found, err := filepath.Glob(filepath.Join(target, "torch-*"))
 	if err != nil {
 		return err
 	}
 	if len(found) == 1 {
-		p.Torch = strings.TrimSuffix(strings.TrimPrefix(filepath.Base(found[0]), "torch-"), ".dist-info")
+		version, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(found[0]), "torch-"), "-py3-")
+		p.Torch = strings.TrimSuffix(version, ".dist-info")
 	}
 	want := p.pin
 	if want == "" && !p.entry.Channel.IsUniversal() {

@@ -78,7 +78,7 @@ func cleanEnvironment() []string {
 	return env
 }
 
-// order is one installation into an empty directory, as if for another machine.
+// order is one installation or download into an empty directory, as if for another machine.
 type order struct {
 	index, stubs string // URLs
 	target       string
@@ -102,20 +102,22 @@ func (i Installer) install(ctx context.Context, o order) error {
 	return nil
 }
 
+// arguments make pip download and uv install: pip install holds Requires-Python against the Python that it runs on,
+// pip download against the one that it is asked for. What they choose is the same.
 func (i Installer) arguments(o order) ([]string, error) {
 	var arguments []string
 	if i.Name == "pip" {
-		arguments = []string{"install", "--isolated", "--disable-pip-version-check", "--no-input", "--no-cache-dir", "--no-compile", "--quiet",
-			"--platform", o.platform, "--index-url", o.index, "--extra-index-url", o.stubs}
+		arguments = []string{"download", "--isolated", "--disable-pip-version-check", "--no-input", "--no-cache-dir", "--quiet",
+			"--platform", o.platform, "--index-url", o.index, "--extra-index-url", o.stubs, "--dest", o.target}
 	} else {
 		platform, err := uvPlatform(o.platform)
 		if err != nil {
 			return nil, err
 		}
 		arguments = []string{"pip", "install", "--no-config", "--no-cache", "--no-python-downloads", "--quiet",
-			"--python-platform", platform, "--default-index", o.index, "--index", o.stubs}
+			"--python-platform", platform, "--default-index", o.index, "--index", o.stubs, "--target", o.target}
 	}
-	arguments = append(arguments, "--only-binary", ":all:", "--target", o.target, "--python-version", o.python.String())
+	arguments = append(arguments, "--only-binary", ":all:", "--python-version", o.python.String())
 	if o.constraint != "" {
 		arguments = append(arguments, "--constraint", o.constraint)
 	}

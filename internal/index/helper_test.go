@@ -1,0 +1,172 @@
+package index
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// sample is a small wheel that a test writes.
+type sample struct {
+	version, build, tag string
+	requires            string // of torch, "" for none
+	python              string // Requires-Python
+	text                string // makes the bytes differ
+	badRecord           bool
+}
+
+// of280 is the wheel of torch 2.8, CUDA 12.9 and Python 3.12.
+func of280() sample { return cellOf("280.129", "2.8", "312") }
+
+func cellOf(build, torch, python string) sample {
+	minor := python[1:]
+	return sample{
+		version: "2.2.0", build: build, tag: fmt.Sprintf("cp%s-cp%s-linux_x86_64", python, python),
+		requires: "torch==" + torch + ".*", python: fmt.Sprintf(">=3.%s,<3.%d", minor, atoi(minor)+1),
+	}
+}
+
+func atoi(text string) (n int) {
+	fmt.Sscan(text, &n)
+	return n
+}
+
+func (s sample) name() string {
+	if s.build == "" {
+		return fmt.Sprintf("sageattention-%s-%s.whl", s.version, s.tag)
+	}
+	return fmt.Sprintf("sageattention-%s-%s-%s.whl", s.version, s.build, s.tag)
+}
+
+func (s sample) metadata() string {
+	text := fmt.Sprintf("Metadata-Version: 2.4\nName: sageattention\nVersion: %s\n", s.version)
+	if s.python != "" {
+		text += "Requires-Python: " + s.python + "\n"
+	}
+	if s.requires != "" {
+		text += "Requires-Dist: " + s.requires + "\n"
+	}
+	return text
+}
+
+func (s sample) wheelFile() string {
+	text := "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\n"
+	parts := strings.Split(s.tag, "-")
+	for platform := range strings.SplitSeq(parts[2], ".") {
+		text += fmt.Sprintf("Tag: %s-%s-%s\n", parts[0], parts[1], platform)
+	}
+	if s.build != "" {
+		text += "Build: " + s.build + "\n"
+	}
+	return text
+}
+
+// write puts the wheel into dir and returns its path.
+func (s sample) write(t testing.TB, dir string) string {
+	t.Helper()
+	info := "sageattention-" + s.version + ".dist-info/"
+	files := [][2]string{
+		{"sageattention/__init__.py", "text = " + fmt.Sprintf("%q", s.text+s.build+s.tag) + "\n"},
+		{info + "METADATA", s.metadata()}, {info + "WHEEL", s.wheelFile()},
+	}
+	record := ""
+	for _, file := range files {
+		sum := sha256.Sum256([]byte(file[1]))
+		if s.badRecord {
+			sum[0]++
+		}
+		record += fmt.Sprintf("%s,sha256=%s,%d\n", file[0], base64.RawURLEncoding.EncodeToString(sum[:]), len(file[1]))
+	}
+	files = append(files, [2]string{info + "RECORD", record + info + "RECORD,,\n"})
+	path := filepath.Join(dir, s.name())
+	must(t, os.MkdirAll(dir, 0o755))
+	must(t, os.WriteFile(path, pack(t, files), 0o644))
+	return path
+}
+
+func pack(t testing.TB, files [][2]string) []byte {
+	t.Helper()
+	var buffer bytes.Buffer
+	archive := zip.NewWriter(&buffer)
+	for _, file := range files {
+		w, err := archive.CreateHeader(&zip.FileHeader{Name: file[0], Method: zip.Deflate})
+		must(t, err)
+		_, err = w.Write([]byte(file[1]))
+		must(t, err)
+	}
+	must(t, archive.Close())
+	return buffer.Bytes()
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// place is a directory with dist/ and site/.
+type place struct {
+	testing.TB
+	dist, site string
+}
+
+func newPlace(t testing.TB, samples ...sample) place {
+	dir := t.TempDir()
+	p := place{t, filepath.Join(dir, "dist"), filepath.Join(dir, "public", "site")}
+	for _, s := range samples {
+		s.write(t, p.dist)
+	}
+	return p
+}
+
+func (p place) options() Options { return Options{Dist: p.dist, Output: p.site} }
+
+func (p place) build() *Result {
+	p.Helper()
+	result, err := Build(p.options())
+	must(p, err)
+	return result
+}
+
+// refuses wants an error with this text, and the site as it was.
+func (p place) refuses(options Options, text string) {
+	p.Helper()
+	before := tree(p, filepath.Dir(p.site))
+	_, err := Build(options)
+	if err == nil || !strings.Contains(err.Error(), text) {
+		p.Fatalf("error is %v, want one with %q", err, text)
+	}
+	if after := tree(p, filepath.Dir(p.site)); after != before {
+		p.Errorf("the site changed:\n%s\nit was:\n%s", after, before)
+	}
+}
+
+func (p place) read(name string) string {
+	p.Helper()
+	text, err := os.ReadFile(filepath.Join(p.site, name))
+	must(p, err)
+	return string(text)
+}
+
+// tree has a line for each file: its hash and name.
+func tree(t testing.TB, dir string) string {
+	t.Helper()
+	var lines strings.Builder
+	must(t, filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		sum, err := hashFile(path)
+		name, _ := filepath.Rel(dir, path)
+		fmt.Fprintf(&lines, "%s  %s\n", sum, name)
+		return err
+	}))
+	return lines.String()
+}

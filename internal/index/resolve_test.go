@@ -1,0 +1,215 @@
+package index
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+func load(t testing.TB) *matrix.Matrix {
+	t.Helper()
+	m, err := matrix.Load("")
+	must(t, err)
+	return m
+}
+
+func TestFindGPU(t *testing.T) {
+	m := load(t)
+	for name, want := range map[string]string{
+		"RTX 4090": "8.9", "NVIDIA GeForce RTX 4090": "8.9", "rtx4070ti super": "8.9", "NVIDIA GeForce RTX 4060 Laptop GPU": "8.9",
+		"GeForce RTX 2080 Ti": "7.5", "RTX 3090": "8.6", "RTX 5090 D": "12.0", "RTX 40": "8.9",
+		"Tesla V100-SXM2-16GB": "7.0", "NVIDIA TITAN V": "7.0", "Tesla T4": "7.5", "NVIDIA A100-SXM4-80GB": "8.0", "A10G": "8.6", "NVIDIA A40": "8.6",
+		"NVIDIA L4": "8.9", "L40S": "8.9", "NVIDIA H100 80GB HBM3": "9.0", "H200": "9.0", "NVIDIA GH200 480GB": "9.0", "B200": "10.0",
+		"NVIDIA RTX PRO 6000 Blackwell Workstation Edition": "12.0", "Jetson AGX Orin": "8.7", "DGX Spark": "12.1",
+		"8.9": "8.9", "sm_90a": "9.0", "sm120": "12.0", " 12.1 ": "12.1",
+	} {
+		if gpu, err := FindGPU(m, name); err != nil || gpu.SM.String() != want {
+			t.Errorf("%q is %v, %v; want %s", name, gpu.SM, err, want)
+		}
+	}
+}
+
+// Names that only look alike are no GPU of the definition: Quadro RTX 4000 is older than RTX 40.
+func TestFindGPURefuses(t *testing.T) {
+	m := load(t)
+	for name, near := range map[string]string{
+		"RTX 4900": `did you mean "RTX 40"?`, "H1000": `did you mean "H100"?`, "DGX Sprak": `did you mean "DGX Spark"?`,
+		"Quadro RTX 4000": "", "RTX A4000": "", "TITAN Xp": "", "GTX 1080": "", "L400": "", "T1000": "", "Radeon RX 7900": "", "": "",
+	} {
+		gpu, err := FindGPU(m, name)
+		if err == nil || !strings.Contains(err.Error(), near) {
+			t.Errorf("%q is %+v, %v; want an error with %q", name, gpu, err, near)
+		}
+	}
+}
+
+func FuzzFindGPU(f *testing.F) {
+	m := load(f)
+	f.Add("NVIDIA GeForce RTX 4090")
+	f.Add("sm_90a")
+	f.Fuzz(func(t *testing.T, name string) {
+		if gpu, err := FindGPU(m, name); err == nil && gpu.SM == (matrix.SM{}) {
+			t.Errorf("%q has no SM", name)
+		}
+	})
+}
+
+func needOf(t testing.TB, text string) Need {
+	t.Helper()
+	words := strings.Fields(text)
+	need := Need{Python: matrix.MustVersion(words[0]), Torch: matrix.MustVersion(words[1]), Platform: "linux_x86_64"}
+	if words[2] != "-" {
+		need.CUDA = matrix.MustVersion(words[2])
+	}
+	if len(words) > 3 {
+		gpu, err := FindGPU(load(t), words[3])
+		must(t, err)
+		need.GPU = &gpu
+	}
+	return need
+}
+
+func resolveText(t testing.TB, text string, extra ...Candidate) []Verdict {
+	t.Helper()
+	planned, err := Planned(load(t))
+	must(t, err)
+	return Resolve(needOf(t, text), append(planned, extra...))
+}
+
+func TestResolve(t *testing.T) {
+	for _, test := range []struct {
+		need, want, note string
+	}{
+		{"3.12 2.8.0 12.9", "280.129-cp312", ""},
+		{"3.12.4 2.8 12.9.1", "280.129-cp312", ""},
+		{"3.10 2.7.1 12.8", "270.128-cp310", ""},
+		{"3.9 2.6.0 -", "260.126-cp39", ""},
+		{"3.12 2.8.0 12.8", "280.129-cp312", "built with CUDA 12.9, not 12.8"},
+		{"3.12 2.8.0 12.9 RTX-4090", "280.129-cp312", ""},
+		{"3.12 2.8.0 12.9 V100", "280.129-cp312", ""},
+		{"3.12 2.7.0 12.8 12.1", "270.128-cp312", "12.1 needs CUDA 12.9 or newer; the driver loads that for 12.0"},
+		{"3.12 2.6.0 12.6 12.0", "260.126-cp312", "12.0 needs CUDA 12.8 or newer; the driver compiles the PTX for 9.0"},
+	} {
+		t.Run(test.need, func(t *testing.T) {
+			verdicts := resolveText(t, test.need)
+			best := verdicts[0]
+			if !best.Fits() || !strings.Contains(best.Candidate.Filename, test.want) {
+				t.Fatalf("best is %s: %v", best.Candidate.Filename, best.Reasons)
+			}
+			if notes := strings.Join(best.Notes, "; "); (test.note == "") != (notes == "") || !strings.Contains(notes, test.note) {
+				t.Errorf("notes %q, want %q", notes, test.note)
+			}
+			for _, other := range verdicts[1:] {
+				if other.Fits() {
+					t.Errorf("%s fits as well", other.Candidate.Filename)
+				}
+			}
+		})
+	}
+}
+
+func TestResolveSaysWhyNothingFits(t *testing.T) {
+	for need, want := range map[string]string{
+		"3.13 2.8.0 12.9":     "it is for Python 3.10, not 3.13",
+		"3.12 2.9.0 13.0":     "it requires torch==2.7.*, not 2.9.0; its kernels are built with CUDA 12.8 and need such a driver, not one for 13.0",
+		"3.12 2.8.0 12.9 6.1": "it has no code for SM 6.1: it has 7.0 7.5",
+	} {
+		t.Run(need, func(t *testing.T) {
+			all := ""
+			for _, v := range resolveText(t, need) {
+				if v.Fits() {
+					t.Errorf("%s fits", v.Candidate.Filename)
+				}
+				all += strings.Join(v.Reasons, "; ") + "\n"
+			}
+			if !strings.Contains(all, want) {
+				t.Errorf("no %q in\n%s", want, all)
+			}
+		})
+	}
+	facts := strings.Join(Facts(load(t), needOf(t, "3.12 2.9.0 12.9")), "\n")
+	if !strings.Contains(facts, "torch 2.9 is built for CUDA 12.6, 12.8 and 13.0 (source:") || strings.Contains(facts, "torch 2.8") {
+		t.Errorf("facts:\n%s", facts)
+	}
+}
+
+func TestResolveKnowsFilesAndPlatforms(t *testing.T) {
+	p := newPlace(t, of280(), cellOf("290.130", "2.9", "313"))
+	sample{version: "2.2.0", tag: "py3-none-manylinux_2_17_x86_64", requires: "torch>=2.4", python: ">=3.9"}.write(t, p.dist)
+	bad := cellOf("281.129", "2.8", "313")
+	bad.badRecord = true
+	bad.write(t, p.dist)
+	planned, err := Planned(load(t))
+	must(t, err)
+	all, skipped, err := AddFiles(planned, p.dist)
+	must(t, err)
+	if len(skipped) != 1 || !strings.Contains(skipped[0].Error(), bad.name()) {
+		t.Errorf("skipped %v", skipped)
+	}
+	for need, want := range map[string]string{
+		"3.13 2.9.0 13.0": "290.130-cp313", "3.12 2.8.0 12.9": "280.129-cp312", "3.14 2.15.0 13.2": "2.2.0-py3-none",
+	} {
+		best := Resolve(needOf(t, need), all)[0]
+		if !best.Fits() || !strings.Contains(best.Candidate.Filename, want) || best.Candidate.File == "" {
+			t.Errorf("%s: %s in %q: %v", need, best.Candidate.Filename, best.Candidate.File, best.Reasons)
+		}
+	}
+	elsewhere := needOf(t, "3.12 2.8.0 12.9")
+	elsewhere.Platform = "win_amd64"
+	if best := Resolve(elsewhere, all)[0]; best.Fits() || !strings.Contains(strings.Join(best.Reasons, ""), "not win_amd64") {
+		t.Errorf("%s: %v", best.Candidate.Filename, best.Reasons)
+	}
+}
+
+func TestLoads(t *testing.T) {
+	entry := Entry{SMs: []string{"7.0", "8.0", "9.0a", "10.0f"}, PTX: []string{"9.0a", "8.0"}}
+	for sm, want := range map[string]loading{
+		"7.0": native, "7.5": sameMajor, "8.9": sameMajor, "9.0": native, "10.3": sameMajor, "12.0": jit, "6.1": notAtAll,
+	} {
+		parsed, err := matrix.ParseSM(sm)
+		must(t, err)
+		if arch, got := loads(entry, parsed); got != want {
+			t.Errorf("%s: %v by %s, want %v", sm, got, arch, want)
+		}
+	}
+}
+
+func TestFitsPython(t *testing.T) {
+	for _, test := range []struct {
+		tag, abi, python string
+		want             bool
+	}{
+		{"cp312", "cp312", "3.12", true}, {"cp312", "cp312", "3.13", false}, {"cp39", "abi3", "3.13", true}, {"cp39", "abi3", "3.8", false},
+		{"py3", "none", "3.14", true}, {"py310", "none", "3.9", false}, {"py2", "none", "3.9", false}, {"pp310", "pypy310_pp73", "3.10", false},
+		{"cp", "cp", "3.12", false}, {"c", "c", "3.12", false}, {"cp3x", "none", "3.12", false},
+	} {
+		if got := fitsPython(test.tag, []string{test.abi}, matrix.MustVersion(test.python)); got != test.want {
+			t.Errorf("%s-%s for %s: %v", test.tag, test.abi, test.python, got)
+		}
+	}
+}
+
+func TestInstallCommands(t *testing.T) {
+	best := func(file string) Candidate {
+		c := resolveText(t, "3.12 2.8.0 12.9")[0].Candidate
+		c.File = file
+		return c
+	}
+	name := of280().name()
+	for _, test := range []struct {
+		file, site, torch string
+		want              Commands
+	}{
+		{"dist/" + name, "", "2.8.0", Commands{"", "pip install dist/" + name + " torch==2.8.0", "uv pip install dist/" + name + " torch==2.8.0"}},
+		{"my dist/" + name, "", "2.8", Commands{"", "pip install 'my dist/" + name + "' 'torch==2.8.*'", "uv pip install 'my dist/" + name + "' 'torch==2.8.*'"}},
+		{"", "", "2.8.0", Commands{"sagebuild bake linux-sage2-pytorch28-cu129-python312", "pip install dist/" + name + " torch==2.8.0", "uv pip install dist/" + name + " torch==2.8.0"}},
+		{"", "https://example.org/w/", "2.8.0", Commands{"", "pip install --index-url https://example.org/w/simple/cu129/torch2.8/ sageattention==2.2.0",
+			"uv pip install --default-index https://example.org/w/simple/cu129/torch2.8/ sageattention==2.2.0"}},
+	} {
+		need := Need{Torch: matrix.MustVersion(test.torch)}
+		if got := InstallCommands(best(test.file), need, test.site); got != test.want {
+			t.Errorf("got  %+v\nwant %+v", got, test.want)
+		}
+	}
+}
