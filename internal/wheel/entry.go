@@ -55,7 +55,7 @@ func parseEntries(c content, left *budget, depth int) ([]Entry, error) {
 	}
 	var entries []Entry
 	for at := uint64(0); at < uint64(c.size); {
-		if left.entries--; left.entries < 0 {
+		if !take(&left.entries, 1) {
 			return entries, refuse(CodeFatbinFormat, "", "there are more than %d fatbin entries", maxEntries)
 		}
 		var header [entryHeaderBytes]byte

@@ -65,7 +65,7 @@ func parseFatbins(c content, left *budget) ([]Fatbin, error) {
 			at = next
 			continue
 		}
-		if left.containers--; left.containers < 0 {
+		if !take(&left.containers, 1) {
 			return fatbins, refuse(CodeFatbinFormat, "", "there are more than %d fatbins", maxContainers)
 		}
 		fatbin, err := parseFatbin(rest, header[:], left)

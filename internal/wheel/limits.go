@@ -1,5 +1,7 @@
 package wheel
 
+import "sync/atomic"
+
 // Bounds on what one wheel may make the reader do. The largest wheels in use (torch with CUDA: 0.9 GB, 13,000
 // files, 1.7 GB unpacked) stay well below.
 const (
@@ -19,6 +21,7 @@ const (
 
 	// Members up to memoryBytes are inspected in memory, larger ones in an unlinked temporary file.
 	memoryBytes = 64 << 20
+	maxReaders  = 4 // members that are read side by side
 
 	maxContainers    = 65_536  // fatbins in one wheel
 	maxEntries       = 262_144 // entries in all of them
@@ -35,27 +38,31 @@ const (
 	maxWheelNames   = 512 << 20 // bytes of their names
 )
 
-// budget is what is left of the bounds on a wheel's device code: sections may overlap, so each part alone being
-// small proves nothing.
+// budget is what is left of the bounds on a wheel's code: sections may overlap, so each part alone being small
+// proves nothing. Members are read side by side and share it.
 type budget struct {
-	containers, entries int
-	bytes               int64
-	symbols, names      int // dynamic symbols, and bytes of their names
+	containers, entries, bytes atomic.Int64
+	symbols, names             atomic.Int64 // dynamic symbols, and bytes of their names
 }
 
 func newBudget() *budget {
-	return &budget{maxContainers, maxEntries, maxDeviceBytes, maxWheelSymbols, maxWheelNames}
+	b := &budget{}
+	b.containers.Store(maxContainers)
+	b.entries.Store(maxEntries)
+	b.bytes.Store(maxDeviceBytes)
+	b.symbols.Store(maxWheelSymbols)
+	b.names.Store(maxWheelNames)
+	return b
 }
 
-// spendSymbol takes one symbol with a name of n bytes, and reports whether both were left.
-func (b *budget) spendSymbol(n int) bool {
-	b.symbols--
-	b.names -= n
-	return b.symbols >= 0 && b.names >= 0
+// take takes n of what is left, and reports whether it was there. A bound stays broken once it is.
+func take(left *atomic.Int64, n int64) bool {
+	// n may come from the file: it must not wrap around, however often it is taken.
+	return left.Load() >= 0 && n <= 1<<40 && left.Add(-n) >= 0
 }
 
-// spend takes n bytes, and reports whether they were left.
-func (b *budget) spend(n int64) bool {
-	b.bytes -= min(n, b.bytes+1)
-	return b.bytes >= 0
-}
+// spend takes n bytes of unpacked device code.
+func (b *budget) spend(n int64) bool { return take(&b.bytes, n) }
+
+// spendSymbol takes one symbol with a name of n bytes.
+func (b *budget) spendSymbol(n int) bool { return take(&b.symbols, 1) && take(&b.names, int64(n)) }

@@ -7,7 +7,66 @@ import (
 	"io"
 	"os"
 	"path"
+	"runtime"
+	"sync"
+	"sync/atomic"
 )
+
+// part is what one member adds to its wheel.
+type part struct {
+	wheel    Wheel // of which only the lists and headers are set
+	problems findings
+	record   []byte // the content of RECORD
+	err      error  // bytes that cannot be unpacked
+}
+
+// readMembers reads all files, a few side by side, and returns them in the order of the archive. After an error it
+// starts no further one.
+func (w *Wheel) readMembers(a *archive) []*part {
+	var group sync.WaitGroup
+	var failed atomic.Bool
+	slots := make(chan bool, min(runtime.GOMAXPROCS(0), maxReaders))
+	var parts []*part
+	for _, m := range a.members {
+		slots <- true
+		if failed.Load() {
+			break
+		}
+		if m.isDirectory() {
+			<-slots
+			continue
+		}
+		p := &part{wheel: Wheel{DistInfo: w.DistInfo, budget: w.budget}}
+		parts = append(parts, p)
+		group.Go(func() {
+			defer func() { <-slots }()
+			var content []byte
+			content, p.err = p.wheel.readMember(a, m, &p.problems)
+			if p.err != nil {
+				failed.Store(true)
+			}
+			if m.name == w.DistInfo+"/RECORD" {
+				p.record = content
+			}
+		})
+	}
+	group.Wait()
+	return parts
+}
+
+// join adds what a member holds.
+func (w *Wheel) join(p *part) {
+	w.Members = append(w.Members, p.wheel.Members...)
+	w.Objects = append(w.Objects, p.wheel.Objects...)
+	w.Fatbins = append(w.Fatbins, p.wheel.Fatbins...)
+	w.Cubins = append(w.Cubins, p.wheel.Cubins...)
+	switch p.wheel.Members[0].Name {
+	case w.DistInfo + "/WHEEL":
+		w.Info = p.wheel.Info
+	case w.DistInfo + "/METADATA":
+		w.Metadata = p.wheel.Metadata
+	}
+}
 
 // readMember unpacks one member, hashes it and reads it by what its first bytes say. It returns the content of
 // RECORD. Damage inside the member is a problem; the error is for bytes that cannot be unpacked.

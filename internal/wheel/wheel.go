@@ -1,6 +1,7 @@
 package wheel
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -71,10 +72,14 @@ func Read(r io.ReaderAt, size int64, name string) (*Wheel, error) {
 	if w.Filename, err = ParseFilename(name); err != nil {
 		problems = append(problems, findingOf(err, CodeFilenameFormat, ""))
 	}
-	if w.SHA256, err = hashAll(r, size); err != nil {
-		return nil, err
-	}
-	if err := w.inspect(archive, &problems); err != nil {
+	sum := make(chan error, 1) // beside the members, which take longer
+	go func() {
+		var err error
+		w.SHA256, err = hashAll(r, size)
+		sum <- err
+	}()
+	err = w.inspect(archive, &problems)
+	if err := cmp.Or(<-sum, err); err != nil {
 		return nil, err
 	}
 	w.checkAgreement(&problems)
@@ -92,16 +97,14 @@ func hashAll(r io.ReaderAt, size int64) (string, error) {
 func (w *Wheel) inspect(a *archive, problems *findings) error {
 	w.findDistInfo(a, problems)
 	var record []byte
-	for _, m := range a.members {
-		if m.isDirectory() {
-			continue
+	for _, p := range w.readMembers(a) {
+		if p.err != nil {
+			return p.err
 		}
-		content, err := w.readMember(a, m, problems)
-		if err != nil {
-			return err
-		}
-		if m.name == w.DistInfo+"/RECORD" {
-			record = content
+		w.join(p)
+		*problems = append(*problems, p.problems...)
+		if p.record != nil {
+			record = p.record
 		}
 	}
 	if record == nil {
