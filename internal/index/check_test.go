@@ -92,25 +92,49 @@ func (p place) link(e Entry, others ...string) {
 	must(p, os.RemoveAll(filepath.Join(p.site, e.Path()+".metadata")))
 }
 
-// flat downloads from one directory with wheels for several torches, as people have it in dist/.
-func flat(t *testing.T, pip Installer, dist string, arguments ...string) (wheels []string, said string, err error) {
+// flat lets an installer choose from one directory with wheels for several torches, as people have it in dist/. wheel is
+// the build tag that it took, torch the version.
+func flat(t *testing.T, installer Installer, dist string, requirements ...string) (build, torch string, err error) {
 	t.Helper()
-	to := t.TempDir()
-	all := append([]string{"download", "--isolated", "--disable-pip-version-check", "--no-input", "--no-index", "--find-links", dist, "--dest", to,
-		"--python-version", "3.12", "--platform", "linux_x86_64", "--only-binary", ":all:", "sageattention"}, arguments...)
-	cmd := exec.Command(pip.command[0], append(slices.Clone(pip.command[1:]), all...)...)
-	cmd.Env = cleanEnvironment()
-	out, err := cmd.CombinedOutput()
-	files, _ := filepath.Glob(filepath.Join(to, "*.whl"))
-	for _, file := range files {
-		wheels = append(wheels, filepath.Base(file))
+	target := t.TempDir()
+	arguments := []string{"--no-index", "--find-links", dist, "--python-version", "3.12", "--only-binary", ":all:", "sageattention"}
+	if installer.Name == "pip" {
+		arguments = append([]string{"download", "--isolated", "--disable-pip-version-check", "--dest", target, "--platform", "linux_x86_64"}, arguments...)
+	} else {
+		arguments = append([]string{"pip", "install", "--no-config", "--no-cache", "--no-python-downloads", "--target", target,
+			"--python-platform", "x86_64-unknown-linux-gnu"}, arguments...)
 	}
-	return wheels, string(out), err
+	said, err := runInstaller(installer, nil, append(arguments, requirements...)...)
+	if err != nil {
+		return "", "", fmt.Errorf("%w: %s", err, said)
+	}
+	p := Proof{}
+	_ = p.checkTorch(target) // what it wants is beside the point: it notes the version
+	return buildTagIn(t, target), p.Torch, nil
 }
 
-// The trap that the indexes exist for: pip keeps one candidate for each version and prefers the largest build tag.
+func runInstaller(installer Installer, env []string, arguments ...string) (string, error) {
+	cmd := exec.Command(installer.command[0], append(slices.Clone(installer.command[1:]), arguments...)...)
+	cmd.Env = append(cleanEnvironment(), env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// buildTagIn finds the build tag of the wheel that was stored or unpacked.
+func buildTagIn(t *testing.T, target string) string {
+	t.Helper()
+	if files, _ := filepath.Glob(filepath.Join(target, "sageattention-*.whl")); len(files) == 1 {
+		return strings.Split(filepath.Base(files[0]), "-")[2]
+	}
+	text, err := os.ReadFile(filepath.Join(target, "sageattention-2.2.0.dist-info", "WHEEL"))
+	must(t, err)
+	_, build, _ := strings.Cut(string(text), "Build: ")
+	return strings.TrimSpace(build)
+}
+
+// The trap that the indexes exist for: an installer keeps one candidate for each version and prefers the largest build
+// tag, whatever torch it is for.
 func TestFlatDirectoryTrap(t *testing.T) {
-	pip := installers(t, "pip")[0]
 	p := newPlace(t, cellOf("260.126", "2.6", "312"), cellOf("270.128", "2.7", "312"), of280())
 	must(t, writeStubs(p.dist, "torch", []string{"2.6.0", "2.7.0", "2.8.0"}))
 	stubs, err := filepath.Glob(filepath.Join(p.dist, "torch", "*.whl"))
@@ -118,17 +142,55 @@ func TestFlatDirectoryTrap(t *testing.T) {
 	for _, stub := range stubs {
 		must(t, os.Rename(stub, filepath.Join(p.dist, filepath.Base(stub))))
 	}
-	wheels, said, err := flat(t, pip, p.dist, "--no-deps")
-	if err != nil || !slices.Equal(wheels, []string{of280().name()}) {
-		t.Errorf("without dependencies: %v, %v\n%s", wheels, err, said)
+	for _, installer := range installers(t, "pip", "uv") {
+		t.Run(installer.Name, func(t *testing.T) {
+			if build, _, err := flat(t, installer, p.dist, "--no-deps"); err != nil || build != "280.129" {
+				t.Errorf("without dependencies: %s, %v", build, err)
+			}
+			if build, torch, err := flat(t, installer, p.dist); err != nil || build != "280.129" || torch != "2.8.0" {
+				t.Errorf("torch is free: %s with torch %s, %v", build, torch, err)
+			}
+			build, torch, err := flat(t, installer, p.dist, "torch==2.7.0")
+			if err == nil || !strings.Contains(err.Error(), "ResolutionImpossible") && !strings.Contains(err.Error(), "No solution found") {
+				t.Errorf("torch 2.7.0: %s with torch %s, %v", build, torch, err)
+			}
+		})
 	}
-	wheels, said, err = flat(t, pip, p.dist)
-	if err != nil || !slices.Equal(wheels, []string{of280().name(), "torch-2.8.0-py3-none-any.whl"}) {
-		t.Errorf("torch is free: %v, %v\n%s", wheels, err, said)
-	}
-	wheels, said, err = flat(t, pip, p.dist, "torch==2.7.0")
-	if err == nil || !strings.Contains(said, "ResolutionImpossible") {
-		t.Errorf("torch 2.7.0: %v, %v\n%s", wheels, err, said)
+}
+
+// The command that the site and resolve print takes the torch that is installed, or fails: the index holds no other.
+func TestInstalledTorchStays(t *testing.T) {
+	wheel := of280()
+	wheel.tag, wheel.python = "py3-none-any", ">=3.8"
+	p := newPlace(t, wheel)
+	p.build()
+	server, err := Serve(p.site, t.TempDir())
+	must(t, err)
+	defer server.Close()
+	channel := server.URL + "/html/run/simple/cu129/torch2.8/"
+	for _, installer := range installers(t, "pip", "uv") {
+		for torch, want := range map[string]bool{"2.8.0": true, "2.7.0": false} {
+			t.Run(installer.Name+" beside "+torch, func(t *testing.T) {
+				environment := t.TempDir()
+				info := filepath.Join(environment, "torch-"+torch+".dist-info")
+				must(t, writeFile(filepath.Join(info, "METADATA"), []byte("Metadata-Version: 2.1\nName: torch\nVersion: "+torch+"\n")))
+				must(t, writeFile(filepath.Join(info, "INSTALLER"), []byte("pip\n")))
+				must(t, writeFile(filepath.Join(info, "RECORD"), nil))
+				var said string
+				var err error
+				if installer.Name == "pip" {
+					said, err = runInstaller(installer, []string{"PYTHONPATH=" + environment}, "install", "--isolated", "--disable-pip-version-check",
+						"--no-cache-dir", "--dry-run", "--index-url", channel, "sageattention==2.2.0")
+				} else {
+					said, err = runInstaller(installer, nil, "pip", "install", "--no-config", "--no-cache", "--no-python-downloads", "--dry-run",
+						"--target", environment, "--default-index", channel, "sageattention==2.2.0")
+				}
+				changes := strings.Contains(said, "+ torch") || strings.Contains(said, "Would install sageattention-2.2.0 torch")
+				if (err == nil) != want || changes || !strings.Contains(said, "sageattention") {
+					t.Errorf("%v: %s", err, said)
+				}
+			})
+		}
 	}
 }
 
