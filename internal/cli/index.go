@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,7 @@ func newIndex(app *App) *cobra.Command {
 		Long:    indexHelp,
 		Example: "  sagebuild index\n  sagebuild index --dist wheels --output public\n  sagebuild index --allow-shrink",
 		Args:    noArgs,
-		RunE:    func(*cobra.Command, []string) error { return runIndex(app, options) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runIndex(cmd.Context(), app, options) },
 	}
 	cmd.Flags().StringVar(&options.Dist, "dist", "dist", "`DIR`ectory with wheels")
 	cmd.Flags().StringVar(&options.Output, "output", "site", "`DIR`ectory that is the site")
@@ -34,8 +35,8 @@ func newIndex(app *App) *cobra.Command {
 	return cmd
 }
 
-func runIndex(app *App, options index.Options) error {
-	result, err := index.Build(options)
+func runIndex(ctx context.Context, app *App, options index.Options) error {
+	result, err := index.Build(ctx, options)
 	if err != nil {
 		return err
 	}

@@ -294,7 +294,7 @@ func runResolveCheck(ctx context.Context, app *App, options resolveOptions) erro
 	for _, m := range missing {
 		app.Console.Warn("not checked with %s: %s", m.Name, m.Reason)
 	}
-	dir, done, err := options.checkedSite()
+	dir, done, err := options.checkedSite(ctx)
 	if err != nil {
 		return err
 	}
@@ -315,12 +315,12 @@ func runResolveCheck(ctx context.Context, app *App, options resolveOptions) erro
 }
 
 // checkedSite is the site that is given, or one made of dist/ for the occasion.
-func (o resolveOptions) checkedSite() (dir string, done func(), err error) {
+func (o resolveOptions) checkedSite(ctx context.Context) (dir string, done func(), err error) {
 	if o.isURL() {
 		return "", nil, diag.Usagef("sagebuild resolve --check --index DIR", "--check serves a directory itself, it cannot use %s", o.index)
 	}
 	if o.index != "" {
-		_, err := o.manifest(context.Background())
+		_, err := o.manifest(ctx)
 		return o.index, func() {}, err
 	}
 	temporary, err := os.MkdirTemp("", "sagebuild-site-")
@@ -329,7 +329,7 @@ func (o resolveOptions) checkedSite() (dir string, done func(), err error) {
 	}
 	done = func() { _ = os.RemoveAll(temporary) }
 	dir = filepath.Join(temporary, "site")
-	if _, err := index.Build(index.Options{Dist: o.dist, Output: dir}); err != nil {
+	if _, err := index.Build(ctx, index.Options{Dist: o.dist, Output: dir}); err != nil {
 		done()
 		return "", nil, err
 	}

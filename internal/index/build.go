@@ -1,12 +1,15 @@
 package index
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 )
@@ -33,7 +36,7 @@ type Result struct {
 // Build publishes the wheels of a directory. The site is there as before or completely new, whenever the process ends.
 // Errors are of class diag.Verification for wheels that cannot be published, and diag.Usage for a site that would lose
 // or change a wheel.
-func Build(options Options) (*Result, error) {
+func Build(ctx context.Context, options Options) (*Result, error) {
 	output, err := filepath.Abs(options.Output)
 	if err != nil {
 		return nil, err
@@ -47,7 +50,7 @@ func Build(options Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := scan(options.Dist, published)
+	entries, err := scan(ctx, options.Dist, published)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +60,7 @@ func Build(options Options) (*Result, error) {
 		return nil, err
 	}
 	s := &site{dir: swap.aside, old: output, dist: options.Dist, entries: entries}
-	if err := s.write(); err != nil {
+	if err := s.write(ctx); err != nil {
 		return nil, fmt.Errorf("writing the site: %w", err)
 	}
 	return result, swap.publish()
@@ -65,7 +68,7 @@ func Build(options Options) (*Result, error) {
 
 // scan inspects the wheels of a directory. What is known of a published wheel with the same bytes is not read again.
 // Bytes are compared, not times: reproducible wheels all have the same.
-func scan(dist string, published *Manifest) ([]Entry, error) {
+func scan(ctx context.Context, dist string, published *Manifest) ([]Entry, error) {
 	files, err := filepath.Glob(filepath.Join(dist, "*.whl"))
 	if err != nil {
 		return nil, err
@@ -73,18 +76,31 @@ func scan(dist string, published *Manifest) ([]Entry, error) {
 	if len(files) == 0 {
 		return nil, diag.Usagef("sagebuild bake", "there are no wheels in %s", dist)
 	}
-	var wrong []error
-	entries := make([]Entry, 0, len(files))
-	for _, file := range files {
-		entry, err := inspectOnce(file, published)
-		wrong = append(wrong, err)
-		entries = append(entries, entry)
-	}
+	entries, wrong := make([]Entry, len(files)), make([]error, len(files))
+	each(len(files), func(i int) {
+		if wrong[i] = ctx.Err(); wrong[i] == nil {
+			entries[i], wrong[i] = inspectOnce(files[i], published)
+		}
+	})
 	if err := errors.Join(wrong...); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Path(), b.Path()) })
 	return entries, conflicts(entries)
+}
+
+// each calls do for 0 to n-1, on as many CPUs as there are.
+func each(n int, do func(int)) {
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var group sync.WaitGroup
+	for i := range n {
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			do(i)
+		})
+	}
+	group.Wait()
 }
 
 func inspectOnce(file string, published *Manifest) (Entry, error) {

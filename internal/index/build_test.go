@@ -134,7 +134,7 @@ func TestShrinkAndChangeNeedLeave(t *testing.T) {
 	p.refuses(replace, "lacks: "+of280().name())
 	both := shrink
 	both.Replace = true
-	result, err := Build(both)
+	result, err := Build(t.Context(), both)
 	must(t, err)
 	if len(result.Changed) != 1 || len(result.Removed) != 1 {
 		t.Errorf("result %+v", result)
@@ -165,7 +165,7 @@ func TestRefusedWheels(t *testing.T) {
 			p := newPlace(t, test.wheel)
 			must(t, os.MkdirAll(filepath.Dir(p.site), 0o755))
 			p.refuses(p.options(), test.want)
-			if _, err := Build(p.options()); !errors.Is(err, diag.Verification) {
+			if _, err := Build(t.Context(), p.options()); !errors.Is(err, diag.Verification) {
 				t.Errorf("class of %v", err)
 			}
 		})
@@ -203,7 +203,7 @@ func TestConflictsNameBoth(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := newPlace(t, of280(), test.other)
-			_, err := Build(p.options())
+			_, err := Build(t.Context(), p.options())
 			if !test.conflict {
 				must(t, err)
 				return
@@ -257,7 +257,7 @@ func TestOneAtATime(t *testing.T) {
 	p := newPlace(t, of280())
 	other, err := newSwap(p.site)
 	must(t, err)
-	_, err = Build(p.options())
+	_, err = Build(t.Context(), p.options())
 	if !errors.Is(err, diag.Environment) {
 		t.Errorf("error %v", err)
 	}

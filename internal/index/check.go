@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -90,20 +88,13 @@ type checker struct {
 	server    *Server
 }
 
-// all runs a few installers at a time: each is a process that uses one CPU.
+// all runs as many installers at a time as there are CPUs.
 func (c *checker) all(ctx context.Context, proofs []Proof) []Proof {
-	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
-	var group sync.WaitGroup
-	for i := range proofs {
-		slots <- struct{}{}
-		group.Go(func() {
-			defer func() { <-slots }()
-			if err := c.one(ctx, fmt.Sprintf("run%d", i), &proofs[i]); err != nil {
-				proofs[i].Problem = err.Error()
-			}
-		})
-	}
-	group.Wait()
+	each(len(proofs), func(i int) {
+		if err := c.one(ctx, fmt.Sprintf("run%d", i), &proofs[i]); err != nil {
+			proofs[i].Problem = err.Error()
+		}
+	})
 	return proofs
 }
 

@@ -3,6 +3,7 @@ package index
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -130,7 +131,7 @@ func (p place) options() Options { return Options{Dist: p.dist, Output: p.site} 
 
 func (p place) build() *Result {
 	p.Helper()
-	result, err := Build(p.options())
+	result, err := Build(context.Background(), p.options())
 	must(p, err)
 	return result
 }
@@ -139,7 +140,7 @@ func (p place) build() *Result {
 func (p place) refuses(options Options, text string) {
 	p.Helper()
 	before := tree(p, filepath.Dir(p.site))
-	_, err := Build(options)
+	_, err := Build(context.Background(), options)
 	if err == nil || !strings.Contains(err.Error(), text) {
 		p.Fatalf("error is %v, want one with %q", err, text)
 	}

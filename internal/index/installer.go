@@ -129,7 +129,7 @@ var manylinuxPattern = regexp.MustCompile(`^manylinux_2_[0-9]+_(x86_64|aarch64)$
 // uvPlatform names a platform as uv does.
 func uvPlatform(tag string) (string, error) {
 	known := map[string]string{
-		"linux_x86_64": "x86_64-unknown-linux-gnu", "linux_aarch64": "aarch64-unknown-linux-gnu", "win_amd64": "x86_64-pc-windows-msvc",
+		"any": "x86_64-unknown-linux-gnu", "linux_x86_64": "x86_64-unknown-linux-gnu", "linux_aarch64": "aarch64-unknown-linux-gnu", "win_amd64": "x86_64-pc-windows-msvc",
 	}
 	if parts := manylinuxPattern.FindStringSubmatch(tag); parts != nil {
 		tag = "linux_" + parts[1]

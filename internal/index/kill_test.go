@@ -1,6 +1,7 @@
 package index
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"slices"
@@ -22,7 +23,7 @@ func TestMain(m *testing.M) {
 // publish alternates between two sets of wheels and says when the first site is there.
 func publish(dirs []string) {
 	for i := 0; ; i++ {
-		if _, err := Build(Options{Dist: dirs[i%2], Output: dirs[2], AllowShrink: true, Replace: true}); err != nil {
+		if _, err := Build(context.Background(), Options{Dist: dirs[i%2], Output: dirs[2], AllowShrink: true, Replace: true}); err != nil {
 			os.Stderr.WriteString(err.Error())
 			os.Exit(1)
 		}
@@ -54,7 +55,7 @@ func TestKilledRunLeavesAWholeSite(t *testing.T) {
 	}
 	options := old.options()
 	options.AllowShrink = true
-	_, err = Build(options)
+	_, err = Build(t.Context(), options)
 	must(t, err)
 	if left, err := os.ReadDir(old.site + "/.."); err != nil || len(left) != 1 {
 		t.Errorf("beside the site lie %v, %v", left, err)

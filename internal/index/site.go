@@ -1,6 +1,7 @@
 package index
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -26,10 +27,10 @@ type site struct {
 }
 
 // write fills dir, from which nothing is served yet.
-func (s *site) write() error {
+func (s *site) write(ctx context.Context) error {
 	s.sums = map[string]string{}
 	for _, entry := range s.entries {
-		if err := s.addWheel(entry); err != nil {
+		if err := errors.Join(ctx.Err(), s.addWheel(entry)); err != nil {
 			return err
 		}
 	}
