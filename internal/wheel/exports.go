@@ -79,6 +79,9 @@ func (s Source) dynamicSymbols(header []byte) (symbols, names *section, err erro
 	if count == 0 {
 		return nil, nil, nil
 	}
+	if int64(count)*sectionHeaderBytes > s.Size {
+		return nil, nil, refuse(CodeObjectFormat, s.Name, "the section headers are malformed")
+	}
 	table := make([]byte, int(count)*sectionHeaderBytes)
 	if err := s.read(little.Uint64(header[40:]), table); err != nil || size != sectionHeaderBytes {
 		return nil, nil, refuse(CodeObjectFormat, s.Name, "the section headers are malformed")

@@ -52,7 +52,7 @@ func unpackZSTD(source []byte, size int64) ([]byte, error) {
 func unpackLZ4(source []byte, size int64) ([]byte, error) {
 	damaged := refuse(CodeCubinFormat, "", "the LZ4 data are damaged")
 	// Room for a usual ratio at once; what unpacks to more grows as it is written.
-	plain := make([]byte, 0, min(size, 8*int64(len(source))))
+	plain := make([]byte, 0, max(0, min(size, 8*int64(len(source)))))
 	for len(source) > 0 {
 		token := source[0]
 		literals, rest, ok := lz4Length(int(token>>4), source[1:])
