@@ -65,7 +65,7 @@ func unknownGPU(name string, families []string) error {
 	} else {
 		message += ": the definition knows " + strings.Join(families, ", ")
 	}
-	return diag.Usagef("nvidia-smi --query-gpu=compute_cap --format=csv,noheader prints what --gpu also takes", "%s", message)
+	return diag.Usagef("nvidia-smi --query-gpu=compute_cap --format=csv,noheader", "%s; a compute capability such as 8.9 is taken as well", message)
 }
 
 func words(name string) []string {
