@@ -56,6 +56,7 @@ func TestGroupOf(t *testing.T) {
 		{"_ZN2at5emptyEv", "", GroupTorch},
 		{"THPVariableClass", "", GroupTorch},
 		{"aoti_torch_empty_strided", "", GroupTorch},
+		{"_ZN8pybind116detail11type_casterIN2at6TensorEvE4loadENS_6handleEb", "", GroupTorch}, // torch_python exports it
 		{"_ZN3c106SymInt4initEv", "", GroupC10},
 		{"cudaMalloc", "", GroupRuntime},
 		{"__cudaRegisterFatBinary", "", GroupRuntime},

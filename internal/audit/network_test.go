@@ -1,12 +1,15 @@
 package audit
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,8 +35,8 @@ func readOracles(t *testing.T) []oracle {
 	return all
 }
 
-// TestAgainstCuobjdump downloads wheels of other people and wants exactly the entries that cuobjdump lists. It needs
-// the network and pip; SAGEBUILD_TEST_WHEELS may name a directory that keeps the wheels.
+// TestAgainstCuobjdump downloads wheels of other people and wants exactly the entries that cuobjdump lists, and the
+// kernels that it confirms. It needs the network and pip; SAGEBUILD_TEST_WHEELS may name a directory that keeps the wheels.
 func TestAgainstCuobjdump(t *testing.T) {
 	if os.Getenv("SAGEBUILD_TEST_NETWORK") != "1" {
 		t.Skip("SAGEBUILD_TEST_NETWORK=1 downloads 96 MB of wheels")
@@ -52,6 +55,7 @@ func TestAgainstCuobjdump(t *testing.T) {
 				t.Fatalf("SHA-256 is %s, want %s", r.SHA256, want.SHA256)
 			}
 			compareEntries(t, r, want.Files)
+			checkKernels(t, r)
 		})
 	}
 }
@@ -113,4 +117,39 @@ func entryName(code Code) string {
 		name += " compressed"
 	}
 	return name
+}
+
+// checkKernels compares all kernels with those that cuobjdump confirmed: testdata/kernels.py.
+func checkKernels(t *testing.T, r *Report) {
+	t.Helper()
+	data, err := os.ReadFile("testdata/kernels.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var known []struct {
+		Name, SHA256 string
+		Kernels      int
+	}
+	if err := json.Unmarshal(data, &known); err != nil {
+		t.Fatal(err)
+	}
+	lines := kernelLines(r)
+	sum := sha256.Sum256([]byte(strings.Join(lines, "")))
+	for _, want := range known {
+		if want.Name == r.Name && (len(lines) != want.Kernels || hex.EncodeToString(sum[:]) != want.SHA256) {
+			t.Errorf("%d kernels differ from the %d that cuobjdump confirmed", len(lines), want.Kernels)
+		}
+	}
+	t.Logf("%d kernels", len(lines))
+}
+
+func kernelLines(r *Report) []string {
+	var lines []string
+	for _, g := range r.Kernels {
+		for _, k := range g.Kernels {
+			lines = append(lines, fmt.Sprintf("%s %s%s %s %d %d %d\n", g.Member, g.Arch.SM.Digits(), g.Arch.Suffix, k.Name, k.Registers, k.Stack, k.Shared))
+		}
+	}
+	slices.Sort(lines)
+	return lines
 }

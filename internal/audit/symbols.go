@@ -41,12 +41,12 @@ var groupPatterns = []struct {
 	pattern *regexp.Regexp
 }{
 	{GroupPython, regexp.MustCompile(`^_?Py(_|[A-Z])`)},
-	{GroupTorch, regexp.MustCompile(`^(THP|THC|TH[A-Z]|aoti_torch_|torch_)`)},
+	{GroupTorch, regexp.MustCompile(`^(THP|THC|TH[A-Z]|aoti_torch_|torch_|_ZNK?8pybind116detail11type_casterIN(2at|3c10|5torch))`)},
 	{GroupRuntime, regexp.MustCompile(`^(cuda[A-Z]|__cuda|__cudart)`)},
 	{GroupCUDA, regexp.MustCompile(`^(cublas|cudnn|cusparse|cusolver|cufft|curand|nccl|nvjpeg|npp[a-z]|nvrtc|nvJitLink|nvtx|cufile)`)},
 	{GroupDriver, regexp.MustCompile(`^cu[A-Z]`)},
-	{GroupCXX, regexp.MustCompile(`^(__cxa_|__gxx_|_Unwind_|__dynamic_cast|_Zn[wa]|_Zd[la]|_ZT[IVS][a-zNSP]|__emutls)`)},
-	{GroupLibc, regexp.MustCompile(`^(__gmon_start__|_ITM_|__libc_|__stack_chk|__tls_get_addr|_Jv_)`)},
+	{GroupCXX, regexp.MustCompile(`^(__cxa_|__gxx_|_Unwind_|__dynamic_cast|_Zn[wa]|_Zd[la]|_ZT[IVS][a-zNSP]|_ZGTt|__emutls)`)},
+	{GroupLibc, regexp.MustCompile(`^(__gmon_start__|_ITM_|__libc_|__stack_chk|__tls_get_addr|__pthread_key_create|_Jv_)`)},
 }
 
 var groupNamespaces = map[string]Group{
