@@ -37,7 +37,7 @@ type Result struct {
 // Errors are of class diag.Verification for wheels that cannot be published, and diag.Usage for a site that would lose
 // or change a wheel.
 func Build(ctx context.Context, options Options) (*Result, error) {
-	output, err := filepath.Abs(options.Output)
+	output, err := realPath(options.Output)
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +64,14 @@ func Build(ctx context.Context, options Options) (*Result, error) {
 		return nil, fmt.Errorf("writing the site: %w", err)
 	}
 	return result, swap.publish()
+}
+
+// realPath follows links, so that a link to a site goes on leading to it.
+func realPath(dir string) (string, error) {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	return filepath.Abs(dir)
 }
 
 // scan inspects the wheels of a directory. What is known of a published wheel with the same bytes is not read again.

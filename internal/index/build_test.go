@@ -228,6 +228,21 @@ func TestEmptyDirectoryIsTaken(t *testing.T) {
 	checkSums(t, p.site)
 }
 
+func TestLinkToTheSiteStays(t *testing.T) {
+	p := newPlace(t, of280())
+	p.build()
+	link := filepath.Join(t.TempDir(), "link")
+	must(t, os.Symlink(p.site, link))
+	cellOf("270.128", "2.7", "312").write(t, p.dist)
+	_, err := Build(t.Context(), Options{Dist: p.dist, Output: link})
+	must(t, err)
+	if target, err := os.Readlink(link); err != nil || target != p.site {
+		t.Errorf("link to %q, %v", target, err)
+	}
+	checkSums(t, p.site)
+	p.read("simple/cu128/torch2.7/index.html")
+}
+
 func TestFilesOfOthersAreKept(t *testing.T) {
 	p := newPlace(t, of280())
 	p.build()

@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	archPattern   = regexp.MustCompile(`^(?:sm_?|compute_?)?([0-9]{1,2})\.?([0-9])([af]?)$`)
+	archPattern   = regexp.MustCompile(`^(?:sm_?|compute_?)?([1-9][0-9]?)\.?([0-9])([af]?)$`)
 	wordPattern   = regexp.MustCompile(`[a-z]+[0-9]+[a-z]*|[0-9]+[a-z]*|[a-z]+`)
 	seriesPattern = regexp.MustCompile(`^[0-9]{2}$`)
 	// joined are prefixes that people write without a blank: RTX4090.

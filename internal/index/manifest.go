@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/wheel"
@@ -27,7 +28,7 @@ type Manifest struct {
 	Wheels []Entry `json:"wheels"`
 }
 
-// ParseManifest reads a manifest and checks whatever becomes a path, a link or part of a command.
+// ParseManifest reads a manifest and checks whatever becomes a path, a link, part of a command or a line on a terminal.
 func ParseManifest(text []byte) (*Manifest, error) {
 	m := &Manifest{}
 	if err := json.Unmarshal(text, m); err != nil {
@@ -61,6 +62,11 @@ func (e *Entry) check() (err error) {
 		return fmt.Errorf("%s does not have version %q", e.Filename, e.Version)
 	case !isSHA256(e.SHA256) || !isSHA256(e.MetadataSHA256) || e.Size < 0:
 		return fmt.Errorf("%s has a malformed hash or size", e.Filename)
+	}
+	for _, text := range append(slices.Clone(e.RequiresDist), e.RequiresPython) {
+		if strings.ContainsFunc(text, unicode.IsControl) {
+			return fmt.Errorf("%s has control characters in its requirements", e.Filename)
+		}
 	}
 	for _, arch := range slices.Concat(e.SMs, e.PTX) {
 		if _, err := parseArch(arch); err != nil {

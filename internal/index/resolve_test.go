@@ -35,7 +35,7 @@ func TestFindGPURefuses(t *testing.T) {
 	m := load(t)
 	for name, near := range map[string]string{
 		"RTX 4900": `did you mean "RTX 40"?`, "H1000": `did you mean "H100"?`, "DGX Sprak": `did you mean "DGX Spark"?`,
-		"Quadro RTX 4000": "", "RTX A4000": "", "TITAN Xp": "", "GTX 1080": "", "L400": "", "T1000": "", "Radeon RX 7900": "", "": "",
+		"Quadro RTX 4000": "", "RTX A4000": "", "TITAN Xp": "", "GTX 1080": "", "L400": "", "T1000": "", "Radeon RX 7900": "", "": "", "0.0": "", "00A": "",
 	} {
 		gpu, err := FindGPU(m, name)
 		if err == nil || !strings.Contains(err.Error(), near) {

@@ -24,7 +24,7 @@ type Server struct {
 	seen   map[string][]string // wheels by run
 }
 
-// Serve starts a server for the site at dir; stubs may be "".
+// Serve starts a server for the site at dir, and for the simple index of stand-ins at stubs.
 func Serve(dir, stubs string) (*Server, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
