@@ -1,8 +1,13 @@
 package audit
 
 import (
+	"cmp"
+	"errors"
+	"maps"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/wheel"
@@ -11,7 +16,7 @@ import (
 // TorchResult is what a torch exports of what the wheel needs.
 type TorchResult struct {
 	Path      string          `json:"path"`
-	Libraries int             `json:"libraries"` // shared objects that were read
+	Libraries int             `json:"libraries"` // shared objects of torch
 	Asked     int             `json:"asked"`     // symbols that torch or c10 must give, over all objects
 	Missing   []MissingSymbol `json:"missing"`
 	Elsewhere []MissingSymbol `json:"elsewhere"` // symbols of no known group that torch does not export either
@@ -57,12 +62,37 @@ func findInTorch(path string, wanted map[string]bool) (int, error) {
 	if !slices.ContainsFunc(sources, func(s wheel.Source) bool { return strings.Contains(s.Name, "libc10") }) {
 		return 0, diag.Usagef(hint, "%s holds no torch: it has no libc10", path)
 	}
-	for _, source := range sources {
-		if err := wheel.FindExports(source, wanted); err != nil {
-			return 0, &diag.Error{Class: diag.Usage, Message: "reading torch", Hint: hint, Err: err}
-		}
+	if err := search(sources, wanted); err != nil {
+		return 0, &diag.Error{Class: diag.Usage, Message: "reading torch", Hint: hint, Err: err}
 	}
 	return len(sources), nil
+}
+
+// search reads libraries side by side, the small ones first: the largest is seldom needed, and takes longest.
+func search(sources []wheel.Source, wanted map[string]bool) error {
+	slices.SortStableFunc(sources, func(a, b wheel.Source) int { return cmp.Compare(a.Size, b.Size) })
+	var mutex sync.Mutex
+	var group sync.WaitGroup
+	errs := make([]error, len(sources))
+	slots := make(chan bool, min(runtime.GOMAXPROCS(0), 4))
+	for at, source := range sources {
+		slots <- true
+		mutex.Lock()
+		left := maps.Clone(wanted)
+		mutex.Unlock()
+		if len(left) == 0 {
+			break
+		}
+		group.Go(func() {
+			defer func() { <-slots }()
+			errs[at] = wheel.FindExports(source, left)
+			mutex.Lock()
+			defer mutex.Unlock()
+			maps.DeleteFunc(wanted, func(name string, _ bool) bool { return !left[name] })
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
 }
 
 // needed maps the strong undefined symbols of some groups to the objects that need them.

@@ -18,11 +18,16 @@ type Source struct {
 	Name string
 	Size int64
 	Open func() (io.ReadCloser, error)
+	tail []byte // the last bytes, of a source that cannot seek
 }
+
+// tailBytes covers the section headers and the names of dynamic symbols, which tools that edit libraries move to the
+// end: one pass over a compressed library is then enough.
+const tailBytes = 16 << 20
 
 // FindExports removes from wanted each name that the shared object defines for others. The object is read forward
 // only and nothing of it is kept but the offsets of its symbols' names, so that a torch of 1 GB inside a wheel
-// takes a few megabytes of memory and no disk.
+// takes some megabytes of memory and no disk.
 func FindExports(s Source, wanted map[string]bool) error {
 	header := make([]byte, elfHeaderBytes)
 	if err := s.read(0, header); err != nil || !isELF(header) {
@@ -30,6 +35,9 @@ func FindExports(s Source, wanted map[string]bool) error {
 	}
 	if elf.Class(header[elf.EI_CLASS]) != elf.ELFCLASS64 || elf.Data(header[elf.EI_DATA]) != elf.ELFDATA2LSB {
 		return refuse(CodeObjectFormat, s.Name, "only 64-bit little-endian ELF files are read")
+	}
+	if err := s.readTail(); err != nil {
+		return err
 	}
 	symbols, names, err := s.dynamicSymbols(header)
 	if err != nil || symbols == nil {
@@ -46,6 +54,9 @@ func FindExports(s Source, wanted map[string]bool) error {
 func (s Source) at(offset, length uint64) (io.Reader, io.Closer, error) {
 	if offset > uint64(s.Size) || length > uint64(s.Size)-offset {
 		return nil, nil, refuse(CodeObjectFormat, s.Name, "a table reaches beyond the end of the file")
+	}
+	if start := uint64(s.Size) - uint64(len(s.tail)); s.tail != nil && offset >= start {
+		return bytes.NewReader(s.tail[offset-start:][:length]), io.NopCloser(nil), nil
 	}
 	r, err := s.Open()
 	if err != nil {
@@ -71,6 +82,27 @@ func (s Source) read(offset uint64, buffer []byte) error {
 	defer closer.Close()
 	_, err = io.ReadFull(r, buffer)
 	return err
+}
+
+// readTail keeps the end of a source that can only be read forward.
+func (s *Source) readTail() error {
+	r, err := s.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if _, ok := r.(io.Seeker); ok {
+		return nil
+	}
+	tail := make([]byte, min(s.Size, tailBytes))
+	if _, err = io.CopyN(io.Discard, r, s.Size-int64(len(tail))); err == nil {
+		_, err = io.ReadFull(r, tail)
+	}
+	if err != nil {
+		return refuse(CodeObjectFormat, s.Name, "it cannot be read to its end: %v", err)
+	}
+	s.tail = tail
+	return nil
 }
 
 // dynamicSymbols finds the dynamic symbol table and its strings; nil where there is none.
@@ -203,7 +235,7 @@ func directoryLibraries(dir string) ([]Source, error) {
 			continue
 		}
 		name := filepath.Join(dir, entry.Name())
-		sources = append(sources, Source{name, info.Size(), func() (io.ReadCloser, error) { return os.Open(name) }})
+		sources = append(sources, Source{Name: name, Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(name) }})
 	}
 	return sources, nil
 }
@@ -212,7 +244,7 @@ func (a *archive) libraries() []Source {
 	var sources []Source
 	for _, m := range a.members {
 		if strings.HasSuffix(path.Dir(m.name), "lib") && isLibrary(m.name) {
-			sources = append(sources, Source{m.name, m.size, func() (io.ReadCloser, error) { return a.open(m) }})
+			sources = append(sources, Source{Name: m.name, Size: m.size, Open: func() (io.ReadCloser, error) { return a.open(m) }})
 		}
 	}
 	return sources

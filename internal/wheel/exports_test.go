@@ -10,7 +10,7 @@ import (
 
 // forward hides that bytes.Reader seeks, as a deflated member cannot.
 func forward(name string, data []byte) Source {
-	return Source{name, int64(len(data)), func() (io.ReadCloser, error) {
+	return Source{Name: name, Size: int64(len(data)), Open: func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(data)), nil
 	}}
 }
