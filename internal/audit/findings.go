@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -15,6 +16,7 @@ const (
 	CodePlatformFloor wheel.Code = "platform-floor" // the platform tag promises an older system than the code runs on
 	CodePurelib       wheel.Code = "purelib"        // WHEEL calls it pure although it holds shared objects
 	CodePython        wheel.Code = "python-library" // links libpython, which static interpreters do not have
+	CodeUnread        wheel.Code = "not-read"       // libraries in a format that is not read
 	CodeTorchSymbol   wheel.Code = "torch-symbol"   // the torch that was asked does not export a symbol
 	CodePolicySM      wheel.Code = "policy-sm"      // a required SM does not load natively
 	CodePolicyPTX     wheel.Code = "policy-ptx"
@@ -157,5 +159,19 @@ func (r *Report) checkPlan(m *matrix.Matrix) {
 				r.fail(wheel.CodeSMExtra, code.Member, "a cubin for SM %s, which %s does not plan", code.Arch, cell.Target())
 			}
 		}
+	}
+}
+
+// checkUnread says which libraries the audit knows nothing about, so that silence is not taken for praise.
+func (r *Report) checkUnread() {
+	var unread []string
+	for _, member := range r.wheel.Members {
+		switch strings.ToLower(path.Ext(member.Name)) {
+		case ".dll", ".pyd", ".dylib", ".lib", ".a":
+			unread = append(unread, member.Name)
+		}
+	}
+	if len(unread) > 0 {
+		r.warn(CodeUnread, "", "files of a format that is not read: %s", few(unread))
 	}
 }

@@ -143,6 +143,15 @@ func TestHostFindings(t *testing.T) {
 	}
 }
 
+// TestUnread wants libraries of other systems to be named, and errors before warnings.
+func TestUnread(t *testing.T) {
+	r := audited(t, defaults(t), "fixture-1.0-py3-none-any.whl", file{"fixture/x.dll", []byte("MZ")}, file{"fixture/lib.so", fixture(t, "good.so")})
+	last := len(r.Findings) - 1
+	if last < 1 || r.Findings[0].Code != CodePlatformTag || r.Findings[last].Code != CodeUnread || !strings.Contains(r.Findings[last].Message, "fixture/x.dll") {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
 // TestPlan audits a wheel whose name the matrix plans, with device code for other SMs.
 func TestPlan(t *testing.T) {
 	r := audited(t, defaults(t), "sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl", file{"sageattention/a.fatbin", fixture(t, "plain.fatbin")})

@@ -1,9 +1,11 @@
 package audit
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/wheel"
@@ -63,6 +65,7 @@ func Run(path string, options Options) (*Report, error) {
 		}
 	}
 	options.Policy.judge(r)
+	r.sortFindings()
 	return r, nil
 }
 
@@ -84,6 +87,7 @@ func New(w *wheel.Wheel, options Options) *Report {
 	r.checkHost()
 	r.checkDevice()
 	r.checkPlan(options.Matrix)
+	r.checkUnread()
 	return r
 }
 
@@ -105,4 +109,9 @@ func (r *Report) Failed() bool {
 		}
 	}
 	return false
+}
+
+// sortFindings puts errors first, and keeps the order of each severity.
+func (r *Report) sortFindings() {
+	slices.SortStableFunc(r.Findings, func(a, b Finding) int { return cmp.Compare(a.Severity, b.Severity) })
 }

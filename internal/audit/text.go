@@ -136,11 +136,20 @@ func dash(text string) string {
 
 // table shows how GPUs load some files; its heading names them.
 func (c Coverage) table() *ui.Table {
-	table := &ui.Table{Header: []string{"sm", "loads", "gpus", strings.Join(c.Members, ", ")}}
+	table := &ui.Table{Header: []string{"sm", "loads", "gpus", few(c.Members)}}
 	for _, gpu := range c.GPUs {
 		table.Add(ui.Text(gpu.SM.String()), ui.Cell{Text: gpu.text(c.Units), Color: wayColors[gpu.Worst()]}, ui.Text(strings.Join(gpu.Names, ", ")))
 	}
 	return table
+}
+
+// few names files in a heading: all if they are few.
+func few(names []string) string {
+	const most = 3
+	if len(names) <= most+1 {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 var wayColors = map[Way]ui.Color{Native: ui.Green, SameMajor: ui.Green, JIT: ui.Yellow, None: ui.Red}
