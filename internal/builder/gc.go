@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// DefaultStateLimit is enough for the CUDA libraries of two torch versions.
-	DefaultStateLimit = 24 << 30
+	// DefaultStateLimit is enough for the tests of all cells of the built-in matrix, which take 36 GiB.
+	DefaultStateLimit = 42 << 30
 	// minFree is what collection leaves free on the disk, below any limit.
 	minFree = 2 << 30
 )

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/sagebuild/sagebuild/internal/builder"
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/ui"
 )
@@ -65,7 +66,8 @@ func (o *buildOptions) addFlags(flags *pflag.FlagSet) {
 	o.progress = "auto"
 	o.plan.addFlags(flags)
 	o.state.addFlags(flags)
-	flags.Var(&o.stateLimit, "state-limit", "size that the build cache is kept under (default: enough for what is asked)")
+	o.stateLimit = builder.DefaultStateLimit
+	flags.Var(&o.stateLimit, "state-limit", "size that the build cache is kept under")
 	flags.StringVar(&o.builder, "builder", "", "builder instead of the embedded BuildKit: a `NAME` that docker buildx knows, unix://SOCKET or tcp://HOST:PORT")
 	flags.StringVar(&o.base, "base", "", "Debian `IMAGE` instead of a bootstrapped base")
 	flags.StringVar(&o.pythonImage, "python-image", "", "`IMAGE` with CPython below /usr/local, {python} standing for the version, instead of a fetched interpreter")
