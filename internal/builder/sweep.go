@@ -139,7 +139,20 @@ func detach(dir string) error {
 // point of root itself is the user's own.
 func usesState(m *mountinfo.Info, root string) bool {
 	below := root + string(filepath.Separator)
-	return strings.HasPrefix(m.Mountpoint, below) || m.FSType == "overlay" && strings.Contains(m.VFSOptions, "="+below)
+	return strings.HasPrefix(m.Mountpoint, below) || showsLayer(m, root) ||
+		m.FSType == "overlay" && strings.Contains(m.VFSOptions, "="+below)
+}
+
+// showsLayer says whether a mount is BuildKit's view of a single layer below
+// root. Such a mount names the layer by its path in the file system, which
+// ends root's own path, wherever that file system is mounted.
+func showsLayer(m *mountinfo.Info, root string) bool {
+	state, _, found := strings.Cut(m.Root, "/runc-")
+	if !found || !strings.HasPrefix(filepath.Base(m.Mountpoint), "buildkit-mount") || !strings.HasSuffix(root, state) {
+		return false
+	}
+	var stat unix.Stat_t
+	return unix.Stat(root, &stat) == nil && stat.Dev == unix.Mkdev(uint32(m.Major), uint32(m.Minor))
 }
 
 // waitForContainers waits until the containers below root are gone, at most

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
@@ -31,6 +32,40 @@ func TestSweepForgetsPartialLayers(t *testing.T) {
 	if _, err := os.Stat(whole); err != nil {
 		t.Errorf("whole layers are gone: %v", err)
 	}
+}
+
+func TestSweepUnmountsSingleLayers(t *testing.T) {
+	requireContainers(t)
+	root, other := t.TempDir(), t.TempDir()
+	orphan := bindLayer(t, root)
+	foreign := bindLayer(t, other)
+	if err := sweep(context.Background(), root); err != nil {
+		t.Fatal(err)
+	}
+	if mounted, err := mountinfo.Mounted(orphan); mounted {
+		t.Errorf("the layer is still mounted (%v)", err)
+	}
+	if mounted, err := mountinfo.Mounted(foreign); !mounted {
+		t.Errorf("another state's layer was unmounted (%v)", err)
+	}
+}
+
+// bindLayer mounts a layer of the state directory root as BuildKit does.
+func bindLayer(t *testing.T, root string) string {
+	t.Helper()
+	layer := filepath.Join(root, "runc-overlayfs", "snapshots", "snapshots", "1", "fs")
+	if err := os.MkdirAll(layer, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	at, err := os.MkdirTemp(t.TempDir(), "buildkit-mount")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount(layer, at, "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(at, unix.MNT_DETACH) })
+	return at
 }
 
 // An overlay cannot be the upper layer of another.
