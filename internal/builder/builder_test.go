@@ -288,9 +288,14 @@ func TestDiskFull(t *testing.T) {
 	if !errors.As(err, &e) || e.Class != diag.Environment || !strings.Contains(e.Message, "is full") || e.Hint != "sagebuild clean" {
 		t.Errorf("error is %v, want that the disk is full", err)
 	}
-	if freed, err := b.Prune(t.Context(), true); err != nil || freed == 0 {
-		t.Errorf("pruning freed %d bytes of the full disk (%v)", freed, err)
-	}
+	// BuildKit lets go of a failed build's layers shortly after it has reported the failure.
+	waitFor(t, "the full disk to be pruned", func() bool {
+		freed, err := b.Prune(t.Context(), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return freed > 0
+	})
 	w.build(w.request("WORKDIR /out", w.step("fill", "/out/data", "1000000")))
 	if err := b.Close(); err != nil {
 		t.Error(err)
