@@ -15,10 +15,12 @@ static int check_attention(const sageattn_attention_params* p) {
     SAGEATTN_TRY(sageattn_check_count(f, "query_rows", p->query_rows, 0));
     SAGEATTN_TRY(sageattn_check_count(f, "key_rows", p->key_rows, 0));
     SAGEATTN_TRY(sageattn_check_head_dim(f, p->head_dim));
-    SAGEATTN_TRY(sageattn_check_choice(f, "is_causal", p->is_causal, 0, 1));
+    SAGEATTN_TRY(sageattn_check_choice(f, "causal", p->causal, SAGEATTN_NOT_CAUSAL, SAGEATTN_CAUSAL_TOP_LEFT));
     SAGEATTN_TRY(sageattn_check_choice(f, "granularity", p->granularity, SAGEATTN_PER_BLOCK, SAGEATTN_PER_THREAD));
     SAGEATTN_TRY(sageattn_check_choice(f, "value_dtype", p->value_dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
     SAGEATTN_TRY(sageattn_check_choice(f, "output_dtype", p->output_dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
+    if (p->mask.data != NULL || p->query_starts != NULL || p->key_starts != NULL)
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: no kernel takes a mask or starts", f);
     if (p->query_heads % p->key_heads != 0)
         return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %lld query heads are no multiple of %lld key heads", f,
                              (long long)p->query_heads, (long long)p->key_heads);
@@ -60,8 +62,16 @@ static void attention_numbers(const sageattn_attention_params* p, sageattn_atten
 }
 
 static enum sageattn_kernel choose_kernel(const sageattn_attention_params* p) {
-    if (p->head_dim == 64) return p->is_causal ? SAGEATTN_KERNEL_HD64_CAUSAL : SAGEATTN_KERNEL_HD64_FULL;
-    return p->is_causal ? SAGEATTN_KERNEL_HD128_CAUSAL : SAGEATTN_KERNEL_HD128_FULL;
+    if (p->head_dim == 64) return p->causal ? SAGEATTN_KERNEL_HD64_CAUSAL : SAGEATTN_KERNEL_HD64_FULL;
+    return p->causal ? SAGEATTN_KERNEL_HD128_CAUSAL : SAGEATTN_KERNEL_HD128_FULL;
+}
+
+int sageattn_attention_kernel(const sageattn_attention_params* p, int32_t device, const char** name) {
+    (void)device;
+    SAGEATTN_TRY(sageattn_check_size(f, p, p == NULL ? 0 : p->size, sizeof *p));
+    SAGEATTN_TRY(check_attention(p));
+    *name = p->head_dim == 64 ? "attention_hd64" : "attention_hd128";
+    return SAGEATTN_OK;
 }
 
 int sageattn_attention(const sageattn_attention_params* p, int32_t device, void* stream) {

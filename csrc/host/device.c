@@ -278,4 +278,12 @@ int sageattn_device(int32_t ordinal, sageattn_device_info* info) {
     return SAGEATTN_OK;
 }
 
+int sageattn_images(const char* operation, char* text, int64_t size) {
+    if (text == NULL || size < 1) return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "sageattn_images: no text");
+    lock(&state_lock);
+    sageattn_fatbin_list(&fatbin, operation, text, (size_t)size);
+    unlock(&state_lock);
+    return SAGEATTN_OK;
+}
+
 int sageattn_abi_version(void) { return SAGEATTN_ABI_VERSION; }

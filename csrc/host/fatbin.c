@@ -136,13 +136,33 @@ static size_t append(char* text, size_t size, size_t length, const char* prefix,
     return written < 0 ? length : length + (size_t)written;
 }
 
-static int seen_before(const sageattn_fatbin* fatbin, int index) {
+static int same_target(const sageattn_image* a, const sageattn_image* b) {
+    return a->sm == b->sm && a->kind == b->kind && a->specific == b->specific && a->family == b->family;
+}
+
+static int of_operation(const sageattn_fatbin* fatbin, int index, const char* operation) {
+    return operation == NULL || strcmp(fatbin->operation[fatbin->image[index].container], operation) == 0;
+}
+
+/* Is the image the first of its operation for its target? */
+static int listed(const sageattn_fatbin* fatbin, int index, const char* operation) {
+    if (!of_operation(fatbin, index, operation)) return 0;
     for (int i = 0; i < index; ++i)
-        if (fatbin->image[i].sm == fatbin->image[index].sm && fatbin->image[i].kind == fatbin->image[index].kind &&
-            fatbin->image[i].specific == fatbin->image[index].specific &&
-            fatbin->image[i].family == fatbin->image[index].family)
-            return 1;
-    return 0;
+        if (of_operation(fatbin, i, operation) && same_target(&fatbin->image[i], &fatbin->image[index])) return 0;
+    return 1;
+}
+
+void sageattn_fatbin_list(const sageattn_fatbin* fatbin, const char* operation, char* text, size_t size) {
+    size_t length = 0;
+    text[0] = '\0';
+    for (int kind = SAGEATTN_IMAGE_CUBIN; kind >= SAGEATTN_IMAGE_PTX; --kind) {
+        const char* first = kind == SAGEATTN_IMAGE_CUBIN ? "" : length ? " PTX " : "PTX ";
+        for (int i = 0; i < fatbin->images; ++i) {
+            if (fatbin->image[i].kind != kind || !listed(fatbin, i, operation)) continue;
+            length = append(text, size, length, first, &fatbin->image[i]);
+            first = " ";
+        }
+    }
 }
 
 void sageattn_fatbin_describe(const sageattn_fatbin* fatbin, char* text, size_t size) {
@@ -151,7 +171,7 @@ void sageattn_fatbin_describe(const sageattn_fatbin* fatbin, char* text, size_t 
     for (int kind = SAGEATTN_IMAGE_CUBIN; kind >= SAGEATTN_IMAGE_PTX; --kind) {
         const char* prefix = kind == SAGEATTN_IMAGE_CUBIN ? "SM " : length ? " and PTX of " : "PTX of ";
         for (int i = 0; i < fatbin->images; ++i) {
-            if (fatbin->image[i].kind != kind || seen_before(fatbin, i)) continue;
+            if (fatbin->image[i].kind != kind || !listed(fatbin, i, NULL)) continue;
             length = append(text, size, length, prefix, &fatbin->image[i]);
             prefix = ", ";
         }

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SAGEATTN_MAX_CONTAINERS = 8, SAGEATTN_MAX_IMAGES = 128 };
+enum { SAGEATTN_MAX_CONTAINERS = 16, SAGEATTN_MAX_IMAGES = 256 };
 
 enum sageattn_image_kind { SAGEATTN_IMAGE_PTX = 1, SAGEATTN_IMAGE_CUBIN = 2 };
 
@@ -34,6 +34,9 @@ const char* sageattn_fatbin_parse(unsigned char* data, size_t size, sageattn_fat
 
 /* Does a GPU of this SM (90 for 9.0) run an image of the container? */
 int sageattn_fatbin_runs(const sageattn_fatbin* fatbin, int container, int sm);
+
+/* The images of an operation, or of all (NULL), each once: "7.0 9.0a PTX 12.1" into text. */
+void sageattn_fatbin_list(const sageattn_fatbin* fatbin, const char* operation, char* text, size_t size);
 
 /* "SM 7.0, 7.5, 9.0 and PTX of 12.1" into text. */
 void sageattn_fatbin_describe(const sageattn_fatbin* fatbin, char* text, size_t size);

@@ -11,6 +11,7 @@ static int mean_arguments(const sageattn_mean_params* p, sageattn_mean_arguments
     SAGEATTN_TRY(sageattn_check_count(f, "rows", p->rows, 0));
     SAGEATTN_TRY(sageattn_check_head_dim(f, p->head_dim));
     SAGEATTN_TRY(sageattn_check_choice(f, "dtype", p->dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
+    if (p->starts != NULL) return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: no kernel takes starts", f);
     const int64_t heads = p->batch * p->heads;
     SAGEATTN_TRY(sageattn_check_view(f, "input", &p->input, heads * p->rows, 2, p->dtype, 16, &a->input));
     SAGEATTN_TRY(sageattn_check_pointer(f, "mean", p->mean, heads, sizeof(float)));
@@ -37,6 +38,7 @@ static int check_quantize(const char* f, const sageattn_quantize_params* p) {
     SAGEATTN_TRY(sageattn_check_count(f, "rows", p->rows, 0));
     SAGEATTN_TRY(sageattn_check_head_dim(f, p->head_dim));
     SAGEATTN_TRY(sageattn_check_choice(f, "dtype", p->dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
+    if (p->starts != NULL) return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: no kernel takes starts", f);
     SAGEATTN_TRY(sageattn_check_choice(f, "operand", p->operand, SAGEATTN_QUERY, SAGEATTN_KEY));
     SAGEATTN_TRY(sageattn_check_choice(f, "granularity", p->granularity, SAGEATTN_PER_BLOCK, SAGEATTN_PER_THREAD));
     if (p->mean_dot == NULL) return SAGEATTN_OK;

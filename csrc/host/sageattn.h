@@ -19,7 +19,7 @@
 #define SAGEATTN_API __attribute__((visibility("default")))
 #endif
 
-#define SAGEATTN_ABI_VERSION 1
+#define SAGEATTN_ABI_VERSION 2
 
 enum sageattn_status {
     SAGEATTN_OK = 0,
@@ -29,15 +29,35 @@ enum sageattn_status {
     SAGEATTN_CUDA_ERROR = 4        /* the driver refused a call; the text carries its name */
 };
 
-enum sageattn_dtype { SAGEATTN_FLOAT16 = 0, SAGEATTN_BFLOAT16 = 1 };
+/* Which of them a field takes is said there. */
+enum sageattn_dtype {
+    SAGEATTN_FLOAT16 = 0,
+    SAGEATTN_BFLOAT16 = 1,
+    SAGEATTN_FLOAT32 = 2,
+    SAGEATTN_BOOL = 3,       /* a byte: 0 or not */
+    SAGEATTN_FLOAT8_E4M3 = 4 /* torch.float8_e4m3fn */
+};
 
 /* How many rows share a scale; the numbers are those of the SageAttention 2.2 operators. */
 enum sageattn_granularity { SAGEATTN_PER_BLOCK = 1, SAGEATTN_PER_WARP = 2, SAGEATTN_PER_THREAD = 3 };
 
 enum sageattn_operand { SAGEATTN_QUERY = 0, SAGEATTN_KEY = 1 };
 
-/* Rows per scale group: a query block has 128 rows in warps of 32, a key block 64 rows.
- * Per block: one scale a block. Per warp: one scale a warp of 32 query rows; keys as per block.
+/* Top left: query i sees keys 0 to i. Bottom right: keys up to i + key rows - query rows, of its own sequence. */
+enum sageattn_causal {
+    SAGEATTN_NOT_CAUSAL = 0,
+    SAGEATTN_CAUSAL_TOP_LEFT = 1,
+    SAGEATTN_CAUSAL_BOTTOM_RIGHT = 2
+};
+
+/* How products of probabilities and values are summed. A kernel that sums more precisely than asked may serve. */
+enum sageattn_accumulation {
+    SAGEATTN_ACCUMULATE_FLOAT32 = 0,      /* float32 throughout; FP8 values: promoted to float32 every key tile */
+    SAGEATTN_ACCUMULATE_FLOAT16_TILES = 1 /* float16 within a key tile, float32 between tiles */
+};
+
+/* Rows per scale group: by default a query block has 128 rows in warps of 32, a key block 64 rows.
+ * Per block: one scale a block. Per warp: one scale a warp of query rows; keys as per block.
  * Per thread: query row r of a warp uses scale r mod 8 of that warp's 8; key row c of a block uses
  * scale (c mod 8) / 2 of that block's 4. */
 #define SAGEATTN_QUERY_BLOCK 128
@@ -50,13 +70,25 @@ typedef struct sageattn_tensor {
     int64_t batch_stride, head_stride, row_stride;
 } sageattn_tensor;
 
-/* mean[b, h, d] = mean over rows of input[b, h, :, d], in float32. */
+/* Sequences of different lengths, which the fields named starts describe: int32 [batch + 1] on the device, not
+ * falling; sequence b has rows starts[b] to starts[b + 1] - 1 of views whose batch stride is then ignored. rows is
+ * the largest length, which sets the grid: shorter sequences end early, rows beyond it are left out. total_rows is
+ * starts[batch]. What a call writes for all rows of a head is laid out without any prefix sum of blocks:
+ *   scales    [heads, scales of (total_rows / block_rows + batch) blocks], sequence b from block
+ *             starts[b] / block_rows + b on
+ *   mean_dot  [heads, total_rows]
+ *   lse       [heads, total_rows]
+ *   mean      [batch, heads, head_dim], as ever
+ * starts NULL: all sequences have `rows` rows, and total_rows is ignored. */
+
+/* mean[b, h, d] = mean over rows of input[b, h, :, d], in float32; 0 for a sequence without rows. */
 typedef struct sageattn_mean_params {
     uint64_t size;
     sageattn_tensor input;
-    float *mean; /* [batch, heads, head_dim], contiguous */
-    int64_t batch, heads, rows, head_dim;
-    int32_t dtype; /* sageattn_dtype */
+    float *mean;           /* [batch, heads, head_dim], contiguous */
+    const int32_t *starts; /* or NULL */
+    int64_t batch, heads, rows, head_dim; /* head_dim 1 to 256 */
+    int32_t dtype;         /* SAGEATTN_FLOAT16 or SAGEATTN_BFLOAT16 */
     int32_t reserved;
 } sageattn_mean_params;
 
@@ -64,7 +96,7 @@ typedef struct sageattn_mean_params {
  *   x = input - mean (keys, if a mean is given); largest = max(1e-7, max|x|) over the scale group;
  *   scale = largest * (1 / 127); output = round-to-nearest-even(x * ((1 / largest) * 127)).
  * Rows past the end of the sequence do not count and are not written; the scale of a group without rows
- * is that of largest = 1e-7. head_dim is 64 or 128. */
+ * is that of largest = 1e-7, or with starts perhaps not written. */
 typedef struct sageattn_quantize_params {
     uint64_t size;
     sageattn_tensor input;  /* float16 or bfloat16 */
@@ -72,25 +104,62 @@ typedef struct sageattn_quantize_params {
     float *scale;           /* [batch, heads, scales per head], contiguous; see sageattn_scale_count */
     const float *mean;      /* keys: subtracted from each row; queries: see mean_dot; or NULL */
     float *mean_dot;        /* queries: [batch, heads, rows] = query . mean of its key head; or NULL */
-    int64_t batch, heads, key_heads, rows, head_dim;
-    int32_t dtype, operand, granularity, reserved;
+    const int32_t *starts;  /* or NULL */
+    int64_t batch, heads, key_heads, rows, total_rows, head_dim; /* head_dim 1 to 256 */
+    int32_t dtype, operand, granularity;
+    int32_t block_rows; /* queries: 128 or 64, keys: 64 or 128; 0 is the default of the operand */
+    int32_t warp_rows;  /* queries: 32 or 16, 0 is 32; keys: 0 */
+    int32_t reserved;
 } sageattn_quantize_params;
 
-/* output = softmax(sm_scale * dequantised(query) . dequantised(key)^T [causal, top-left]) . value,
+/* Values to E4M3, transposed: output[b, h, d, position(j)] for key j, of padded_rows keys (a multiple of 64); keys
+ * past the end are zeros. Inside each 16 keys the positions hold keys 0,1,8,9,2,3,10,11,4,5,12,13,6,7,14,15, as in
+ * SageAttention 2.2. Per channel (b, h, d):
+ *   mean = 0, or the mean over rows if smooth is set; largest = max over rows |value - mean|
+ *   scale = largest / scale_max, or 1 if largest is 0
+ *   output = e4m3((value - mean) * (1 / scale)), to nearest even, saturating
+ *   mean as returned = mean + mean over rows of (value - mean - output * scale), so that rounding leaves no offset */
+typedef struct sageattn_quantize_value_params {
+    uint64_t size;
+    sageattn_tensor input;  /* float16 or bfloat16 */
+    sageattn_tensor output; /* E4M3; row_stride is that between channels */
+    float *scale;           /* [batch, heads, head_dim] */
+    float *mean;            /* [batch, heads, head_dim]; NULL unless smooth */
+    float *workspace;       /* sageattn_value_workspace elements */
+    int64_t batch, heads, rows, padded_rows, head_dim; /* head_dim 1 to 256 */
+    float scale_max;        /* 448, or 2.25 for SAGEATTN_ACCUMULATE_FLOAT16_TILES */
+    int32_t dtype, smooth, reserved;
+} sageattn_quantize_value_params;
+
+/* output = softmax(sm_scale * dequantised(query) . dequantised(key)^T + mask) . value,
  * lse[b, h, i] = log sum_j exp(...) + sm_scale * mean_dot[b, h, i], natural logarithm.
- * A row that sees no key gives output 0 and lse -infinity. Query head h reads key head
+ * Keys that causal, a bool mask (0) or a float mask (-infinity) hides are not in the sums; causal and a mask may be
+ * combined. A row that sees no key gives output 0 and lse -infinity. Query head h reads key head
  * h / (query_heads / key_heads). */
 typedef struct sageattn_attention_params {
     uint64_t size;
-    sageattn_tensor query, key;        /* int8 */
-    sageattn_tensor value, output;     /* float16 or bfloat16 */
+    sageattn_tensor query, key; /* int8 */
+    sageattn_tensor value;      /* float16 or bfloat16; or E4M3 as sageattn_quantize_value wrote it:
+                                   [batch, key_heads, head_dim, padded rows], row_stride is that between channels */
+    sageattn_tensor output;     /* float16 or bfloat16 */
+    sageattn_tensor mask;       /* [batch, query_heads, query_rows, key_rows], strides may be 0; data NULL: none.
+                                   Floats are added to sm_scale * query . key. No mask with E4M3 values. */
+    int64_t mask_column_stride;
     const float *query_scale, *key_scale; /* as sageattn_quantize wrote them */
-    const float *mean_dot;             /* [batch, query_heads, query_rows], or NULL */
-    float *lse;                        /* [batch, query_heads, query_rows], or NULL */
-    int64_t batch, query_heads, key_heads, query_rows, key_rows, head_dim; /* head_dim 64 or 128 */
+    const float *mean_dot;                /* [batch, query_heads, query_rows], or NULL */
+    const float *value_scale;             /* [batch, key_heads, head_dim]: with E4M3 values, else NULL */
+    const float *value_mean;              /* the same; or NULL */
+    const int32_t *query_starts, *key_starts; /* both or neither; neither with E4M3 values */
+    float *lse;                           /* [batch, query_heads, query_rows], or NULL */
+    int64_t batch, query_heads, key_heads, query_rows, key_rows;
+    int64_t total_query_rows, total_key_rows; /* with starts */
+    int64_t head_dim;                  /* 1 to 256 */
     float sm_scale;                    /* above 0 and finite */
-    int32_t is_causal, granularity;
-    int32_t value_dtype, output_dtype; /* sageattn_dtype */
+    int32_t causal;                    /* sageattn_causal */
+    int32_t granularity, accumulation;
+    int32_t value_dtype, output_dtype;
+    int32_t mask_dtype;                /* SAGEATTN_BOOL, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16 or SAGEATTN_FLOAT32 */
+    int32_t query_block_rows, query_warp_rows, key_block_rows; /* of the scales; 0 is 128, 32, 64 */
     int32_t reserved;
 } sageattn_attention_params;
 
@@ -113,12 +182,25 @@ SAGEATTN_API int sageattn_load(const char *fatbin_path);
 SAGEATTN_API int sageattn_device_count(int32_t *count);
 SAGEATTN_API int sageattn_device(int32_t device, sageattn_device_info *info);
 
-/* Scales per head for an operand of so many rows, or -1 for an unknown granularity or operand. */
+/* Scales per head for an operand of so many rows in default blocks, or -1 for an unknown granularity or operand. */
 SAGEATTN_API int64_t sageattn_scale_count(int32_t operand, int32_t granularity, int64_t rows);
+
+/* Elements of float32 that sageattn_quantize_value needs as its workspace, or -1 for sizes it does not take. */
+SAGEATTN_API int64_t sageattn_value_workspace(int64_t batch, int64_t heads, int64_t rows, int64_t head_dim);
+
+/* The kernel that sageattn_attention would launch with these params, such as "attention_hd128_fp8"; the pointers in
+ * params need not point anywhere (mask.data and the starts: NULL or not is what counts). name lives as long as the
+ * library. NO_IMAGE if the fatbin has none for the device. */
+SAGEATTN_API int sageattn_attention_kernel(const sageattn_attention_params *params, int32_t device, const char **name);
+
+/* The images of an operation ("attention", "attention_fp8", "quantize") in the loaded fatbin, into text of so many
+ * bytes: "7.0 7.5 9.0 PTX 12.1"; NULL: of the fatbin, each once. Empty if it has none. */
+SAGEATTN_API int sageattn_images(const char *operation, char *text, int64_t size);
 
 /* device: ordinal of the device that owns the pointers; stream: a CUstream of that device, or NULL. */
 SAGEATTN_API int sageattn_mean(const sageattn_mean_params *params, int32_t device, void *stream);
 SAGEATTN_API int sageattn_quantize(const sageattn_quantize_params *params, int32_t device, void *stream);
+SAGEATTN_API int sageattn_quantize_value(const sageattn_quantize_value_params *params, int32_t device, void *stream);
 SAGEATTN_API int sageattn_attention(const sageattn_attention_params *params, int32_t device, void *stream);
 
 #endif

@@ -120,7 +120,7 @@ class Library:
             key_rows=k8.shape[2],
             head_dim=dim,
             sm_scale=sm_scale,
-            is_causal=int(causal),
+            causal=int(causal),
             granularity=granularity,
             value_dtype=dtype(v),
             output_dtype=dtype(output),

@@ -139,7 +139,7 @@ class Session:
             size=ctypes.sizeof(abi.AttentionParams), query=query, key=key, value=v, output=output,
             query_scale=query_scale, key_scale=key_scale, mean_dot=dot, lse=lse, batch=case.BATCH,
             query_heads=case.HEADS, key_heads=case.KEY_HEADS, query_rows=case.rows, key_rows=case.keys,
-            head_dim=case.dim, sm_scale=case.dim**-0.5, is_causal=case.causal, granularity=case.granularity,
+            head_dim=case.dim, sm_scale=case.dim**-0.5, causal=case.causal, granularity=case.granularity,
             value_dtype=case.dtype, output_dtype=case.dtype,
         )  # fmt: skip
         self.call("sageattn_attention", ctypes.byref(params), 0, None)

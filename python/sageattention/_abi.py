@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 
 # sageattn_status
 OK = 0
@@ -21,6 +21,9 @@ CUDA_ERROR = 4
 # sageattn_dtype
 FLOAT16 = 0
 BFLOAT16 = 1
+FLOAT32 = 2
+BOOL = 3
+FLOAT8_E4M3 = 4
 
 # sageattn_granularity
 PER_BLOCK = 1
@@ -30,6 +33,15 @@ PER_THREAD = 3
 # sageattn_operand
 QUERY = 0
 KEY = 1
+
+# sageattn_causal
+NOT_CAUSAL = 0
+CAUSAL_TOP_LEFT = 1
+CAUSAL_BOTTOM_RIGHT = 2
+
+# sageattn_accumulation
+ACCUMULATE_FLOAT32 = 0
+ACCUMULATE_FLOAT16_TILES = 1
 
 # Rows per scale group.
 QUERY_BLOCK = 128
@@ -55,6 +67,7 @@ class MeanParams(ctypes.Structure):
         ("size", ctypes.c_uint64),
         ("input", Tensor),
         ("mean", ctypes.c_void_p),
+        ("starts", ctypes.c_void_p),
         ("batch", ctypes.c_int64),
         ("heads", ctypes.c_int64),
         ("rows", ctypes.c_int64),
@@ -74,14 +87,40 @@ class QuantizeParams(ctypes.Structure):
         ("scale", ctypes.c_void_p),
         ("mean", ctypes.c_void_p),
         ("mean_dot", ctypes.c_void_p),
+        ("starts", ctypes.c_void_p),
         ("batch", ctypes.c_int64),
         ("heads", ctypes.c_int64),
         ("key_heads", ctypes.c_int64),
         ("rows", ctypes.c_int64),
+        ("total_rows", ctypes.c_int64),
         ("head_dim", ctypes.c_int64),
         ("dtype", ctypes.c_int32),
         ("operand", ctypes.c_int32),
         ("granularity", ctypes.c_int32),
+        ("block_rows", ctypes.c_int32),
+        ("warp_rows", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+    ]
+
+
+class QuantizeValueParams(ctypes.Structure):
+    """sageattn_quantize_value_params."""
+
+    _fields_ = [
+        ("size", ctypes.c_uint64),
+        ("input", Tensor),
+        ("output", Tensor),
+        ("scale", ctypes.c_void_p),
+        ("mean", ctypes.c_void_p),
+        ("workspace", ctypes.c_void_p),
+        ("batch", ctypes.c_int64),
+        ("heads", ctypes.c_int64),
+        ("rows", ctypes.c_int64),
+        ("padded_rows", ctypes.c_int64),
+        ("head_dim", ctypes.c_int64),
+        ("scale_max", ctypes.c_float),
+        ("dtype", ctypes.c_int32),
+        ("smooth", ctypes.c_int32),
         ("reserved", ctypes.c_int32),
     ]
 
@@ -95,21 +134,34 @@ class AttentionParams(ctypes.Structure):
         ("key", Tensor),
         ("value", Tensor),
         ("output", Tensor),
+        ("mask", Tensor),
+        ("mask_column_stride", ctypes.c_int64),
         ("query_scale", ctypes.c_void_p),
         ("key_scale", ctypes.c_void_p),
         ("mean_dot", ctypes.c_void_p),
+        ("value_scale", ctypes.c_void_p),
+        ("value_mean", ctypes.c_void_p),
+        ("query_starts", ctypes.c_void_p),
+        ("key_starts", ctypes.c_void_p),
         ("lse", ctypes.c_void_p),
         ("batch", ctypes.c_int64),
         ("query_heads", ctypes.c_int64),
         ("key_heads", ctypes.c_int64),
         ("query_rows", ctypes.c_int64),
         ("key_rows", ctypes.c_int64),
+        ("total_query_rows", ctypes.c_int64),
+        ("total_key_rows", ctypes.c_int64),
         ("head_dim", ctypes.c_int64),
         ("sm_scale", ctypes.c_float),
-        ("is_causal", ctypes.c_int32),
+        ("causal", ctypes.c_int32),
         ("granularity", ctypes.c_int32),
+        ("accumulation", ctypes.c_int32),
         ("value_dtype", ctypes.c_int32),
         ("output_dtype", ctypes.c_int32),
+        ("mask_dtype", ctypes.c_int32),
+        ("query_block_rows", ctypes.c_int32),
+        ("query_warp_rows", ctypes.c_int32),
+        ("key_block_rows", ctypes.c_int32),
         ("reserved", ctypes.c_int32),
     ]
 
@@ -131,6 +183,7 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "sageattn_tensor": Tensor,
     "sageattn_mean_params": MeanParams,
     "sageattn_quantize_params": QuantizeParams,
+    "sageattn_quantize_value_params": QuantizeValueParams,
     "sageattn_attention_params": AttentionParams,
     "sageattn_device_info": DeviceInfo,
 }
@@ -143,10 +196,23 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "sageattn_device_count": (ctypes.c_int, [ctypes.POINTER(ctypes.c_int32)]),
     "sageattn_device": (ctypes.c_int, [ctypes.c_int32, ctypes.POINTER(DeviceInfo)]),
     "sageattn_scale_count": (ctypes.c_int64, [ctypes.c_int32, ctypes.c_int32, ctypes.c_int64]),
+    "sageattn_value_workspace": (
+        ctypes.c_int64,
+        [ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64],
+    ),
+    "sageattn_attention_kernel": (
+        ctypes.c_int,
+        [ctypes.POINTER(AttentionParams), ctypes.c_int32, ctypes.POINTER(ctypes.c_char_p)],
+    ),
+    "sageattn_images": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int64]),
     "sageattn_mean": (ctypes.c_int, [ctypes.POINTER(MeanParams), ctypes.c_int32, ctypes.c_void_p]),
     "sageattn_quantize": (
         ctypes.c_int,
         [ctypes.POINTER(QuantizeParams), ctypes.c_int32, ctypes.c_void_p],
+    ),
+    "sageattn_quantize_value": (
+        ctypes.c_int,
+        [ctypes.POINTER(QuantizeValueParams), ctypes.c_int32, ctypes.c_void_p],
     ),
     "sageattn_attention": (
         ctypes.c_int,
