@@ -42,7 +42,8 @@ func (p *project) expectation(target bake.Target) wheel.Expectation {
 		BuildTag:     cell.BuildTag(),
 		Tags:         []string{cell.PythonTag() + "-" + cell.PythonTag() + "-" + cell.Platform.Tag},
 		RequiresDist: []string{cell.TorchRequirement()}, RequiresPython: cell.PythonRequirement(),
-		Members: []string{"sageattention/__init__.py", "sageattention/lib/libsageattn.so", "sageattention/lib/sageattn.fatbin"},
+		Members: []string{"sageattention/__init__.py", "sageattention/lib/libsageattn.so", "sageattention/lib/sageattn.fatbin",
+			distInfo(cell) + "/sboms/sagebuild.cdx.json"},
 		SMs:     cell.SMs, PTX: &newest, GlibcFloor: cell.Platform.Glibc.String(),
 		Suffixes: map[matrix.SM]string{}, Kernels: map[matrix.SM][]string{},
 	}
@@ -55,4 +56,9 @@ func (p *project) expectation(target bake.Target) wheel.Expectation {
 		}
 	}
 	return want
+}
+
+// distInfo is the directory of a wheel's metadata.
+func distInfo(cell matrix.Cell) string {
+	return strings.ReplaceAll(wheel.NormalizeName(cell.Package.Distribution), "-", "_") + "-" + cell.Package.Version.String() + ".dist-info"
 }

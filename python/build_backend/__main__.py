@@ -1,4 +1,4 @@
-"""Command line: `python3 -m build_backend compile|fatbin|host|wheel …`."""
+"""Command line: `python3 -m build_backend compile|fatbin|host|sbom|wheel …`."""
 
 import argparse
 import importlib
@@ -10,6 +10,7 @@ COMMANDS = {
     "compile": "compile device sources to cubins (and PTX) by NVRTC",
     "fatbin": "pack cubins and PTX into one fatbin",
     "host": "compile the C library by zig",
+    "sbom": "write what a wheel was made with",
     "wheel": "write a wheel",
 }
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from . import project
+from . import project, sbom
 from .errors import BuildError
 
 GENERATOR = "sagebuild"
@@ -92,6 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="default: LICENSE beside or above pyproject.toml",
     )
+    add("--sbom", type=Path, action="append", default=[], metavar="FILE", help="for dist-info/sboms")
     add("--output", type=Path, required=True, metavar="DIR", help="where the wheel goes")
 
 
@@ -180,7 +181,7 @@ def _native(path: Path, magics: tuple[bytes, ...]) -> bytes:
 
 
 def dist_info(facts: dict[str, Any], args: argparse.Namespace, tags: Tags) -> list[Entry]:
-    """METADATA, WHEEL and the licences."""
+    """METADATA, WHEEL, the licences and the SBOMs (PEP 770)."""
     pyproject = _pyproject(args)
     folder = _dist_info_name(facts["name"], args.version)
     licenses = [_license(pyproject.parent, name, args.license) for name in facts["license-files"]]
@@ -193,6 +194,10 @@ def dist_info(facts: dict[str, Any], args: argparse.Namespace, tags: Tags) -> li
     ]
     for name, path in zip(facts["license-files"], licenses):
         entries.append(Entry(f"{folder}/licenses/{name}", path.read_bytes()))
+    for path in args.sbom:
+        if not path.name.endswith(sbom.SUFFIXES):
+            raise WheelError(f"{path.name} does not end in {' or '.join(sbom.SUFFIXES)} (PEP 770)")
+        entries.append(Entry(f"{folder}/{sbom.FOLDER}/{path.name}", path.read_bytes()))
     return entries
 
 

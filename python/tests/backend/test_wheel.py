@@ -297,3 +297,19 @@ def test_toml_beyond_one_line_strings_is_refused(line: str) -> None:
 def test_pip_is_told_where_wheels_come_from() -> None:
     with pytest.raises(wheel.WheelError, match="sagebuild bake default"):
         wheel.build_wheel("out")
+
+
+def test_sboms_lie_in_dist_info(build: Build, source: Path) -> None:
+    bom = source / "built" / "tool.cdx.json"
+    bom.write_text("{}")
+    path = build(sbom=str(bom))
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("sageattention-2.2.0.dist-info/sboms/tool.cdx.json") == b"{}"
+    assert record.wheel_findings(path) == []
+
+
+def test_refuses_an_sbom_of_another_name(build: Build, source: Path) -> None:
+    bom = source / "built" / "tool.json"
+    bom.write_text("{}")
+    with pytest.raises(wheel.WheelError, match="PEP 770"):
+        build(sbom=str(bom))
