@@ -19,6 +19,9 @@ static const struct {
 } kernels[SAGEATTN_KERNELS] = {
     [SAGEATTN_KERNEL_MEAN] = {"quantize", "mean", NULL},
     [SAGEATTN_KERNEL_QUANTIZE] = {"quantize", "quantize", NULL},
+    [SAGEATTN_KERNEL_VALUE_STATISTICS] = {"quantize_value", "value_statistics", NULL},
+    [SAGEATTN_KERNEL_VALUE_QUANTIZE] = {"quantize_value", "value_quantize", NULL},
+    [SAGEATTN_KERNEL_VALUE_FINISH] = {"quantize_value", "value_finish", NULL},
     [SAGEATTN_KERNEL_HD64_FULL] = {"attention", "attention_hd64_full", "attention_hd64_traits"},
     [SAGEATTN_KERNEL_HD64_CAUSAL] = {"attention", "attention_hd64_causal", "attention_hd64_traits"},
     [SAGEATTN_KERNEL_HD128_FULL] = {"attention", "attention_hd128_full", "attention_hd128_traits"},

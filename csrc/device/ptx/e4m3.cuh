@@ -1,0 +1,27 @@
+// Conversions between float32 and E4M3 (FP8: 4 exponent bits, 3 of mantissa, largest 448), four to a word, the first
+// in the lowest byte. From sm_89 on.
+#pragma once
+
+#include "base.cuh"
+#include "number.cuh"
+
+// Nearest even; beyond 448 it is 448, NaN stays NaN.
+DEVICE u32 pack_e4m3(float x0, float x1, float x2, float x3) {
+    u16 low, high;
+    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(low) : "f"(x1), "f"(x0));
+    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(high) : "f"(x3), "f"(x2));
+    u32 result;
+    asm("mov.b32 %0, {%1, %2};" : "=r"(result) : "h"(low), "h"(high));
+    return result;
+}
+
+// Exact: float16 holds every E4M3 number.
+DEVICE void unpack_e4m3(float (&x)[4], u32 four) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+        u32 pair;
+        asm("cvt.rn.f16x2.e4m3x2 %0, %1;" : "=r"(pair) : "h"(static_cast<u16>(four >> 16 * half)));
+        x[2 * half] = float_from_float16(static_cast<u16>(pair));
+        x[2 * half + 1] = float_from_float16(static_cast<u16>(pair >> 16));
+    }
+}
