@@ -17,7 +17,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from . import project, sbom
 from .errors import BuildError
@@ -155,14 +155,14 @@ def payload(package: Path, library: Path, fatbin: Path) -> list[Entry]:
     name = package.resolve().name
     entries = [
         Entry(f"{name}/{path.relative_to(package).as_posix()}", path.read_bytes())
-        for path in _sources(package)
+        for path in package_files(package)
     ]
     entries.append(Entry(f"{name}/lib/{library.name}", _native(library, _LIBRARY_MAGICS), True))
     entries.append(Entry(f"{name}/lib/sageattn.fatbin", _native(fatbin, (_FATBIN_MAGIC,))))
     return entries
 
 
-def _sources(package: Path) -> Iterator[Path]:
+def package_files(package: Path) -> Iterator[Path]:
     """Python files and the typing marker, without tests, caches, built files and hidden ones."""
     for path in sorted(package.rglob("*")):
         parts = path.relative_to(package).parts
@@ -292,11 +292,3 @@ def _zip_info(entry: Entry, seconds: int) -> zipfile.ZipInfo:
     info.external_attr = (0o100755 if entry.executable else 0o100644) << 16
     info.compress_type = zipfile.ZIP_DEFLATED
     return info
-
-
-def build_wheel(*_: object, **__: object) -> NoReturn:
-    """PEP 517's hook. A source tree holds no kernels, so pip cannot make this wheel by itself."""
-    raise WheelError("the kernels are compiled by sagebuild: run `sagebuild bake default`")
-
-
-build_editable = build_sdist = build_wheel

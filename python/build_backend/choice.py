@@ -1,0 +1,186 @@
+"""Decides what a build from source compiles: which SMs, PTX or not, with which CUDA.
+
+SAGEATTN_SMS and SAGEATTN_CUDA decide where they are set; otherwise the GPUs of this machine and their driver do.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Callable, NamedTuple
+
+from . import gpu
+from .errors import BuildError
+from .facts import Facts, minor, order
+from .tree import Source, Tree
+
+SMS, CUDA = "SAGEATTN_SMS", "SAGEATTN_CUDA"
+HOST_LOCK = "host-toolchain.txt"
+
+_SM = re.compile(r"[1-9][0-9]?\.[0-9]")
+
+
+class Choice(NamedTuple):
+    """sms such as ("8.9",); ptx is the SM that PTX is written for, or ""; notes are for the user to read."""
+
+    sms: tuple[str, ...]
+    ptx: str
+    cuda: str
+    notes: tuple[str, ...]
+
+    def sources(self, sources: list[Source]) -> list[tuple[str, Source]]:
+        """Every compilation as (SM, source), those for one SM together."""
+        return [
+            (sm, source)
+            for sm in self.sms
+            for source in sources
+            if sm in source.sms and order(source.cuda or self.cuda) <= order(self.cuda)
+        ]
+
+    def requirements(self, tree: Tree) -> list[str]:
+        """What the build needs installed, pinned by lock/."""
+        return tree.pins(lock_name(self.cuda)) + tree.pins(HOST_LOCK)
+
+
+def lock_name(cuda: str) -> str:
+    """The lock file of a CUDA's compiler: toolchain-cu129.txt."""
+    return f"toolchain-cu{cuda.replace('.', '')}.txt"
+
+
+def choose(
+    tree: Tree,
+    facts: Facts,
+    sources: list[Source],
+    environment: Mapping[str, str] = os.environ,
+    detect: Callable[[], gpu.Found] = gpu.detect,
+) -> Choice:
+    """What to build. Raises BuildError, with a hint, if that is unclear or impossible."""
+    known = sorted({sm for source in sources for sm in source.sms}, key=order)
+    wanted = re.split(r"[;,\s]+", environment.get(SMS, "").strip("; ,\t\n"))
+    if wanted != [""]:
+        kernels = _Kernels(known)
+        for sm in wanted:
+            kernels.add(_checked(sm, known), sm)
+        driver = ""
+    else:
+        found = detect()
+        kernels, driver = _for_devices(found, known), found.cuda
+    limit = _Limit(driver, kernels.ptx)
+    cuda = _cuda(tree, facts, sorted(kernels.sms, key=order), environment.get(CUDA, ""), limit)
+    return Choice(tuple(sorted(kernels.sms, key=order)), kernels.ptx, cuda, tuple(kernels.notes))
+
+
+class _Kernels:
+    """Collects the kernels that serve the wanted SMs."""
+
+    def __init__(self, known: list[str]):
+        self.known = known
+        self.sms: set[str] = set()
+        self.ptx = ""
+        self.notes: list[str] = []
+
+    def add(self, sm: str, who: str) -> None:
+        """Takes the SM's own kernels, else an older one's of its major (machine code runs there), else PTX."""
+        newest = self.known[-1]
+        older = [k for k in self.known if order(k)[0] == order(sm)[0] and order(k) < order(sm)]
+        if sm in self.known:
+            self.sms.add(sm)
+        elif order(sm) > order(newest):
+            self.sms.add(newest)
+            self.ptx = newest
+            self._note(
+                f"{who}: SM {sm} is newer than all kernels; the driver will compile PTX of {newest}"
+            )
+        elif older:
+            self.sms.add(older[-1])
+            self._note(f"{who}: SM {sm} has no kernels of its own; it runs those of {older[-1]}")
+        else:
+            raise _unknown(sm, who, self.known)
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+def _checked(sm: str, known: list[str]) -> str:
+    if not _SM.fullmatch(sm):
+        example = ";".join(known[-2:])
+        raise BuildError(f"{SMS}: {sm!r} is not an SM such as 8.9", f'export {SMS}="{example}"')
+    return sm
+
+
+def _unknown(sm: str, who: str, known: list[str]) -> BuildError:
+    subject = f"SM {sm}" if who == sm else f"{who}, SM {sm}"
+    return BuildError(
+        f"{subject}: there are no kernels for it; there are for {', '.join(known)}",
+        f'export {SMS}="{known[-1]}"',
+    )
+
+
+def _for_devices(found: gpu.Found, known: list[str]) -> _Kernels:
+    """Kernels for the GPUs that have some; the others are noted, and an error if there are only such."""
+    if not found.devices:
+        raise BuildError(
+            f"which GPUs to build for? {found.reason}; set {SMS} to their compute capabilities,"
+            f" of {', '.join(known)}",
+            f'{SMS}="8.9;9.0" pip install …',
+        )
+    kernels, refused = _Kernels(known), []
+    for device in found.devices:
+        try:
+            kernels.add(device.sm, device.name)
+        except BuildError as error:
+            refused.append(error)
+    if not kernels.sms:
+        raise refused[0]
+    kernels.notes += [str(error) for error in refused]
+    return kernels
+
+
+class _Limit(NamedTuple):
+    """What this machine's driver runs: machine code of its CUDA's major, and PTX no newer than its CUDA."""
+
+    driver: str
+    ptx: str
+
+    def allows(self, cuda: str) -> bool:
+        if not self.driver:
+            return True
+        length = 2 if self.ptx else 1
+        return order(cuda)[:length] <= order(self.driver)[:length]
+
+
+def _cuda(tree: Tree, facts: Facts, sms: list[str], asked: str, limit: _Limit) -> str:
+    """The CUDA asked for; else the one that wheels are built with; else the newest that can."""
+    locked = [c for c in facts.targets if (tree.root / "lock" / lock_name(c)).is_file()]
+    able = [c for c in locked if all(facts.can_target(c, sm) for sm in sms)]
+    able.sort(key=lambda cuda: (cuda == facts.preferred_cuda, order(cuda)), reverse=True)
+    if asked:
+        return _asked_cuda(minor(asked), locked, able, sms)
+    if not able:
+        raise BuildError(
+            f"no CUDA compiles for all of {', '.join(sms)}: build fewer SMs at a time",
+            f'export {SMS}="{sms[-1]}"',
+        )
+    allowed = [cuda for cuda in able if limit.allows(cuda)]
+    if not allowed:
+        raise BuildError(
+            f"this machine's driver is for CUDA {limit.driver}; kernels for {', '.join(sms)} need one for"
+            f" CUDA {min(able, key=order)} or newer: update it, or build for it all the same",
+            f'export {SMS}="{";".join(sms)}"',
+        )
+    return allowed[0]
+
+
+def _asked_cuda(cuda: str, locked: list[str], able: list[str], sms: list[str]) -> str:
+    if cuda not in locked:
+        known = ", ".join(sorted(locked, key=order))
+        raise BuildError(f"{CUDA}: {cuda!r} is not one of {known}", f"unset {CUDA}")
+    if cuda not in able:
+        raise BuildError(
+            f"{CUDA}: {cuda} does not compile for all of {', '.join(sms)};"
+            f" {', '.join(able) or 'no CUDA'} does",
+            f"unset {CUDA}",
+        )
+    return cuda

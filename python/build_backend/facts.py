@@ -1,0 +1,59 @@
+"""Reads matrix/default.hcl for what a build from source needs of it: versions, and which CUDA targets which SM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from . import reader
+from .errors import BuildError
+
+
+class Facts(NamedTuple):
+    """What the build matrix says. Versions are text such as "12.9", SMs text such as "9.0"."""
+
+    version: str  # of the package
+    glibc: str  # the oldest that the C library runs with
+    oldest_torch: str
+    preferred_cuda: str  # the newest that wheels are built with
+    targets: dict[str, tuple[str, ...]]  # CUDA → SMs
+    minimum: dict[str, str]  # SM → oldest CUDA
+
+    def can_target(self, cuda: str, sm: str) -> bool:
+        """Whether the compiler of a CUDA makes machine code of these kernels for an SM."""
+        return sm in self.targets[cuda] and order(cuda) >= order(self.minimum.get(sm, cuda))
+
+
+def order(version: str) -> tuple[int, ...]:
+    """12.10 comes after 12.9."""
+    return tuple(map(int, version.split(".")))
+
+
+def minor(version: str) -> str:
+    """ "12.9.1" → "12.9"."""
+    return ".".join(version.split(".")[:2])
+
+
+def read(path: Path) -> Facts:
+    """Raises BuildError, naming the file, for a matrix that lacks something."""
+    try:
+        return _facts(reader.parse_hcl(path.read_text("utf-8"))[1])
+    except (ValueError, KeyError, IndexError) as error:
+        raise BuildError(f"{path}: {error}") from error
+
+
+def _facts(blocks: list[reader.Block]) -> Facts:
+    def of(kind: str) -> list[reader.Block]:
+        found = [block for block in blocks if block.kind == kind]
+        if not found:
+            raise ValueError(f"no {kind} block")
+        return found
+
+    return Facts(
+        version=of("package")[0].attributes["version"],
+        glibc=of("platform")[0].attributes["glibc"],
+        oldest_torch=min((block.label for block in of("torch")), key=order),
+        preferred_cuda=max((minor(block.attributes["cuda"]) for block in of("cells")), key=order),
+        targets={block.label: tuple(block.attributes["targets"]) for block in of("cuda")},
+        minimum={block.label: block.attributes["cuda"] for block in of("sm")},
+    )
