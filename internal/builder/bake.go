@@ -104,8 +104,10 @@ func complete(o *build.Options, request Request, host hostSettings, requested bo
 	replaceContexts(&o.Inputs, request.Contexts, requested)
 	// Never ask an image registry for the frontend that a syntax line names.
 	o.FrontendAttrs = map[string]string{"cmdline": "builtin"}
-	// A wheel on disk has nowhere to carry an attestation.
 	o.Attests = map[string]*string{"provenance": nil, "sbom": nil}
+	if requested && request.Provenance && request.Output != "" {
+		o.Attests["provenance"] = attestation(host)
+	}
 	o.ProvenanceResponseMode = confutil.MetadataProvenanceModeDisabled
 	o.NoCache = o.NoCache || request.NoCache
 	host.buildArgs(o.BuildArgs)

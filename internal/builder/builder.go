@@ -62,6 +62,7 @@ type Request struct {
 	CacheFrom  []string          // cache sources, in buildx syntax
 	CacheTo    []string          // cache destinations, in buildx syntax
 	NoCache    bool              // run every step again
+	Provenance bool              // also ask for the provenance of what goes to Output
 }
 
 // Result describes a target that was built.
@@ -70,6 +71,10 @@ type Result struct {
 	Steps       int           // Dockerfile steps that were needed
 	CachedSteps int           // of those, steps whose result was in the cache
 	Duration    time.Duration // wall time of the request
+	// Provenance is BuildKit's attestation of the files in Output: an in-toto
+	// statement with a SLSA predicate, on one line. It is nil where it was not
+	// asked for, and of builders that attest nothing.
+	Provenance []byte
 }
 
 // Open starts or connects to the builder that config names.

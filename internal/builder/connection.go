@@ -105,6 +105,7 @@ func newConnection(config Config, logs string) (*connection, error) {
 // Build implements Builder.
 func (c *connection) Build(ctx context.Context, request Request) (*Result, error) {
 	started := time.Now()
+	request.Provenance = request.Provenance && c.attests(ctx)
 	options, err := buildOptions(ctx, request, readHost(os.LookupEnv))
 	if err != nil {
 		return nil, err
@@ -113,8 +114,13 @@ func (c *connection) Build(ctx context.Context, request Request) (*Result, error
 	if err := c.solve(ctx, request.Target, options, rec); err != nil {
 		return nil, c.explain(ctx, request, rec, err)
 	}
-	steps, cached := rec.count()
-	return &Result{Cached: steps == cached, Steps: steps, CachedSteps: cached, Duration: time.Since(started)}, nil
+	result := &Result{Duration: time.Since(started)}
+	result.Steps, result.CachedSteps = rec.count()
+	result.Cached = result.Steps == result.CachedSteps
+	if request.Provenance {
+		result.Provenance, err = takeProvenance(request.Output)
+	}
+	return result, err
 }
 
 func (c *connection) solve(ctx context.Context, target string, options map[string]build.Options, rec *record) error {

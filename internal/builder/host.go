@@ -46,6 +46,8 @@ type hostSettings struct {
 	secrets map[string]string // by id
 	proxies map[string]string // by build argument
 	epoch   string            // SOURCE_DATE_EPOCH, or empty
+	// builderID says in provenance who built: a URI, as SLSA wants it.
+	builderID string
 }
 
 // readHost collects the settings from an environment (os.LookupEnv).
@@ -53,6 +55,7 @@ func readHost(lookup func(string) (string, bool)) hostSettings {
 	h := hostSettings{secrets: map[string]string{}, proxies: map[string]string{}}
 	get := func(name string) string { value, _ := lookup(name); return value }
 	h.bundle, h.epoch = findBundle(get("SSL_CERT_FILE")), get("SOURCE_DATE_EPOCH")
+	h.builderID = builderID(get)
 	for _, name := range installerVariables {
 		if value := get(name); value != "" {
 			h.secrets[name] = value
@@ -67,6 +70,15 @@ func readHost(lookup func(string) (string, bool)) hostSettings {
 		}
 	}
 	return h
+}
+
+// builderID is the run of a GitHub workflow, or else this program.
+func builderID(get func(string) string) string {
+	server, repository, run := get("GITHUB_SERVER_URL"), get("GITHUB_REPOSITORY"), get("GITHUB_RUN_ID")
+	if server == "" || repository == "" || run == "" || strings.ContainsAny(server+repository+run, ",\"\n") {
+		return "https://github.com/sagebuild/sagebuild"
+	}
+	return server + "/" + repository + "/actions/runs/" + run
 }
 
 // deriveIndex lets uv use the index that only pip was told about.

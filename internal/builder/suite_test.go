@@ -33,6 +33,7 @@ func conformance(t *testing.T, b Builder, tool string) {
 		{"linked targets", testLinkedTargets},
 		{"secrets", testSecrets},
 		{"certificates", testCertificates},
+		{"provenance", testProvenance},
 		{"failing step", testFailingStep},
 		{"missing file", testMissingFile},
 		{"cancel", testCancel},

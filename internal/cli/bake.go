@@ -8,14 +8,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sagebuild/sagebuild/bake"
+	"github.com/sagebuild/sagebuild/internal/builder"
+	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/provenance"
 	"github.com/sagebuild/sagebuild/internal/report"
 )
 
 const bakeHelp = `Bake builds the wheels of the targets, groups and patterns that are named, of the group default where none is.
 
 It expands the matrix, drives BuildKit, and leaves each wheel in dist/ after it was verified: file name, metadata,
-RECORD hashes, the SMs inside, the glibc that it needs. A wheel that fails is never in dist/. What targets share is
-built once. The run ends with a table of all targets; which SMs a CUDA leaves out, and why, is said at its start.
+RECORD hashes, the SMs inside, the glibc that it needs. A wheel that fails is never in dist/. Beside each wheel lies its
+SLSA provenance, as BuildKit attests it, and SHA256SUMS lists both. What targets share is built once. The run ends with a table of all targets; which SMs a CUDA leaves out, and why, is said at its start.
 
 Without --builder an embedded BuildKit does the work, which needs root and runc. With --print nothing is done, and the
 plan is printed as JSON: targets, stages, build arguments, contexts, SMs left out.`
@@ -64,22 +67,50 @@ func runBake(ctx context.Context, app *App, options *buildOptions, names []strin
 
 // bakeTarget builds one wheel, verifies it in staging and moves it into dist/.
 func (p *project) bakeTarget(ctx context.Context, s *session, target bake.Target, row *report.Row) error {
-	dir, result, err := s.build(ctx, target)
+	path, result, err := p.buildWheel(ctx, s, target)
 	if err != nil {
-		return blameMachine(err)
-	}
-	path := filepath.Join(dir, target.Wheel)
-	if err := p.verify(path, target); err != nil {
 		return err
 	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
-	if row.Wheel, err = s.staging.publishFile(path); err != nil {
+	if row.Wheel, err = s.staging.publishWheel(path); err != nil {
 		return err
 	}
 	row.Wheel, row.Size, row.Outcome = relative(row.Wheel), info.Size(), outcome(result)
+	return nil
+}
+
+// buildWheel builds one wheel into staging, with its provenance beside it where the builder gives one, and verifies both.
+func (p *project) buildWheel(ctx context.Context, s *session, target bake.Target) (string, *builder.Result, error) {
+	dir, result, err := s.build(ctx, target)
+	if err != nil {
+		return "", nil, blameMachine(err)
+	}
+	path := filepath.Join(dir, target.Wheel)
+	if err := p.verify(path, target); err != nil || result.Provenance == nil {
+		return path, result, err
+	}
+	if err := checkProvenance(path, result.Provenance); err != nil {
+		return "", nil, err
+	}
+	return path, result, os.WriteFile(provenance.StatementFile(path), result.Provenance, 0o644)
+}
+
+// checkProvenance wants a statement about exactly this wheel.
+func checkProvenance(wheel string, text []byte) error {
+	sum, err := provenance.HashFile(wheel)
+	if err != nil {
+		return err
+	}
+	statement, err := provenance.ParseStatement(text)
+	if err == nil {
+		err = statement.Check(filepath.Base(wheel), sum)
+	}
+	if err != nil {
+		return &diag.Error{Class: diag.Verification, Message: "the provenance of " + filepath.Base(wheel) + " is not of this wheel", Err: err}
+	}
 	return nil
 }
 

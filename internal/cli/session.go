@@ -82,6 +82,7 @@ func (s *session) build(ctx context.Context, target bake.Target) (string, *build
 		Target: target.Name, Stage: target.Stage, Output: dir, Contexts: contexts,
 		Variables: map[string]string{"SOURCE_DATE_EPOCH": target.Args["SOURCE_DATE_EPOCH"]},
 		CacheFrom: caches(s.options.cacheFrom, target.Name), CacheTo: caches(s.options.cacheTo, target.Name), NoCache: s.options.noCache,
+		Provenance: target.Stage == bake.StageWheel,
 	})
 	return dir, result, err
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/sagebuild/sagebuild/internal/provenance"
 )
 
 // stagingPattern names the directories in which results wait for their verification. They lie inside dist/, where a
@@ -68,13 +70,17 @@ func (s *staging) close() error {
 	return err
 }
 
-// publishFile moves a verified file into dist/, in one step and with its bytes on disk first.
-func (s *staging) publishFile(path string) (string, error) {
-	if err := syncFile(path); err != nil {
-		return "", err
-	}
+// publishWheel moves a verified wheel into dist/ with its provenance, a file beside it that may be missing, and lists
+// both in SHA256SUMS. The provenance goes first: a wheel never lies there with another one's.
+func (s *staging) publishWheel(path string) (string, error) {
 	to := filepath.Join(s.dist, filepath.Base(path))
-	return to, os.Rename(path, to)
+	if statement := provenance.StatementFile(path); exists(statement) {
+		return to, provenance.Publish(s.dist, statement, path)
+	}
+	if err := os.Remove(provenance.StatementFile(to)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return to, err
+	}
+	return to, provenance.Publish(s.dist, path)
 }
 
 // publishDir moves a directory to dist/name, in place of the one that is there.
@@ -88,18 +94,6 @@ func (s *staging) publishDir(dir, name string) (string, error) {
 		return "", err
 	}
 	return to, os.Rename(dir, to)
-}
-
-func syncFile(path string) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	if err := file.Chmod(0o644); err != nil {
-		return err
-	}
-	return file.Sync()
 }
 
 // sweepStaging removes the staging directories that no living run holds, and lists them.

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/provenance"
 )
 
 func TestStagingPublishesAndLeavesNothing(t *testing.T) {
@@ -18,7 +20,8 @@ func TestStagingPublishesAndLeavesNothing(t *testing.T) {
 	}
 	writeFile(t, filepath.Join(dir, "a.whl"), "new")
 	writeFile(t, filepath.Join(dist, "a.whl"), "old")
-	if _, err := s.publishFile(filepath.Join(dir, "a.whl")); err != nil {
+	writeFile(t, filepath.Join(dist, "a.whl.intoto.jsonl"), "of the old one")
+	if _, err := s.publishWheel(filepath.Join(dir, "a.whl")); err != nil {
 		t.Fatal(err)
 	}
 	for _, text := range []string{"first", "second"} { // the second takes the first one's place
@@ -34,7 +37,33 @@ func TestStagingPublishesAndLeavesNothing(t *testing.T) {
 	if err := s.close(); err != nil {
 		t.Fatal(err)
 	}
-	expectFiles(t, dist, map[string]string{"a.whl": "new", "test-results/one/second": "second"})
+	expectFiles(t, dist, map[string]string{"a.whl": "new", "test-results/one/second": "second",
+		"SHA256SUMS": "11507a0e2f5e69d5dfa40a62a1bd7b6ee57e6bcd85c67c9b8431b36fff21c437  a.whl\n"})
+}
+
+func TestStagingPublishesProvenanceWithItsWheel(t *testing.T) {
+	dist := filepath.Join(t.TempDir(), "dist")
+	s, err := newStaging(dist)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := s.target("one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, "a.whl"), "new")
+	writeFile(t, filepath.Join(dir, "a.whl.intoto.jsonl"), "{}")
+	if _, err := s.publishWheel(filepath.Join(dir, "a.whl")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	sums, err := provenance.ReadSums(dist)
+	if err != nil || len(sums) != 2 {
+		t.Errorf("SHA256SUMS: %v, %v", sums, err)
+	}
+	expectFiles(t, dist, map[string]string{"a.whl": "new", "a.whl.intoto.jsonl": "{}", "SHA256SUMS": string(sums.Text())})
 }
 
 func TestStagingRemovesADistThatItMade(t *testing.T) {

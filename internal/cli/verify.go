@@ -44,7 +44,7 @@ func (p *project) expectation(target bake.Target) wheel.Expectation {
 		RequiresDist: []string{cell.TorchRequirement()}, RequiresPython: cell.PythonRequirement(),
 		Members: []string{"sageattention/__init__.py", "sageattention/lib/libsageattn.so", "sageattention/lib/sageattn.fatbin",
 			distInfo(cell) + "/sboms/sagebuild.cdx.json"},
-		SMs:     cell.SMs, PTX: &newest, GlibcFloor: cell.Platform.Glibc.String(),
+		SMs: cell.SMs, PTX: &newest, GlibcFloor: cell.Platform.Glibc.String(),
 		Suffixes: map[matrix.SM]string{}, Kernels: map[matrix.SM][]string{},
 	}
 	for _, sm := range cell.SMs {

@@ -1,0 +1,60 @@
+// Package provenance reads and writes what lies beside a wheel to prove where it is from: the in-toto statement of its
+// build, and SHA256SUMS.
+package provenance
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+const (
+	// StatementType is that of in-toto statements, version 1.
+	StatementType = "https://in-toto.io/Statement/v1"
+	// PredicateType is that of SLSA provenance, version 1.
+	PredicateType = "https://slsa.dev/provenance/v1"
+)
+
+// StatementFile is the name of the file with a wheel's provenance, one statement on one line.
+func StatementFile(wheel string) string { return wheel + ".intoto.jsonl" }
+
+// Statement is the part of an in-toto statement that says what it is about.
+type Statement struct {
+	Type          string    `json:"_type"`
+	PredicateType string    `json:"predicateType"`
+	Subject       []Subject `json:"subject"`
+}
+
+// Subject is a file that the statement is about.
+type Subject struct {
+	Name   string            `json:"name"`
+	Digest map[string]string `json:"digest"`
+}
+
+// ParseStatement reads one statement of SLSA provenance.
+func ParseStatement(text []byte) (*Statement, error) {
+	var s Statement
+	if err := json.Unmarshal(text, &s); err != nil {
+		return nil, fmt.Errorf("it is no JSON statement: %w", err)
+	}
+	if s.Type != StatementType || s.PredicateType != PredicateType {
+		return nil, fmt.Errorf("it is of type %q about %q, want %s about %s", s.Type, s.PredicateType, StatementType, PredicateType)
+	}
+	return &s, nil
+}
+
+// Check wants the statement to be about a file of this name and SHA-256, in hexadecimal, and about nothing else.
+func (s *Statement) Check(name, sha256 string) error {
+	if len(s.Subject) != 1 || s.Subject[0].Name != name {
+		names := []string{}
+		for _, subject := range s.Subject {
+			names = append(names, subject.Name)
+		}
+		slices.Sort(names)
+		return fmt.Errorf("it is about %q, want %s alone", names, name)
+	}
+	if got := s.Subject[0].Digest["sha256"]; got != sha256 {
+		return fmt.Errorf("it is about a %s with SHA-256 %s, this one has %s", name, got, sha256)
+	}
+	return nil
+}

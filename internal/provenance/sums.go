@@ -1,0 +1,195 @@
+package provenance
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+)
+
+// SumsFile is the name of the file with the hashes, in the format of sha256sum.
+const SumsFile = "SHA256SUMS"
+
+// Sums maps names of files to their SHA-256 in hexadecimal.
+type Sums map[string]string
+
+// sumsLine takes text and binary mode. Names are those of one directory, without the characters that sha256sum escapes.
+var sumsLine = regexp.MustCompile(`^([0-9a-f]{64}) [ *]([^/\\\n\r]+)$`)
+
+// ParseSums reads a SHA256SUMS file. A name may stand there once.
+func ParseSums(text []byte) (Sums, error) {
+	sums := Sums{}
+	for at, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
+		if line == "" {
+			continue
+		}
+		match := sumsLine.FindStringSubmatch(line)
+		if match == nil {
+			return nil, fmt.Errorf("line %d is no SHA-256 and name", at+1)
+		}
+		if _, twice := sums[match[2]]; twice {
+			return nil, fmt.Errorf("line %d names %s again", at+1, match[2])
+		}
+		sums[match[2]] = match[1]
+	}
+	return sums, nil
+}
+
+// Text is the file's content, sorted by name.
+func (s Sums) Text() []byte {
+	var text bytes.Buffer
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		fmt.Fprintf(&text, "%s  %s\n", s[name], name)
+	}
+	return text.Bytes()
+}
+
+// ReadSums reads dir's SHA256SUMS; there are none without the file.
+func ReadSums(dir string) (Sums, error) {
+	path := filepath.Join(dir, SumsFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Sums{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	sums, err := ParseSums(text)
+	if err != nil {
+		return nil, &diag.Error{Class: diag.Usage, Message: path + " is damaged", Err: err, Hint: "rm " + path}
+	}
+	return sums, nil
+}
+
+// HashFile is the SHA-256 of a file in hexadecimal.
+func HashFile(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// Publish moves files into dir, in the order given, each in one step and with its bytes on disk first, and lists them in
+// dir's SHA256SUMS. The list says nothing false at any time, even if the process is killed: lines of files that change
+// are taken out before, and written again after. Lines of files that are gone disappear; those of other files stay.
+// Processes that publish into one directory wait for each other. Files must lie on dir's file system.
+func Publish(dir string, files ...string) error {
+	lock, err := lockDir(dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	old, err := ReadSums(dir)
+	if err != nil {
+		return err
+	}
+	sums := maps.Clone(old)
+	maps.DeleteFunc(sums, func(name, _ string) bool { return !isFile(filepath.Join(dir, name)) })
+	changed, err := hashAll(files)
+	if err != nil {
+		return err
+	}
+	maps.DeleteFunc(sums, func(name, sum string) bool { return changed[name] != "" && changed[name] != sum })
+	if err := write(dir, old, sums); err != nil {
+		return err
+	}
+	for _, path := range files {
+		if err := move(path, dir); err != nil {
+			return err
+		}
+	}
+	before := maps.Clone(sums)
+	maps.Copy(sums, changed)
+	return write(dir, before, sums)
+}
+
+func hashAll(files []string) (sums Sums, err error) {
+	sums = Sums{}
+	for _, path := range files {
+		name := filepath.Base(path)
+		if sums[name], err = HashFile(path); err != nil {
+			return nil, err
+		}
+	}
+	return sums, nil
+}
+
+// write replaces the list in one step, where it changes.
+func write(dir string, old, sums Sums) error {
+	if maps.Equal(old, sums) {
+		return nil
+	}
+	file, err := os.CreateTemp(dir, "."+SumsFile+"-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	_, err = file.Write(sums.Text())
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	if err := settle(file.Name()); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), filepath.Join(dir, SumsFile))
+}
+
+func move(path, dir string) error {
+	if err := settle(path); err != nil {
+		return err
+	}
+	return os.Rename(path, filepath.Join(dir, filepath.Base(path)))
+}
+
+// settle makes a file readable for all and waits until its bytes are on disk.
+func settle(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := file.Chmod(0o644); err != nil {
+		return err
+	}
+	return file.Sync()
+}
+
+// lockDir waits for other processes, and other calls in this one. Closing the file unlocks it, as does the end of the process.
+func lockDir(dir string) (*os.File, error) {
+	file, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		switch err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err {
+		case nil:
+			return file, nil
+		case syscall.EINTR:
+		default:
+			return nil, errors.Join(fmt.Errorf("locking %s: %w", dir, err), file.Close())
+		}
+	}
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
