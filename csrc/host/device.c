@@ -26,6 +26,11 @@ static const struct {
     [SAGEATTN_KERNEL_HD64_CAUSAL] = {"attention", "attention_hd64_causal", "attention_hd64_traits"},
     [SAGEATTN_KERNEL_HD128_FULL] = {"attention", "attention_hd128_full", "attention_hd128_traits"},
     [SAGEATTN_KERNEL_HD128_CAUSAL] = {"attention", "attention_hd128_causal", "attention_hd128_traits"},
+    [SAGEATTN_KERNEL_PACKED_STATISTICS] = {"packed_quantize", "packed_statistics", NULL},
+    [SAGEATTN_KERNEL_PACKED_PACK] = {"packed_quantize", "packed_pack", NULL},
+    [SAGEATTN_KERNEL_PACKED_FINISH] = {"packed_quantize", "packed_finish", NULL},
+    [SAGEATTN_KERNEL_PACKED_HD64] = {"packed", "packed_hd64", "packed_hd64_traits"},
+    [SAGEATTN_KERNEL_PACKED_HD128] = {"packed", "packed_hd128", "packed_hd128_traits"},
 };
 
 typedef struct device_state {

@@ -1,0 +1,142 @@
+// Queries, keys and values into tiles: one block of threads a tile.
+#pragma once
+
+#include "packed_statistics.cuh"
+#include "packed_softmax.cuh"
+
+template <int kColumns>
+struct PackMemory {
+    float mean[kColumns], inverse[kColumns], scale[kColumns];
+    u32 largest[SAGEATTN_PACKED_KEY_SCALES];  // bits: as integers they compare as they do as floats
+    float residual[PackedRows<kColumns>::kRows][kColumns];
+    uint4 tile[kColumns * SAGEATTN_PACKED_KEY_TILE / 16];
+};
+
+// 64 queries, a scale for each row, and their products with the mean key.
+template <int kColumns>
+DEVICE void pack_queries(const sageattn_packed_quantize_arguments& p, int index, PackMemory<kColumns>& memory) {
+    using Rows = PackedRows<kColumns>;
+    const int block = index % p.query_blocks, head = index / p.query_blocks;
+    const int batch = head / p.query_heads, member = head % p.query_heads;
+    const int first = block * SAGEATTN_PACKED_QUERY_BLOCK, column = Rows::thread_column();
+    const Rows rows(p.query, batch, member, p.query_rows, p.head_dim);
+    if (p.mean_dot != nullptr) {
+        const long long key_head = static_cast<long long>(batch) * p.key_heads + member / (p.query_heads / p.key_heads);
+        if (threadIdx.x < kColumns) memory.mean[threadIdx.x] = column_mean<kColumns>(p, p.key_sum, key_head, threadIdx.x);
+        __syncthreads();
+    }
+#pragma unroll 4
+    for (int row = Rows::thread_row(); row < SAGEATTN_PACKED_QUERY_BLOCK; row += Rows::kRows) {
+        float x[8], dot = 0.0f;
+        rows.load(x, first + row);
+        const float largest = fmaxf(Rows::row_largest(x), kTiny);
+        Rows::store_int8(p.packed_query + static_cast<long long>(index) * SAGEATTN_PACKED_QUERY_BLOCK * kColumns, row, x,
+                         __fdiv_rn(127.0f, largest));
+        if (column == 0)
+            p.query_scale[static_cast<long long>(index) * SAGEATTN_PACKED_QUERY_BLOCK + row] =
+                largest * (1.0f / 127.0f) * p.scale_log2;
+        if (p.mean_dot == nullptr) continue;
+#pragma unroll
+        for (int c = 0; c < 8; ++c) dot = fmaf(x[c], memory.mean[column + c], dot);
+        dot = Rows::row_sum(dot);
+        if (column == 0 && first + row < p.query_rows)
+            p.mean_dot[static_cast<long long>(head) * p.query_rows + first + row] = dot * p.sm_scale;
+    }
+}
+
+// 128 keys less their mean, a scale for every 32.
+template <int kColumns>
+DEVICE void pack_keys(const sageattn_packed_quantize_arguments& p, int index, PackMemory<kColumns>& memory) {
+    using Rows = PackedRows<kColumns>;
+    constexpr int kSteps = SAGEATTN_PACKED_KEY_TILE / Rows::kRows;
+    const int first = index % p.key_tiles * SAGEATTN_PACKED_KEY_TILE, head = index / p.key_tiles;
+    const Rows rows(p.key, head / p.key_heads, head % p.key_heads, p.key_rows, p.head_dim);
+    if (threadIdx.x < kColumns)
+        memory.mean[threadIdx.x] = p.key_sum == nullptr ? 0.0f : column_mean<kColumns>(p, p.key_sum, head, threadIdx.x);
+    if (threadIdx.x < SAGEATTN_PACKED_KEY_SCALES) memory.largest[threadIdx.x] = 0;
+    float x[kSteps][8];
+#pragma unroll
+    for (int i = 0; i < kSteps; ++i) rows.load(x[i], first + Rows::thread_row() + i * Rows::kRows);
+    __syncthreads();
+#pragma unroll
+    for (int i = 0; i < kSteps; ++i) {
+        const int key = Rows::thread_row() + i * Rows::kRows;
+#pragma unroll
+        for (int c = 0; c < 8; ++c)
+            x[i][c] = first + key < p.key_rows ? __fsub_rn(x[i][c], memory.mean[Rows::thread_column() + c]) : 0.0f;
+        const float largest = Rows::row_largest(x[i]);
+        if (Rows::thread_column() == 0) atomicMax(memory.largest + key / 32, __float_as_uint(largest));
+    }
+    __syncthreads();
+    if (threadIdx.x < SAGEATTN_PACKED_KEY_SCALES)
+        p.key_scale[static_cast<long long>(index) * SAGEATTN_PACKED_KEY_SCALES + threadIdx.x] =
+            fmaxf(__uint_as_float(memory.largest[threadIdx.x]), kTiny) * (1.0f / 127.0f);
+#pragma unroll
+    for (int i = 0; i < kSteps; ++i) {
+        const int key = Rows::thread_row() + i * Rows::kRows;
+        const float largest = fmaxf(__uint_as_float(memory.largest[key / 32]), kTiny);
+        Rows::store_int8(p.packed_key + static_cast<long long>(index) * SAGEATTN_PACKED_KEY_TILE * kColumns,
+                         key_row(key), x[i], __fdiv_rn(127.0f, largest));
+    }
+}
+
+DEVICE float float_from_e4m3(u32 byte) {
+    u32 pair;
+    asm("{\n.reg .b16 two;\ncvt.u16.u32 two, %1;\ncvt.rn.f16x2.e4m3x2 %0, two;\n}" : "=r"(pair) : "r"(byte & 0xFF));
+    return float_from_float16(static_cast<u16>(pair));
+}
+
+// Four neighbouring keys of eight channels: a word of the tile each. Returns what rounding lost, by channel.
+template <int kColumns>
+DEVICE void pack_four_keys(const sageattn_packed_quantize_arguments& p, const PackedRows<kColumns>& rows, int first,
+                           int key, PackMemory<kColumns>& memory, float (&residual)[8]) {
+    const int column = PackedRows<kColumns>::thread_column();
+    float x[4][8];
+#pragma unroll
+    for (int i = 0; i < 4; ++i) rows.load(x[i], first + key + i);
+#pragma unroll
+    for (int c = 0; c < 8; ++c) {
+        float scaled[4];
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            x[i][c] = first + key + i < p.key_rows ? __fsub_rn(x[i][c], memory.mean[column + c]) : 0.0f;
+            scaled[i] = __fmul_rn(x[i][c], memory.inverse[column + c]);
+        }
+        const u32 word = pack_e4m3(scaled[0], scaled[1], scaled[2], scaled[3]);
+#pragma unroll
+        for (int i = 0; i < 4; ++i)
+            residual[c] += x[i][c] - float_from_e4m3(word >> (8 * i)) * memory.scale[column + c];
+        const int at = tile_offset<SAGEATTN_PACKED_KEY_TILE>(value_row(column + c), value_byte(key));
+        reinterpret_cast<u32*>(memory.tile)[at / 4] = word;
+    }
+}
+
+// 128 values less their mean, transposed, a scale for each channel.
+template <int kColumns>
+DEVICE void pack_values(const sageattn_packed_quantize_arguments& p, int index, PackMemory<kColumns>& memory) {
+    using Rows = PackedRows<kColumns>;
+    const int first = index % p.key_tiles * SAGEATTN_PACKED_KEY_TILE, head = index / p.key_tiles;
+    const Rows rows(p.value, head / p.key_heads, head % p.key_heads, p.key_rows, p.head_dim);
+    if (threadIdx.x < kColumns) {
+        const float mean = column_mean<kColumns>(p, p.value_sum, head, threadIdx.x);
+        const float largest = column_largest<kColumns>(p, head, threadIdx.x, mean);
+        memory.mean[threadIdx.x] = mean;
+        memory.inverse[threadIdx.x] = __fdiv_rn(448.0f, largest);
+        memory.scale[threadIdx.x] = largest * (1.0f / 448.0f);
+    }
+    __syncthreads();
+    float residual[8] = {0};
+#pragma unroll 1
+    for (int key = Rows::thread_row() * 4; key < SAGEATTN_PACKED_KEY_TILE; key += Rows::kRows * 4)
+        pack_four_keys<kColumns>(p, rows, first, key, memory, residual);
+#pragma unroll
+    for (int c = 0; c < 8; ++c) memory.residual[Rows::thread_row()][Rows::thread_column() + c] = residual[c];
+    __syncthreads();
+    uint4* target = reinterpret_cast<uint4*>(p.packed_value) + static_cast<long long>(index) * kColumns * 8;
+    for (int i = threadIdx.x; i < kColumns * 8; i += SAGEATTN_PACKED_THREADS) target[i] = memory.tile[i];
+    if (threadIdx.x >= kColumns) return;
+    float sum = 0.0f;
+#pragma unroll
+    for (int row = 0; row < Rows::kRows; ++row) sum += memory.residual[row][threadIdx.x];
+    p.value_residual[static_cast<long long>(index) * kColumns + threadIdx.x] = sum;
+}

@@ -1,0 +1,69 @@
+// A head's rows as a block of 256 threads reads them: eight columns a thread, zeros where there is nothing.
+#pragma once
+
+#include "packed_tiles.cuh"
+#include "ptx/number.cuh"
+
+constexpr float kInfinity = 3.4e38f;  // a bound on anything 16-bit; not infinity, so that 0 times it is 0
+constexpr float kTiny = 1e-20f;       // the least that counts as the largest of a group: scales stay above 0
+
+template <int kColumns>
+struct PackedRows {
+    static constexpr int kLanes = kColumns / 8;  // threads of a row
+    static constexpr int kRows = SAGEATTN_PACKED_THREADS / kLanes;
+
+    const sageattn_packed_view& view;
+    const char* head;
+    int rows, head_dim;
+
+    DEVICE PackedRows(const sageattn_packed_view& source, int batch, int head_index, int row_count, int columns)
+        : view(source),
+          head(static_cast<const char*>(source.data) + batch * source.batch_stride + head_index * source.head_stride),
+          rows(row_count),
+          head_dim(columns) {}
+
+    DEVICE static int thread_row() { return threadIdx.x / kLanes; }
+    DEVICE static int thread_column() { return threadIdx.x % kLanes * 8; }
+
+    DEVICE void load(float (&x)[8], int row) const {
+        const int count = row < rows ? head_dim - thread_column() : 0;
+        const u16* source = reinterpret_cast<const u16*>(head + row * view.row_stride) + thread_column();
+        u32 word[4] = {0, 0, 0, 0};
+        if (view.vectors && count >= 8) {
+            const uint4 v = __ldg(reinterpret_cast<const uint4*>(source));
+            word[0] = v.x, word[1] = v.y, word[2] = v.z, word[3] = v.w;
+        } else {
+#pragma unroll
+            for (int i = 0; i < 8; ++i)
+                if (i < count) word[i / 2] |= static_cast<u32>(source[i]) << (i % 2 * 16);
+        }
+#pragma unroll
+        for (int i = 0; i < 8; ++i) x[i] = to_float(static_cast<u16>(word[i / 2] >> (i % 2 * 16)), view.bfloat16);
+    }
+
+    // Sum or largest over the threads of a row, in every one of them.
+    DEVICE static float row_sum(float x) {
+#pragma unroll
+        for (int distance = kLanes / 2; distance > 0; distance /= 2) x += __shfl_xor_sync(0xFFFFFFFFu, x, distance);
+        return x;
+    }
+
+    DEVICE static float row_largest(const float (&x)[8]) {
+        float largest = 0.0f;
+#pragma unroll
+        for (int c = 0; c < 8; ++c) largest = fmaxf(largest, fabsf(x[c]));
+#pragma unroll
+        for (int distance = kLanes / 2; distance > 0; distance /= 2)
+            largest = fmaxf(largest, __shfl_xor_sync(0xFFFFFFFFu, largest, distance));
+        return largest;
+    }
+
+    // Eight INT8 at the thread's columns of a row of a tile.
+    DEVICE static void store_int8(unsigned char* tile, int row, const float (&x)[8], float inverse) {
+        u32 word[2] = {0, 0};
+#pragma unroll
+        for (int c = 0; c < 8; ++c)
+            word[c / 4] |= static_cast<u32>(__float2int_rn(__fmul_rn(x[c], inverse)) & 0xFF) << (c % 4 * 8);
+        *reinterpret_cast<uint2*>(tile + tile_offset<kColumns>(row, thread_column())) = make_uint2(word[0], word[1]);
+    }
+};

@@ -1,0 +1,72 @@
+// Sizes and the layout of shared memory for a number of columns.
+#pragma once
+
+#include "packed_schedule.cuh"
+#include "ptx/barrier.cuh"
+
+constexpr int kConsumers = SAGEATTN_PACKED_QUERY_TILE / SAGEATTN_PACKED_QUERY_BLOCK;  // warpgroups that attend
+constexpr int kPackedThreads = (kConsumers + 1) * 128;                                 // and one that loads
+
+template <int kColumnCount>
+struct PackedShape {
+    static constexpr int kColumns = kColumnCount;
+    static constexpr int kStages = kColumns == 128 ? 2 : 4;
+    static constexpr int kQueryBlock = SAGEATTN_PACKED_QUERY_BLOCK * kColumns;
+    static constexpr int kQuery = kConsumers * kQueryBlock;
+    static constexpr int kKey = SAGEATTN_PACKED_KEY_TILE * kColumns;
+    static constexpr int kKeyScale = SAGEATTN_PACKED_KEY_SCALES * 4;
+    static constexpr int kValue = kColumns * SAGEATTN_PACKED_KEY_TILE;
+    static constexpr int kOnes = 8 * SAGEATTN_PACKED_KEY_TILE;  // 8 more rows of a value tile: they sum the probabilities
+
+    // Offsets of arrays, one element a stage; queries have two stages of their own.
+    static constexpr int kKeyAt = 0;
+    static constexpr int kValueAt = kKeyAt + kStages * kKey;
+    static constexpr int kQueryAt = kValueAt + kStages * (kValue + kOnes);
+    static constexpr int kKeyScaleAt = kQueryAt + 2 * kQuery;
+    static constexpr int kBarrierAt = kKeyScaleAt + kStages * kKeyScale;
+    static constexpr int kWorkAt = kBarrierAt + 8 * (4 * kStages + 4);
+    static constexpr int kSharedMemory = kWorkAt + 16;
+};
+
+// The barriers: of each buffer one says that it is full, one that its readers are done.
+template <class Shape>
+struct PackedBarriers {
+    u32 first;
+
+    DEVICE u32 key_full(int stage) const { return first + 8 * stage; }
+    DEVICE u32 key_empty(int stage) const { return key_full(Shape::kStages + stage); }
+    DEVICE u32 value_full(int stage) const { return key_full(2 * Shape::kStages + stage); }
+    DEVICE u32 value_empty(int stage) const { return key_full(3 * Shape::kStages + stage); }
+    DEVICE u32 query_full(int stage) const { return key_full(4 * Shape::kStages + stage); }
+    DEVICE u32 query_empty(int stage) const { return key_full(4 * Shape::kStages + 2 + stage); }
+
+    // Each warp that attends arrives once at an `empty`.
+    DEVICE void init() const {
+        for (int i = 0; i < Shape::kStages; ++i) {
+            barrier_init(key_full(i), 1);
+            barrier_init(value_full(i), 1);
+            barrier_init(key_empty(i), kConsumers * 4);
+            barrier_init(value_empty(i), kConsumers * 4);
+        }
+        for (int i = 0; i < 2; ++i) {
+            barrier_init(query_full(i), 1);
+            barrier_init(query_empty(i), kConsumers * 4);
+        }
+    }
+};
+
+// Two rings of buffers, of keys and values and of queries, counted in one register: the buffer in turn, and the parity of
+// its phase.
+template <int kStages>
+struct Rings {
+    static_assert((kStages & (kStages - 1)) == 0, "a power of two");
+    u32 turns = 0;  // of keys in the low 8 bits, of queries above
+
+    DEVICE int stage() const { return turns % kStages; }
+    DEVICE int parity() const { return turns / kStages % 2; }
+    DEVICE void advance() { turns = (turns & ~0xFFu) | ((turns + 1) & 0xFFu); }
+
+    DEVICE int query_stage() const { return turns / 256 % 2; }
+    DEVICE int query_parity() const { return turns / 512 % 2; }
+    DEVICE void advance_query() { turns += 256; }
+};

@@ -1,0 +1,90 @@
+// Online softmax of a warpgroup's 64 x 128 INT8 products, in the registers that the matrix instruction leaves them in:
+// element 4 i + 2 r + e of lane 4 g + t is row g + 8 r, key 32 t + 2 i + e.
+#pragma once
+
+#include "packed_params.h"
+#include "ptx/number.cuh"
+
+// Probabilities are 2^(x - maximum + kOffset): as large as E4M3, which ends at 448, allows.
+constexpr float kOffset = 8.75f;
+constexpr float kNothingSeen = -1e30f;  // maximum of a row that has seen no key
+
+// Nearest even, saturating; the first is the lowest byte.
+DEVICE u32 pack_e4m3(float a, float b, float c, float d) {
+    u32 result;
+    asm volatile(
+        "{\n"
+        ".reg .b16 low, high;\n"
+        "cvt.rn.satfinite.e4m3x2.f32 low, %2, %1;\n"
+        "cvt.rn.satfinite.e4m3x2.f32 high, %4, %3;\n"
+        "mov.b32 %0, {low, high};\n"
+        "}"
+        : "=r"(result)
+        : "f"(a), "f"(b), "f"(c), "f"(d));
+    return result;
+}
+
+// Two rows of a lane, r = 0 and 1: g and g + 8.
+struct PackedSoftmax {
+    float maximum[2] = {kNothingSeen, kNothingSeen};  // of x = log2(e) * sm_scale * q . k
+    float sum[2] = {0.0f, 0.0f};                      // of the rounded probabilities
+    float rescale[2];                                 // what the last tile's maximum asks of the sums before it
+
+    // seen: how many of the lane's 32 keys each row sees, if the tile needs a mask.
+    DEVICE void probabilities(u32 (&packed)[16], int (&s)[64], const float (&scale)[2], bool masked,
+                              const int (&seen)[2]) {
+        if (masked) hide(s, seen);
+        float x[64];
+        maxima(s, scale, masked, seen);
+#pragma unroll
+        for (int i = 0; i < 64; ++i) {
+            const int r = i / 2 % 2;
+            x[i] = exp2_fast(fmaf(static_cast<float>(s[i]), scale[r], kOffset - maximum[r]));
+        }
+        if (masked) zero(x, seen);
+#pragma unroll
+        for (int c = 0; c < 4; ++c) pack_chunk(packed + 4 * c, x + 16 * c);
+    }
+
+  private:
+    DEVICE static bool hidden(int i, const int (&seen)[2]) { return i / 4 * 2 + i % 2 >= seen[i / 2 % 2]; }
+
+    DEVICE static void hide(int (&s)[64], const int (&seen)[2]) {
+#pragma unroll
+        for (int i = 0; i < 64; ++i)
+            if (hidden(i, seen)) s[i] = static_cast<int>(0x80000000u);
+    }
+
+    // Explicitly, because scales may be so small that the hidden products count.
+    DEVICE static void zero(float (&x)[64], const int (&seen)[2]) {
+#pragma unroll
+        for (int i = 0; i < 64; ++i)
+            if (hidden(i, seen)) x[i] = 0.0f;
+    }
+
+    // Among integers, of which the hardware compares three at a time; in two chains a row.
+    DEVICE void maxima(const int (&s)[64], const float (&scale)[2], bool masked, const int (&seen)[2]) {
+#pragma unroll
+        for (int r = 0; r < 2; ++r) {
+            int chain[2] = {max(s[2 * r], s[2 * r + 1]), max(s[4 + 2 * r], s[4 + 2 * r + 1])};
+#pragma unroll
+            for (int i = 2; i < 16; ++i)
+                chain[i % 2] = max(max(chain[i % 2], s[4 * i + 2 * r]), s[4 * i + 2 * r + 1]);
+            float largest = static_cast<float>(max(chain[0], chain[1])) * scale[r];
+            if (masked && seen[r] <= 0) largest = kNothingSeen;
+            largest = fmaxf(largest, __shfl_xor_sync(0xFFFFFFFFu, largest, 1));
+            largest = fmaxf(largest, __shfl_xor_sync(0xFFFFFFFFu, largest, 2));
+            const float next = fmaxf(maximum[r], largest);
+            rescale[r] = exp2_fast(maximum[r] - next);
+            maximum[r] = next;
+        }
+    }
+
+    // 32 keys as the register operand of the second product; value_byte in packed_tiles.cuh is the same order.
+    DEVICE static void pack_chunk(u32* packed, const float* x) {
+        packed[0] = pack_e4m3(x[0], x[1], x[4], x[5]);
+        packed[1] = pack_e4m3(x[2], x[3], x[6], x[7]);
+        packed[2] = pack_e4m3(x[8], x[9], x[12], x[13]);
+        packed[3] = pack_e4m3(x[10], x[11], x[14], x[15]);
+    }
+};

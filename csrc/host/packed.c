@@ -1,0 +1,213 @@
+/* sageattn_packed_attention: checks, kernel arguments, four launches. */
+#include "packed.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "check.h"
+#include "device.h"
+#include "error.h"
+
+static const char* const f = "sageattn_packed_attention";
+
+/* Rows of a head, and heads of all batches: products of either with a tile's size stay below 2^31. */
+enum { MAX_ROWS = 1 << 24, MAX_HEADS = 1 << 24, GROUP_KEYS = 1 << 17 };
+
+static int check_counts(const sageattn_packed_params* p) {
+    SAGEATTN_TRY(sageattn_check_count(f, "batch", p->batch, 0));
+    SAGEATTN_TRY(sageattn_check_count(f, "query_heads", p->query_heads, 0));
+    SAGEATTN_TRY(sageattn_check_count(f, "key_heads", p->key_heads, 1));
+    SAGEATTN_TRY(sageattn_check_count(f, "query_rows", p->query_rows, 0));
+    SAGEATTN_TRY(sageattn_check_count(f, "key_rows", p->key_rows, 0));
+    if (p->head_dim < 1 || p->head_dim > 128)
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: head_dim is %lld, it must be 1 to 128", f,
+                             (long long)p->head_dim);
+    if (p->query_heads % p->key_heads != 0)
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %lld query heads are no multiple of %lld key heads", f,
+                             (long long)p->query_heads, (long long)p->key_heads);
+    if (p->query_rows > MAX_ROWS || p->key_rows > MAX_ROWS || p->batch * p->query_heads > MAX_HEADS ||
+        p->batch * p->key_heads > MAX_HEADS)
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: more than %d rows, or heads of all batches", f, MAX_ROWS);
+    return SAGEATTN_OK;
+}
+
+static int check_choices(const sageattn_packed_params* p) {
+    SAGEATTN_TRY(sageattn_check_choice(f, "causal", p->causal, SAGEATTN_NOT_CAUSAL, SAGEATTN_CAUSAL_BOTTOM_RIGHT));
+    SAGEATTN_TRY(sageattn_check_choice(f, "smooth_k", p->smooth_k, 0, 1));
+    SAGEATTN_TRY(sageattn_check_choice(f, "dtype", p->dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
+    SAGEATTN_TRY(sageattn_check_choice(f, "output_dtype", p->output_dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
+    SAGEATTN_TRY(sageattn_check_choice(f, "steps", p->steps, SAGEATTN_PACKED_ALL, SAGEATTN_PACKED_ATTEND));
+    if (!(p->sm_scale > 0.0f) || isinf(p->sm_scale))
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: sm_scale is %g, it must be above 0 and finite", f,
+                             (double)p->sm_scale);
+    return SAGEATTN_OK;
+}
+
+static int check_workspace(const sageattn_packed_params* p) {
+    const int64_t needed = sageattn_packed_lay_out(p).size;
+    SAGEATTN_TRY(sageattn_check_pointer(f, "workspace", p->workspace, 1, 128));
+    if (p->workspace_size >= needed) return SAGEATTN_OK;
+    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: the workspace has %lld bytes, %lld are needed", f,
+                         (long long)p->workspace_size, (long long)needed);
+}
+
+static int packed_view(const char* name, const sageattn_tensor* tensor, int64_t elements, int32_t dtype,
+                       sageattn_packed_view* view) {
+    SAGEATTN_TRY(sageattn_check_pointer(f, name, tensor->data, elements, 2));
+    *view = (sageattn_packed_view){tensor->data,           tensor->batch_stride * 2, tensor->head_stride * 2,
+                                   tensor->row_stride * 2, dtype == SAGEATTN_BFLOAT16, 0};
+    const uint64_t bits = (uint64_t)(uintptr_t)view->data | (uint64_t)view->batch_stride |
+                          (uint64_t)view->head_stride | (uint64_t)view->row_stride;
+    view->vectors = bits % 16 == 0;
+    return SAGEATTN_OK;
+}
+
+static int quantize_views(const sageattn_packed_params* p, sageattn_packed_quantize_arguments* a) {
+    const int64_t queries = p->batch * p->query_heads * p->query_rows, keys = p->batch * p->key_heads * p->key_rows;
+    SAGEATTN_TRY(packed_view("query", &p->query, queries, p->dtype, &a->query));
+    SAGEATTN_TRY(packed_view("key", &p->key, keys, p->dtype, &a->key));
+    return packed_view("value", &p->value, keys, p->dtype, &a->value);
+}
+
+static void quantize_workspace(const sageattn_packed_params* p, sageattn_packed_quantize_arguments* a) {
+    const sageattn_packed_layout at = sageattn_packed_lay_out(p);
+    unsigned char* const base = p->workspace;
+    a->packed_query = base + at.query;
+    a->packed_key = base + at.key;
+    a->packed_value = base + at.value;
+    a->query_scale = (float*)(base + at.query_scale);
+    a->key_scale = (float*)(base + at.key_scale);
+    a->mean_dot = p->smooth_k && p->lse != NULL ? (float*)(base + at.mean_dot) : NULL;
+    a->key_sum = p->smooth_k ? (float*)(base + at.key_sum) : NULL;
+    a->value_sum = (float*)(base + at.value_sum);
+    a->value_smallest = (float*)(base + at.value_smallest);
+    a->value_largest = (float*)(base + at.value_largest);
+    a->value_residual = (float*)(base + at.value_residual);
+    a->value_scale = (float*)(base + at.value_scale);
+    a->value_mean = (float*)(base + at.value_mean);
+    a->schedule = (int*)(base + at.schedule);
+}
+
+static void quantize_numbers(const sageattn_packed_params* p, sageattn_packed_quantize_arguments* a) {
+    const sageattn_packed_counts n = sageattn_packed_count(p);
+    a->scale_log2 = p->sm_scale * 1.44269504f;
+    a->sm_scale = p->sm_scale;
+    a->batch = (int)p->batch;
+    a->query_heads = (int)p->query_heads;
+    a->key_heads = (int)p->key_heads;
+    a->query_rows = (int)p->query_rows;
+    a->key_rows = (int)p->key_rows;
+    a->head_dim = (int)p->head_dim;
+    a->columns = (int)n.columns;
+    a->query_blocks = (int)n.query_blocks;
+    a->key_tiles = (int)n.key_tiles;
+    a->chunks = (int)n.chunks;
+    a->chunk_rows = (int)n.chunk_rows;
+}
+
+static int launch_quantizers(const sageattn_packed_params* p, int32_t device, void* stream) {
+    static const sageattn_traits traits = {.threads = SAGEATTN_PACKED_THREADS};
+    const sageattn_packed_counts n = sageattn_packed_count(p);
+    const int64_t tiles = n.key_heads * n.key_tiles * 2 + n.query_heads * n.query_blocks;
+    sageattn_packed_quantize_arguments a = {0};
+    SAGEATTN_TRY(quantize_views(p, &a));
+    quantize_workspace(p, &a);
+    quantize_numbers(p, &a);
+    SAGEATTN_TRY(sageattn_launch(SAGEATTN_KERNEL_PACKED_STATISTICS, device, stream, n.key_heads * n.chunks * 2,
+                                 &traits, &a));
+    SAGEATTN_TRY(sageattn_launch(SAGEATTN_KERNEL_PACKED_PACK, device, stream, tiles, &traits, &a));
+    return sageattn_launch(SAGEATTN_KERNEL_PACKED_FINISH, device, stream, n.key_heads, &traits, &a);
+}
+
+static void attention_workspace(const sageattn_packed_params* p, sageattn_packed_attention_arguments* a) {
+    const sageattn_packed_layout at = sageattn_packed_lay_out(p);
+    unsigned char* const base = p->workspace;
+    a->query = base + at.query;
+    a->key = base + at.key;
+    a->value = base + at.value;
+    a->query_scale = (const float*)(base + at.query_scale);
+    a->key_scale = (const float*)(base + at.key_scale);
+    a->value_scale = (const float*)(base + at.value_scale);
+    a->value_mean = (const float*)(base + at.value_mean);
+    a->mean_dot = p->smooth_k && p->lse != NULL ? (const float*)(base + at.mean_dot) : NULL;
+    a->lse = p->lse;
+    a->schedule = (int*)(base + at.schedule);
+}
+
+/* Query i sees keys 0 … i + this. */
+static int64_t causal_offset(const sageattn_packed_params* p) {
+    if (p->causal == SAGEATTN_NOT_CAUSAL) return p->key_rows;
+    return p->causal == SAGEATTN_CAUSAL_TOP_LEFT ? 0 : p->key_rows - p->query_rows;
+}
+
+/* Heads whose rows are taken in turn. Without a causal mask all rows take equally long, and one head after the other
+ * keeps the fewest keys in use; with one, the rows that take longest must not come last. */
+static int64_t schedule_group(const sageattn_packed_params* p) {
+    if (p->causal == SAGEATTN_NOT_CAUSAL || p->key_rows == 0) return 1;
+    const int64_t keys = GROUP_KEYS / p->key_rows, heads = p->batch * p->query_heads;
+    return keys < 1 ? 1 : keys > heads ? heads : keys;
+}
+
+static void attention_numbers(const sageattn_packed_params* p, sageattn_packed_attention_arguments* a) {
+    const sageattn_packed_counts n = sageattn_packed_count(p);
+    a->heads = (int)n.query_heads;
+    a->query_heads = (int)p->query_heads;
+    a->key_heads = (int)p->key_heads;
+    a->query_rows = (int)p->query_rows;
+    a->key_rows = (int)p->key_rows;
+    a->head_dim = (int)p->head_dim;
+    a->query_tiles = (int)n.query_tiles;
+    a->query_blocks = (int)n.query_blocks;
+    a->key_tiles = (int)n.key_tiles;
+    a->causal_offset = (int)causal_offset(p);
+    a->group = (int)schedule_group(p);
+}
+
+static int multiprocessors(int32_t ordinal, int* count) {
+    const sageattn_driver* driver;
+    CUdevice device;
+    SAGEATTN_TRY(sageattn_driver_open(&driver));
+    CUresult result = driver->device_get(&device, ordinal);
+    if (result == 0) result = driver->device_attribute(count, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, device);
+    return result == 0 ? SAGEATTN_OK : sageattn_driver_fail(driver, result, "cuDeviceGetAttribute");
+}
+
+static int launch_attention(const sageattn_packed_params* p, int32_t device, void* stream) {
+    sageattn_packed_attention_arguments a = {0};
+    int blocks = 0;
+    const int64_t queries = p->batch * p->query_heads * p->query_rows;
+    SAGEATTN_TRY(packed_view("output", &p->output, queries, p->output_dtype, &a.output));
+    SAGEATTN_TRY(sageattn_check_pointer(f, "lse", p->lse, 0, sizeof(float)));
+    attention_workspace(p, &a);
+    attention_numbers(p, &a);
+    const int64_t work = (int64_t)a.heads * a.query_tiles;
+    if (work > INT32_MAX / 2)
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %lld tiles of queries: split the batch", f, (long long)work);
+    SAGEATTN_TRY(multiprocessors(device, &blocks));
+    return sageattn_launch(p->head_dim <= 64 ? SAGEATTN_KERNEL_PACKED_HD64 : SAGEATTN_KERNEL_PACKED_HD128, device,
+                           stream, work < blocks ? work : blocks, NULL, &a);
+}
+
+int sageattn_packed_supported(int32_t device) {
+    sageattn_device_info info = {sizeof info, 0, 0, 0, 0, {0}};
+    char images[256];
+    if (sageattn_device(device, &info) != SAGEATTN_OK || info.sm_major != 9 || info.sm_minor != 0) return 0;
+    if (sageattn_images("packed", images, sizeof images) != SAGEATTN_OK || strstr(images, "9.0") == NULL) return 0;
+    return sageattn_images("packed_quantize", images, sizeof images) == SAGEATTN_OK && strstr(images, "9.0") != NULL;
+}
+
+int64_t sageattn_packed_workspace(const sageattn_packed_params* p) {
+    if (sageattn_check_size(f, p, p == NULL ? 0 : p->size, sizeof *p) != SAGEATTN_OK) return -1;
+    return check_counts(p) == SAGEATTN_OK ? sageattn_packed_lay_out(p).size : -1;
+}
+
+int sageattn_packed_attention(const sageattn_packed_params* p, int32_t device, void* stream) {
+    SAGEATTN_TRY(sageattn_check_size(f, p, p == NULL ? 0 : p->size, sizeof *p));
+    SAGEATTN_TRY(check_counts(p));
+    SAGEATTN_TRY(check_choices(p));
+    SAGEATTN_TRY(check_workspace(p));
+    if (p->batch * p->query_heads * p->query_rows == 0) return SAGEATTN_OK;
+    if (p->steps != SAGEATTN_PACKED_ATTEND) SAGEATTN_TRY(launch_quantizers(p, device, stream));
+    if (p->steps != SAGEATTN_PACKED_QUANTIZE) SAGEATTN_TRY(launch_attention(p, device, stream));
+    return SAGEATTN_OK;
+}
