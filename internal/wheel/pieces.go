@@ -1,0 +1,225 @@
+package wheel
+
+import (
+	"bytes"
+	"debug/elf"
+	"fmt"
+	"unicode/utf8"
+)
+
+// piece is a named part of a file.
+type piece struct {
+	name string
+	content
+}
+
+// compareContents unpacks a member on both sides and returns the parts that differ.
+func compareContents(x, y *opened, a, b *member) ([]Part, error) {
+	first, err := x.archive.unpack(a)
+	if err != nil {
+		return nil, err
+	}
+	defer first.close()
+	second, err := y.archive.unpack(b)
+	if err != nil {
+		return nil, err
+	}
+	defer second.close()
+	return newComparison().differ("", 0, content{first.reader(), first.size()}, content{second.reader(), second.size()})
+}
+
+// unpack keeps a whole member for random access.
+func (a *archive) unpack(m *member) (*spool, error) {
+	keep := &spool{expect: m.size, limit: memoryBytes, all: true}
+	if err := a.copyTo(keep, m); err != nil {
+		keep.close()
+		return nil, err
+	}
+	return keep, nil
+}
+
+// comparison holds what is left of the bounds on one member. Sections may overlap, or hold their own file.
+type comparison struct{ left *budget }
+
+func newComparison() comparison {
+	left := newBudget()
+	left.entries.Store(maxPieces)
+	return comparison{left}
+}
+
+// maxPieces is how many parts of one member are told apart; libraries have 50, our fatbins 200.
+const maxPieces = 20_000
+
+// maxPieceDepth is that of a section of a cubin of a fatbin in a section of a shared object.
+const maxPieceDepth = 4
+
+// differ returns the smallest named parts in which two contents differ, or nothing where they are the same. Its names
+// begin with a prefix.
+func (c comparison) differ(prefix string, depth int, a, b content) ([]Part, error) {
+	at, err := firstDifference(a, b)
+	if at < 0 || err != nil {
+		return nil, err
+	}
+	var parts []Part
+	of, other := c.pieces(depth, a), c.pieces(depth, b)
+	byName := map[string]piece{}
+	for _, q := range other {
+		byName[q.name] = q
+	}
+	for _, p := range of {
+		q, ok := byName[p.name]
+		if !ok {
+			parts = append(parts, Part{prefix + p.name, p.size, -1, 0})
+			continue
+		}
+		delete(byName, p.name)
+		inside, err := c.differ(prefix+p.name+" / ", depth+1, p.content, q.content)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, inside...)
+	}
+	for _, q := range other {
+		if _, alone := byName[q.name]; alone {
+			parts = append(parts, Part{prefix + q.name, -1, q.size, 0})
+		}
+	}
+	if len(parts) == 0 {
+		parts = append(parts, Part{nameOf(prefix, a, b, at), a.size, b.size, at})
+	}
+	return parts, nil
+}
+
+// nameOf names content that has no parts, or differs outside of them: by its prefix, a text by the line.
+func nameOf(prefix string, a, b content, at int64) string {
+	if prefix != "" {
+		return prefix[:len(prefix)-len(" / ")]
+	}
+	text, ok := a.bytes(maxHeaderBytes)
+	other, okOther := b.bytes(maxHeaderBytes)
+	if ok && okOther && utf8.Valid(text) && utf8.Valid(other) && !bytes.ContainsRune(text, 0) {
+		return fmt.Sprintf("line %d", 1+bytes.Count(text[:at], []byte("\n")))
+	}
+	return "bytes"
+}
+
+// firstDifference is the offset of the first byte that differs, the end of the shorter one, or -1.
+func firstDifference(a, b content) (int64, error) {
+	common := min(a.size, b.size)
+	step := min(256<<10, common)
+	x, y := make([]byte, step), make([]byte, step)
+	for at := int64(0); at < common; at += step {
+		n := min(step, common-at)
+		if err := readFull(a.r, x[:n], at); err != nil {
+			return 0, err
+		}
+		if err := readFull(b.r, y[:n], at); err != nil {
+			return 0, err
+		}
+		if bytes.Equal(x[:n], y[:n]) {
+			continue
+		}
+		for i := range n {
+			if x[i] != y[i] {
+				return at + i, nil
+			}
+		}
+	}
+	if a.size != b.size {
+		return common, nil
+	}
+	return -1, nil
+}
+
+// pieces takes ELF files and fatbins apart. Anything else has no parts, and so has what is damaged or breaks a bound.
+func (c comparison) pieces(depth int, of content) []piece {
+	var list []piece
+	head := of.magic()
+	switch {
+	case depth >= maxPieceDepth:
+	case isELF(head[:]):
+		list = elfPieces(of)
+	case isFatbin(head[:]):
+		list = fatbinPieces(of, c.left)
+	}
+	for _, p := range list {
+		if !take(&c.left.entries, 1) || !c.left.spend(p.size) {
+			return nil
+		}
+	}
+	return numbered(list)
+}
+
+// numbered makes names unique: the second part of a name becomes "name #2".
+func numbered(list []piece) []piece {
+	seen := map[string]int{}
+	for i := range list {
+		name := list[i].name
+		if seen[name]++; seen[name] > 1 {
+			list[i].name = fmt.Sprintf("%s #%d", name, seen[name])
+		}
+	}
+	return list
+}
+
+func elfPieces(c content) []piece {
+	i, err := readELF(c, CodeObjectFormat)
+	if err != nil {
+		return nil
+	}
+	header, _ := c.slice(0, elfHeaderBytes)
+	list := []piece{{"ELF header", header}}
+	for _, s := range i.sections {
+		part, ok := c.slice(s.offset, s.size)
+		if ok && s.kind != elf.SHT_NOBITS && s.kind != elf.SHT_NULL {
+			list = append(list, piece{s.name, part})
+		}
+	}
+	return list
+}
+
+// fatbinPieces lists the entries of a file or section of fatbins. Compressed code is unpacked, since the packed bytes
+// of code that differs in one place differ everywhere after it.
+func fatbinPieces(c content, left *budget) []piece {
+	fatbins, err := parseFatbins(c, left)
+	if err != nil {
+		return nil
+	}
+	var list []piece
+	for _, fatbin := range fatbins {
+		at := uint64(fatbin.Offset)
+		var header [fatbinHeaderBytes]byte
+		if readFull(c.r, header[:], fatbin.Offset) != nil {
+			return nil
+		}
+		at += uint64(little.Uint16(header[6:]))
+		for at < uint64(fatbin.Offset+fatbin.Size) {
+			var entry [entryHeaderBytes]byte
+			if readFull(c.r, entry[:], int64(at)) != nil {
+				return nil
+			}
+			length, stored := uint64(little.Uint32(entry[4:])), little.Uint64(entry[8:])
+			payload, ok := c.slice(at+length, stored)
+			if !ok {
+				return nil
+			}
+			list = append(list, entryPiece(entry[:], payload))
+			at += length + stored
+		}
+	}
+	return list
+}
+
+func entryPiece(header []byte, payload content) piece {
+	entry := Entry{Kind: kinds[little.Uint16(header)], Flags: little.Uint64(header[40:]), Size: payload.size}
+	arch := archOf(little.Uint32(header[28:]), suffixOf(entry.Flags))
+	name := fmt.Sprintf("%s SM %s", entry.Kind, arch)
+	packed, err := entry.setCompression(header, payload)
+	if err != nil || entry.Compression == "" {
+		return piece{name, payload}
+	}
+	if plain, err := entry.unpack(packed); err == nil {
+		return piece{name, plain}
+	}
+	return piece{name, payload}
+}
