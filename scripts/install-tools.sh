@@ -18,6 +18,8 @@ need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
 if [[ ${1:-} == test ]]; then
     need python3 command -v python3
     need python3-pytest python3 -c 'import pytest'
+    need python3-pip python3 -m pip --version
+    need python3-venv python3 -c 'import ensurepip'
 fi
 
 if ((${#missing[@]} == 0)); then

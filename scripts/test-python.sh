@@ -1,5 +1,10 @@
 #!/usr/bin/env bash
-# Runs the Python tests that need neither torch nor a GPU; the others run in the test stage and on a GPU.
+# Runs the Python tests that need neither torch nor a GPU; the others run in the test stage and on a GPU. The compilers
+# that they drive are those of the default wheel, by hash.
 set -euo pipefail
 cd "$(dirname "$0")/../python"
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=. exec python3 -m pytest -q -p no:cacheprovider tests/backend
+toolchain=$(mktemp -d)
+trap 'rm -rf "$toolchain"' EXIT
+python3 -m pip install --quiet --no-deps --no-compile --require-hashes --target "$toolchain" \
+    -r ../lock/toolchain-cu129.txt -r ../lock/host-toolchain.txt
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=.:$toolchain python3 -m pytest -q -p no:cacheprovider tests/backend
