@@ -1,7 +1,7 @@
 """SageAttention: quantised attention for PyTorch on NVIDIA GPUs from Volta to Blackwell.
 
 ``sageattn(q, k, v)`` replaces scaled dot product attention. Importing needs torch and nothing else:
-neither a driver nor a GPU, which calling then asks for.
+neither a driver nor a GPU, which calling then asks for. ``describe()`` says what was found.
 """
 
 from __future__ import annotations
@@ -11,8 +11,26 @@ from ._requirements import require_torch, version
 require_torch()
 
 from . import _operators as _operators  # registers torch.ops.sageattention
-from .core import sageattn, sageattn_qk_int8_pv_fp16_cuda
+from . import _qattn as _qattn  # registers the operators of 2.2's extension modules
+from ._describe import describe
+from .core import (
+    sageattn,
+    sageattn_qk_int8_pv_fp8_cuda,
+    sageattn_qk_int8_pv_fp8_cuda_sm90,
+    sageattn_qk_int8_pv_fp16_cuda,
+    sageattn_qk_int8_pv_fp16_triton,
+    sageattn_varlen,
+)
 
 __version__ = version()
 
-__all__ = ["__version__", "sageattn", "sageattn_qk_int8_pv_fp16_cuda"]
+__all__ = [
+    "__version__",
+    "describe",
+    "sageattn",
+    "sageattn_qk_int8_pv_fp16_cuda",
+    "sageattn_qk_int8_pv_fp16_triton",
+    "sageattn_qk_int8_pv_fp8_cuda",
+    "sageattn_qk_int8_pv_fp8_cuda_sm90",
+    "sageattn_varlen",
+]

@@ -2,17 +2,33 @@
 
 Outputs are allocated by the caller. The caller's current device stays as it is: the library gets the
 ordinal of the device that owns the tensors, and that device's current stream.
+
+Sequences that lie behind each other (varlen) are views of batch 1 in NHD layout, together with Lengths.
 """
 
 from __future__ import annotations
 
 import ctypes
+from typing import Any, NamedTuple
 
 import torch
 
 from . import _abi
 from ._library import check, library
-from ._shapes import DTYPES, dims
+from ._shapes import BLOCKS, DTYPES, MASK_DTYPES, Blocks, dims
+
+VALUE_DTYPES = {**DTYPES, torch.float8_e4m3fn: _abi.FLOAT8_E4M3}
+
+
+class Lengths(NamedTuple):
+    """Where sequences begin, int32 [batch + 1] on the device, and the largest length."""
+
+    starts: torch.Tensor
+    rows: int
+
+    @property
+    def batch(self) -> int:
+        return self.starts.shape[0] - 1
 
 
 def _view(tensor: torch.Tensor, nhd: bool) -> _abi.Tensor:
@@ -25,6 +41,10 @@ def _pointer(tensor: torch.Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
 
+def _starts(lengths: Lengths | None) -> int | None:
+    return None if lengths is None else lengths.starts.data_ptr()
+
+
 def _run(name: str, params: ctypes.Structure, device: torch.device) -> None:
     # torch.cuda.current_stream builds a Python object each time; a launch only needs the handle.
     stream = torch._C._cuda_getCurrentRawStream(device.index)
@@ -33,15 +53,20 @@ def _run(name: str, params: ctypes.Structure, device: torch.device) -> None:
         check(status)
 
 
-def mean(tensor: torch.Tensor, output: torch.Tensor, nhd: bool) -> None:
+def mean(
+    tensor: torch.Tensor, output: torch.Tensor, nhd: bool, lengths: Lengths | None = None
+) -> None:
     """Writes the mean over rows to output, float32 [batch, heads, head_dim]."""
-    sizes = dims(tensor, nhd)
+    batch, heads, rows, head_dim = dims(tensor, nhd)
     params = _abi.MeanParams(
         ctypes.sizeof(_abi.MeanParams),
         _view(tensor, nhd),
         output.data_ptr(),
-        None,
-        *sizes,
+        _starts(lengths),
+        batch if lengths is None else lengths.batch,
+        heads,
+        rows if lengths is None else lengths.rows,
+        head_dim,
         DTYPES[tensor.dtype],
     )
     _run("sageattn_mean", params, tensor.device)
@@ -56,10 +81,12 @@ def quantize(
     nhd: bool,
     operand: int,
     granularity: int,
+    blocks: Blocks = BLOCKS,
+    lengths: Lengths | None = None,
 ) -> None:
     """Writes int8 output, float32 scale and, for queries, float32 mean_dot."""
     batch, heads, rows, head_dim = dims(tensor, nhd)
-    key_heads = heads if mean is None else mean.shape[1]
+    query = operand == _abi.QUERY
     params = _abi.QuantizeParams(
         ctypes.sizeof(_abi.QuantizeParams),
         _view(tensor, nhd),
@@ -67,18 +94,54 @@ def quantize(
         scale.data_ptr(),
         _pointer(mean),
         _pointer(mean_dot),
-        None,
-        batch,
+        _starts(lengths),
+        batch if lengths is None else lengths.batch,
         heads,
-        key_heads,
+        heads if mean is None else mean.shape[1],
+        rows if lengths is None else lengths.rows,
         rows,
-        0,
         head_dim,
         DTYPES[tensor.dtype],
         operand,
         granularity,
+        blocks.query if query else blocks.key,
+        blocks.warp if query else 0,
     )
     _run("sageattn_quantize", params, tensor.device)
+
+
+def quantize_value(
+    value: torch.Tensor,
+    output: torch.Tensor,
+    scale: torch.Tensor,
+    mean: torch.Tensor | None,
+    nhd: bool,
+    scale_max: float,
+) -> None:
+    """Writes E4M3 output, HND [batch, heads, head_dim, keys] or NHD [batch, head_dim, heads, keys].
+
+    keys are a multiple of 64. scale and, to smooth, mean are float32 [batch, heads, head_dim].
+    """
+    sizes = dims(value, nhd)
+    count = library().sageattn_value_workspace(*sizes)
+    workspace = torch.empty(max(count, 0), dtype=torch.float32, device=value.device)
+    params = _abi.QuantizeValueParams(
+        ctypes.sizeof(_abi.QuantizeValueParams),
+        _view(value, nhd),
+        _view(output, nhd),
+        scale.data_ptr(),
+        _pointer(mean),
+        workspace.data_ptr(),
+        sizes.batch,
+        sizes.heads,
+        sizes.rows,
+        output.shape[-1],
+        sizes.head_dim,
+        scale_max,
+        DTYPES[value.dtype],
+        mean is not None,
+    )
+    _run("sageattn_quantize_value", params, value.device)
 
 
 def attention(
@@ -87,18 +150,29 @@ def attention(
     value: torch.Tensor,
     query_scale: torch.Tensor,
     key_scale: torch.Tensor,
-    mean_dot: torch.Tensor | None,
     output: torch.Tensor,
-    lse: torch.Tensor | None,
+    *,
     nhd: bool,
     granularity: int,
     sm_scale: float,
-    is_causal: bool,
+    causal: int,
+    mean_dot: torch.Tensor | None = None,
+    lse: torch.Tensor | None = None,
+    mask: torch.Tensor | None = None,
+    value_scale: torch.Tensor | None = None,
+    value_mean: torch.Tensor | None = None,
+    accumulation: int = _abi.ACCUMULATE_FLOAT32,
+    blocks: Blocks = BLOCKS,
+    lengths: tuple[Lengths, Lengths] | None = None,
 ) -> None:
-    """Writes output in value's dtype and, if given, lse, float32 [batch, query heads, query rows]."""
+    """Writes output and, if given, lse, float32 [batch, query heads, query rows].
+
+    value: 16-bit like key, or E4M3 as quantize_value wrote it, with its scale and mean. mask is expanded:
+    [batch, query heads, query rows, key rows]. lengths: of queries and keys.
+    """
     batch, query_heads, query_rows, head_dim = dims(query, nhd)
     _, key_heads, key_rows, _ = dims(key, nhd)
-    params = _abi.AttentionParams(
+    fields: dict[str, Any] = dict(
         size=ctypes.sizeof(_abi.AttentionParams),
         query=_view(query, nhd),
         key=_view(key, nhd),
@@ -107,6 +181,8 @@ def attention(
         query_scale=query_scale.data_ptr(),
         key_scale=key_scale.data_ptr(),
         mean_dot=_pointer(mean_dot),
+        value_scale=_pointer(value_scale),
+        value_mean=_pointer(value_mean),
         lse=_pointer(lse),
         batch=batch,
         query_heads=query_heads,
@@ -115,9 +191,43 @@ def attention(
         key_rows=key_rows,
         head_dim=head_dim,
         sm_scale=sm_scale,
-        causal=_abi.CAUSAL_TOP_LEFT if is_causal else _abi.NOT_CAUSAL,
+        causal=causal,
         granularity=granularity,
-        value_dtype=DTYPES[value.dtype],
+        accumulation=accumulation,
+        value_dtype=VALUE_DTYPES[value.dtype],
         output_dtype=DTYPES[output.dtype],
+        query_block_rows=blocks.query,
+        query_warp_rows=blocks.warp,
+        key_block_rows=blocks.key,
     )
-    _run("sageattn_attention", params, query.device)
+    fields.update(_mask_fields(mask))
+    fields.update(_length_fields(lengths, query_rows, key_rows))
+    _run("sageattn_attention", _abi.AttentionParams(**fields), query.device)
+
+
+def _mask_fields(mask: torch.Tensor | None) -> dict[str, Any]:
+    if mask is None:
+        return {}
+    return {
+        "mask": _view(mask, nhd=False),
+        "mask_column_stride": mask.stride(-1),
+        "mask_dtype": MASK_DTYPES[mask.dtype],
+    }
+
+
+def _length_fields(
+    lengths: tuple[Lengths, Lengths] | None, query_rows: int, key_rows: int
+) -> dict[str, Any]:
+    """Fields that replace those of a batch of 1, whose rows are those of all sequences."""
+    if lengths is None:
+        return {}
+    query, key = lengths
+    return {
+        "query_starts": query.starts.data_ptr(),
+        "key_starts": key.starts.data_ptr(),
+        "batch": query.batch,
+        "query_rows": query.rows,
+        "key_rows": key.rows,
+        "total_query_rows": query_rows,
+        "total_key_rows": key_rows,
+    }

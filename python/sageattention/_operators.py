@@ -1,11 +1,13 @@
-"""Operators in torch's registry: torch.ops.sageattention.{mean, quantize_query, quantize_key, attention, forward}.
+"""Operators in torch's registry: torch.ops.sageattention.{mean, quantize_query, quantize_key, quantize_value,
+attention, forward, forward_varlen}.
 
 They are defined through torch.library.Library rather than custom_op, which costs three times as much per
 call. Each operator is one function that checks and allocates, shared by the CUDA implementation and the
 fake, and one that launches; so shapes under torch.compile are those of the real thing by construction.
 
 Layouts: nhd=False is [batch, heads, rows, head_dim], nhd=True is [batch, rows, heads, head_dim].
-granularity: 1 per block, 2 per warp, 3 per thread. An output that was not asked for is an empty tensor.
+granularity: 1 per block, 2 per warp, 3 per thread. causal: 0 no, 1 top left, 2 bottom right. method: see
+_dispatch. accumulation: 0 float32, 1 float16 within a key tile. An output that was not asked for is empty.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from typing import Any, Callable
 
 import torch
 
-from . import _abi, _launch, _shapes
-from ._shapes import Dims
+from . import _abi, _dispatch, _launch, _paths, _shapes
+from ._launch import Lengths
+from ._shapes import Blocks, Dims
 
 _Pair = tuple[torch.Tensor, torch.Tensor]
 _Triple = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -23,13 +26,20 @@ _Triple = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 NAMESPACE = "sageattention"
 SCHEMAS = {
     "mean": "(Tensor input, bool nhd) -> Tensor",
-    "quantize_query": "(Tensor query, Tensor? key_mean, bool nhd, int granularity)"
-    " -> (Tensor, Tensor, Tensor)",
-    "quantize_key": "(Tensor key, Tensor? mean, bool nhd, int granularity) -> (Tensor, Tensor)",
-    "attention": "(Tensor query, Tensor key, Tensor value, Tensor query_scale, Tensor key_scale,"
-    " Tensor? mean_dot, bool nhd, int granularity, float sm_scale, bool is_causal, bool return_lse)"
+    "quantize_query": "(Tensor query, Tensor? key_mean, bool nhd, int granularity,"
+    " int block_rows=128, int warp_rows=32) -> (Tensor, Tensor, Tensor)",
+    "quantize_key": "(Tensor key, Tensor? mean, bool nhd, int granularity, int block_rows=64)"
     " -> (Tensor, Tensor)",
-    "forward": "(Tensor query, Tensor key, Tensor value, bool nhd, bool is_causal, float sm_scale,"
+    "quantize_value": "(Tensor value, bool nhd, float scale_max, bool smooth)"
+    " -> (Tensor, Tensor, Tensor)",
+    "attention": "(Tensor query, Tensor key, Tensor value, Tensor query_scale, Tensor key_scale,"
+    " Tensor? mean_dot, bool nhd, int granularity, float sm_scale, int causal, bool return_lse,"
+    " Tensor? mask=None, int accumulation=0) -> (Tensor, Tensor)",
+    "forward": "(Tensor query, Tensor key, Tensor value, Tensor? mask, bool nhd, int causal,"
+    " float sm_scale, str method, int granularity, bool smooth_k, bool return_lse)"
+    " -> (Tensor, Tensor)",
+    "forward_varlen": "(Tensor query, Tensor key, Tensor value, Tensor? mask, Tensor query_starts,"
+    " Tensor key_starts, SymInt query_rows, SymInt key_rows, int causal, float sm_scale, str method,"
     " int granularity, bool smooth_k, bool return_lse) -> (Tensor, Tensor)",
 }
 
@@ -65,15 +75,21 @@ def _mean(tensor: torch.Tensor, nhd: bool) -> torch.Tensor:
 
 
 def _new_query(
-    query: torch.Tensor, key_mean: torch.Tensor | None, nhd: bool, granularity: int
+    query: torch.Tensor,
+    key_mean: torch.Tensor | None,
+    nhd: bool,
+    granularity: int,
+    block_rows: int = _abi.QUERY_BLOCK,
+    warp_rows: int = _abi.QUERY_WARP,
 ) -> _Triple:
-    sizes = _shapes.check_quantizable(query, nhd)
+    sizes, blocks = _shapes.check_quantizable(query, nhd), Blocks(block_rows, warp_rows)
+    _shapes.check_blocks(blocks)
     if key_mean is not None:
         key_heads = key_mean.shape[1]
         _shapes.check_groups(sizes.heads, key_heads)
         _shapes.check_float32("key_mean", key_mean, (sizes.batch, key_heads, sizes.head_dim))
         _shapes.check_same_device(query, key_mean)
-    count = _shapes.scale_count(_abi.QUERY, granularity, sizes.rows)
+    count = _shapes.scale_count(_abi.QUERY, granularity, sizes.rows, blocks)
     return (
         _contiguous(query, torch.int8),
         _float32(query, sizes.batch, sizes.heads, count),
@@ -82,37 +98,76 @@ def _new_query(
 
 
 def _quantize_query(
-    query: torch.Tensor, key_mean: torch.Tensor | None, nhd: bool, granularity: int
+    query: torch.Tensor,
+    key_mean: torch.Tensor | None,
+    nhd: bool,
+    granularity: int,
+    block_rows: int = _abi.QUERY_BLOCK,
+    warp_rows: int = _abi.QUERY_WARP,
 ) -> _Triple:
-    output, scale, mean_dot = _new_query(query, key_mean, nhd, granularity)
+    output, scale, mean_dot = _new_query(query, key_mean, nhd, granularity, block_rows, warp_rows)
     if query.numel():
         dot = None if key_mean is None else mean_dot
-        _launch.quantize(query, output, scale, key_mean, dot, nhd, _abi.QUERY, granularity)
+        blocks = Blocks(block_rows, warp_rows)
+        _launch.quantize(query, output, scale, key_mean, dot, nhd, _abi.QUERY, granularity, blocks)
     return output, scale, mean_dot
 
 
 # quantize_key: int8 like key, float32 scales
 
 
-def _new_key(key: torch.Tensor, mean: torch.Tensor | None, nhd: bool, granularity: int) -> _Pair:
-    sizes = _shapes.check_quantizable(key, nhd)
+def _new_key(
+    key: torch.Tensor,
+    mean: torch.Tensor | None,
+    nhd: bool,
+    granularity: int,
+    block_rows: int = _abi.KEY_BLOCK,
+) -> _Pair:
+    sizes, blocks = _shapes.check_quantizable(key, nhd), Blocks(key=block_rows)
+    _shapes.check_blocks(blocks)
     if mean is not None:
         _shapes.check_float32("mean", mean, (sizes.batch, sizes.heads, sizes.head_dim))
         _shapes.check_same_device(key, mean)
-    count = _shapes.scale_count(_abi.KEY, granularity, sizes.rows)
+    count = _shapes.scale_count(_abi.KEY, granularity, sizes.rows, blocks)
     return _contiguous(key, torch.int8), _float32(key, sizes.batch, sizes.heads, count)
 
 
 def _quantize_key(
-    key: torch.Tensor, mean: torch.Tensor | None, nhd: bool, granularity: int
+    key: torch.Tensor,
+    mean: torch.Tensor | None,
+    nhd: bool,
+    granularity: int,
+    block_rows: int = _abi.KEY_BLOCK,
 ) -> _Pair:
-    output, scale = _new_key(key, mean, nhd, granularity)
+    output, scale = _new_key(key, mean, nhd, granularity, block_rows)
     if key.numel():
-        _launch.quantize(key, output, scale, mean, None, nhd, _abi.KEY, granularity)
+        blocks = Blocks(key=block_rows)
+        _launch.quantize(key, output, scale, mean, None, nhd, _abi.KEY, granularity, blocks)
     return output, scale
 
 
-# attention: output like query in value's dtype, float32 natural logarithm LSE
+# quantize_value: E4M3, transposed, keys permuted and padded; float32 scale and mean [batch, heads, head_dim]
+
+
+def _new_value(value: torch.Tensor, nhd: bool, scale_max: float, smooth: bool) -> _Triple:
+    sizes = _shapes.check_quantizable(value, nhd)
+    if not 0 < scale_max <= 448:
+        raise ValueError(f"scale_max is {scale_max}, it must be above 0 and at most 448")
+    scale = _float32(value, sizes.batch, sizes.heads, sizes.head_dim)
+    output = torch.empty(
+        _paths.fp8_shape(value, nhd), dtype=torch.float8_e4m3fn, device=value.device
+    )
+    return output, scale, torch.empty_like(scale) if smooth else _float32(value, 0)
+
+
+def _quantize_value(value: torch.Tensor, nhd: bool, scale_max: float, smooth: bool) -> _Triple:
+    output, scale, mean = _new_value(value, nhd, scale_max, smooth)
+    if value.numel():
+        _launch.quantize_value(value, output, scale, mean if smooth else None, nhd, scale_max)
+    return output, scale, mean
+
+
+# attention on quantised queries and keys: output like query in value's dtype, natural logarithm LSE
 
 
 def _new_attention(
@@ -125,18 +180,22 @@ def _new_attention(
     nhd: bool,
     granularity: int,
     sm_scale: float,
-    is_causal: bool,
+    causal: int,
     return_lse: bool,
+    mask: torch.Tensor | None = None,
+    accumulation: int = _abi.ACCUMULATE_FLOAT32,
 ) -> _Pair:
     q, k = _shapes.check_int8(query, nhd), _shapes.check_int8(key, nhd)
     _shapes.check_attention(q, k, _shapes.check_quantizable(value, nhd))
-    _shapes.check_same_device(query, key, value, query_scale, key_scale, mean_dot)
+    _shapes.check_same_device(query, key, value, query_scale, key_scale, mean_dot, mask)
     query_scales = _shapes.scale_count(_abi.QUERY, granularity, q.rows)
     key_scales = _shapes.scale_count(_abi.KEY, granularity, k.rows)
     _shapes.check_float32("query_scale", query_scale, (q.batch, q.heads, query_scales))
     _shapes.check_float32("key_scale", key_scale, (k.batch, k.heads, key_scales))
     if mean_dot is not None:
         _shapes.check_float32("mean_dot", mean_dot, (q.batch, q.heads, q.rows))
+    if mask is not None:
+        _shapes.check_mask(mask, (q.batch, q.heads, q.rows, k.rows))
     return _contiguous(query, value.dtype), _new_lse(query, q, return_lse)
 
 
@@ -150,19 +209,32 @@ def _attention(
     nhd: bool,
     granularity: int,
     sm_scale: float,
-    is_causal: bool,
+    causal: int,
     return_lse: bool,
+    mask: torch.Tensor | None = None,
+    accumulation: int = _abi.ACCUMULATE_FLOAT32,
 ) -> _Pair:
     output, lse = _new_attention(
         query, key, value, query_scale, key_scale, mean_dot,
-        nhd, granularity, sm_scale, is_causal, return_lse,
+        nhd, granularity, sm_scale, causal, return_lse, mask, accumulation,
     )  # fmt: skip
     if _has_work(key, output, lse):
         _launch.attention(
-            query, key, value, query_scale, key_scale, mean_dot, output,
-            lse if return_lse else None, nhd, granularity, sm_scale, is_causal,
+            query, key, value, query_scale, key_scale, output,
+            nhd=nhd, granularity=granularity, sm_scale=sm_scale, causal=causal, mean_dot=mean_dot,
+            lse=lse if return_lse else None, mask=_expand(mask, query, key, nhd),
+            accumulation=accumulation,
         )  # fmt: skip
     return output, lse
+
+
+def _expand(
+    mask: torch.Tensor | None, query: torch.Tensor, key: torch.Tensor, nhd: bool
+) -> torch.Tensor | None:
+    if mask is None:
+        return None
+    q, k = _shapes.dims(query, nhd), _shapes.dims(key, nhd)
+    return mask.expand(q.batch, q.heads, q.rows, k.rows)
 
 
 def _has_work(key: torch.Tensor, output: torch.Tensor, lse: torch.Tensor) -> bool:
@@ -180,46 +252,118 @@ def _new_forward(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
+    mask: torch.Tensor | None,
     nhd: bool,
-    is_causal: bool,
+    causal: int,
     sm_scale: float,
+    method: str,
     granularity: int,
     smooth_k: bool,
     return_lse: bool,
 ) -> _Pair:
     q, k = _shapes.check_quantizable(query, nhd), _shapes.check_quantizable(key, nhd)
     _shapes.check_attention(q, k, _shapes.check_quantizable(value, nhd))
-    _shapes.check_same_device(query, key, value)
+    _shapes.check_same_device(query, key, value, mask)
+    _check_method(method)
+    if mask is not None:
+        _shapes.check_mask(mask, (q.batch, q.heads, q.rows, k.rows))
     return _contiguous(query, query.dtype), _new_lse(query, q, return_lse)
+
+
+def _check_method(method: str) -> None:
+    if method not in _dispatch.METHODS:
+        raise ValueError(f"unknown method {method}, it must be one of {_dispatch.METHODS}")
 
 
 def _forward(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
+    mask: torch.Tensor | None,
     nhd: bool,
-    is_causal: bool,
+    causal: int,
     sm_scale: float,
+    method: str,
     granularity: int,
     smooth_k: bool,
     return_lse: bool,
 ) -> _Pair:
     output, lse = _new_forward(
-        query, key, value, nhd, is_causal, sm_scale, granularity, smooth_k, return_lse
+        query, key, value, mask, nhd, causal, sm_scale, method, granularity, smooth_k, return_lse
     )
     if not _has_work(key, output, lse):
         return output, lse
-    mean = _mean(key, nhd) if smooth_k else None
-    key_int8, key_scale = _quantize_key(key, mean, nhd, granularity)
-    # Only the LSE feels the subtracted mean: softmax does not.
-    key_mean = mean if return_lse else None
-    query_int8, query_scale, dot = _quantize_query(query, key_mean, nhd, granularity)
-    _launch.attention(
-        query_int8, key_int8, value, query_scale, key_scale,
-        None if key_mean is None else dot, output, lse if return_lse else None,
-        nhd, granularity, sm_scale, is_causal,
+    call = _paths.Call(
+        query, key, value, output, lse if return_lse else None, _expand(mask, query, key, nhd),
+        nhd, causal, sm_scale, granularity, smooth_k,
     )  # fmt: skip
-    return output, lse
+    return _paths.run(call, method)
+
+
+# forward_varlen: sequences behind each other, [rows of all, heads, head_dim]; LSE [query heads, rows of all]
+
+
+def _new_varlen(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    query_starts: torch.Tensor,
+    key_starts: torch.Tensor,
+    query_rows: int,
+    key_rows: int,
+    causal: int,
+    sm_scale: float,
+    method: str,
+    granularity: int,
+    smooth_k: bool,
+    return_lse: bool,
+) -> _Pair:
+    q, k, v = (_shapes.check_quantizable(x.unsqueeze(0), nhd=True) for x in (query, key, value))
+    _shapes.check_attention(q, k, v)
+    _shapes.check_same_device(query, key, value, mask, query_starts, key_starts)
+    batch = _shapes.check_starts("cu_seqlens_q", query_starts)
+    if _shapes.check_starts("cu_seqlens_k", key_starts) != batch:
+        raise ValueError("cu_seqlens_q and cu_seqlens_k differ in length")
+    _check_method(method)
+    if mask is not None:
+        _shapes.check_mask(mask, (batch, q.heads, query_rows, key_rows))
+    lse = _float32(query, q.heads, q.rows) if return_lse else _float32(query, 0)
+    return _contiguous(query, query.dtype), lse
+
+
+def _forward_varlen(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    query_starts: torch.Tensor,
+    key_starts: torch.Tensor,
+    query_rows: int,
+    key_rows: int,
+    causal: int,
+    sm_scale: float,
+    method: str,
+    granularity: int,
+    smooth_k: bool,
+    return_lse: bool,
+) -> _Pair:
+    output, lse = _new_varlen(
+        query, key, value, mask, query_starts, key_starts, query_rows, key_rows,
+        causal, sm_scale, method, granularity, smooth_k, return_lse,
+    )  # fmt: skip
+    if not _has_work(key, output, lse):
+        return output, lse
+    lengths = Lengths(query_starts, query_rows), Lengths(key_starts, key_rows)
+    if mask is not None:
+        mask = mask.expand(lengths[0].batch, query.shape[1], query_rows, key_rows)
+    views = [tensor[None] for tensor in (query, key, value, output)]
+    call = _paths.Call(
+        *views, lse[None] if return_lse else None, mask,
+        True, causal, sm_scale, granularity, smooth_k, lengths,
+    )  # fmt: skip
+    output, lse = _paths.run(call, method)
+    return (output if output.dim() == 3 else output[0]), (lse[0] if lse.dim() == 3 else lse)
 
 
 # name -> (CUDA implementation, fake)
@@ -227,8 +371,10 @@ _IMPLEMENTATIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "mean": (_mean, _new_mean),
     "quantize_query": (_quantize_query, _new_query),
     "quantize_key": (_quantize_key, _new_key),
+    "quantize_value": (_quantize_value, _new_value),
     "attention": (_attention, _new_attention),
     "forward": (_forward, _new_forward),
+    "forward_varlen": (_forward_varlen, _new_varlen),
 }
 
 

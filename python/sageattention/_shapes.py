@@ -11,18 +11,20 @@ import torch
 
 from . import _abi
 
-HEAD_DIMS = (64, 128)
+MAX_HEAD_DIM = 256
 DTYPES = {torch.float16: _abi.FLOAT16, torch.bfloat16: _abi.BFLOAT16}
+MASK_DTYPES = {**DTYPES, torch.float32: _abi.FLOAT32, torch.bool: _abi.BOOL}
 
-# Scale groups per block of rows: (operand, granularity) -> (rows of a block, scales of a block).
-_SCALES = {
-    (_abi.QUERY, _abi.PER_BLOCK): (_abi.QUERY_BLOCK, 1),
-    (_abi.QUERY, _abi.PER_WARP): (_abi.QUERY_BLOCK, _abi.QUERY_BLOCK // _abi.QUERY_WARP),
-    (_abi.QUERY, _abi.PER_THREAD): (_abi.QUERY_BLOCK, _abi.QUERY_BLOCK // _abi.QUERY_WARP * 8),
-    (_abi.KEY, _abi.PER_BLOCK): (_abi.KEY_BLOCK, 1),
-    (_abi.KEY, _abi.PER_WARP): (_abi.KEY_BLOCK, 1),
-    (_abi.KEY, _abi.PER_THREAD): (_abi.KEY_BLOCK, 4),
-}
+
+class Blocks(NamedTuple):
+    """Rows that scale groups are made of: query block, warp of query rows, key block."""
+
+    query: int = _abi.QUERY_BLOCK
+    warp: int = _abi.QUERY_WARP
+    key: int = _abi.KEY_BLOCK
+
+
+BLOCKS = Blocks()
 
 
 class Dims(NamedTuple):
@@ -50,12 +52,40 @@ def dims(tensor: torch.Tensor, nhd: bool) -> Dims:
     return Dims(batch, third, second, head_dim) if nhd else Dims(batch, second, third, head_dim)
 
 
-def scale_count(operand: int, granularity: int, rows: int) -> int:
-    """Scales per head: the same number that sageattn_scale_count gives."""
-    if (operand, granularity) not in _SCALES:
+def scales_per_block(operand: int, granularity: int, blocks: Blocks = BLOCKS) -> int:
+    """Scales of one block of query or key rows. Raises ValueError for an unknown operand or granularity."""
+    if operand not in (_abi.QUERY, _abi.KEY) or granularity not in (1, 2, 3):
         raise ValueError(f"unknown operand {operand} or granularity {granularity}")
-    block, scales = _SCALES[operand, granularity]
-    return (rows + block - 1) // block * scales
+    if operand == _abi.KEY:
+        return 4 if granularity == _abi.PER_THREAD else 1
+    warps = blocks.query // blocks.warp
+    return {_abi.PER_BLOCK: 1, _abi.PER_WARP: warps, _abi.PER_THREAD: warps * 8}[granularity]
+
+
+def scale_count(operand: int, granularity: int, rows: int, blocks: Blocks = BLOCKS) -> int:
+    """Scales per head: the same number that sageattn_scale_count gives."""
+    per_block = scales_per_block(operand, granularity, blocks)
+    block = blocks.query if operand == _abi.QUERY else blocks.key
+    return (rows + block - 1) // block * per_block
+
+
+def packed_scale_count(
+    operand: int, granularity: int, total_rows: int, batch: int, blocks: Blocks = BLOCKS
+) -> int:
+    """Scales per head of sequences that lie behind each other: room for a begun block each."""
+    block = blocks.query if operand == _abi.QUERY else blocks.key
+    return (total_rows // block + batch) * scales_per_block(operand, granularity, blocks)
+
+
+def check_blocks(blocks: Blocks) -> None:
+    """Checks that the quantisers are built for these blocks. Raises ValueError, naming the argument."""
+    for name, size, known in (
+        ("BLKQ", blocks.query, (64, 128)),
+        ("WARPQ", blocks.warp, (16, 32)),
+        ("BLKK", blocks.key, (64, 128)),
+    ):
+        if size not in known:
+            raise ValueError(f"Unsupported {name}: {size}; the kernels are built for {known}")
 
 
 def check_quantizable(tensor: torch.Tensor, nhd: bool) -> Dims:
@@ -74,11 +104,37 @@ def check_int8(tensor: torch.Tensor, nhd: bool) -> Dims:
 
 def _checked_dims(tensor: torch.Tensor, nhd: bool) -> Dims:
     sizes = dims(tensor, nhd)
-    if sizes.head_dim not in HEAD_DIMS:
-        raise ValueError(f"Unsupported head_dim: {sizes.head_dim}; kernels exist for 64 and 128")
+    check_head_dim(sizes.head_dim)
     if tensor.stride(-1) != 1:
         raise ValueError("Last dim of qkv must be contiguous.")
     return sizes
+
+
+def check_head_dim(head_dim: int) -> None:
+    """Checks that kernels exist for a head dim. Raises ValueError."""
+    if not 1 <= head_dim <= MAX_HEAD_DIM:
+        raise ValueError(f"Unsupported head_dim: {head_dim}; kernels exist for 1 to {MAX_HEAD_DIM}")
+
+
+def check_mask(mask: torch.Tensor, shape: tuple[int, ...]) -> None:
+    """Checks a bool or float mask that broadcasts to shape [batch, query heads, query rows, key rows].
+
+    Raises AssertionError, as 2.2 does.
+    """
+    assert mask.dtype in MASK_DTYPES, f"attn_mask must be bool or float, got {mask.dtype}."
+    fits = mask.dim() <= len(shape) and all(
+        have == 1 or have == want for have, want in zip(mask.shape[::-1], shape[::-1])
+    )
+    assert fits, f"attn_mask of shape {tuple(mask.shape)} cannot be broadcast to {tuple(shape)}."
+
+
+def check_starts(name: str, starts: torch.Tensor) -> int:
+    """Checks int32 sequence starts [batch + 1]; returns batch. Raises ValueError."""
+    if starts.dim() != 1 or starts.shape[0] < 1 or starts.dtype != torch.int32:
+        raise ValueError(f"{name} must be int32 [batch + 1], got {starts.dtype} {starts.shape}")
+    if not starts.is_contiguous():
+        raise ValueError(f"{name} must be contiguous")
+    return starts.shape[0] - 1
 
 
 def check_attention(query: Dims, key: Dims, value: Dims) -> None:

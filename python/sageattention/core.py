@@ -1,25 +1,39 @@
-"""The public attention functions, with the signatures of SageAttention 2.2.
+"""The public attention functions, with the signatures of SageAttention 2.2, and the names of its core module.
 
 Inputs are float16 or bfloat16 CUDA tensors, HND [batch, heads, rows, head_dim] or NHD
-[batch, rows, heads, head_dim], with a contiguous head dim of at most 128. Query heads may be a multiple of
-the key heads. Causal masks are aligned top left: query i sees keys 0 to i. Inputs are never written.
+[batch, rows, heads, head_dim], with a contiguous head dim of at most 256. Query heads may be a multiple of
+the key heads. Inputs are never written. Which kernel serves a call: python -m sageattention.
+
+Every function takes, besides its own, these keywords: attn_mask (bool, True where a key is seen, or float, added
+to the scaled scores; broadcastable to [batch, query heads, query rows, key rows] in both layouts; together with
+is_causal both hold), scale (torch's name of sm_scale), causal_alignment ("top_left", the default: query i sees
+keys 0 to i; "bottom_right": keys up to i + key rows - query rows). Further keywords are ignored, as in 2.2.
+Under torch.autocast float32 inputs are cast to its dtype. A row that sees no key gives 0 and LSE -infinity.
 """
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Union
 
 import torch
-import torch.nn.functional as F
 
 from . import _abi
-from ._diagnosis import why_no_gpu
-from ._shapes import DTYPES, HEAD_DIMS, is_nhd
+from ._compatibility import lazy_names
+from ._options import (
+    Options,
+    cast_for_autocast,
+    check_tensors,
+    usable_mask,
+    int32_starts,
+    method_of,
+    sdpa_order,
+    warn_unused_smoothing,
+)
+from ._shapes import is_nhd
 
 Result = Union[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]
 
-_GRANULARITIES = {"per_warp": _abi.PER_WARP, "per_thread": _abi.PER_THREAD}
+__getattr__ = lazy_names(__name__)
 
 
 def sageattn(
@@ -30,25 +44,52 @@ def sageattn(
     is_causal: bool = False,
     sm_scale: float | None = None,
     return_lse: bool = False,
+    *,
+    attn_mask: torch.Tensor | None = None,
     **kwargs: Any,
 ) -> Result:
-    """Attention with INT8 query and key, FP16 value, by the best kernel for the tensors' GPU.
+    """Attention by the best kernel for the tensors' GPU: INT8 query and key, float16 or FP8 value.
 
-    sm_scale defaults to head_dim ** -0.5; torch's name for it, scale, is accepted too. Returns output in
-    q's dtype, contiguous in the given layout before padded head dims are cut off, and with return_lse
-    also float32 [batch, query heads, query rows] natural logarithms of the softmax denominators.
+    sm_scale defaults to head_dim ** -0.5. Returns output in q's dtype, contiguous in the given layout, and with
+    return_lse also float32 [batch, query heads, query rows] natural logarithms of the softmax denominators.
 
-    Keys are always smoothed (their mean is subtracted, which softmax does not see): smooth_k is ignored,
-    as in 2.2. attn_mask and dropout_p would change the result and raise ValueError unless they are None
-    and 0; any other keyword is ignored.
+    Keys are always smoothed (their mean is subtracted, which softmax does not see): smooth_k is ignored, as in
+    2.2. Takes the place of torch.nn.functional.scaled_dot_product_attention, positional mask included.
 
     Raises AssertionError for tensors that are not float16/bfloat16, not on one GPU or not contiguous in
-    the head dim, ValueError for shapes, NotImplementedError where a gradient is needed, RuntimeError when
-    no kernel can run.
+    the head dim, and for masks that do not fit; ValueError for shapes and options, NotImplementedError where a
+    gradient is needed, RuntimeError when no kernel can run.
     """
-    _refuse_masks(kwargs)
-    sm_scale = kwargs.get("scale") if sm_scale is None else sm_scale
-    return _attend(q, k, v, tensor_layout, is_causal, sm_scale, _abi.PER_THREAD, True, return_lse)
+    if not isinstance(tensor_layout, str):
+        attn_mask, is_causal = sdpa_order(tensor_layout, is_causal, sm_scale, attn_mask)
+        tensor_layout, sm_scale = "HND", None
+    options = Options.of(kwargs, is_causal, sm_scale)
+    return _attend(q, k, v, attn_mask, tensor_layout, options, "auto", "per_thread", True, return_lse)
+
+
+def sageattn_qk_int8_pv_fp16_triton(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    tensor_layout: str = "HND",
+    quantization_backend: str = "triton",
+    is_causal: bool = False,
+    attn_mask: torch.Tensor | None = None,
+    sm_scale: float | None = None,
+    smooth_k: bool = True,
+    return_lse: bool = False,
+    **kwargs: Any,
+) -> Result:
+    """As sageattn, with the Triton kernels where Triton is installed, else with the CUDA ones.
+
+    quantization_backend is "triton" or "cuda" (ValueError otherwise): both give the same bits here.
+    """
+    if quantization_backend not in ("triton", "cuda"):
+        raise ValueError(f"Unsupported quantization backend: {quantization_backend}")
+    options = Options.of(kwargs, is_causal, sm_scale)
+    return _attend(
+        q, k, v, attn_mask, tensor_layout, options, "triton", "per_block", smooth_k, return_lse
+    )
 
 
 def sageattn_qk_int8_pv_fp16_cuda(
@@ -63,96 +104,141 @@ def sageattn_qk_int8_pv_fp16_cuda(
     smooth_k: bool = True,
     smooth_v: bool = False,
     return_lse: bool = False,
+    *,
+    attn_mask: torch.Tensor | None = None,
     **kwargs: Any,
 ) -> Result:
-    """As sageattn, with the granularity of the scales and the smoothing of keys chosen by the caller.
+    """As sageattn with float16 values, and the granularity of the scales and smoothing chosen by the caller.
 
-    qk_quant_gran is "per_thread" or "per_warp" (AssertionError otherwise). pv_accum_dtype is "fp32", the
-    exact one; the faster and coarser "fp16+fp32" and "fp16" raise ValueError in this version. smooth_v
-    matters for "fp16" alone and is ignored with a warning.
+    qk_quant_gran is "per_thread" or "per_warp" (AssertionError otherwise). pv_accum_dtype is "fp32",
+    "fp16+fp32" (float16 within a key tile) or "fp16", which is computed like "fp16+fp32": no value overflows.
+    smooth_v is taken with "fp16", where it has nothing left to improve, and ignored with a warning otherwise.
     """
-    assert qk_quant_gran in _GRANULARITIES, (
-        "qk_quant_gran must be either 'per_warp' or 'per_thread'."
+    method = method_of("fp16", pv_accum_dtype)
+    warn_unused_smoothing(smooth_v, pv_accum_dtype, "fp16")
+    options = Options.of(kwargs, is_causal, sm_scale)
+    return _attend(
+        q, k, v, attn_mask, tensor_layout, options, method, qk_quant_gran, smooth_k, return_lse
     )
-    if pv_accum_dtype != "fp32":
-        raise ValueError(f"Unsupported pv_accum_dtype: {pv_accum_dtype}; this version has 'fp32'")
-    if smooth_v:
-        warnings.warn(
-            f"pv_accum_dtype is {pv_accum_dtype}, smooth_v will be ignored.", stacklevel=2
-        )
-    _refuse_masks(kwargs)
-    granularity = _GRANULARITIES[qk_quant_gran]
-    return _attend(q, k, v, tensor_layout, is_causal, sm_scale, granularity, smooth_k, return_lse)
+
+
+def sageattn_qk_int8_pv_fp8_cuda(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    tensor_layout: str = "HND",
+    is_causal: bool = False,
+    qk_quant_gran: str = "per_thread",
+    sm_scale: float | None = None,
+    pv_accum_dtype: str = "fp32+fp16",
+    smooth_k: bool = True,
+    smooth_v: bool = False,
+    return_lse: bool = False,
+    *,
+    attn_mask: torch.Tensor | None = None,
+    **kwargs: Any,
+) -> Result:
+    """As sageattn with E4M3 values, one scale a channel.
+
+    pv_accum_dtype is "fp32", "fp32+fp32" (the same here) or "fp32+fp16" (float16 within a key tile). Values are
+    always smoothed, so that their mean is not rounded away; smooth_v is ignored, with 2.2's warning where 2.2
+    warns. GPUs without FP8 kernels, masks and lengths that differ take float16 values, which are more precise.
+    """
+    method = method_of("fp8", pv_accum_dtype)
+    warn_unused_smoothing(smooth_v, pv_accum_dtype, "fp32")
+    options = Options.of(kwargs, is_causal, sm_scale)
+    return _attend(
+        q, k, v, attn_mask, tensor_layout, options, method, qk_quant_gran, smooth_k, return_lse
+    )
+
+
+def sageattn_qk_int8_pv_fp8_cuda_sm90(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    tensor_layout: str = "HND",
+    is_causal: bool = False,
+    qk_quant_gran: str = "per_thread",
+    sm_scale: float | None = None,
+    pv_accum_dtype: str = "fp32+fp32",
+    smooth_k: bool = True,
+    return_lse: bool = False,
+    *,
+    attn_mask: torch.Tensor | None = None,
+    **kwargs: Any,
+) -> Result:
+    """As sageattn_qk_int8_pv_fp8_cuda; on SM 9.0 by its wgmma kernels. Serves on other GPUs too.
+
+    pv_accum_dtype is "fp32+fp32"; "fp32" raises NotImplementedError as in 2.2, anything else ValueError.
+    """
+    method = method_of("fp8_sm90", pv_accum_dtype)
+    options = Options.of(kwargs, is_causal, sm_scale)
+    return _attend(
+        q, k, v, attn_mask, tensor_layout, options, method, qk_quant_gran, smooth_k, return_lse
+    )
+
+
+def sageattn_varlen(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    cu_seqlens_q: torch.Tensor,
+    cu_seqlens_k: torch.Tensor,
+    max_seqlen_q: int,
+    max_seqlen_k: int,
+    is_causal: bool = False,
+    sm_scale: float | None = None,
+    smooth_k: bool = True,
+    *,
+    attn_mask: torch.Tensor | None = None,
+    return_lse: bool = False,
+    **kwargs: Any,
+) -> Result:
+    """Attention of sequences that lie behind each other: q, k, v [rows of all sequences, heads, head_dim].
+
+    cu_seqlens (int32 or int64 [batch + 1], contiguous) says where each sequence begins and the last one ends;
+    max_seqlen is the largest length. Nothing waits for the GPU. Causal masks are aligned per sequence, keys are
+    smoothed per sequence. attn_mask broadcasts to [batch, query heads, max_seqlen_q, max_seqlen_k]. return_lse
+    adds float32 [query heads, rows of all sequences].
+    """
+    q, k, v = cast_for_autocast(q, k, v)
+    check_tensors(q, k, v)
+    options = Options.of(kwargs, is_causal, sm_scale)
+    query_starts, key_starts = int32_starts(cu_seqlens_q, q), int32_starts(cu_seqlens_k, k)
+    output, lse = torch.ops.sageattention.forward_varlen(
+        q, k, v, usable_mask(attn_mask, q), query_starts, key_starts,
+        min(max_seqlen_q, q.shape[0]), min(max_seqlen_k, k.shape[0]),
+        options.causal, options.scale(q), "auto", _abi.PER_THREAD, bool(smooth_k), bool(return_lse),
+    )  # fmt: skip
+    return (output, lse) if return_lse else output
+
+
+_GRANULARITIES = {
+    "per_block": _abi.PER_BLOCK,
+    "per_warp": _abi.PER_WARP,
+    "per_thread": _abi.PER_THREAD,
+}
 
 
 def _attend(
     q: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,
+    attn_mask: torch.Tensor | None,
     tensor_layout: str,
-    is_causal: bool,
-    sm_scale: float | None,
-    granularity: int,
+    options: Options,
+    method: str,
+    qk_quant_gran: str,
     smooth_k: bool,
     return_lse: bool,
 ) -> Result:
     nhd = is_nhd(tensor_layout)
-    _check_tensors(q, k, v)
-    head_dim = q.shape[-1]
-    padding = padded_head_dim(head_dim) - head_dim
-    if padding:
-        q, k, v = (F.pad(tensor, (0, padding)) for tensor in (q, k, v))
+    allowed = ("per_block",) if method == "triton" else ("per_warp", "per_thread")
+    assert qk_quant_gran in allowed, "qk_quant_gran must be either 'per_warp' or 'per_thread'."
+    q, k, v = cast_for_autocast(q, k, v)
+    check_tensors(q, k, v)
     output, lse = torch.ops.sageattention.forward(
-        q,
-        k,
-        v,
-        nhd,
-        bool(is_causal),
-        head_dim**-0.5 if sm_scale is None else float(sm_scale),
-        granularity,
-        bool(smooth_k),
-        bool(return_lse),
-    )
-    if padding:
-        output = output.narrow(-1, 0, head_dim)
+        q, k, v, usable_mask(attn_mask, q), nhd, options.causal, options.scale(q), method,
+        _GRANULARITIES[qk_quant_gran], bool(smooth_k), bool(return_lse),
+    )  # fmt: skip
     return (output, lse) if return_lse else output
-
-
-def padded_head_dim(head_dim: int) -> int:
-    """The head dim of the kernel that takes head_dim after zero padding. Raises ValueError above 128."""
-    for size in HEAD_DIMS:
-        if head_dim <= size:
-            return size
-    raise ValueError(f"Unsupported head_dim: {head_dim}; at most {HEAD_DIMS[-1]}")
-
-
-def _check_tensors(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
-    if not (q.is_cuda and k.is_cuda and v.is_cuda):
-        devices = ", ".join(f"{name} is on {x.device}" for name, x in zip("qkv", (q, k, v)))
-        raise AssertionError(f"Input tensors must be on cuda: {devices}; {why_no_gpu()}")
-    assert q.device == k.device == v.device, (
-        f"All tensors must be on the same device, got {q.device}, {k.device} and {v.device}."
-    )
-    assert q.dtype in DTYPES, f"Input tensors must be float16 or bfloat16, got {q.dtype}."
-    assert q.dtype == k.dtype == v.dtype, (
-        f"All tensors must have the same dtype, got {q.dtype}, {k.dtype} and {v.dtype}."
-    )
-    assert q.stride(-1) == 1 and k.stride(-1) == 1 and v.stride(-1) == 1, (
-        "Last dim of qkv must be contiguous."
-    )
-    if not q.shape[-1] == k.shape[-1] == v.shape[-1]:
-        raise ValueError(
-            f"q, k and v must share head_dim, got {q.shape[-1]}, {k.shape[-1]} and {v.shape[-1]}"
-        )
-    if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
-        raise NotImplementedError(
-            "sageattention has no backward pass: call it under torch.no_grad(), or detach q, k and v"
-        )
-
-
-def _refuse_masks(kwargs: dict[str, Any]) -> None:
-    """Keywords that 2.2 swallowed although they change the result."""
-    if kwargs.get("attn_mask") is not None:
-        raise ValueError("attn_mask is not supported: use torch's scaled_dot_product_attention")
-    if kwargs.get("dropout_p"):
-        raise ValueError("dropout_p is not supported: use torch's scaled_dot_product_attention")

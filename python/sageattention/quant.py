@@ -1,8 +1,9 @@
 """The quantisers by themselves, with the signatures of SageAttention 2.2.
 
-Each returns q_int8, q_scale, k_int8, k_scale: int8 tensors contiguous in the given layout and float32
-scales [batch, heads, scales per head]. km, the mean of the keys ([batch, heads, head_dim] or with a kept
-row dim), is subtracted from the keys before they are quantised. Block sizes are those of the kernels.
+Those of queries and keys return q_int8, q_scale, k_int8, k_scale: int8 tensors contiguous in the given layout
+and float32 scales [batch, heads, scales per head]. km, the mean of the keys ([batch, heads, head_dim] or with a
+kept row dim), is subtracted from the keys before they are quantised. Blocks have 128 or 64 rows (BLKQ, BLKK) and
+warps 32 or 16 (WARPQ); ValueError otherwise.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 import torch
 
 from . import _abi
-from ._shapes import is_nhd
+from ._shapes import Blocks, is_nhd
 
 Quantized = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -26,12 +27,12 @@ def per_block_int8(
     sm_scale: float | None = None,
     tensor_layout: str = "HND",
 ) -> Quantized:
-    """One scale per 128 query rows and per 64 key rows.
+    """One scale per BLKQ query rows and per BLKK key rows.
 
     As in 2.2, q_scale here holds sm_scale * log2(e) as well (sm_scale defaults to head_dim ** -0.5).
     """
-    _check_blocks(BLKQ=(BLKQ, _abi.QUERY_BLOCK), BLKK=(BLKK, _abi.KEY_BLOCK))
-    q_int8, q_scale, k_int8, k_scale = _quantize(q, k, km, tensor_layout, _abi.PER_BLOCK)
+    blocks = Blocks(BLKQ, 32, BLKK)
+    q_int8, q_scale, k_int8, k_scale = _quantize(q, k, km, tensor_layout, _abi.PER_BLOCK, blocks)
     sm_scale = q.shape[-1] ** -0.5 if sm_scale is None else sm_scale
     return q_int8, q_scale * (sm_scale * math.log2(math.e)), k_int8, k_scale
 
@@ -45,11 +46,8 @@ def per_warp_int8(
     BLKK: int = _abi.KEY_BLOCK,
     tensor_layout: str = "HND",
 ) -> Quantized:
-    """One scale per 32 query rows and per 64 key rows."""
-    _check_blocks(
-        BLKQ=(BLKQ, _abi.QUERY_BLOCK), WARPQ=(WARPQ, _abi.QUERY_WARP), BLKK=(BLKK, _abi.KEY_BLOCK)
-    )
-    return _quantize(q, k, km, tensor_layout, _abi.PER_WARP)
+    """One scale per WARPQ query rows and per BLKK key rows."""
+    return _quantize(q, k, km, tensor_layout, _abi.PER_WARP, Blocks(BLKQ, WARPQ, BLKK))
 
 
 def per_thread_int8(
@@ -60,16 +58,41 @@ def per_thread_int8(
     WARPQ: int = _abi.QUERY_WARP,
     BLKK: int = _abi.KEY_BLOCK,
     WARPK: int = _abi.KEY_BLOCK,
+    sm_scale: float | None = None,
     tensor_layout: str = "HND",
 ) -> Quantized:
-    """Eight scales per 32 query rows, four per 64 key rows: those that one thread of an MMA meets."""
-    _check_blocks(
-        BLKQ=(BLKQ, _abi.QUERY_BLOCK),
-        WARPQ=(WARPQ, _abi.QUERY_WARP),
-        BLKK=(BLKK, _abi.KEY_BLOCK),
-        WARPK=(WARPK, _abi.KEY_BLOCK),
-    )
-    return _quantize(q, k, km, tensor_layout, _abi.PER_THREAD)
+    """Eight scales per WARPQ query rows, four per BLKK key rows: those that one thread of an MMA meets.
+
+    WARPK is that of 2.2: BLKK, or ValueError. sm_scale is not used, as in 2.2.
+    """
+    if WARPK != BLKK:
+        raise ValueError(f"Unsupported WARPK: {WARPK}; it must be BLKK, {BLKK}")
+    return _quantize(q, k, km, tensor_layout, _abi.PER_THREAD, Blocks(BLKQ, WARPQ, BLKK))
+
+
+def sub_mean(v: torch.Tensor, tensor_layout: str = "HND") -> tuple[torch.Tensor, torch.Tensor]:
+    """v less its mean over rows, float16 and contiguous; and that mean, [batch, heads, head_dim] like v."""
+    rows = 1 if is_nhd(tensor_layout) else 2
+    mean = v.float().mean(rows, keepdim=True).to(v.dtype)
+    smooth = (v.float() - mean.float()).to(torch.float16, memory_format=torch.contiguous_format)
+    return smooth, mean.squeeze(rows)
+
+
+def per_channel_fp8(
+    v: torch.Tensor,
+    tensor_layout: str = "HND",
+    scale_max: float = 448.0,
+    smooth_v: bool = True,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """Values in E4M3 with a scale per channel: v_fp8, v_scale, and with smooth_v the mean, else None.
+
+    v_fp8 is float8_e4m3fn [batch, heads, head_dim, keys] (HND) or [batch, head_dim, heads, keys] (NHD), padded
+    with zeros to a multiple of 64 keys, which are permuted inside each 16 as in 2.2. v_scale and the mean are
+    float32 [batch, heads, head_dim]. A channel of zeros has scale 1.
+    """
+    operator = torch.ops.sageattention.quantize_value
+    v_fp8, v_scale, mean = operator(v, is_nhd(tensor_layout), scale_max, smooth_v)
+    return v_fp8, v_scale, mean if smooth_v else None
 
 
 def key_mean(k: torch.Tensor, tensor_layout: str = "HND") -> torch.Tensor:
@@ -84,18 +107,16 @@ def _quantize(
     km: torch.Tensor | None,
     tensor_layout: str,
     granularity: int,
+    blocks: Blocks,
 ) -> Quantized:
     nhd = is_nhd(tensor_layout)
     if km is not None and km.dim() == 4:
         km = km.squeeze(1 if nhd else 2)
     if km is not None:
         km = km.to(torch.float32).contiguous()
-    q_int8, q_scale, _ = torch.ops.sageattention.quantize_query(q, None, nhd, granularity)
-    k_int8, k_scale = torch.ops.sageattention.quantize_key(k, km, nhd, granularity)
+    operators = torch.ops.sageattention
+    q_int8, q_scale, _ = operators.quantize_query(
+        q, None, nhd, granularity, blocks.query, blocks.warp
+    )
+    k_int8, k_scale = operators.quantize_key(k, km, nhd, granularity, blocks.key)
     return q_int8, q_scale, k_int8, k_scale
-
-
-def _check_blocks(**blocks: tuple[int, int]) -> None:
-    for name, (given, built) in blocks.items():
-        if given != built:
-            raise ValueError(f"Unsupported {name}: {given}; the kernels are built for {built}")

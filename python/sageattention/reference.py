@@ -9,18 +9,22 @@ from __future__ import annotations
 import torch
 
 from . import _abi
-from ._shapes import scale_count
+from ._shapes import BLOCKS, Blocks, scale_count
 
 _EPSILON = 1e-7
 _INT8_MAX = 127.0
+_E4M3_MAX = 448.0
+_VALUE_ORDER = (0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15)
 
 
-def scale_index(operand: int, granularity: int, rows: int) -> torch.Tensor:
+def scale_index(
+    operand: int, granularity: int, rows: int, blocks: Blocks = BLOCKS
+) -> torch.Tensor:
     """int64 [rows]: which scale of its head each row uses. Rule: csrc/host/sageattn.h."""
     row = torch.arange(rows)
-    warp, block = row // _abi.QUERY_WARP, row // _abi.KEY_BLOCK
+    warp, block = row // blocks.warp, row // blocks.key
     rules: dict[tuple[int, int], torch.Tensor] = {
-        (_abi.QUERY, _abi.PER_BLOCK): row // _abi.QUERY_BLOCK,
+        (_abi.QUERY, _abi.PER_BLOCK): row // blocks.query,
         (_abi.QUERY, _abi.PER_WARP): warp,
         (_abi.QUERY, _abi.PER_THREAD): warp * 8 + row % 8,
         (_abi.KEY, _abi.PER_BLOCK): block,
@@ -35,6 +39,7 @@ def quantize(
     operand: int,
     granularity: int,
     mean: torch.Tensor | None = None,
+    blocks: Blocks = BLOCKS,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """int8 like tensor, and float32 scales [batch, heads, scales per head].
 
@@ -45,8 +50,9 @@ def quantize(
     if mean is not None:
         centred = centred - mean[:, :, None, :]
     batch, heads, rows, _ = tensor.shape
-    index = scale_index(operand, granularity, rows).to(tensor.device).expand(batch, heads, rows)
-    count = scale_count(operand, granularity, rows)
+    index = scale_index(operand, granularity, rows, blocks).to(tensor.device)
+    index = index.expand(batch, heads, rows)
+    count = scale_count(operand, granularity, rows, blocks)
     largest = torch.full((batch, heads, count), _EPSILON, device=tensor.device)
     largest.scatter_reduce_(-1, index, centred.abs().amax(-1), "amax")
     inverse = largest.reciprocal() * _INT8_MAX
@@ -62,36 +68,88 @@ def dequantize(
     return tensor.float() * scale[:, :, index, None]
 
 
+def quantize_value(
+    value: torch.Tensor, scale_max: float = _E4M3_MAX, smooth: bool = False
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """E4M3 [batch, heads, head_dim, keys in multiples of 64], float32 scale and mean [batch, heads, head_dim].
+
+    Keys past the end are zeros, and keys are permuted inside each 16. Without smooth the mean is 0 and the bits
+    are those of the kernel; with it they depend on the order of the mean's sum. The mean takes in the mean
+    rounding error, so that rounding leaves no offset.
+    """
+    rows = value.float().transpose(2, 3)
+    mean = rows.mean(-1) if smooth else torch.zeros(rows.shape[:3], device=rows.device)
+    centred = rows - mean[..., None]
+    largest = centred.abs().amax(-1) if rows.shape[-1] else torch.zeros_like(mean)
+    scale = torch.where(largest > 0, largest / scale_max, torch.ones_like(largest))
+    steps = (centred * scale.reciprocal()[..., None]).clamp_(-_E4M3_MAX, _E4M3_MAX)
+    rounded = steps.to(torch.float8_e4m3fn)
+    if smooth:
+        mean = mean + (centred - rounded.float() * scale[..., None]).mean(-1)
+    padded = torch.nn.functional.pad(rounded.float(), (0, -rows.shape[-1] % 64))
+    order = torch.tensor(_VALUE_ORDER, device=rows.device)
+    permuted = padded.unflatten(-1, (-1, 16))[..., order].flatten(-2)
+    return permuted.to(torch.float8_e4m3fn), scale, mean
+
+
+def dequantize_value(
+    value: torch.Tensor, scale: torch.Tensor, mean: torch.Tensor, rows: int
+) -> torch.Tensor:
+    """float32 [batch, heads, rows, head_dim] values that E4M3 ones stand for."""
+    order = torch.tensor(_VALUE_ORDER, device=value.device).argsort()
+    keys = value.float().unflatten(-1, (-1, 16))[..., order].flatten(-2)[..., :rows]
+    return (keys * scale[..., None] + mean[..., None]).transpose(2, 3)
+
+
 def attention(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    is_causal: bool = False,
+    is_causal: int = False,
     sm_scale: float | None = None,
+    mask: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Exact attention: float64 output like query, and float64 LSE [batch, query heads, query rows].
 
-    Causal masks are aligned top left. A row that sees no key gives 0 and -infinity.
+    is_causal: 0 no, 1 or True top left, 2 bottom right. mask is bool or float, broadcastable. A row that sees no
+    key gives 0 and -infinity.
     """
     sm_scale = query.shape[-1] ** -0.5 if sm_scale is None else sm_scale
     batch, query_heads, rows, _ = query.shape
     group = query_heads // key.shape[1]
     output = torch.empty(query.shape, dtype=torch.float64, device=query.device)
     lse = torch.empty((batch, query_heads, rows), dtype=torch.float64, device=query.device)
+    if mask is not None:
+        mask = mask.expand(batch, query_heads, rows, key.shape[2])
     for b in range(batch):
         for h in range(query_heads):
             output[b, h], lse[b, h] = _one_head(
-                query[b, h], key[b, h // group], value[b, h // group], is_causal, sm_scale
+                query[b, h],
+                key[b, h // group],
+                value[b, h // group],
+                is_causal,
+                sm_scale,
+                None if mask is None else mask[b, h],
             )
     return output, lse
 
 
 def _one_head(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, is_causal: bool, sm_scale: float
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    is_causal: int,
+    sm_scale: float,
+    mask: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     scores = query.double() @ key.double().T * sm_scale
+    if mask is not None and mask.dtype == torch.bool:
+        scores.masked_fill_(~mask, float("-inf"))
+    elif mask is not None:
+        scores += mask.double()
     if is_causal:
-        visible = torch.ones_like(scores, dtype=torch.bool).tril()
+        shift = key.shape[0] - query.shape[0] if is_causal == _abi.CAUSAL_BOTTOM_RIGHT else 0
+        visible = torch.ones_like(scores, dtype=torch.bool).tril(shift)
         scores.masked_fill_(~visible, float("-inf"))
     lse = scores.logsumexp(-1)
     weights = torch.exp(scores - lse[:, None]).nan_to_num(0.0)
@@ -102,10 +160,11 @@ def quantized_attention(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    is_causal: bool = False,
+    is_causal: int = False,
     sm_scale: float | None = None,
     granularity: int = _abi.PER_THREAD,
     smooth_k: bool = True,
+    mask: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """What sageattn computes, up to the rounding of the softmax weights to float16."""
     sm_scale = query.shape[-1] ** -0.5 if sm_scale is None else sm_scale
@@ -118,9 +177,32 @@ def quantized_attention(
         value,
         is_causal,
         sm_scale,
+        mask,
     )
     if mean is not None:
         group = query.shape[1] // key.shape[1]
         shift = mean.double().repeat_interleave(group, 1)
         lse = lse + sm_scale * (query.double() @ shift[..., None]).squeeze(-1)
+    return output, lse
+
+
+def varlen_attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    query_starts: list[int],
+    key_starts: list[int],
+    is_causal: int = False,
+    sm_scale: float | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Exact attention of sequences behind each other, [rows, heads, head_dim]; LSE [query heads, rows]."""
+    output = torch.empty(query.shape, dtype=torch.float64, device=query.device)
+    lse = torch.empty(query.shape[1::-1], dtype=torch.float64, device=query.device)
+    for i in range(len(query_starts) - 1):
+        rows, keys = slice(*query_starts[i : i + 2]), slice(*key_starts[i : i + 2])
+        views = (query[rows], key[keys], value[keys])
+        one, one_lse = attention(
+            *(view.transpose(0, 1)[None] for view in views), is_causal, sm_scale
+        )
+        output[rows], lse[:, rows] = one[0].transpose(0, 1), one_lse[0]
     return output, lse

@@ -90,8 +90,8 @@ def test_nothing_is_written_outside_of_the_outputs(case: Case) -> None:
     k_int8, k_scale = operators.quantize_key(k, None, False, thread)
     guarded = [Guarded(q.shape, q.dtype), Guarded(q.shape[:3], torch.float32)]
     _launch.attention(
-        q_int8, k_int8, v, q_scale, k_scale, None, guarded[0].tensor, guarded[1].tensor,
-        False, thread, 0.125, case.is_causal,
+        q_int8, k_int8, v, q_scale, k_scale, guarded[0].tensor, lse=guarded[1].tensor,
+        nhd=False, granularity=thread, sm_scale=0.125, causal=int(case.is_causal),
     )  # fmt: skip
     quantised = [Guarded(k.shape, torch.int8), Guarded(k_scale.shape, torch.float32)]
     tensors = (quantised[0].tensor, quantised[1].tensor)
@@ -197,13 +197,13 @@ def test_operators_pass_opcheck() -> None:
     mean = operators.mean(k, False)
     key = operators.quantize_key(k, mean, False, 3)
     query = operators.quantize_query(q, mean, False, 3)
-    attention = (query[0], key[0], v, query[1], key[1], query[2], False, 3, 0.1, True, True)
+    attention = (query[0], key[0], v, query[1], key[1], query[2], False, 3, 0.1, 1, True)
     for operator, arguments in (
         (operators.mean, (k, False)),
         (operators.quantize_key, (k, mean, False, 3)),
         (operators.quantize_query, (q, mean, False, 3)),
         (operators.attention, attention),
-        (operators.forward, (q, k, v, False, True, 0.1, 3, True, True)),
+        (operators.forward, (q, k, v, None, False, 1, 0.1, "fp16", 3, True, True)),
     ):
         torch.library.opcheck(operator.default, arguments, test_utils=utilities)
 
@@ -217,9 +217,11 @@ def test_pieces_make_the_whole(case: Case) -> None:
     query, query_scale, dot = operators.quantize_query(q, mean, False, 3)
     scale = case.head_dim**-0.5
     pieces = operators.attention(
-        query, key, v, query_scale, key_scale, dot, False, 3, scale, case.is_causal, True
+        query, key, v, query_scale, key_scale, dot, False, 3, scale, int(case.is_causal), True
     )
-    assert same(pieces, attend(case, (q, k, v)))
+    causal = int(case.is_causal)
+    whole = operators.forward(q, k, v, None, False, causal, scale, "fp16", 3, True, True)
+    assert same(pieces, whole)
 
 
 @pytest.mark.parametrize("return_lse", [False, True])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from support.autocast import cuda_autocast
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import sageattention
@@ -65,8 +66,8 @@ def test_a_broken_fatbin_is_refused(
     ("change", "kind", "text"),
     [
         ({"tensor_layout": "BSHD"}, ValueError, "Unknown tensor layout: BSHD"),
-        ({"attn_mask": torch.ones(1)}, ValueError, "attn_mask is not supported"),
-        ({"dropout_p": 0.1}, ValueError, "dropout_p is not supported"),
+        ({"causal_alignment": "left"}, ValueError, "Unknown causal_alignment: left"),
+        ({"attn_mask": torch.ones(1)}, AssertionError, "attn_mask is on cpu"),
     ],
 )
 def test_bad_options(change: dict[str, Any], kind: type[Exception], text: str) -> None:
@@ -82,7 +83,7 @@ def test_bad_options(change: dict[str, Any], kind: type[Exception], text: str) -
         ({"device": "cuda:1"}, {}, AssertionError, "the same device"),
         ({"device": "cpu"}, {}, AssertionError, "q is on cpu, k is on cuda"),
         ({"head_dim": 64}, {"head_dim": 80}, ValueError, "must share head_dim, got 64, 80 and 80"),
-        ({"head_dim": 160}, {"head_dim": 160}, ValueError, "Unsupported head_dim: 160"),
+        ({"head_dim": 257}, {"head_dim": 257}, ValueError, "Unsupported head_dim: 257"),
     ],
 )
 def test_bad_tensors(q: Any, k: Any, kind: type[Exception], text: str) -> None:
@@ -120,14 +121,67 @@ def test_keywords_of_other_callers_are_accepted() -> None:
             {"attn_mask": None, "dropout_p": 0.0},
             {"smooth_k": False, "pv_accum_dtype": "fp16", "quantization_backend": "cuda"},
             {"scale": 0.5, "enable_gqa": True},
+            {"causal_alignment": "bottom_right", "is_causal": True},
         ):
             assert sageattn(q, k, v, **keywords).shape == q.shape
 
 
-@pytest.mark.parametrize("accumulator", ["fp16", "fp16+fp32", "fp64"])
-def test_accumulators_that_do_not_exist(accumulator: str) -> None:
-    with FakeTensorMode(), pytest.raises(ValueError, match="Unsupported pv_accum_dtype"):
-        sageattn_qk_int8_pv_fp16_cuda(*tensors(), pv_accum_dtype=accumulator)
+@pytest.mark.parametrize(
+    ("function", "bad"),
+    [
+        (sageattention.sageattn_qk_int8_pv_fp16_cuda, ["fp64", "fp32+fp32", ""]),
+        (sageattention.sageattn_qk_int8_pv_fp8_cuda, ["fp64", "fp16", "fp16+fp32"]),
+        (sageattention.sageattn_qk_int8_pv_fp8_cuda_sm90, ["fp64", "fp32+fp16"]),
+    ],
+)
+def test_accumulators_that_do_not_exist(function: Any, bad: list[str]) -> None:
+    for accumulator in bad:
+        with FakeTensorMode(), pytest.raises(ValueError, match="Unsupported pv_accum_dtype"):
+            function(*tensors(), pv_accum_dtype=accumulator)
+
+
+def test_fp32_of_sm90_is_not_implemented_as_in_2_2() -> None:
+    with FakeTensorMode(), pytest.raises(NotImplementedError, match=r"fp32\+fp32"):
+        sageattention.sageattn_qk_int8_pv_fp8_cuda_sm90(*tensors(), pv_accum_dtype="fp32")
+
+
+def test_quantisation_backends() -> None:
+    function = sageattention.sageattn_qk_int8_pv_fp16_triton
+    with FakeTensorMode():
+        for backend in ("triton", "cuda"):
+            assert function(*tensors(), quantization_backend=backend).shape == (1, 2, 8, 64)
+        with pytest.raises(ValueError, match="Unsupported quantization backend: numpy"):
+            function(*tensors(), "HND", "numpy")
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (1, 8), (2, 8, 8), (1, 1, 8, 8), (1, 2, 8, 1), ()])
+@pytest.mark.parametrize("dtype", [torch.bool, torch.float16, torch.float32, torch.float64])
+def test_masks_that_broadcast(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    with FakeTensorMode():
+        mask = torch.empty(shape, dtype=dtype, device="cuda")
+        assert sageattn(*tensors(), attn_mask=mask, is_causal=True).shape == (1, 2, 8, 64)
+
+
+@pytest.mark.parametrize("shape", [(7, 8), (3, 8, 8), (2, 1, 8, 8), (1, 1, 1, 8, 8)])
+def test_masks_that_do_not(shape: tuple[int, ...]) -> None:
+    with FakeTensorMode(), pytest.raises(AssertionError, match="cannot be broadcast"):
+        sageattn(*tensors(), attn_mask=torch.empty(shape, dtype=torch.bool, device="cuda"))
+
+
+def test_a_mask_of_integers_is_refused() -> None:
+    with FakeTensorMode(), pytest.raises(AssertionError, match="must be bool or float"):
+        sageattn(*tensors(), attn_mask=torch.empty(8, 8, dtype=torch.uint8, device="cuda"))
+
+
+@pytest.mark.parametrize("function", ["sageattn", "sageattn_varlen"])
+def test_dropout_is_ignored_with_a_warning(function: str) -> None:
+    with FakeTensorMode(), pytest.warns(UserWarning, match="dropout_p is ignored"):
+        if function == "sageattn":
+            sageattn(*tensors(), dropout_p=0.1)
+        else:
+            starts = torch.empty(2, dtype=torch.int64, device="cuda")
+            q, k, v = (x.squeeze(0).transpose(0, 1) for x in tensors())
+            sageattention.sageattn_varlen(q, k, v, starts, starts, 8, 8, dropout_p=0.1)
 
 
 def test_granularity_and_value_smoothing() -> None:
@@ -138,22 +192,34 @@ def test_granularity_and_value_smoothing() -> None:
             sageattn_qk_int8_pv_fp16_cuda(*tensors(), smooth_v=True)
 
 
-def test_padded_head_dims_keep_their_shape() -> None:
+def test_any_head_dim_to_256() -> None:
     with FakeTensorMode():
-        for head_dim in (8, 40, 64, 80, 96, 128):
+        for head_dim in (1, 8, 40, 64, 80, 96, 128, 160, 192, 255, 256):
             q, k, v = tensors(head_dim)
             output, lse = sageattn(q, k, v, return_lse=True)
             assert (output.shape, lse.shape) == (q.shape, (1, 2, 8))
+            assert output.is_contiguous()
 
 
-def test_the_scale_of_a_padded_head_dim_is_that_of_the_given_one() -> None:
+def test_autocast_casts_float32() -> None:
+    with FakeTensorMode():
+        q, k, v = tensors(dtype=torch.float32)
+        with cuda_autocast(torch.bfloat16):
+            assert sageattn(q, k, v).dtype == torch.bfloat16
+            assert sageattn(q, k, v.bfloat16()).dtype == torch.bfloat16
+            assert sageattn(*tensors()).dtype == torch.float16
+        with pytest.raises(AssertionError, match="float16 or bfloat16, got torch.float32"):
+            sageattn(q, k, v)
+
+
+def test_the_scale_is_that_of_the_caller() -> None:
     scales = []
     original = torch.ops.sageattention.forward
     with FakeTensorMode(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             torch.ops.sageattention,
             "forward",
-            lambda *args: (scales.append(args[5]), original(*args))[1],
+            lambda *args: (scales.append(args[6]), original(*args))[1],
             raising=False,
         )
         sageattention.sageattn(*tensors(80))

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import sageattention
+from sageattention import quant
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:
@@ -58,28 +59,50 @@ def test_a_broken_torch_keeps_its_own_error() -> None:
     assert last == "OSError: libcudart.so.12: cannot open shared object file"
 
 
-@pytest.mark.parametrize(
-    ("name", "parameters"),
-    [
-        (
-            "sageattn",
-            "q k v tensor_layout='HND' is_causal=False sm_scale=None return_lse=False",
-        ),
-        (
-            "sageattn_qk_int8_pv_fp16_cuda",
-            (
-                "q k v tensor_layout='HND' is_causal=False qk_quant_gran='per_thread' sm_scale=None"
-                " pv_accum_dtype='fp32' smooth_k=True smooth_v=False return_lse=False"
-            ),
-        ),
-    ],
-)
-def test_signature_is_that_of_2_2(name: str, parameters: str) -> None:
-    found = inspect.signature(getattr(sageattention, name)).parameters.values()
-    named = [p for p in found if p.kind is p.POSITIONAL_OR_KEYWORD]
+COMMON = "q k v tensor_layout='HND' is_causal=False "
+SIGNATURES = {
+    "sageattn": COMMON + "sm_scale=None return_lse=False",
+    "sageattn_qk_int8_pv_fp16_cuda": COMMON
+    + "qk_quant_gran='per_thread' sm_scale=None pv_accum_dtype='fp32' smooth_k=True smooth_v=False"
+    " return_lse=False",
+    "sageattn_qk_int8_pv_fp8_cuda": COMMON
+    + "qk_quant_gran='per_thread' sm_scale=None pv_accum_dtype='fp32+fp16' smooth_k=True"
+    " smooth_v=False return_lse=False",
+    "sageattn_qk_int8_pv_fp8_cuda_sm90": COMMON
+    + "qk_quant_gran='per_thread' sm_scale=None pv_accum_dtype='fp32+fp32' smooth_k=True"
+    " return_lse=False",
+    "sageattn_qk_int8_pv_fp16_triton": "q k v tensor_layout='HND' quantization_backend='triton'"
+    " is_causal=False attn_mask=None sm_scale=None smooth_k=True return_lse=False",
+    "sageattn_varlen": "q k v cu_seqlens_q cu_seqlens_k max_seqlen_q max_seqlen_k is_causal=False"
+    " sm_scale=None smooth_k=True",
+}
+
+
+@pytest.mark.parametrize("name", [*SIGNATURES])
+def test_signature_is_that_of_2_2(name: str) -> None:
+    found = inspect.signature(getattr(sageattention, name)).parameters
+    named = [p for p in found.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     text = [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in named]
-    assert " ".join(text) == parameters
-    assert [p.kind for p in found if p not in named] == [inspect.Parameter.VAR_KEYWORD]
+    assert " ".join(text) == SIGNATURES[name]
+    assert "attn_mask" in found
+    assert [p.kind for p in found.values()][-1] is inspect.Parameter.VAR_KEYWORD
+
+
+QUANTISERS = {
+    "per_block_int8": "q k km=None BLKQ=128 BLKK=64 sm_scale=None tensor_layout='HND'",
+    "per_warp_int8": "q k km=None BLKQ=128 WARPQ=32 BLKK=64 tensor_layout='HND'",
+    "per_thread_int8": "q k km=None BLKQ=128 WARPQ=32 BLKK=64 WARPK=64 sm_scale=None"
+    " tensor_layout='HND'",
+    "sub_mean": "v tensor_layout='HND'",
+    "per_channel_fp8": "v tensor_layout='HND' scale_max=448.0 smooth_v=True",
+}
+
+
+@pytest.mark.parametrize("name", [*QUANTISERS])
+def test_quantisers_have_the_signatures_of_2_2(name: str) -> None:
+    found = inspect.signature(getattr(quant, name)).parameters.values()
+    text = [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in found]
+    assert " ".join(text) == QUANTISERS[name]
 
 
 def test_all_names_exist() -> None:

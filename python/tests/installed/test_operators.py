@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -41,7 +43,9 @@ def test_forward(nhd: bool, dtype: torch.dtype, return_lse: bool) -> None:
             ((2, 100, 8, 64), (2, 7, 2, 64)) if nhd else ((2, 8, 100, 64), (2, 2, 7, 64))
         )
         q, k = fake(*shape, dtype=dtype), fake(*key_shape, dtype=dtype)
-        output, lse = OPERATORS.forward(q, k, k, nhd, False, 0.125, 3, True, return_lse)
+        output, lse = OPERATORS.forward(
+            q, k, k, None, nhd, 0, 0.125, "auto", 3, True, return_lse
+        )
     assert (output.shape, output.dtype, output.device) == (q.shape, dtype, q.device)
     assert output.is_contiguous()
     assert tuple(lse.shape) == ((2, 8, 100) if return_lse else (0,))
@@ -51,7 +55,7 @@ def test_forward(nhd: bool, dtype: torch.dtype, return_lse: bool) -> None:
 def test_forward_output_is_contiguous_for_any_input_strides() -> None:
     with FakeTensorMode():
         q = fake(2, 100, 8, 64).transpose(1, 2)
-        output, _ = OPERATORS.forward(q, q, q, False, False, 0.125, 3, True, False)
+        output, _ = OPERATORS.forward(q, q, q, None, False, 0, 0.125, "auto", 3, True, False)
     assert not q.is_contiguous()
     assert output.is_contiguous()
 
@@ -64,7 +68,7 @@ def test_pieces_fit_together(granularity: int) -> None:
         k_int8, k_scale = OPERATORS.quantize_key(k, mean, False, granularity)
         q_int8, q_scale, dot = OPERATORS.quantize_query(q, mean, False, granularity)
         output, lse = OPERATORS.attention(
-            q_int8, k_int8, k, q_scale, k_scale, dot, False, granularity, 0.1, True, True
+            q_int8, k_int8, k, q_scale, k_scale, dot, False, granularity, 0.1, 1, True
         )
     assert (mean.shape, mean.dtype) == ((2, 4, 128), torch.float32)
     assert (k_int8.shape, k_int8.dtype) == (k.shape, torch.int8)
@@ -77,7 +81,7 @@ def test_pieces_fit_together(granularity: int) -> None:
 def call(*shapes: tuple[int, ...], dtype: torch.dtype = torch.float16, nhd: bool = False) -> None:
     with FakeTensorMode():
         q, k, v = (fake(*shape, dtype=dtype) for shape in shapes)
-        OPERATORS.forward(q, k, v, nhd, False, 0.125, 3, True, False)
+        OPERATORS.forward(q, k, v, None, nhd, 0, 0.125, "auto", 3, True, False)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +91,7 @@ def call(*shapes: tuple[int, ...], dtype: torch.dtype = torch.float16, nhd: bool
         (((2, 8, 5, 64), (1, 8, 5, 64), (1, 8, 5, 64)), "query has batch 2, key has 1"),
         (((1, 8, 5, 64), (1, 8, 5, 128), (1, 8, 5, 128)), "query has head_dim 64, key has 128"),
         (((1, 8, 5, 64), (1, 3, 5, 64), (1, 3, 5, 64)), r"num_qo_heads \(8\) must be divisible"),
-        (((1, 8, 5, 96),) * 3, "Unsupported head_dim: 96"),
+        (((1, 8, 5, 257),) * 3, "Unsupported head_dim: 257"),
         (((8, 5, 64),) * 3, "expected a 4-D tensor"),
     ],
 )
@@ -106,9 +110,62 @@ def test_scales_of_another_granularity_are_refused() -> None:
         x = fake(1, 1, 128, 64, dtype=torch.int8)
         scale = fake(1, 1, 1, dtype=torch.float32)
         v = fake(1, 1, 128, 64)
-        OPERATORS.attention(x, x, v, scale, scale, None, False, _abi.PER_THREAD, 1.0, False, False)
+        OPERATORS.attention(x, x, v, scale, scale, None, False, _abi.PER_THREAD, 1.0, 0, False)
 
 
 def test_cpu_tensors_have_no_kernel() -> None:
     with pytest.raises(NotImplementedError, match="CPU"):
         OPERATORS.mean(torch.zeros(1, 1, 1, 64, dtype=torch.float16), False)
+
+
+@pytest.mark.parametrize("nhd", [False, True])
+def test_values_are_transposed_and_padded(nhd: bool) -> None:
+    with FakeTensorMode():
+        v = fake(2, 70, 3, 40) if nhd else fake(2, 3, 70, 40)
+        values, scale, mean = OPERATORS.quantize_value(v, nhd, 448.0, True)
+        assert tuple(values.shape) == ((2, 40, 3, 128) if nhd else (2, 3, 40, 128))
+        assert values.dtype == torch.float8_e4m3fn
+        assert tuple(scale.shape) == tuple(mean.shape) == (2, 3, 40)
+        assert OPERATORS.quantize_value(v, nhd, 2.25, False)[2].numel() == 0
+        with pytest.raises(ValueError, match="scale_max"):
+            OPERATORS.quantize_value(v, nhd, 1000.0, False)
+
+
+def varlen(**change: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    arguments: dict[str, Any] = {
+        "query": fake(50, 8, 64),
+        "key": fake(40, 2, 64),
+        "value": fake(40, 2, 64),
+        "mask": None,
+        "query_starts": fake(4, dtype=torch.int32),
+        "key_starts": fake(4, dtype=torch.int32),
+        **change,
+    }
+    return OPERATORS.forward_varlen(*arguments.values(), 20, 30, 1, 0.1, "auto", 3, True, True)  # type: ignore[no-any-return]
+
+
+def test_varlen() -> None:
+    with FakeTensorMode():
+        output, lse = varlen()
+        assert (tuple(output.shape), tuple(lse.shape)) == ((50, 8, 64), (8, 50))
+        assert lse.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "dtype", "text"),
+    [
+        ("key_starts", (5,), torch.int32, "differ in length"),
+        ("query_starts", (4,), torch.int64, "must be int32"),
+        ("value", (41, 2, 64), torch.float16, "key and value differ in shape"),
+        ("query", (50, 3, 64), torch.float16, "must be divisible"),
+    ],
+)
+def test_varlen_errors(name: str, shape: Any, dtype: torch.dtype, text: str) -> None:
+    with FakeTensorMode(), pytest.raises(ValueError, match=text):
+        varlen(**{name: fake(*shape, dtype=dtype)})
+
+
+def test_an_unknown_method_is_refused() -> None:
+    with FakeTensorMode(), pytest.raises(ValueError, match="unknown method best"):
+        q = fake(1, 1, 5, 64)
+        OPERATORS.forward(q, q, q, None, False, 0, 0.125, "best", 3, True, False)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from support.autocast import cuda_autocast
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
@@ -25,7 +26,13 @@ class Attention(torch.nn.Module):
         return output + 1, lse
 
 
-FUNCTIONS = [sageattention.sageattn, sageattention.sageattn_qk_int8_pv_fp16_cuda]
+FUNCTIONS = [
+    sageattention.sageattn,
+    sageattention.sageattn_qk_int8_pv_fp16_cuda,
+    sageattention.sageattn_qk_int8_pv_fp16_triton,
+    sageattention.sageattn_qk_int8_pv_fp8_cuda,
+    sageattention.sageattn_qk_int8_pv_fp8_cuda_sm90,
+]
 
 
 def inputs(head_dim: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -39,7 +46,7 @@ def forward_calls(graph: torch.fx.Graph) -> int:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("head_dim", [64, 80, 128])
+@pytest.mark.parametrize("head_dim", [64, 80])
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_compile_without_graph_breaks(function: Any, head_dim: int, dynamic: bool) -> None:
     graphs = []
@@ -89,3 +96,59 @@ def test_errors_reach_the_caller_of_a_compiled_function() -> None:
         k = torch.empty(2, 2, 59, 64, dtype=torch.bfloat16, device="cuda")
         with pytest.raises(Exception, match="key and value differ in shape"):
             compiled(q, k, v)
+
+
+def compiled_graph(function: Any, *arguments: Any) -> Any:
+    """What one graph without breaks gives, and the names of its calls."""
+    names: list[str] = []
+
+    def backend(module: torch.fx.GraphModule, _: Any) -> Any:
+        names.extend(str(node.target) for node in module.graph.nodes)
+        return module.forward
+
+    torch._dynamo.reset()
+    return torch.compile(function, fullgraph=True, backend=backend)(*arguments), names
+
+
+def test_masks_warnings_and_autocast_do_not_break_the_graph() -> None:
+    def function(q: Any, k: Any, v: Any, mask: Any) -> Any:
+        return sageattention.sageattn_qk_int8_pv_fp16_cuda(
+            q.float(), k, v, attn_mask=mask, smooth_v=True, dropout_p=0.1, scale=0.2
+        )
+
+    with FakeTensorMode(), cuda_autocast(torch.float16):
+        q, k, v = (x.half() for x in inputs(64))
+        mask = torch.empty(100, 60, dtype=torch.bool, device="cuda")
+        output, names = compiled_graph(function, q, k, v, mask)
+    assert output.dtype == torch.float16
+    assert sum("sageattention.forward" in name for name in names) == 1
+
+
+def test_varlen_in_one_graph() -> None:
+    def function(q: Any, k: Any, starts: Any, key_starts: Any) -> Any:
+        return sageattention.sageattn_varlen(q, k, k, starts, key_starts, 30, 20, True) * 2
+
+    with FakeTensorMode():
+        q = torch.empty(70, 8, 64, dtype=torch.float16, device="cuda")
+        k = torch.empty(60, 2, 64, dtype=torch.float16, device="cuda")
+        starts = torch.empty(4, dtype=torch.int64, device="cuda")
+        output, names = compiled_graph(function, q, k, starts, starts.int())
+    assert output.shape == q.shape
+    assert any("forward_varlen" in name for name in names)
+
+
+def test_operators_of_the_extension_modules_in_one_graph() -> None:
+    from sageattention import _qattn_sm89, quant
+
+    def function(q: Any, k: Any, v: Any) -> Any:
+        q_int8, q_scale, k_int8, k_scale = quant.per_warp_int8(q, k)
+        values, scale, _ = quant.per_channel_fp8(v, smooth_v=False)
+        output = torch.empty_like(q)
+        lse = _qattn_sm89.qk_int8_sv_f8_accum_f32_fuse_v_scale_attn(
+            q_int8, k_int8, values, output, q_scale, k_scale, scale, 1, 0, 2, 0.125, 1
+        )
+        return output, lse
+
+    with FakeTensorMode():
+        (output, lse), _ = compiled_graph(function, *inputs(64))
+    assert (output.shape, lse.shape) == ((2, 8, 100, 64), (2, 8, 100))

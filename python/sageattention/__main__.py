@@ -1,0 +1,22 @@
+"""python -m sageattention [--json]: what was found, and which kernel each function would take."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from ._describe import collect, describe
+
+
+def main() -> None:
+    """Prints the report. Always exits 0: what is missing is part of it."""
+    parser = argparse.ArgumentParser(prog="python -m sageattention", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    if parser.parse_args().json:
+        print(json.dumps(collect(), indent=2))
+    else:
+        describe()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""The quantising operators of 2.2's extension of this name, which write tensors of the caller's.
+
+tensor_layout: 0 = NHD, 1 = HND. input is float16 or bfloat16 in that layout, output int8 of its shape, scale
+float32 [batch, heads, scales per head].
+"""
+
+from __future__ import annotations
+
+import torch
+
+from . import _abi, _launch
+from ._shapes import Blocks, dims
+
+_ORDER = (0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15)
+_E4M3_MAX = 448.0
+
+
+def quant_per_block_int8_cuda(
+    input: torch.Tensor,
+    output: torch.Tensor,
+    scale: torch.Tensor,
+    *rest: float,
+) -> None:
+    """rest: [sm_scale,] block_size, tensor_layout. sm_scale goes into scale. block_size is 64 or 128."""
+    sm_scale, block, layout = (1.0, *rest)[-3:]
+    _per_block(input, output, scale, None, int(block), int(layout))
+    if len(rest) == 3:
+        scale.mul_(sm_scale)
+
+
+def quant_per_block_int8_fuse_sub_mean_cuda(
+    input: torch.Tensor,
+    mean: torch.Tensor,
+    output: torch.Tensor,
+    scale: torch.Tensor,
+    block_size: int,
+    tensor_layout: int,
+) -> None:
+    """The same after mean [batch, heads, head_dim] was subtracted."""
+    _per_block(input, output, scale, mean.float().contiguous(), block_size, tensor_layout)
+
+
+def _per_block(
+    input: torch.Tensor,
+    output: torch.Tensor,
+    scale: torch.Tensor,
+    mean: torch.Tensor | None,
+    block: int,
+    layout: int,
+) -> None:
+    _launch.quantize(
+        input,
+        output,
+        scale,
+        mean,
+        None,
+        layout == 0,
+        _abi.KEY,
+        _abi.PER_BLOCK,
+        Blocks(key=block),
+    )
+
+
+def quant_per_warp_int8_cuda(
+    input: torch.Tensor,
+    output: torch.Tensor,
+    scale: torch.Tensor,
+    block_size: int,
+    warp_block_size: int,
+    tensor_layout: int,
+) -> None:
+    """One scale per warp_block_size (16 or 32) rows of a block of 64 or 128."""
+    blocks = Blocks(block_size, warp_block_size)
+    _launch.quantize(
+        input,
+        output,
+        scale,
+        None,
+        None,
+        tensor_layout == 0,
+        _abi.QUERY,
+        _abi.PER_WARP,
+        blocks,
+    )
+
+
+def sub_mean_cuda(
+    input: torch.Tensor, mean: torch.Tensor, output: torch.Tensor, tensor_layout: int
+) -> None:
+    """output (float16) = input - mean [batch, heads, head_dim]."""
+    rows = 1 if tensor_layout == 0 else 2
+    output.copy_(input.float() - mean.float().unsqueeze(rows))
+
+
+def transpose_pad_permute_cuda(
+    input: torch.Tensor, output: torch.Tensor, tensor_layout: int
+) -> None:
+    """output [batch, heads, head_dim, keys] (NHD: [batch, head_dim, heads, keys]): input transposed.
+
+    Keys past the end are zeros; inside each 16 they are permuted as the kernels of E4M3 values read them.
+    """
+    sizes = dims(input, tensor_layout == 0)
+    rows = input.permute(0, 3, 2, 1) if tensor_layout == 0 else input.permute(0, 1, 3, 2)
+    padded = torch.zeros_like(output)
+    padded[..., : sizes.rows] = rows
+    order = torch.tensor(_ORDER, device=input.device)
+    output.copy_(padded.unflatten(-1, (-1, 16))[..., order].flatten(-2))
+
+
+def scale_fuse_quant_cuda(
+    input: torch.Tensor,
+    output: torch.Tensor,
+    scale: torch.Tensor,
+    num_tokens: int,
+    scale_max: float,
+    tensor_layout: int,
+) -> None:
+    """output (E4M3) and scale [batch, heads, head_dim] of what transpose_pad_permute_cuda wrote."""
+    values = input.float()
+    _scale_and_round(values, output, scale, scale_max, tensor_layout)
+
+
+def mean_scale_fuse_quant_cuda(
+    input: torch.Tensor,
+    output: torch.Tensor,
+    mean: torch.Tensor,
+    scale: torch.Tensor,
+    num_tokens: int,
+    scale_max: float,
+    tensor_layout: int,
+) -> None:
+    """The same of input less its mean over num_tokens keys, which goes to mean [batch, heads, head_dim]."""
+    values = input.float()
+    means = values.sum(-1) / num_tokens
+    mean.copy_(means.transpose(1, 2) if tensor_layout == 0 else means)
+    _scale_and_round(values - means[..., None], output, scale, scale_max, tensor_layout)
+
+
+def _scale_and_round(
+    values: torch.Tensor, output: torch.Tensor, scale: torch.Tensor, scale_max: float, layout: int
+) -> None:
+    largest = values.abs().amax(-1)
+    scales = torch.where(largest > 0, largest / scale_max, torch.ones_like(largest))
+    scale.copy_(scales.transpose(1, 2) if layout == 0 else scales)
+    rounded = (values / scales[..., None]).clamp_(-_E4M3_MAX, _E4M3_MAX)
+    output.copy_(rounded.to(torch.float8_e4m3fn))

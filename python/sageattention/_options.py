@@ -1,0 +1,139 @@
+"""What callers may pass in several ways, made one: causal masks, scales, accumulators, masks, autocast."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import torch
+
+from . import _abi
+from ._diagnosis import why_no_gpu
+from ._shapes import DTYPES, MASK_DTYPES
+
+_ALIGNMENTS = {
+    "top_left": _abi.CAUSAL_TOP_LEFT,
+    "bottom_right": _abi.CAUSAL_BOTTOM_RIGHT,
+}
+
+# function -> pv_accum_dtype -> method of the dispatcher
+_METHODS = {
+    "fp16": {"fp32": "fp16", "fp16+fp32": "fp16_tiles", "fp16": "fp16_tiles"},
+    "fp8": {"fp32": "fp8", "fp32+fp32": "fp8", "fp32+fp16": "fp8_tiles"},
+    "fp8_sm90": {"fp32+fp32": "fp8"},
+}
+
+
+class Options(NamedTuple):
+    """causal is a sageattn_causal; sm_scale None stands for the head dim's."""
+
+    causal: int
+    sm_scale: float | None
+
+    @classmethod
+    def of(cls, kwargs: dict[str, Any], is_causal: bool, sm_scale: float | None) -> Options:
+        """Reads scale, causal_alignment and dropout_p out of the keywords; others are ignored.
+
+        Raises ValueError for an unknown causal_alignment.
+        """
+        alignment = kwargs.get("causal_alignment", "top_left")
+        if alignment not in _ALIGNMENTS:
+            raise ValueError(f"Unknown causal_alignment: {alignment}; use one of {[*_ALIGNMENTS]}")
+        if kwargs.get("dropout_p"):
+            _warn("dropout_p is ignored: sageattention is for inference")
+        causal = _ALIGNMENTS[alignment] if is_causal else _abi.NOT_CAUSAL
+        return cls(causal, kwargs.get("scale") if sm_scale is None else sm_scale)
+
+    def scale(self, query: torch.Tensor) -> float:
+        """The factor of the scores, of which head_dim ** -0.5 is the default."""
+        return query.shape[-1] ** -0.5 if self.sm_scale is None else float(self.sm_scale)
+
+
+def method_of(function: str, pv_accum_dtype: str) -> str:
+    """The method of the dispatcher for an accumulator. Raises ValueError for an unknown one."""
+    if function == "fp8_sm90" and pv_accum_dtype == "fp32":
+        raise NotImplementedError("Please use pv_accum_dtype='fp32+fp32' for sm90.")
+    methods = _METHODS[function]
+    if pv_accum_dtype not in methods:
+        raise ValueError(f"Unsupported pv_accum_dtype: {pv_accum_dtype}; use one of {[*methods]}")
+    return methods[pv_accum_dtype]
+
+
+def warn_unused_smoothing(smooth_v: bool, pv_accum_dtype: str, needed: str) -> None:
+    """The warning of 2.2 where smooth_v does not go with the accumulator."""
+    if smooth_v and pv_accum_dtype != needed:
+        _warn(f"pv_accum_dtype is {pv_accum_dtype}, smooth_v will be ignored.")
+
+
+def _warn(text: str) -> None:
+    """Warns the caller of the public function; not while compiling, where it would break the graph."""
+    if not torch.compiler.is_compiling():
+        warnings.warn(text, stacklevel=4)
+
+
+def sdpa_order(
+    third: Any, is_causal: Any, sm_scale: Any, attn_mask: torch.Tensor | None
+) -> tuple[torch.Tensor | None, bool]:
+    """Mask and is_causal of a call in the order of torch's scaled_dot_product_attention.
+
+    That is attn_mask, dropout_p, is_causal where sageattn has tensor_layout, is_causal, sm_scale. Raises
+    ValueError for what is neither a mask nor None.
+    """
+    if third is not None and not isinstance(third, torch.Tensor):
+        raise ValueError(f"Unknown tensor layout: {third}; use 'HND' or 'NHD'")
+    if isinstance(is_causal, float):  # dropout_p by position
+        is_causal = False if sm_scale is None else sm_scale
+    return attn_mask if third is None else third, bool(is_causal)
+
+
+def cast_for_autocast(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Under torch.autocast, float32 tensors in its dtype; otherwise the tensors as they are."""
+    if not torch.is_autocast_enabled("cuda"):
+        return tensors
+    dtype = torch.get_autocast_dtype("cuda")
+    return tuple(x.to(dtype) if x.dtype == torch.float32 and x.is_cuda else x for x in tensors)
+
+
+def check_tensors(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
+    """Checks devices, dtypes, strides, head dims and gradients; see sageattn for what is raised."""
+    if not (q.is_cuda and k.is_cuda and v.is_cuda):
+        devices = ", ".join(f"{name} is on {x.device}" for name, x in zip("qkv", (q, k, v)))
+        raise AssertionError(f"Input tensors must be on cuda: {devices}; {why_no_gpu()}")
+    assert q.device == k.device == v.device, (
+        f"All tensors must be on the same device, got {q.device}, {k.device} and {v.device}."
+    )
+    assert q.dtype in DTYPES, f"Input tensors must be float16 or bfloat16, got {q.dtype}."
+    assert q.dtype == k.dtype == v.dtype, (
+        f"All tensors must have the same dtype, got {q.dtype}, {k.dtype} and {v.dtype}."
+    )
+    assert q.stride(-1) == 1 and k.stride(-1) == 1 and v.stride(-1) == 1, (
+        "Last dim of qkv must be contiguous."
+    )
+    if not q.shape[-1] == k.shape[-1] == v.shape[-1]:
+        raise ValueError(
+            f"q, k and v must share head_dim, got {q.shape[-1]}, {k.shape[-1]} and {v.shape[-1]}"
+        )
+    if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
+        raise NotImplementedError(
+            "sageattention has no backward pass: call it under torch.no_grad(), or detach q, k and v"
+        )
+
+
+def usable_mask(mask: torch.Tensor | None, query: torch.Tensor) -> torch.Tensor | None:
+    """The mask on the query's device in a dtype that kernels read. Raises AssertionError for another device."""
+    if mask is None:
+        return None
+    assert mask.device == query.device, f"attn_mask is on {mask.device}, q on {query.device}."
+    if mask.is_floating_point() and mask.dtype not in MASK_DTYPES:
+        return mask.to(torch.float32)
+    return mask
+
+
+
+def int32_starts(starts: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
+    """cu_seqlens as int32 on the tensor's device. Raises AssertionError if they are not contiguous integers."""
+    assert starts.is_contiguous(), "cu_seqlens_q and cu_seqlens_k must be contiguous."
+    assert starts.dtype in (torch.int32, torch.int64), (
+        f"cu_seqlens_q and cu_seqlens_k must be int32 or int64, got {starts.dtype}."
+    )
+    return starts.to(device=tensor.device, dtype=torch.int32)

@@ -1,0 +1,177 @@
+"""Runs one attention call on the kernel that was chosen: the plain kernels, the packed path or Triton.
+
+Everything is queued on the current stream; nothing here waits for the GPU or copies to the host.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from . import _abi, _launch, _packed, _shapes, _triton
+from ._dispatch import TRITON, Choice, Request, choose
+from ._launch import Lengths
+from ._shapes import dims
+
+_LARGEST_FLOAT16 = 65504.0
+_SCALE_MAX = {"fp8": 448.0, "fp8_tiles16": 2.25}  # 2.25: sums of a tile stay within float16
+
+
+class Call(NamedTuple):
+    """An attention to compute: checked tensors, outputs to write, options."""
+
+    query: torch.Tensor
+    key: torch.Tensor
+    value: torch.Tensor
+    output: torch.Tensor
+    lse: torch.Tensor | None
+    mask: torch.Tensor | None
+    nhd: bool
+    causal: int
+    sm_scale: float
+    granularity: int
+    smooth_k: bool
+    lengths: tuple[Lengths, Lengths] | None = None
+
+
+def run(call: Call, method: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Computes a call by the kernel that the dispatcher takes for it: output, and LSE or an empty tensor."""
+    request = Request(
+        method,
+        call.query.shape[-1],
+        call.query.dtype == torch.bfloat16,
+        call.mask is not None,
+        call.lengths is not None,
+    )
+    choice = choose(call.query.device.index, request)
+    if choice.kind == TRITON:
+        return _triton.run(call)
+    if choice.kind == "packed":
+        _run_packed(call)
+    else:
+        _run_plain(call, choice)
+    return call.output, _float32(call.query, 0) if call.lse is None else call.lse
+
+
+def _run_packed(call: Call) -> None:
+    _packed.attention(
+        call.query,
+        call.key,
+        call.value,
+        call.output,
+        call.lse,
+        nhd=call.nhd,
+        causal=call.causal,
+        sm_scale=call.sm_scale,
+        smooth_k=call.smooth_k,
+    )
+
+
+def _run_plain(call: Call, choice: Choice) -> None:
+    mean = key_mean(call) if call.smooth_k else None
+    key, key_scale, _ = quantize(call, _abi.KEY, mean)
+    # Only the LSE feels the subtracted mean: softmax does not.
+    query, query_scale, dot = quantize(call, _abi.QUERY, None if call.lse is None else mean)
+    value, value_scale, value_mean = _value(call, choice.kind)
+    _launch.attention(
+        query,
+        key,
+        value,
+        query_scale,
+        key_scale,
+        call.output,
+        nhd=call.nhd,
+        granularity=call.granularity,
+        sm_scale=call.sm_scale,
+        causal=call.causal,
+        mean_dot=dot,
+        lse=call.lse,
+        mask=call.mask,
+        value_scale=value_scale,
+        value_mean=value_mean,
+        accumulation=int(choice.kind.endswith("tiles16")),
+        lengths=call.lengths,
+    )
+
+
+def _float32(like: torch.Tensor, *shape: int) -> torch.Tensor:
+    return torch.empty(shape, dtype=torch.float32, device=like.device)
+
+
+def key_mean(call: Call) -> torch.Tensor:
+    """Mean of the keys of every sequence, float32 [batch, key heads, head_dim]."""
+    sizes, lengths = dims(call.key, call.nhd), call.lengths and call.lengths[1]
+    batch = lengths.batch if lengths else sizes.batch
+    mean = _float32(call.key, batch, sizes.heads, sizes.head_dim)
+    _launch.mean(call.key, mean, call.nhd, lengths)
+    return mean
+
+
+def quantize(
+    call: Call, operand: int, mean: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """INT8 of the query or key, contiguous in its layout, scales, and for queries with a mean their dot."""
+    tensor = call.query if operand == _abi.QUERY else call.key
+    sizes = dims(tensor, call.nhd)
+    lengths = call.lengths and call.lengths[operand]
+    if lengths:
+        count = _shapes.packed_scale_count(operand, call.granularity, sizes.rows, lengths.batch)
+    else:
+        count = _shapes.scale_count(operand, call.granularity, sizes.rows)
+    output = torch.empty(tensor.shape, dtype=torch.int8, device=tensor.device)
+    scale = _float32(tensor, sizes.batch, sizes.heads, count)
+    dot = None
+    if operand == _abi.QUERY and mean is not None:
+        dot = _float32(tensor, sizes.batch, sizes.heads, sizes.rows)
+    _launch.quantize(
+        tensor,
+        output,
+        scale,
+        mean,
+        dot,
+        call.nhd,
+        operand,
+        call.granularity,
+        lengths=lengths or None,
+    )
+    return output, scale, dot
+
+
+def _value(
+    call: Call, kind: str
+) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+    """The values as a kind of kernel takes them, with the scale and mean of E4M3 ones."""
+    if kind in _SCALE_MAX:
+        # Smoothed always: E4M3 of values far from zero loses percents of the output's mean.
+        return value_to_fp8(call.value, call.nhd, _SCALE_MAX[kind], smooth=True)
+    if kind == "tiles16" and call.value.dtype == torch.bfloat16:
+        return to_float16(call.value), None, None
+    return call.value, None, None
+
+
+def to_float16(value: torch.Tensor) -> torch.Tensor:
+    """bfloat16 values as contiguous float16, those beyond its range as its largest."""
+    clamped = value.clamp(-_LARGEST_FLOAT16, _LARGEST_FLOAT16)
+    return clamped.to(torch.float16, memory_format=torch.contiguous_format)
+
+
+def fp8_shape(value: torch.Tensor, nhd: bool, multiple: int = 64) -> tuple[int, ...]:
+    """Shape of transposed values: HND [batch, heads, head_dim, keys], NHD [batch, head_dim, heads, keys]."""
+    sizes = dims(value, nhd)
+    keys = (sizes.rows + multiple - 1) // multiple * multiple
+    if nhd:
+        return sizes.batch, sizes.head_dim, sizes.heads, keys
+    return sizes.batch, sizes.heads, sizes.head_dim, keys
+
+
+def value_to_fp8(
+    value: torch.Tensor, nhd: bool, scale_max: float, smooth: bool
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """E4M3 values transposed, their scale and, if smooth, mean: float32 [batch, heads, head_dim]."""
+    sizes = dims(value, nhd)
+    output = torch.empty(fp8_shape(value, nhd), dtype=torch.float8_e4m3fn, device=value.device)
+    scale = _float32(value, sizes.batch, sizes.heads, sizes.head_dim)
+    mean = torch.empty_like(scale) if smooth else None
+    _launch.quantize_value(value, output, scale, mean, nhd, scale_max)
+    return output, scale, mean
