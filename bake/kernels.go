@@ -49,10 +49,15 @@ type Source struct {
 // Path is the file below the source directory: csrc/device/quantize.cu.
 func (s Source) Path() string { return path.Join(deviceDir, s.File) }
 
-// definesAttention reports whether the source holds attention kernels, of which each SM takes exactly one.
-func (s Source) definesAttention() bool {
-	return slices.ContainsFunc(s.Kernels, func(name string) bool { return strings.HasPrefix(name, "attention_") })
+// Operation is what the source computes: its name up to "_sm", as attention of attention_sm80.cu. The fatbin has a
+// container for each operation, and in it an image for each SM.
+func (s Source) Operation() string {
+	name, _, _ := strings.Cut(strings.TrimSuffix(path.Base(s.File), ".cu"), "_sm")
+	return name
 }
+
+// attention is the operation that every SM must have; the library falls back to it from the others.
+const attention = "attention"
 
 // ReadKernels reads csrc/kernels.toml below sourceDir and follows the includes of every source it names.
 // Mistakes are *diag.Error of class Usage with file, line and column.
@@ -166,8 +171,8 @@ func (k *Kernels) names(sms []matrix.SM) []string {
 	return slices.Sorted(maps.Keys(count))
 }
 
-// Check reports SMs of the matrix that have not exactly one source of attention kernels, and kernels that an
-// SM would get twice.
+// Check reports SMs of the matrix without a source of attention, or with two of an operation, and kernels that an SM
+// would get twice.
 func (k *Kernels) Check(m *matrix.Matrix) error {
 	var errs []error
 	for _, sm := range m.SMs() {
@@ -177,12 +182,14 @@ func (k *Kernels) Check(m *matrix.Matrix) error {
 }
 
 func (k *Kernels) checkSM(sm matrix.SM) error {
-	var attention []string
+	operations := map[string]string{}
 	owner := map[string]string{}
 	for _, source := range k.For(sm) {
-		if source.definesAttention() {
-			attention = append(attention, source.File)
+		operation := source.Operation()
+		if first, ok := operations[operation]; ok {
+			return k.errorAt(source.File, "SM %s has two sources of %s: %s, %s", sm, operation, first, source.File)
 		}
+		operations[operation] = source.File
 		for _, kernel := range source.Kernels {
 			if first, ok := owner[kernel]; ok {
 				return k.errorAt(source.File, "kernel %s of SM %s is in both %s and %s", kernel, sm, first, source.File)
@@ -190,13 +197,10 @@ func (k *Kernels) checkSM(sm matrix.SM) error {
 			owner[kernel] = source.File
 		}
 	}
-	switch len(attention) {
-	case 1:
+	if _, ok := operations[attention]; ok {
 		return nil
-	case 0:
-		e := kernelsError(1, 1, "SM %s has no source of attention kernels", sm)
-		e.Hint = fmt.Sprintf("add %q to the sms of one source, or remove the sm block of the matrix", sm)
-		return e
 	}
-	return k.errorAt(attention[1], "SM %s has two sources of attention kernels: %s", sm, strings.Join(attention, ", "))
+	e := kernelsError(1, 1, "SM %s has no source of %s", sm, attention)
+	e.Hint = fmt.Sprintf("add %q to the sms of a source attention_sm…, or remove the sm block of the matrix", sm)
+	return e
 }

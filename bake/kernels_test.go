@@ -33,7 +33,7 @@ func tree(t *testing.T, files map[string]string) string {
 const oneSource = `[[source]]
 file = "attention.cu"
 sms = ["9.0"]
-kernels = ["attention_hd64_full"]
+kernels = ["attention_hd64"]
 `
 
 func TestIncludesAreFollowed(t *testing.T) {
@@ -75,7 +75,7 @@ func TestMistakesInKernelsPointAtTheirPlace(t *testing.T) {
 		{"wrong type", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, `["9.0"]`, `9.0`, 1)}, "csrc/kernels.toml:3:", ""},
 		{"no source", map[string]string{"csrc/kernels.toml": ""}, "", "names no source"},
 		{"no SM", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, `["9.0"]`, `[]`, 1)}, "csrc/kernels.toml:2:8", "for no SM"},
-		{"no kernel", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, `["attention_hd64_full"]`, `[]`, 1)}, "csrc/kernels.toml:2:8", "no kernel"},
+		{"no kernel", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, `["attention_hd64"]`, `[]`, 1)}, "csrc/kernels.toml:2:8", "no kernel"},
 		{"suffix", map[string]string{"csrc/kernels.toml": oneSource + "suffix = \"x\"\n"}, "csrc/kernels.toml:5:10", "want a or f"},
 		{"twice", map[string]string{"csrc/kernels.toml": oneSource + "\n" + oneSource}, "csrc/kernels.toml:7:8", "two entries"},
 		{"outside", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, "attention.cu", "../host/a.cu", 1)}, "csrc/kernels.toml:2:8", "below csrc/device"},
@@ -124,32 +124,33 @@ func defaults(t *testing.T) (*matrix.Matrix, *Kernels) {
 	return m, k
 }
 
-func TestEverySMTakesOneSourceOfAttention(t *testing.T) {
+func TestEverySMTakesOneSourceOfAnOperation(t *testing.T) {
 	m, k := defaults(t)
 	if err := k.Check(m); err != nil {
 		t.Fatal(err)
 	}
 	sm := func(major, minor int) matrix.SM { return matrix.SM{Major: major, Minor: minor} }
-	attention := func(file, prefix string, sms ...matrix.SM) Source {
-		return Source{File: file, SMs: sms, Kernels: []string{"attention_" + prefix}}
+	source := func(file, kernel string, sms ...matrix.SM) Source {
+		return Source{File: file, SMs: sms, Kernels: []string{kernel}}
 	}
 	for _, test := range []struct {
 		name    string
-		extra   []Source
+		extra   Source
 		message string
 	}{
-		{"two", []Source{attention("extra.cu", "other", sm(7, 0))}, "SM 7.0 has two sources of attention kernels"},
-		{"same kernel", []Source{attention("extra.cu", "hd64_full", sm(9, 0))}, "kernel attention_hd64_full of SM 9.0 is in both"},
+		{"two", source("attention_sm60.cu", "other", sm(7, 0)), "SM 7.0 has two sources of attention: attention_sm70.cu, attention_sm60.cu"},
+		{"two of another", source("attention_masked_sm60.cu", "other", sm(7, 0)), "SM 7.0 has two sources of attention_masked"},
+		{"same kernel", source("extra.cu", "attention_hd64", sm(9, 0)), "kernel attention_hd64 of SM 9.0 is in both"},
 	} {
-		broken := &Kernels{Sources: append(slices.Clone(k.Sources), test.extra...)}
+		broken := &Kernels{Sources: append(slices.Clone(k.Sources), test.extra)}
 		if err := broken.Check(m); err == nil || !strings.Contains(err.Error(), test.message) {
 			t.Errorf("%s: got %v, want %q", test.name, err, test.message)
 		}
 	}
-	none := &Kernels{Sources: slices.DeleteFunc(slices.Clone(k.Sources), Source.definesAttention)}
+	none := &Kernels{Sources: slices.DeleteFunc(slices.Clone(k.Sources), func(s Source) bool { return s.Operation() == attention })}
 	err := none.Check(m)
 	if got := len(diag.All(err)); got != len(m.SMs()) {
-		t.Errorf("%d errors without any attention kernel, want one for each of %d SMs: %v", got, len(m.SMs()), err)
+		t.Errorf("%d errors without any source of attention, want one for each of %d SMs: %v", got, len(m.SMs()), err)
 	}
 	for _, render := range []func(*matrix.Matrix, *Kernels) ([]byte, error){RenderBake, RenderDockerfile} {
 		if _, err := render(m, none); err == nil {

@@ -78,7 +78,7 @@ func TestPlanOfATest(t *testing.T) {
 	if target.Contexts["base"] != "oci-layout:///base" || target.Contexts["python"] != "oci-layout:///python39" {
 		t.Errorf("contexts %v", target.Contexts)
 	}
-	if target.Args["SMS"] != "7.0 7.5 8.0 8.6 8.7 8.9 9.0" || !strings.Contains(target.Args["KERNELS"], "attention_hd128_causal") {
+	if target.Args["SMS"] != "7.0 7.5 8.0 8.6 8.7 8.9 9.0" || !strings.Contains(target.Args["KERNELS"], "attention_hd128_masked") {
 		t.Errorf("the test does not learn what the wheel holds: %v", target.Args)
 	}
 	if target.Args["SOURCE_DATE_EPOCH"] != "1700000000" {

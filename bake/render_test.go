@@ -76,7 +76,7 @@ func TestSuffixIsCompiledApart(t *testing.T) {
 	hopper := m.SMs()[6]
 	changed := &Kernels{}
 	for _, source := range k.Sources {
-		if source.definesAttention() && slices.Contains(source.SMs, hopper) {
+		if source.Operation() == attention && slices.Contains(source.SMs, hopper) {
 			source.SMs = slices.DeleteFunc(slices.Clone(source.SMs), func(s matrix.SM) bool { return s == hopper })
 			own := source
 			own.File, own.SMs, own.Suffix = "attention_sm90.cu", []matrix.SM{hopper}, "a"

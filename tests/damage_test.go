@@ -150,9 +150,9 @@ func dropFatbin(t *testing.T, m members) {
 func renameKernel(t *testing.T, m members) {
 	name := m.find(t, ".fatbin")
 	before := m.files[name]
-	after := bytes.ReplaceAll(before, []byte("attention_hd128_causal"), []byte("attention_hd128_cauzal"))
+	after := bytes.ReplaceAll(before, []byte("attention_hd128_masked"), []byte("attention_hd128_mazked"))
 	if bytes.Equal(before, after) {
-		t.Fatal("the fatbin names no kernel attention_hd128_causal: is it compressed?")
+		t.Fatal("the fatbin names no kernel attention_hd128_masked: is it compressed?")
 	}
 	m.replace(t, name, after)
 }

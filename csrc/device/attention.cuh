@@ -1,87 +1,83 @@
-// The attention main loop, for every family: one block computes SAGEATTN_QUERY_ROWS query rows of one head
-// over all key tiles that they see.
+// The attention main loop, for every family: one block computes a block of query rows of one head, for all or a part
+// of the value's columns, over all key tiles that they see.
 //
-// Keys are double-buffered, values are not: a value tile arrives while its scores are computed. 48 KB at head dim
-// 128 let two blocks share the SMs that have 100 KB; on an H100 a second value stage made no difference.
+// Keys are double-buffered where shared memory allows, values are not: a value tile arrives while its scores are
+// computed. 48 KB at head dim 128 let two blocks share the SMs that have 100 KB; on an H100 a second value stage made
+// no difference.
 //
-// A Family names the fragments (which matrix instructions), the warps and their rows, and whether its
-// instructions take bfloat16.
+// The head dim of a kernel is an upper bound: columns beyond the true one are zeros in shared memory and are not
+// written. A Family names the shape for each head dim, the fragments (which matrix instructions), whether they take
+// bfloat16, and whether there is a mask.
 #pragma once
 
+#include "block.cuh"
+#include "mask.cuh"
 #include "params.h"
 #include "softmax.cuh"
 #include "tile.cuh"
 
-// Which queries a block computes. Causal tiles grow with their index: the longest first, so that the grid ends
-// evenly.
-struct BlockIndex {
-    int query_tile, head, batch, key_head;
-
-    DEVICE BlockIndex(const sageattn_attention_arguments& p, u32 block, bool causal) {
-        const int index = block % p.query_tiles;
-        query_tile = causal ? p.query_tiles - 1 - index : index;
-        head = block / p.query_tiles % p.query_heads;
-        batch = block / p.query_tiles / p.query_heads;
-        key_head = head / (p.query_heads / p.key_heads);
-    }
+// How a block works at one head dim.
+struct Shape {
+    int warps, warp_rows;
+    int key_stages;     // buffers of a key tile
+    int splits;         // blocks that share the value's columns
+    int blocks_per_sm;  // that registers must allow
 };
 
-// What the whole block shares, parked in shared memory between uses: the main loop has no registers to spare.
-struct BlockState {
-    const char *key, *value;  // row 0 of the key head
-    const float* key_scale;   // of the key head
-    int first_query;          // of the block
-    int key_tiles;            // that it sees
-};
-
-DEVICE const char* load_shared_pointer(const void* slot) {
-    const uint2 v = load_shared_8(shared_address(slot));
-    return reinterpret_cast<const char*>(static_cast<unsigned long long>(v.y) << 32 | v.x);
-}
-
-template <class Family, int kHeadDim, bool kCausal, class Value>
+template <class Family, int kHeadDim, class Value>
 class Attention {
-    using F = typename Family::template Fragments<kHeadDim, Family::kWarpRows, Value>;
+    static constexpr Shape kShape = Family::shape(kHeadDim);
+    static constexpr int kQueryRows = kShape.warps * kShape.warp_rows;
+    static constexpr int kColumns = kHeadDim / kShape.splits;
+    using F = typename Family::template Fragments<kHeadDim, kColumns, kQueryRows, kShape.warp_rows, Value>;
     using QueryTile = typename F::QueryTile;
     using KeyTile = typename F::KeyTile;
     using ValueTile = typename F::ValueTile;
-    using OutputTile = Tile<Family::kWarpRows, 2 * kHeadDim>;  // of one warp
+    using OutputTile = Tile<kShape.warp_rows, 2 * kColumns>;  // of one warp
 
     static constexpr u32 kKeyOffset = QueryTile::kBytes;
-    static constexpr u32 kValueOffset = kKeyOffset + 2 * KeyTile::kBytes;
+    static constexpr u32 kValueOffset = kKeyOffset + kShape.key_stages * KeyTile::kBytes;
+    static constexpr bool kConvert = SM < 800 && !Family::kNativeBfloat16 && !F::kTransposedValues;
 
   public:
-    static constexpr int kThreads = Family::kWarps * 32;
+    static constexpr int kThreads = kShape.warps * 32;
     static constexpr int kSharedMemory = kValueOffset + ValueTile::kBytes;
-    static_assert(Family::kWarps * Family::kWarpRows == SAGEATTN_QUERY_ROWS, "the warps share one query block");
-    static_assert(Family::kWarps * OutputTile::kBytes <= kSharedMemory, "the output is staged where tiles were");
+    static constexpr sageattn_traits kTraits = {kThreads, kSharedMemory, kQueryRows, kShape.splits};
+    static_assert(kShape.warps * OutputTile::kBytes <= kSharedMemory, "the output is staged where tiles were");
 
     DEVICE Attention(const sageattn_attention_arguments& arguments, u32 shared_memory, BlockState& block_state)
         : p(arguments), shared(shared_memory), state(block_state) {}
 
     DEVICE void run() {
+        const BlockIndex block(p, kQueryRows, kShape.splits);
+        if (block.first_query >= block.query_rows) return;  // a shorter sequence than others
         F f;
         OnlineSoftmax<F> softmax;
-        float query_scale[F::kQueryScales];
-        bool more = start(query_scale);
+        Scales<F> scales;
+        bool more = start(block, scales);
 
 #pragma unroll 1
         for (int tile = 0; more; ++tile) {
-            float key_scale[F::kGroups];
             copy_wait<0>();
             __syncthreads();  // the tile is there, and nobody reads the buffers that are filled next
-            more = tile + 1 < static_cast<int>(load_shared_4(shared_address(&state.key_tiles)));
-            load_key_scales(key_scale, tile);
+            more = tile + 1 < BlockState::load(state.key_tiles);
+            load_key_scales(scales, tile);
             load_value(tile);
             copy_commit();
-            if (more) load_key(load_shared_pointer(&state.key), tile + 1);
-            copy_commit();
+            if (kShape.key_stages > 1) {
+                if (more) load_key(tile + 1);
+                copy_commit();
+            }
 
             f.multiply_keys(shared, warp_row(), key_stage(tile));
-            if (needs_mask(tile)) mask(f, tile);
-            softmax.update(f, query_scale, key_scale);
-            copy_wait<1>();  // the values, not the next keys
+            weigh(f, softmax, scales, tile);
+            if (kShape.key_stages > 1) copy_wait<1>();  // the values, not the next keys
+            else copy_wait<0>();
             __syncthreads();
+            if (kShape.key_stages == 1) {
+                if (more) load_key(tile + 1);
+                copy_commit();
+            }
             f.multiply_values(shared + kValueOffset);
         }
         copy_wait<0>();
@@ -94,82 +90,91 @@ class Attention {
     const u32 shared;
     BlockState& state;
 
-    // First row of the warp: in the query block, and in the sequence.
-    static DEVICE int warp_row() { return opaque(threadIdx.x) / 32 * Family::kWarpRows; }
-    DEVICE int first_query() const { return load_shared_4(shared_address(&state.first_query)) + warp_row(); }
+    static DEVICE int warp_row() { return opaque(threadIdx.x) / 32 * kShape.warp_rows; }
 
-    DEVICE u32 key_stage(int tile) const { return shared + kKeyOffset + tile % 2 * KeyTile::kBytes; }
+    DEVICE u32 key_stage(int tile) const { return shared + kKeyOffset + tile % kShape.key_stages * KeyTile::kBytes; }
 
     // Sets what the loop needs and starts loading the queries and the first tile; false if there is none.
-    DEVICE bool start(float (&query_scale)[F::kQueryScales]) {
-        const BlockIndex block(p, blockIdx.x, kCausal);
-        const int first = block.query_tile * SAGEATTN_QUERY_ROWS;
-        const int visible = kCausal ? min(p.key_rows, first + SAGEATTN_QUERY_ROWS) : p.key_rows;
-        const int key_tiles = (visible + SAGEATTN_KEY_ROWS - 1) / SAGEATTN_KEY_ROWS;
-        const char* key = head_base(p.key, block.batch, block.key_head);
-        if (threadIdx.x == 0) {
-            const long long head = static_cast<long long>(block.batch) * p.key_heads + block.key_head;
-            state = {key, head_base(p.value, block.batch, block.key_head), p.key_scale + head * p.key_scale_stride,
-                     first, key_tiles};
-        }
-        load_query_scales(query_scale, block);
-        load_tile<QueryTile, kThreads, false>(shared, p.query, head_base(p.query, block.batch, block.head), first,
-                                              p.query_rows);
-        load_key(key, 0);
+    DEVICE bool start(const BlockIndex& block, Scales<F>& scales) {
+        if (threadIdx.x == 0) state.set(p, block, kColumns, kQueryRows, F::kTransposedValues);
+        load_query_scales(scales, block);
+        load_tile<QueryTile, kThreads, false>(shared, p.query,
+                                              view_pointer(p.query, block.batch, block.head, block.query_start),
+                                              block.first_query, block.query_rows, p.head_dim);
+        load_key(view_pointer(p.key, block.batch, block.key_head, block.key_start), 0, block.key_rows);
         copy_commit();
-        return key_tiles > 0;
+        return block.key_tiles(p, kQueryRows) > 0;
     }
 
-    static DEVICE char* head_base(const sageattn_view& view, int batch, int head) {
-        return static_cast<char*>(view.data) + batch * view.batch_stride + head * view.head_stride;
+    DEVICE void load_key(const char* base, int tile, int rows) const {
+        load_tile<KeyTile, kThreads, false>(key_stage(tile), p.key, base, tile * SAGEATTN_KEY_ROWS, rows, p.head_dim);
     }
-    DEVICE void load_key(const char* base, int tile) const {
-        load_tile<KeyTile, kThreads, false>(key_stage(tile), p.key, base, tile * SAGEATTN_KEY_ROWS, p.key_rows);
+    DEVICE void load_key(int tile) const {
+        load_key(BlockState::load(state.key), tile, BlockState::load(state.key_rows));
     }
     DEVICE void load_value(int tile) const {
-        load_tile<ValueTile, kThreads, !Family::kNativeBfloat16>(
-            shared + kValueOffset, p.value, load_shared_pointer(&state.value), tile * SAGEATTN_KEY_ROWS, p.key_rows);
+        const char* base = BlockState::load(state.value);
+        const int columns = BlockState::load(state.columns), first = tile * SAGEATTN_KEY_ROWS;
+        if constexpr (F::kTransposedValues)  // padded to whole tiles
+            load_tile<ValueTile, kThreads, false>(shared + kValueOffset, p.value, base + first, 0, columns,
+                                                  SAGEATTN_KEY_ROWS);
+        else
+            load_tile<ValueTile, kThreads, kConvert>(shared + kValueOffset, p.value, base, first,
+                                                     BlockState::load(state.key_rows), columns * 2);
     }
 
-    // Finest scale indices as in params.h; a warp here may be half of a quantisation warp.
-    DEVICE void load_query_scales(float (&scale)[F::kQueryScales], const BlockIndex& block) const {
-        const long long head = static_cast<long long>(block.batch) * p.query_heads + block.head;
-        const float* scales = p.query_scale + head * p.query_scale_stride;
-        const int first = block.query_tile * SAGEATTN_QUERY_BLOCK_SCALES + warp_row() / SAGEATTN_QUERY_WARP_ROWS * 8;
+    // Finest scale indices as in params.h; the first row of a sequence begins a block of scales.
+    DEVICE void load_query_scales(Scales<F>& scales, const BlockIndex& block) const {
+        const float* head = p.query_scale + BlockIndex::head_index(block.batch, p.query_heads, block.head,
+                                                                   p.query_starts) * p.query_scale_stride;
+        const int first = block.first_query + warp_row() +
+                          block.scale_start(p.query_starts, block.query_start, p.query_block_shift);
 #pragma unroll
-        for (int i = 0; i < F::kQueryScales; ++i)
-            scale[i] = scales[(first + F::query_scale_index(lane_index(), i)) >> p.query_scale_shift] * p.scale_log2;
+        for (int i = 0; i < F::kQueryScales; ++i) {
+            const int row = first + F::query_scale_row(lane_index(), i);
+            scales.query[i] = head[((row >> p.query_warp_shift) * 8LL + row % 8) >> p.query_scale_shift] * p.scale_log2;
+        }
     }
-    DEVICE void load_key_scales(float (&scale)[F::kGroups], int tile) const {
-        const float* scales = reinterpret_cast<const float*>(load_shared_pointer(&state.key_scale));
+    DEVICE void load_key_scales(Scales<F>& scales, int tile) const {
+        const float* head = BlockState::load(state.key_scale);
+        const int first = (tile * SAGEATTN_KEY_ROWS >> p.key_block_shift) * 4;
 #pragma unroll
         for (int g = 0; g < F::kGroups; ++g)
-            scale[g] =
-                scales[(tile * SAGEATTN_KEY_BLOCK_SCALES + F::key_scale_index(lane_index(), g)) >> p.key_scale_shift];
+            scales.key[g] = head[(first + F::key_scale_index(lane_index(), g)) >> p.key_scale_shift];
     }
 
-    DEVICE bool needs_mask(int tile) const {
+    // Scores of a tile to probabilities.
+    DEVICE void weigh(F& f, OnlineSoftmax<F>& softmax, const Scales<F>& scales, int tile) const {
+        if constexpr (Family::kMasked) {
+            Mask<F>(p, state, warp_row()).apply(f, scales, tile);
+            softmax.update(f, NoScales<F>());
+        } else {
+            if (needs_limit(tile)) limit(f, tile);
+            softmax.update(f, scales);
+        }
+    }
+
+    // Does a row of the warp not see all of the tile?
+    DEVICE bool needs_limit(int tile) const {
         const int end = (tile + 1) * SAGEATTN_KEY_ROWS;
-        return end > p.key_rows || (kCausal && end > first_query() + 1);
+        return end > state.visible(warp_row());
     }
 
-    DEVICE void mask(F& f, int tile) const {
-        const int lane = opaque(lane_index()), first = kCausal ? first_query() : 0;
+    DEVICE void limit(F& f, int tile) const {
+        const int lane = opaque(lane_index()), first = warp_row();
 #pragma unroll
         for (int r = 0; r < F::kRows; ++r) {
-            const int seen = kCausal ? min(p.key_rows, first + F::row(lane, r) + 1) : p.key_rows;
-            const int limit = seen - tile * SAGEATTN_KEY_ROWS;
+            const int visible = state.visible(first + F::row(lane, r)) - tile * SAGEATTN_KEY_ROWS;
 #pragma unroll
             for (int g = 0; g < F::kGroups; ++g)
 #pragma unroll
                 for (int j = 0; j < F::kGroupSize; ++j)
-                    if (F::column(lane, g, j) >= limit) f.set(r, g, j, minus_infinity());
+                    if (F::column(lane, g, j) >= visible) f.set(r, g, j, minus_infinity());
         }
     }
 
     // Divides by the sums, stages the output through shared memory and writes whole rows; writes the LSE.
     DEVICE void finish(const F& f, const OnlineSoftmax<F>& softmax) const {
-        const BlockIndex block(p, opaque(blockIdx.x), kCausal);  // again, rather than kept through the loop
         const u32 staged = shared + threadIdx.x / 32 * OutputTile::kBytes;
         const int lane = lane_index();
         const bool to_bfloat16 = p.output.bfloat16;
@@ -179,71 +184,86 @@ class Attention {
             const float inverse = sum == 0.0f ? 0.0f : 1.0f / sum;  // a row that sees no key gives 0
 #pragma unroll
             for (int j = 0; j < F::kPairs; ++j) {
-                const float2 o = f.output_pair(r, j);
                 const int column = F::output_column(lane, j);
+                float2 o = f.output_pair(r, j);
+                o = make_float2(o.x * inverse, o.y * inverse);
+                if constexpr (F::kTransposedValues) o = restore(o, column, sum != 0.0f);
                 store_shared_4(staged + OutputTile::offset(F::row(lane, r), column / 8) + column % 8 * 2,
-                               pack(o.x * inverse, o.y * inverse, to_bfloat16));
+                               pack(o.x, o.y, to_bfloat16));
             }
-            write_lse(block, F::row(lane, r), softmax.maximum[r], sum);
+            write_lse(warp_row() + F::row(lane, r), softmax.maximum[r], sum);
         }
         __syncwarp();
-        write_output(block, staged);
+        write_output(staged);
     }
 
-    DEVICE void write_lse(const BlockIndex& block, int row, float maximum, float sum) const {
-        const int query = first_query() + row;
-        if (p.lse == nullptr || query >= p.query_rows) return;
-        const long long index =
-            (static_cast<long long>(block.batch) * p.query_heads + block.head) * p.query_rows + query;
+    // Two columns of values that were quantised with a scale and perhaps a mean for each.
+    DEVICE float2 restore(float2 o, int column, bool sees) const {
+        return make_float2(restore(o.x, column, sees), restore(o.y, column + 1, sees));
+    }
+    DEVICE float restore(float o, int column, bool sees) const {
+        if (column >= state.columns) return 0.0f;
+        const float mean = p.value_mean == nullptr || !sees ? 0.0f : p.value_mean[state.channel + column];
+        return fmaf(o, p.value_scale[state.channel + column], mean);
+    }
+
+    // All splits compute it; the first writes it, several lanes the same value.
+    DEVICE void write_lse(int row, float maximum, float sum) const {
+        if (p.lse == nullptr || !state.first_split || row >= state.rows) return;
+        const long long index = state.lse + row;
         const float correction = p.mean_dot == nullptr ? 0.0f : p.sm_scale * p.mean_dot[index];
-        p.lse[index] = 0.69314718056f * (maximum + log2_fast(sum)) + correction;  // several lanes, the same value
+        p.lse[index] = 0.69314718056f * (maximum + (log2_fast(sum) - F::kExponentOffset)) + correction;
     }
 
-    DEVICE void write_output(const BlockIndex& block, u32 staged) const {
-        const int first = first_query();
-        char* output = head_base(p.output, block.batch, block.head) + first * p.output.row_stride;
+    DEVICE void write_output(u32 staged) const {
+        const int first = warp_row(), columns = state.columns;
+        char* output = state.output + first * p.output.row_stride;
 #pragma unroll 4
         for (int i = lane_index(); i < OutputTile::kBytes / 16; i += 32) {
             const int row = i / OutputTile::kChunks, chunk = i % OutputTile::kChunks;
-            if (first + row >= p.query_rows) break;
+            if (first + row >= state.rows) break;
             const uint4 v = load_shared_16(staged + OutputTile::offset(row, chunk));
             char* target = output + row * p.output.row_stride + chunk * 16;
-            if (p.output.vectors) {
+            const int count = columns - chunk * 8;
+            if (p.output.vectors && count >= 8) {
                 *reinterpret_cast<uint4*>(target) = v;
             } else {
                 const u32 word[4] = {v.x, v.y, v.z, v.w};
 #pragma unroll
                 for (int k = 0; k < 8; ++k)
-                    reinterpret_cast<u16*>(target)[k] = static_cast<u16>(word[k / 2] >> (k % 2 * 16));
+                    if (k < count) reinterpret_cast<u16*>(target)[k] = static_cast<u16>(word[k / 2] >> (k % 2 * 16));
             }
         }
     }
 };
 
-template <class Family, int kHeadDim, bool kCausal>
+template <class Family, int kHeadDim>
 DEVICE void run_attention(const sageattn_attention_arguments& p) {
     extern __shared__ __align__(128) unsigned char shared_memory[];
     __shared__ BlockState state;
     const u32 shared = shared_address(shared_memory);
     if constexpr (Family::kNativeBfloat16) {
         if (p.value.bfloat16) {
-            Attention<Family, kHeadDim, kCausal, bfloat16>(p, shared, state).run();
+            Attention<Family, kHeadDim, bfloat16>(p, shared, state).run();
             return;
         }
     }
-    Attention<Family, kHeadDim, kCausal, float16>(p, shared, state).run();
+    Attention<Family, kHeadDim, float16>(p, shared, state).run();
 }
 
-// Defines the two kernels of a head dim and their traits.
-#define ATTENTION_KERNELS(head_dim, Family)                                                            \
-    extern "C" __constant__ sageattn_traits attention_hd##head_dim##_traits = {                        \
-        Attention<Family, head_dim, false, float16>::kThreads,                                         \
-        Attention<Family, head_dim, false, float16>::kSharedMemory};                                   \
-    extern "C" __global__ void __launch_bounds__(Family::kWarps * 32, Family::blocks_per_sm(head_dim)) \
-        attention_hd##head_dim##_full(const __grid_constant__ sageattn_attention_arguments p) {        \
-        run_attention<Family, head_dim, false>(p);                                                     \
-    }                                                                                                  \
-    extern "C" __global__ void __launch_bounds__(Family::kWarps * 32, Family::blocks_per_sm(head_dim)) \
-        attention_hd##head_dim##_causal(const __grid_constant__ sageattn_attention_arguments p) {      \
-        run_attention<Family, head_dim, true>(p);                                                      \
+// Defines the kernel of a head dim and a kind ("", _masked, …), and its traits.
+#define ATTENTION_KERNEL(head_dim, kind, Family)                                                                    \
+    extern "C" __constant__ sageattn_traits attention_hd##head_dim##kind##_traits =                                 \
+        Attention<Family, head_dim, float16>::kTraits;                                                              \
+    extern "C" __global__ void __launch_bounds__(Family::shape(head_dim).warps * 32,                                \
+                                                 Family::shape(head_dim).blocks_per_sm)                             \
+        attention_hd##head_dim##kind(const __grid_constant__ sageattn_attention_arguments p) {                      \
+        run_attention<Family, head_dim>(p);                                                                         \
     }
+
+#define ATTENTION_KERNELS(kind, Family)   \
+    ATTENTION_KERNEL(64, kind, Family)    \
+    ATTENTION_KERNEL(96, kind, Family)    \
+    ATTENTION_KERNEL(128, kind, Family)   \
+    ATTENTION_KERNEL(192, kind, Family)   \
+    ATTENTION_KERNEL(256, kind, Family)

@@ -14,28 +14,24 @@ constexpr float kMagicFloat = 12582912.0f;
 constexpr int kMagicBits = 0x4B400000;
 constexpr int kMinusInfinityBits = static_cast<int>(0xFF800000u);
 
-template <int kHeadDim, int kWarpRows, class Value>
-struct FragmentsM16N8 {
+// The scores. kQueryRows: of the block, whose queries lie in one tile.
+template <int kHeadDim, int kQueryRows, int kWarpRows>
+struct ScoresM16N8 {
     static constexpr int kBlocks = kWarpRows / 16;           // of 16 rows
     static constexpr int kKeyTiles = SAGEATTN_KEY_ROWS / 8;  // of 8 columns
-    static constexpr int kOutputTiles = kHeadDim / 8;
-    static constexpr int kRows = 2 * kBlocks;  // of a thread
-    static constexpr int kGroups = 1;          // lane mod 4 fixes the key scale
+    static constexpr int kRows = 2 * kBlocks;                // of a thread
+    static constexpr int kGroups = 1;                        // lane mod 4 fixes the key scale
     static constexpr int kGroupSize = 2 * kKeyTiles;
-    static constexpr int kQueryScales = 1;       // lane / 4 fixes the query scale
-    static constexpr int kPairs = kOutputTiles;  // of output columns, per row
+    static constexpr int kQueryScales = kBlocks;  // rows that are 8 apart share one
     static constexpr float kBias = kMagicFloat;
-    using QueryTile = Tile<SAGEATTN_QUERY_ROWS, kHeadDim>;
+    using QueryTile = Tile<kQueryRows, kHeadDim>;
     using KeyTile = Tile<SAGEATTN_KEY_ROWS, kHeadDim>;
-    using ValueTile = Tile<SAGEATTN_KEY_ROWS, 2 * kHeadDim>;
 
     int scores[kBlocks][kKeyTiles][4];  // bits of floats once the magic constant is in
-    float output[kBlocks][kOutputTiles][4];
-    float sums[kBlocks][4];  // of probabilities as rounded for the product, per row
 
     static DEVICE int row(int lane, int r) { return r * 8 + lane / 4; }
     static DEVICE int column(int lane, int, int j) { return (j / 2) * 8 + (lane % 4) * 2 + j % 2; }
-    static DEVICE int query_scale_index(int lane, int) { return lane / 4; }
+    static DEVICE int query_scale_row(int lane, int i) { return i * 16 + lane / 4; }
     static DEVICE int key_scale_index(int lane, int) { return lane % 4; }
 
     static DEVICE float reduce_max(float x) {
@@ -43,20 +39,10 @@ struct FragmentsM16N8 {
         return fmaxf(x, __shfl_xor_sync(0xFFFFFFFFu, x, 2));
     }
 
-    DEVICE FragmentsM16N8() {
-#pragma unroll
-        for (int b = 0; b < kBlocks; ++b)
-#pragma unroll
-            for (int i = 0; i < 4; ++i) {
-                sums[b][i] = 0.0f;
-#pragma unroll
-                for (int n = 0; n < kOutputTiles; ++n) output[b][n][i] = 0.0f;
-            }
-    }
-
     DEVICE float score(int r, int, int j) const { return __int_as_float(scores[r / 2][j / 2][(r % 2) * 2 + j % 2]); }
     DEVICE void set(int r, int, int j, float x) { scores[r / 2][j / 2][(r % 2) * 2 + j % 2] = __float_as_int(x); }
 
+    // Of scores with the bias, or -infinity.
     DEVICE float largest(int r, int) const {
         int highest = kMinusInfinityBits;
 #pragma unroll
@@ -91,6 +77,65 @@ struct FragmentsM16N8 {
         }
     }
 
+  private:
+    static DEVICE void multiply(int (&d)[4], const u32 (&a)[4], u32 b0, u32 b1, bool first) {
+        const int magic[4] = {kMagicBits, kMagicBits, kMagicBits, kMagicBits};
+        if (first) mma_int8(d, a, b0, b1, magic);
+        else mma_int8(d, a, b0, b1, d);
+    }
+};
+
+// Float32 sums of kColumns columns of the output: what all products with values share.
+template <int kHeadDim, int kColumns, int kQueryRows, int kWarpRows>
+struct OutputM16N8 : ScoresM16N8<kHeadDim, kQueryRows, kWarpRows> {
+    static constexpr int kBlocks = kWarpRows / 16;
+    static constexpr int kRows = 2 * kBlocks;
+    static constexpr int kOutputTiles = kColumns / 8;
+    static constexpr int kPairs = kOutputTiles;  // of output columns, per row
+
+    float output[kBlocks][kOutputTiles][4];
+    float sums[kBlocks][4];  // of probabilities as rounded for the product, per row
+
+    DEVICE OutputM16N8() {
+#pragma unroll
+        for (int b = 0; b < kBlocks; ++b)
+#pragma unroll
+            for (int i = 0; i < 4; ++i) {
+                sums[b][i] = 0.0f;
+#pragma unroll
+                for (int n = 0; n < kOutputTiles; ++n) output[b][n][i] = 0.0f;
+            }
+    }
+
+    DEVICE void rescale(const float (&factor)[kRows]) {
+#pragma unroll
+        for (int b = 0; b < kBlocks; ++b)
+#pragma unroll
+            for (int i = 0; i < 4; ++i) {
+                sums[b][i] *= factor[b * 2 + i / 2];
+#pragma unroll
+                for (int n = 0; n < kOutputTiles; ++n) output[b][n][i] *= factor[b * 2 + i / 2];
+            }
+    }
+
+    // After the last tile.
+    DEVICE float row_sum(int r) const { return sums[r / 2][(r % 2) * 2]; }
+    DEVICE float2 output_pair(int r, int j) const {
+        return make_float2(output[r / 2][j][(r % 2) * 2], output[r / 2][j][(r % 2) * 2 + 1]);
+    }
+    static DEVICE int output_column(int lane, int j) { return j * 8 + (lane % 4) * 2; }
+};
+
+// 16-bit values, row by row.
+template <int kHeadDim, int kColumns, int kQueryRows, int kWarpRows, class Value>
+struct FragmentsM16N8 : OutputM16N8<kHeadDim, kColumns, kQueryRows, kWarpRows> {
+    using Base = OutputM16N8<kHeadDim, kColumns, kQueryRows, kWarpRows>;
+    using Base::kBlocks, Base::kOutputTiles, Base::output, Base::scores, Base::sums;
+    using ValueTile = Tile<SAGEATTN_KEY_ROWS, 2 * kColumns>;
+    static constexpr bool kTransposedValues = false;
+    static constexpr float kMaximumSlack = 8.0f;
+    static constexpr float kExponentOffset = 0.0f;
+
     // Adds probabilities times a value tile to the output, and the probabilities to the sums.
     DEVICE void multiply_values(u32 value) {
         const int lane = opaque(lane_index());
@@ -111,7 +156,7 @@ struct FragmentsM16N8 {
 #pragma unroll
             for (int n = 0; n < kOutputTiles; n += 2) {
                 u32 v[4];
-                load_matrices_transposed(v, ValueTile::further(values, n) + step * 16 * 2 * kHeadDim);
+                load_matrices_transposed(v, ValueTile::further(values, n) + step * 16 * ValueTile::kRowBytes);
 #pragma unroll
                 for (int b = 0; b < kBlocks; ++b) {
                     mma_16bit<Value>(output[b][n], p[b], v[0], v[1]);
@@ -119,30 +164,5 @@ struct FragmentsM16N8 {
                 }
             }
         }
-    }
-
-    DEVICE void rescale(const float (&factor)[kRows]) {
-#pragma unroll
-        for (int b = 0; b < kBlocks; ++b)
-#pragma unroll
-            for (int i = 0; i < 4; ++i) {
-                sums[b][i] *= factor[b * 2 + i / 2];
-#pragma unroll
-                for (int n = 0; n < kOutputTiles; ++n) output[b][n][i] *= factor[b * 2 + i / 2];
-            }
-    }
-
-    // After the last tile.
-    DEVICE float row_sum(int r) const { return sums[r / 2][(r % 2) * 2]; }
-    DEVICE float2 output_pair(int r, int j) const {
-        return make_float2(output[r / 2][j][(r % 2) * 2], output[r / 2][j][(r % 2) * 2 + 1]);
-    }
-    static DEVICE int output_column(int lane, int j) { return j * 8 + (lane % 4) * 2; }
-
-  private:
-    static DEVICE void multiply(int (&d)[4], const u32 (&a)[4], u32 b0, u32 b1, bool first) {
-        const int magic[4] = {kMagicBits, kMagicBits, kMagicBits, kMagicBits};
-        if (first) mma_int8(d, a, b0, b1, magic);
-        else mma_int8(d, a, b0, b1, d);
     }
 };

@@ -9,20 +9,23 @@
 #include "softmax.cuh"
 #include "tile.cuh"
 
-template <int kHeadDim, int kWarpRows, class Value>
+template <int kHeadDim, int kColumns, int kQueryRows, int kWarpRows, class Value>
 struct FragmentsM8N8K4 {
     static_assert(kWarpRows == 32 && !Value::kIsBfloat16, "four quad pairs of eight rows, float16 only");
     static constexpr int kKeyTiles = SAGEATTN_KEY_ROWS / 8;  // of 8 columns
-    static constexpr int kOutputTiles = kHeadDim / 8;
+    static constexpr int kOutputTiles = kColumns / 8;
     static constexpr int kRows = 2;    // of a thread
     static constexpr int kGroups = 2;  // columns 0-3 and 4-7 of a key tile differ in scale
     static constexpr int kGroupSize = 2 * kKeyTiles;
     static constexpr int kQueryScales = 2;
     static constexpr int kPairs = 2 * kOutputTiles;
     static constexpr float kBias = 0.0f;
-    using QueryTile = Tile<SAGEATTN_QUERY_ROWS, kHeadDim>;
+    static constexpr bool kTransposedValues = false;
+    static constexpr float kMaximumSlack = 8.0f;
+    static constexpr float kExponentOffset = 0.0f;
+    using QueryTile = Tile<kQueryRows, kHeadDim>;
     using KeyTile = Tile<SAGEATTN_KEY_ROWS, kHeadDim>;
-    using ValueTile = Tile<SAGEATTN_KEY_ROWS, 2 * kHeadDim>;
+    using ValueTile = Tile<SAGEATTN_KEY_ROWS, 2 * kColumns>;
 
     float scores[kKeyTiles][8];
     float output[kOutputTiles][8];
@@ -33,7 +36,7 @@ struct FragmentsM8N8K4 {
 
     static DEVICE int row(int lane, int r) { return (lane / 4 % 4) * 8 + 4 * (lane / 16) + lane % 2 + 2 * r; }
     static DEVICE int column(int lane, int g, int j) { return (j / 2) * 8 + 4 * g + (lane & 2) + j % 2; }
-    static DEVICE int query_scale_index(int lane, int r) { return row(lane, r) % 8; }
+    static DEVICE int query_scale_row(int lane, int r) { return row(lane, r); }
     static DEVICE int key_scale_index(int lane, int g) { return 2 * g + (lane & 2) / 2; }
     static DEVICE float reduce_max(float x) { return fmaxf(x, __shfl_xor_sync(0xFFFFFFFFu, x, 2)); }
 

@@ -4,12 +4,8 @@
 #ifndef SAGEATTN_DEVICE_PARAMS_H
 #define SAGEATTN_DEVICE_PARAMS_H
 
-/* Rows that share scales: the same numbers as in sageattn.h, which kernels do not include. */
-#define SAGEATTN_QUERY_ROWS 128      /* of a query block */
-#define SAGEATTN_QUERY_WARP_ROWS 32  /* of a warp of a query block */
-#define SAGEATTN_KEY_ROWS 64         /* of a key block */
-#define SAGEATTN_QUERY_BLOCK_SCALES 32 /* per thread: 8 for each of 4 warps */
-#define SAGEATTN_KEY_BLOCK_SCALES 4    /* per thread */
+/* Rows that an attention kernel takes of the keys at a time. */
+#define SAGEATTN_KEY_ROWS 64
 
 /* A [batch, heads, rows, head_dim] view. vectors: every row starts on a 16-byte boundary. */
 typedef struct sageattn_view {
@@ -19,20 +15,30 @@ typedef struct sageattn_view {
     int vectors;
 } sageattn_view;
 
+/* Finest scale index of query row i of a head: (i >> warp_shift) * 8 + i mod 8; of key row i: (i >> block_shift) * 4
+ * + i mod 8 / 2. Shifted right by scale_shift (0 per thread) it is the index that the granularity uses.
+ *
+ * starts, or null: int [batch + 1], rows of a view whose batch stride is then zero. Sequence b's scales are those of
+ * rows from (starts[b] >> block_shift) + b blocks on. */
 typedef struct sageattn_attention_arguments {
-    sageattn_view query, key, value, output;
+    sageattn_view query, key, value, output, mask;
+    long long mask_column_stride;
     const float *query_scale, *key_scale;
-    const float *mean_dot; /* or null */
-    float *lse;            /* or null */
+    const float *mean_dot;                 /* or null */
+    const float *value_scale, *value_mean; /* [batch, key heads, head_dim]: E4M3 values only; the mean or null */
+    const int *query_starts, *key_starts;  /* or null */
+    float *lse;                            /* or null */
     long long query_scale_stride, key_scale_stride; /* scales per head */
+    long long lse_head_stride, lse_batch_stride;    /* of mean_dot too; the latter is zero with starts */
     float scale_log2;      /* sm_scale * log2(e) */
     float sm_scale;
-    int query_rows, key_rows;
-    int query_heads, key_heads;
-    int query_tiles;       /* blocks per head */
-    /* A block's finest scale index, shifted right by this, is the index that the granularity uses. */
-    int query_scale_shift; /* of block * 32 + warp * 8 + row mod 8: 0 per thread, 3 per warp, 5 per block */
-    int key_scale_shift;   /* of block * 4 + (column mod 8) / 2: 0 per thread, 2 otherwise */
+    int query_rows, key_rows; /* with starts at most */
+    int query_heads, key_heads, head_dim;
+    int query_tiles;       /* blocks per head and split of the value's columns */
+    int causal;            /* sageattn_causal: 1 top left, 2 bottom right */
+    int mask_dtype;        /* sageattn_dtype: 0 float16, 1 bfloat16, 2 float32, 3 bool */
+    int query_warp_shift, query_block_shift, query_scale_shift;
+    int key_block_shift, key_scale_shift;
 } sageattn_attention_arguments;
 
 typedef struct sageattn_quantize_arguments {
@@ -40,30 +46,37 @@ typedef struct sageattn_quantize_arguments {
     float *scale;
     const float *mean; /* or null */
     float *mean_dot;   /* or null: queries only */
-    long long scale_stride; /* scales per head */
+    const int *starts; /* or null */
+    long long scale_batch_stride, scale_head_stride; /* scales */
+    long long dot_batch_stride, dot_head_stride;     /* of mean_dot; with starts, batch strides are zero */
     int rows, heads, key_heads, head_dim;
+    int queries;       /* or keys */
     int blocks;        /* row blocks per head */
-    int block_rows;    /* SAGEATTN_QUERY_ROWS or SAGEATTN_KEY_ROWS: tells queries from keys */
-    int scale_shift;   /* as in sageattn_attention_arguments */
-    int reserved;
+    int block_rows;    /* 64 or 128 */
+    int warp_shift, scale_shift; /* as in sageattn_attention_arguments */
+    int block_scales;  /* of the granularity */
 } sageattn_quantize_arguments;
 
 typedef struct sageattn_mean_arguments {
     sageattn_view input;
     float *mean; /* [batch, heads, head_dim] */
+    const int *starts;
     int rows, heads, head_dim;
-    int reserved;
+    int slices;  /* blocks per head */
 } sageattn_mean_arguments;
 
 /* How an attention kernel wants to be launched. Each image holds its own, since only the driver knows which
- * image it chose: a global constant named after the kernel's head dim (attention_hd64_traits). */
+ * image it chose: a global constant named after the kernel (attention_hd64_traits). */
 typedef struct sageattn_traits {
     int threads;       /* per block */
     int shared_memory; /* dynamic bytes per block */
+    int query_rows;    /* per block */
+    int splits;        /* blocks that share the query rows, each computing a part of the value's columns */
 } sageattn_traits;
 
-/* Launch shape of the quantisers: no family changes it. */
-#define SAGEATTN_QUANTIZE_ELEMENTS 32 /* per thread: threads = block_rows * head_dim / 32 */
+/* Launch shape of the quantisers: no family changes it. A row takes 8, 16 or 32 threads of eight columns each, a
+ * thread four rows, or eight of the longest. */
+#define SAGEATTN_QUANTIZE_THREADS 512 /* at most */
 #define SAGEATTN_MEAN_THREADS 256
 #define SAGEATTN_MEAN_COLUMNS 32      /* of the head dim, per block */
 

@@ -7,24 +7,25 @@
 #include "rows.cuh"
 
 // One block per (head, 32 columns): mean over all rows, summed in an order that depends on nothing but their
-// number. mean is zero for a head without rows.
+// number. mean is zero for a sequence without rows.
 extern "C" __global__ void __launch_bounds__(SAGEATTN_MEAN_THREADS, 4)
     mean(const __grid_constant__ sageattn_mean_arguments p) {
     constexpr int kLanes = SAGEATTN_MEAN_COLUMNS / 8;  // threads of a row
     constexpr int kRows = SAGEATTN_MEAN_THREADS / kLanes;
     __shared__ float partial[kRows][SAGEATTN_MEAN_COLUMNS + 1];
 
-    const int slices = p.head_dim / SAGEATTN_MEAN_COLUMNS;
-    const int slice = blockIdx.x % slices, head = blockIdx.x / slices % p.heads,
-              batch = blockIdx.x / slices / p.heads;
+    const int slice = blockIdx.x % p.slices, head = blockIdx.x / p.slices % p.heads,
+              batch = blockIdx.x / p.slices / p.heads;
+    const Sequence sequence(p.starts, batch, p.rows);
     const int column = threadIdx.x % kLanes * 8, first = threadIdx.x / kLanes;
     const int first_column = slice * SAGEATTN_MEAN_COLUMNS + column;
 
     float sum[8] = {0};
 #pragma unroll 4
-    for (int row = first; row < p.rows; row += kRows) {
+    for (int row = first; row < sequence.rows; row += kRows) {
         float x[8];
-        load_eight(x, row_pointer(p.input, batch, head, row) + first_column, p.input);
+        load_eight(x, row_pointer(p.input, batch, head, sequence.start + row) + first_column, p.input,
+                   p.head_dim - first_column);
 #pragma unroll
         for (int i = 0; i < 8; ++i) sum[i] += x[i];
     }
@@ -38,96 +39,91 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_MEAN_THREADS, 4)
                 partial[i / SAGEATTN_MEAN_COLUMNS + half][i % SAGEATTN_MEAN_COLUMNS];
     }
     __syncthreads();
-    if (threadIdx.x < SAGEATTN_MEAN_COLUMNS) {
+    if (threadIdx.x < min(SAGEATTN_MEAN_COLUMNS, p.head_dim - slice * SAGEATTN_MEAN_COLUMNS)) {
         const long long row = static_cast<long long>(batch) * p.heads + head;
         p.mean[row * p.head_dim + slice * SAGEATTN_MEAN_COLUMNS + threadIdx.x] =
-            p.rows == 0 ? 0.0f : partial[0][threadIdx.x] / p.rows;
+            sequence.rows <= 0 ? 0.0f : partial[0][threadIdx.x] / sequence.rows;
     }
 }
 
-// One block of queries or keys: a thread holds eight columns of four rows, a quarter of the block apart.
-template <int kHeadDim>
+// One block of queries or keys: kLanes threads of a row hold eight columns each, of kRows rows.
+template <int kLanes, int kRows>
 class Quantizer {
-    static constexpr int kLanes = kHeadDim / 8;  // threads of a row
-    static constexpr int kRowsPerThread = SAGEATTN_QUANTIZE_ELEMENTS / 8;
-
   public:
     DEVICE explicit Quantizer(const sageattn_quantize_arguments& arguments, u32* group_maxima)
-        : p(arguments), maxima(group_maxima) {
-        block = blockIdx.x % p.blocks;
-        head = blockIdx.x / p.blocks % p.heads;
-        batch = blockIdx.x / p.blocks / p.heads;
-        queries = p.block_rows == SAGEATTN_QUERY_ROWS;
-        block_scales = queries ? SAGEATTN_QUERY_BLOCK_SCALES : SAGEATTN_KEY_BLOCK_SCALES;
-        column = threadIdx.x % kLanes * 8;
-    }
+        : p(arguments),
+          maxima(group_maxima),
+          first(blockIdx.x % p.blocks * p.block_rows),
+          head(blockIdx.x / p.blocks % p.heads),
+          batch(blockIdx.x / p.blocks / p.heads),
+          column(threadIdx.x % kLanes * 8),
+          sequence(p.starts, batch, p.rows) {}
 
     DEVICE void run() {
-        float x[kRowsPerThread][8];
-        if (threadIdx.x < block_scales) maxima[threadIdx.x] = 0;
+        float x[kRows][8];
+        if (p.starts != nullptr && first >= sequence.rows) return;
+        if (threadIdx.x < p.block_scales) maxima[threadIdx.x] = 0;
         load(x);
         __syncthreads();
 #pragma unroll
-        for (int i = 0; i < kRowsPerThread; ++i) collect(x[i], row(i));
+        for (int i = 0; i < kRows; ++i) collect(x[i], row(i));
         __syncthreads();
         write_scales();
 #pragma unroll
-        for (int i = 0; i < kRowsPerThread; ++i)
+        for (int i = 0; i < kRows; ++i)
             if (exists(row(i))) write(x[i], row(i));
     }
 
   private:
     const sageattn_quantize_arguments& p;
     u32* const maxima;  // bits of the largest |x| of each group: as integers they compare as they do as floats
-    int block, head, batch, block_scales, column;
-    bool queries;
+    const int first, head, batch, column;
+    const Sequence sequence;
 
-    DEVICE int row(int i) const { return threadIdx.x / kLanes + i * (p.block_rows / kRowsPerThread); }
-    DEVICE bool exists(int row) const { return block * p.block_rows + row < p.rows; }
+    DEVICE int row(int i) const { return threadIdx.x / kLanes + i * (p.block_rows / kRows); }
+    DEVICE bool exists(int row) const { return first + row < sequence.rows; }
 
     // Index of the row's scale within the block, as the granularity counts.
     DEVICE int group(int row) const {
-        const int finest = queries ? row / SAGEATTN_QUERY_WARP_ROWS * 8 + row % 8 : row % 8 / 2;
+        const int finest = p.queries ? (row >> p.warp_shift) * 8 + row % 8 : row % 8 / 2;
         return finest >> p.scale_shift;
     }
 
-    DEVICE void load(float (&x)[kRowsPerThread][8]) const {
+    DEVICE void load(float (&x)[kRows][8]) const {
         float mean[8];
         if (p.mean != nullptr) {
-            const int mean_head = queries ? head / (p.heads / p.key_heads) : head;
-            const int mean_heads = queries ? p.key_heads : p.heads;
-            load_eight(mean, p.mean + (static_cast<long long>(batch) * mean_heads + mean_head) * kHeadDim + column);
+            const long long heads = p.queries ? p.key_heads : p.heads;
+            const int mean_head = p.queries ? head / (p.heads / p.key_heads) : head;
+            load_eight(mean, p.mean + (batch * heads + mean_head) * p.head_dim + column, p.head_dim - column);
         }
 #pragma unroll
-        for (int i = 0; i < kRowsPerThread; ++i) {
-#pragma unroll
-            for (int c = 0; c < 8; ++c) x[i][c] = 0.0f;
-            if (exists(row(i)))
-                load_eight(x[i], row_pointer(p.input, batch, head, block * p.block_rows + row(i)) + column, p.input);
-        }
+        for (int i = 0; i < kRows; ++i)
+            load_eight(x[i], row_pointer(p.input, batch, head, sequence.start + first + row(i)) + column, p.input,
+                       exists(row(i)) ? p.head_dim - column : 0);
         if (p.mean == nullptr) return;
-        if (queries) {
+        if (p.queries) {
             if (p.mean_dot != nullptr) write_mean_dot(x, mean);
             return;
         }
 #pragma unroll
-        for (int i = 0; i < kRowsPerThread; ++i)
+        for (int i = 0; i < kRows; ++i)
 #pragma unroll
             for (int c = 0; c < 8; ++c)
                 if (exists(row(i))) x[i][c] = __fsub_rn(x[i][c], mean[c]);
     }
 
-    DEVICE void write_mean_dot(const float (&x)[kRowsPerThread][8], const float (&mean)[8]) const {
+    DEVICE void write_mean_dot(const float (&x)[kRows][8], const float (&mean)[8]) const {
+        float* const dots =
+            p.mean_dot + batch * p.dot_batch_stride + head * p.dot_head_stride + sequence.start + first;
 #pragma unroll
-        for (int i = 0; i < kRowsPerThread; ++i) {
+        for (int i = 0; i < kRows; ++i) {
             float dot = 0.0f;
 #pragma unroll
             for (int c = 0; c < 8; ++c) dot = fmaf(x[i][c], mean[c], dot);
 #pragma unroll
             for (int distance = kLanes / 2; distance > 0; distance /= 2)
                 dot += __shfl_xor_sync(0xFFFFFFFFu, dot, distance);
-            const long long first = (static_cast<long long>(batch) * p.heads + head) * p.rows + block * p.block_rows;
-            if (column == 0 && exists(row(i))) p.mean_dot[first + row(i)] = dot;
+            if (column == 0 && exists(row(i))) dots[row(i)] = dot;
         }
     }
 
@@ -144,11 +140,12 @@ class Quantizer {
 
     DEVICE float largest(int group) const { return fmaxf(1e-7f, __uint_as_float(maxima[group])); }
 
+    // The scales of a sequence begin at its own block: see sageattn.h.
     DEVICE void write_scales() const {
-        const int count = block_scales >> p.scale_shift;
-        const long long first =
-            (static_cast<long long>(batch) * p.heads + head) * p.scale_stride + static_cast<long long>(block) * count;
-        if (threadIdx.x < count) p.scale[first + threadIdx.x] = __fmul_rn(largest(threadIdx.x), 1.0f / 127.0f);
+        const int before = p.starts == nullptr ? 0 : sequence.start / p.block_rows + batch;
+        float* const scales = p.scale + batch * p.scale_batch_stride + head * p.scale_head_stride +
+                              static_cast<long long>(before + first / p.block_rows) * p.block_scales;
+        if (threadIdx.x < p.block_scales) scales[threadIdx.x] = __fmul_rn(largest(threadIdx.x), 1.0f / 127.0f);
     }
 
     DEVICE void write(const float (&x)[8], int row) const {
@@ -160,19 +157,22 @@ class Quantizer {
             word[c / 4] |= static_cast<u32>(q & 0xFF) << (c % 4 * 8);
         }
         u8* output = static_cast<u8*>(p.output.data) + batch * p.output.batch_stride + head * p.output.head_stride +
-                     (block * p.block_rows + row) * p.output.row_stride + column;
-        if (p.output.vectors) {
+                     static_cast<long long>(sequence.start + first + row) * p.output.row_stride + column;
+        const int count = p.head_dim - column;
+        if (p.output.vectors && count >= 8) {
             *reinterpret_cast<uint2*>(output) = make_uint2(word[0], word[1]);
         } else {
 #pragma unroll
-            for (int c = 0; c < 8; ++c) output[c] = static_cast<u8>(word[c / 4] >> (c % 4 * 8));
+            for (int c = 0; c < 8; ++c)
+                if (c < count) output[c] = static_cast<u8>(word[c / 4] >> (c % 4 * 8));
         }
     }
 };
 
-extern "C" __global__ void __launch_bounds__(SAGEATTN_QUERY_ROWS * 128 / SAGEATTN_QUANTIZE_ELEMENTS, 1)
+extern "C" __global__ void __launch_bounds__(SAGEATTN_QUANTIZE_THREADS, 1)
     quantize(const __grid_constant__ sageattn_quantize_arguments p) {
-    __shared__ u32 group_maxima[SAGEATTN_QUERY_BLOCK_SCALES];
-    if (p.head_dim == 64) Quantizer<64>(p, group_maxima).run();
-    else Quantizer<128>(p, group_maxima).run();
+    __shared__ u32 group_maxima[64];  // per thread, of eight warps of 16 rows
+    if (p.head_dim <= 64) Quantizer<8, 4>(p, group_maxima).run();
+    else if (p.head_dim <= 128) Quantizer<16, 4>(p, group_maxima).run();
+    else Quantizer<32, 8>(p, group_maxima).run();
 }

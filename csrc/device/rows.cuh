@@ -24,10 +24,26 @@ DEVICE void load_eight(float (&x)[8], const u16* source, const sageattn_view& vi
     for (int i = 0; i < 8; ++i) x[i] = to_float(static_cast<u16>(word[i / 2] >> (i % 2 * 16)), view.bfloat16);
 }
 
-// Eight neighbouring float32, 16-byte aligned.
-DEVICE void load_eight(float (&x)[8], const float* source) {
-    const float4 low = __ldg(reinterpret_cast<const float4*>(source));
-    const float4 high = __ldg(reinterpret_cast<const float4*>(source) + 1);
-    x[0] = low.x, x[1] = low.y, x[2] = low.z, x[3] = low.w;
-    x[4] = high.x, x[5] = high.y, x[6] = high.z, x[7] = high.w;
+// The same of `count` elements (8 or more: all), zeros behind them.
+DEVICE void load_eight(float (&x)[8], const u16* source, const sageattn_view& view, int count) {
+    if (count >= 8) return load_eight(x, source, view);
+#pragma unroll
+    for (int i = 0; i < 8; ++i) x[i] = i < count ? to_float(source[i], view.bfloat16) : 0.0f;
 }
+
+// `count` (8 or more: eight) neighbouring float32, zeros behind them.
+DEVICE void load_eight(float (&x)[8], const float* source, int count) {
+#pragma unroll
+    for (int i = 0; i < 8; ++i) x[i] = i < count ? __ldg(source + i) : 0.0f;
+}
+
+// The part of a packed tensor's rows that is one sequence; all of them without starts.
+struct Sequence {
+    int start, rows;
+
+    DEVICE Sequence(const int* starts, int batch, int longest) : start(0), rows(longest) {
+        if (starts == nullptr) return;
+        start = starts[batch];
+        rows = min(rows, starts[batch + 1] - start);
+    }
+};

@@ -3,15 +3,39 @@
 // A fragment type F says which rows and columns a thread holds (see fragments_m16n8.cuh): kRows rows, the
 // elements of each in kGroups groups that share a key scale, kGroupSize elements a group. Scores are integers
 // stored as floats with kBias added.
+//
+// The running maximum lags behind the true one by up to F::kMaximumSlack, in powers of two: with 8, probabilities
+// may reach 2^8, which float16 and bfloat16 hold as precisely as 1, and most tiles need no rescaling of the output.
+// All are 2^F::kExponentOffset times as large as the exponential says, which cancels in the output.
 #pragma once
 
 #include "ptx/base.cuh"
 
 DEVICE float minus_infinity() { return __int_as_float(0xFF800000); }
 
-// The running maximum lags behind the true one by up to this, in powers of two: probabilities may then reach
-// 2^8, which float16 and bfloat16 hold as precisely as 1, and most tiles need no rescaling of the output.
-constexpr float kMaximumSlack = 8.0f;
+// The factors of a thread's integer scores; the query's hold sm_scale * log2(e) already.
+template <class F>
+struct Scales {
+    static constexpr float kBias = F::kBias;
+    float query[F::kQueryScales], key[F::kGroups];
+
+    DEVICE float operator()(int r, int g) const { return query[r * F::kQueryScales / F::kRows] * key[g]; }
+    static DEVICE float largest(const F& f, int r, int g) { return f.largest(r, g); }
+};
+
+// Instead of Scales where scores are base-2 logits already: no factor, no bias.
+template <class F>
+struct NoScales {
+    static constexpr float kBias = 0.0f;
+
+    DEVICE float operator()(int, int) const { return 1.0f; }
+    static DEVICE float largest(const F& f, int r, int g) {
+        float highest = minus_infinity();
+#pragma unroll
+        for (int j = 0; j < F::kGroupSize; ++j) highest = fmaxf(highest, f.score(r, g, j));
+        return highest;
+    }
+};
 
 template <class F>
 struct OnlineSoftmax {
@@ -23,46 +47,41 @@ struct OnlineSoftmax {
     }
 
     // Turns the scores of f into probabilities relative to the maximum, rescaling f's output if that rose.
-    // query_scale holds sm_scale * log2(e) already.
-    DEVICE void update(F& f, const float (&query_scale)[F::kQueryScales], const float (&key_scale)[F::kGroups]) {
+    template <class S>
+    DEVICE void update(F& f, const S& scales) {
         float correction[F::kRows];
         bool changed = false;
 #pragma unroll
         for (int r = 0; r < F::kRows; ++r) {
-            const float highest = F::reduce_max(tile_maximum(f, r, query_scale, key_scale));
-            const bool raise = highest > maximum[r] + kMaximumSlack;
+            const float highest = F::reduce_max(tile_maximum(f, r, scales));
+            const bool raise = highest > maximum[r] + F::kMaximumSlack;
             correction[r] = raise ? exp2_fast(maximum[r] - highest) : 1.0f;
             maximum[r] = raise ? highest : maximum[r];
             changed |= raise;
         }
         if (__any_sync(0xFFFFFFFFu, changed)) f.rescale(correction);
 #pragma unroll
-        for (int r = 0; r < F::kRows; ++r) exponentiate(f, r, query_scale, key_scale);
+        for (int r = 0; r < F::kRows; ++r) exponentiate(f, r, scales);
     }
 
   private:
-    static DEVICE float scale(int r, int g, const float (&query_scale)[F::kQueryScales],
-                              const float (&key_scale)[F::kGroups]) {
-        return query_scale[r % F::kQueryScales] * key_scale[g];
-    }
-
-    static DEVICE float tile_maximum(const F& f, int r, const float (&query_scale)[F::kQueryScales],
-                                     const float (&key_scale)[F::kGroups]) {
+    template <class S>
+    static DEVICE float tile_maximum(const F& f, int r, const S& scales) {
         float highest = minus_infinity();
 #pragma unroll
         for (int g = 0; g < F::kGroups; ++g)
-            highest = fmaxf(highest, (f.largest(r, g) - F::kBias) * scale(r, g, query_scale, key_scale));
+            highest = fmaxf(highest, (S::largest(f, r, g) - S::kBias) * scales(r, g));
         return highest;
     }
 
-    // 2^((score - bias) * scale - maximum) with one FFMA and one EX2 an element.
-    DEVICE void exponentiate(F& f, int r, const float (&query_scale)[F::kQueryScales],
-                             const float (&key_scale)[F::kGroups]) const {
+    // 2^((score - bias) * scale - maximum + offset) with one FFMA and one EX2 an element.
+    template <class S>
+    DEVICE void exponentiate(F& f, int r, const S& scales) const {
         const float base = maximum[r] == minus_infinity() ? 0.0f : maximum[r];  // nothing seen: all become 0
 #pragma unroll
         for (int g = 0; g < F::kGroups; ++g) {
-            const float s = scale(r, g, query_scale, key_scale);
-            const float offset = -fmaf(F::kBias, s, base);
+            const float s = scales(r, g);
+            const float offset = F::kExponentOffset - fmaf(S::kBias, s, base);
 #pragma unroll
             for (int j = 0; j < F::kGroupSize; ++j) f.set(r, g, j, exp2_fast(fmaf(f.score(r, g, j), s, offset)));
         }

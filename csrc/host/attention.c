@@ -1,4 +1,4 @@
-/* sageattn_attention: checks, kernel arguments, launch. */
+/* sageattn_attention: checks, the choice of a kernel, kernel arguments, launch. */
 #include <math.h>
 
 #include "check.h"
@@ -8,79 +8,167 @@
 
 static const char* const f = "sageattn_attention";
 
-static int check_attention(const sageattn_attention_params* p) {
+static int check_sizes(const sageattn_attention_params* p) {
     SAGEATTN_TRY(sageattn_check_count(f, "batch", p->batch, 0));
     SAGEATTN_TRY(sageattn_check_count(f, "query_heads", p->query_heads, 0));
     SAGEATTN_TRY(sageattn_check_count(f, "key_heads", p->key_heads, 1));
     SAGEATTN_TRY(sageattn_check_count(f, "query_rows", p->query_rows, 0));
     SAGEATTN_TRY(sageattn_check_count(f, "key_rows", p->key_rows, 0));
     SAGEATTN_TRY(sageattn_check_head_dim(f, p->head_dim));
-    SAGEATTN_TRY(sageattn_check_choice(f, "causal", p->causal, SAGEATTN_NOT_CAUSAL, SAGEATTN_CAUSAL_TOP_LEFT));
-    SAGEATTN_TRY(sageattn_check_choice(f, "granularity", p->granularity, SAGEATTN_PER_BLOCK, SAGEATTN_PER_THREAD));
-    SAGEATTN_TRY(sageattn_check_choice(f, "value_dtype", p->value_dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
+    SAGEATTN_TRY(sageattn_check_groups(f, p->query_heads, p->key_heads));
+    SAGEATTN_TRY(sageattn_check_starts(f, "query_starts", p->query_starts, p->total_query_rows, p->batch));
+    return sageattn_check_starts(f, "key_starts", p->key_starts, p->total_key_rows, p->batch);
+}
+
+static int check_value_dtype(const sageattn_attention_params* p) {
+    if (p->value_dtype == SAGEATTN_FLOAT16 || p->value_dtype == SAGEATTN_BFLOAT16) return SAGEATTN_OK;
+    if (p->value_dtype != SAGEATTN_FLOAT8_E4M3)
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: value_dtype is %d, it must be float16, bfloat16 or E4M3",
+                             f, (int)p->value_dtype);
+    if (p->mask.data == NULL && p->query_starts == NULL) return SAGEATTN_OK;
+    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: E4M3 values take neither a mask nor starts", f);
+}
+
+static int check_attention(const sageattn_attention_params* p) {
+    SAGEATTN_TRY(check_sizes(p));
+    SAGEATTN_TRY(sageattn_check_choice(f, "causal", p->causal, SAGEATTN_NOT_CAUSAL, SAGEATTN_CAUSAL_BOTTOM_RIGHT));
+    SAGEATTN_TRY(sageattn_check_choice(f, "accumulation", p->accumulation, SAGEATTN_ACCUMULATE_FLOAT32,
+                                       SAGEATTN_ACCUMULATE_FLOAT16_TILES));
     SAGEATTN_TRY(sageattn_check_choice(f, "output_dtype", p->output_dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
-    if (p->mask.data != NULL || p->query_starts != NULL || p->key_starts != NULL)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: no kernel takes a mask or starts", f);
-    if (p->query_heads % p->key_heads != 0)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %lld query heads are no multiple of %lld key heads", f,
-                             (long long)p->query_heads, (long long)p->key_heads);
+    if (p->mask.data != NULL)
+        SAGEATTN_TRY(sageattn_check_choice(f, "mask_dtype", p->mask_dtype, SAGEATTN_FLOAT16, SAGEATTN_BOOL));
+    if ((p->query_starts == NULL) != (p->key_starts == NULL))
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: query_starts and key_starts need each other", f);
     if (!(p->sm_scale > 0.0f) || isinf(p->sm_scale))
         return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: sm_scale is %g, it must be above 0 and finite", f,
                              (double)p->sm_scale);
+    return check_value_dtype(p);
+}
+
+/* ---- the kernel ---- */
+
+/* Kinds that compute what is asked, the wanted one first, then more precise ones. */
+static int kinds_for(const sageattn_attention_params* p, enum sageattn_kind kinds[2]) {
+    const int tiles = p->accumulation == SAGEATTN_ACCUMULATE_FLOAT16_TILES;
+    int count = 0;
+    if (p->mask.data != NULL) {
+        kinds[count++] = SAGEATTN_KIND_MASKED;
+    } else if (p->value_dtype == SAGEATTN_FLOAT8_E4M3) {
+        if (tiles) kinds[count++] = SAGEATTN_KIND_FP8_TILES16;
+        kinds[count++] = SAGEATTN_KIND_FP8;
+    } else {
+        if (tiles && p->value_dtype == SAGEATTN_FLOAT16) kinds[count++] = SAGEATTN_KIND_TILES16;
+        kinds[count++] = SAGEATTN_KIND_PLAIN;
+    }
+    return count;
+}
+
+static int find_kernel(const sageattn_attention_params* p, int32_t device, enum sageattn_kernel* kernel,
+                       sageattn_traits* traits) {
+    static const int head_dims[SAGEATTN_HEAD_DIMS] = {64, 96, 128, 192, 256};
+    enum sageattn_kind kinds[2];
+    enum sageattn_kernel kernels[2];
+    int index = 0;
+    while (head_dims[index] < p->head_dim) ++index;
+    const int count = kinds_for(p, kinds);
+    for (int i = 0; i < count; ++i) kernels[i] = sageattn_attention_kernel_of(kinds[i], index);
+    SAGEATTN_TRY(sageattn_find(kernels, count, device, kernel, traits));
+    if (traits->query_rows > 0 && traits->splits > 0) return SAGEATTN_OK;
+    return sageattn_fail(SAGEATTN_NO_IMAGE, "%s: %s comes from another version of the kernels", f,
+                         sageattn_kernel_name(*kernel));
+}
+
+int sageattn_attention_kernel(const sageattn_attention_params* p, int32_t device, const char** name) {
+    enum sageattn_kernel kernel;
+    sageattn_traits traits;
+    SAGEATTN_TRY(sageattn_check_size("sageattn_attention_kernel", p, p == NULL ? 0 : p->size, sizeof *p));
+    SAGEATTN_TRY(check_attention(p));
+    SAGEATTN_TRY(find_kernel(p, device, &kernel, &traits));
+    *name = sageattn_kernel_name(kernel);
     return SAGEATTN_OK;
 }
 
-static int attention_views(const sageattn_attention_params* p, sageattn_attention_arguments* a) {
-    const int64_t queries = p->batch * p->query_heads * p->query_rows, keys = p->batch * p->key_heads * p->key_rows;
-    SAGEATTN_TRY(sageattn_check_view(f, "query", &p->query, queries, 1, 0, 16, &a->query));
-    SAGEATTN_TRY(sageattn_check_view(f, "key", &p->key, keys, 1, 0, 16, &a->key));
-    SAGEATTN_TRY(sageattn_check_view(f, "value", &p->value, keys, 2, p->value_dtype, 16, &a->value));
-    SAGEATTN_TRY(sageattn_check_view(f, "output", &p->output, queries, 2, p->output_dtype, 16, &a->output));
+/* ---- its arguments ---- */
+
+static int operand_views(const sageattn_attention_params* p, sageattn_attention_arguments* a) {
+    const int queries = p->batch > 0 && p->query_heads > 0 && p->query_rows > 0;
+    const int keys = queries && p->key_rows > 0, e4m3 = p->value_dtype == SAGEATTN_FLOAT8_E4M3;
+    const sageattn_tensor query = sageattn_sequences_view(p->query, p->query_starts);
+    const sageattn_tensor output = sageattn_sequences_view(p->output, p->query_starts);
+    const sageattn_tensor key = sageattn_sequences_view(p->key, p->key_starts);
+    const sageattn_tensor value = sageattn_sequences_view(p->value, p->key_starts);
+    SAGEATTN_TRY(sageattn_check_view(f, "query", &query, queries, 1, 0, 16, &a->query));
+    SAGEATTN_TRY(sageattn_check_view(f, "key", &key, keys, 1, 0, 16, &a->key));
+    SAGEATTN_TRY(sageattn_check_view(f, "value", &value, keys, e4m3 ? 1 : 2, p->value_dtype == SAGEATTN_BFLOAT16, 16,
+                                     &a->value));
+    SAGEATTN_TRY(sageattn_check_view(f, "output", &output, queries, 2, p->output_dtype, 16, &a->output));
     SAGEATTN_TRY(sageattn_check_pointer(f, "query_scale", p->query_scale, queries, sizeof(float)));
     SAGEATTN_TRY(sageattn_check_pointer(f, "key_scale", p->key_scale, keys, sizeof(float)));
+    SAGEATTN_TRY(sageattn_check_pointer(f, "value_scale", p->value_scale, keys && e4m3, sizeof(float)));
+    SAGEATTN_TRY(sageattn_check_pointer(f, "value_mean", p->value_mean, 0, sizeof(float)));
     SAGEATTN_TRY(sageattn_check_pointer(f, "mean_dot", p->mean_dot, 0, sizeof(float)));
-    SAGEATTN_TRY(sageattn_check_pointer(f, "lse", p->lse, 0, sizeof(float)));
+    return sageattn_check_pointer(f, "lse", p->lse, 0, sizeof(float));
+}
+
+static int mask_view(const sageattn_attention_params* p, sageattn_attention_arguments* a) {
+    if (p->mask.data == NULL) return SAGEATTN_OK;
+    const int size = p->mask_dtype == SAGEATTN_BOOL ? 1 : p->mask_dtype == SAGEATTN_FLOAT32 ? 4 : 2;
+    SAGEATTN_TRY(sageattn_check_view(f, "mask", &p->mask, 0, size, p->mask_dtype == SAGEATTN_BFLOAT16, 16, &a->mask));
+    a->mask_column_stride = p->mask_column_stride * size;
+    a->mask_dtype = p->mask_dtype;
     return SAGEATTN_OK;
 }
 
-static void attention_numbers(const sageattn_attention_params* p, sageattn_attention_arguments* a) {
+static int scale_groups(const sageattn_attention_params* p, sageattn_attention_arguments* a) {
+    sageattn_groups query, key;
+    SAGEATTN_TRY(sageattn_check_groups_of_query(f, p->granularity, p->query_block_rows, p->query_warp_rows, &query));
+    SAGEATTN_TRY(sageattn_check_groups_of_key(f, p->granularity, p->key_block_rows, &key));
+    a->query_warp_shift = query.warp_shift;
+    a->query_block_shift = query.block_shift;
+    a->query_scale_shift = query.scale_shift;
+    a->key_block_shift = key.block_shift;
+    a->key_scale_shift = key.scale_shift;
+    const int starts = p->query_starts != NULL;
+    a->query_scale_stride = sageattn_group_scales(&query, p->query_rows, p->total_query_rows, p->batch, starts);
+    a->key_scale_stride = sageattn_group_scales(&key, p->key_rows, p->total_key_rows, p->batch, starts);
+    return SAGEATTN_OK;
+}
+
+static void copy_numbers(const sageattn_attention_params* p, sageattn_attention_arguments* a) {
     a->query_scale = p->query_scale;
     a->key_scale = p->key_scale;
     a->mean_dot = p->mean_dot;
+    a->value_scale = p->value_scale;
+    a->value_mean = p->value_mean;
+    a->query_starts = p->query_starts;
+    a->key_starts = p->key_starts;
     a->lse = p->lse;
-    a->query_scale_stride = sageattn_scales(SAGEATTN_QUERY, p->granularity, p->query_rows);
-    a->key_scale_stride = sageattn_scales(SAGEATTN_KEY, p->granularity, p->key_rows);
-    a->query_scale_shift = sageattn_scale_shift(SAGEATTN_QUERY, p->granularity);
-    a->key_scale_shift = sageattn_scale_shift(SAGEATTN_KEY, p->granularity);
+    a->lse_head_stride = p->query_starts != NULL ? p->total_query_rows : p->query_rows;
+    a->lse_batch_stride = p->query_starts != NULL ? 0 : p->query_heads * p->query_rows;
     a->scale_log2 = p->sm_scale * 1.44269504f;
     a->sm_scale = p->sm_scale;
     a->query_rows = (int)p->query_rows;
     a->key_rows = (int)p->key_rows;
     a->query_heads = (int)p->query_heads;
     a->key_heads = (int)p->key_heads;
-    a->query_tiles = (int)sageattn_divide_up(p->query_rows, SAGEATTN_QUERY_ROWS);
-}
-
-static enum sageattn_kernel choose_kernel(const sageattn_attention_params* p) {
-    if (p->head_dim == 64) return p->causal ? SAGEATTN_KERNEL_HD64_CAUSAL : SAGEATTN_KERNEL_HD64_FULL;
-    return p->causal ? SAGEATTN_KERNEL_HD128_CAUSAL : SAGEATTN_KERNEL_HD128_FULL;
-}
-
-int sageattn_attention_kernel(const sageattn_attention_params* p, int32_t device, const char** name) {
-    (void)device;
-    SAGEATTN_TRY(sageattn_check_size(f, p, p == NULL ? 0 : p->size, sizeof *p));
-    SAGEATTN_TRY(check_attention(p));
-    *name = p->head_dim == 64 ? "attention_hd64" : "attention_hd128";
-    return SAGEATTN_OK;
+    a->head_dim = (int)p->head_dim;
+    a->causal = p->causal;
 }
 
 int sageattn_attention(const sageattn_attention_params* p, int32_t device, void* stream) {
     sageattn_attention_arguments arguments = {0};
+    enum sageattn_kernel kernel;
+    sageattn_traits traits;
     SAGEATTN_TRY(sageattn_check_size(f, p, p == NULL ? 0 : p->size, sizeof *p));
     SAGEATTN_TRY(check_attention(p));
-    SAGEATTN_TRY(attention_views(p, &arguments));
-    attention_numbers(p, &arguments);
-    const int64_t blocks = p->batch * p->query_heads * arguments.query_tiles;
-    if (blocks == 0) return SAGEATTN_OK;
-    return sageattn_launch(choose_kernel(p), device, stream, blocks, NULL, &arguments);
+    SAGEATTN_TRY(operand_views(p, &arguments));
+    SAGEATTN_TRY(mask_view(p, &arguments));
+    SAGEATTN_TRY(scale_groups(p, &arguments));
+    copy_numbers(p, &arguments);
+    if (p->batch == 0 || p->query_heads == 0 || p->query_rows == 0) return SAGEATTN_OK;
+    SAGEATTN_TRY(find_kernel(p, device, &kernel, &traits));
+    arguments.query_tiles = (int)sageattn_divide_up(p->query_rows, traits.query_rows);
+    const int64_t heads = sageattn_blocks(p->batch, p->query_heads);
+    const int64_t blocks = sageattn_blocks(heads, (int64_t)arguments.query_tiles * traits.splits);
+    return sageattn_launch(kernel, device, stream, blocks, NULL, &arguments);
 }

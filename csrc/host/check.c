@@ -16,9 +16,15 @@ int sageattn_check_count(const char* function, const char* name, int64_t value, 
 }
 
 int sageattn_check_head_dim(const char* function, int64_t head_dim) {
-    if (head_dim == 64 || head_dim == 128) return SAGEATTN_OK;
-    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: head_dim is %lld, kernels exist for 64 and 128", function,
-                         (long long)head_dim);
+    if (head_dim >= 1 && head_dim <= SAGEATTN_MAX_HEAD_DIM) return SAGEATTN_OK;
+    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: head_dim is %lld, kernels take 1 to %d", function,
+                         (long long)head_dim, SAGEATTN_MAX_HEAD_DIM);
+}
+
+int sageattn_check_groups(const char* function, int64_t query_heads, int64_t key_heads) {
+    if (key_heads >= 1 && query_heads % key_heads == 0) return SAGEATTN_OK;
+    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %lld query heads are no multiple of %lld key heads", function,
+                         (long long)query_heads, (long long)key_heads);
 }
 
 int sageattn_check_choice(const char* function, const char* name, int32_t value, int32_t first, int32_t last) {
@@ -52,25 +58,72 @@ int sageattn_check_view(const char* function, const char* name, const sageattn_t
     return SAGEATTN_OK;
 }
 
-int sageattn_scale_shift(int32_t operand, int32_t granularity) {
-    if (granularity == SAGEATTN_PER_THREAD) return 0;
-    if (operand == SAGEATTN_KEY) return 2; /* of a block's 4 scales: both other granularities have one */
-    return granularity == SAGEATTN_PER_WARP ? 3 : 5;
+static int log2_of(int64_t power) {
+    int log2 = 0;
+    while (power > 1) power /= 2, ++log2;
+    return log2;
 }
 
-int64_t sageattn_scales(int32_t operand, int32_t granularity, int64_t rows) {
-    const int query = operand == SAGEATTN_QUERY;
-    const int64_t blocks = sageattn_divide_up(rows, query ? SAGEATTN_QUERY_BLOCK : SAGEATTN_KEY_BLOCK);
-    const int finest = query ? SAGEATTN_QUERY_BLOCK_SCALES : SAGEATTN_KEY_BLOCK_SCALES;
-    return blocks * (finest >> sageattn_scale_shift(operand, granularity));
+/* Sets *shift to log2 of rows, or of the default if it is 0; it must be one of two. */
+static int check_rows(const char* function, const char* name, int32_t rows, int standard, int other, int* shift) {
+    if (rows != 0 && rows != standard && rows != other)
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %s is %d, it must be %d or %d, or 0 for %d", function,
+                             name, (int)rows, standard, other, standard);
+    *shift = log2_of(rows == 0 ? standard : rows);
+    return SAGEATTN_OK;
+}
+
+int sageattn_check_groups_of_query(const char* function, int32_t granularity, int32_t block_rows, int32_t warp_rows,
+                                   sageattn_groups* groups) {
+    SAGEATTN_TRY(sageattn_check_choice(function, "granularity", granularity, SAGEATTN_PER_BLOCK,
+                                       SAGEATTN_PER_THREAD));
+    SAGEATTN_TRY(check_rows(function, "block rows of queries", block_rows, SAGEATTN_QUERY_BLOCK, 64,
+                            &groups->block_shift));
+    SAGEATTN_TRY(check_rows(function, "warp rows of queries", warp_rows, SAGEATTN_QUERY_WARP, 16,
+                            &groups->warp_shift));
+    const int warps_log2 = groups->block_shift - groups->warp_shift;
+    groups->scale_shift = granularity == SAGEATTN_PER_THREAD ? 0
+                          : granularity == SAGEATTN_PER_WARP ? 3
+                                                             : 3 + warps_log2;
+    groups->block_scales = 8 << warps_log2 >> groups->scale_shift;
+    return SAGEATTN_OK;
+}
+
+int sageattn_check_groups_of_key(const char* function, int32_t granularity, int32_t block_rows,
+                                 sageattn_groups* groups) {
+    SAGEATTN_TRY(sageattn_check_choice(function, "granularity", granularity, SAGEATTN_PER_BLOCK,
+                                       SAGEATTN_PER_THREAD));
+    SAGEATTN_TRY(check_rows(function, "block rows of keys", block_rows, SAGEATTN_KEY_BLOCK, 128,
+                            &groups->block_shift));
+    groups->warp_shift = 0;
+    groups->scale_shift = granularity == SAGEATTN_PER_THREAD ? 0 : 2;
+    groups->block_scales = 4 >> groups->scale_shift;
+    return SAGEATTN_OK;
+}
+
+/* Rounded up for whole sequences; with starts, each begins at a block of its own. */
+int64_t sageattn_group_scales(const sageattn_groups* groups, int64_t rows, int64_t total_rows, int64_t batch,
+                              int packed) {
+    const int64_t size = (int64_t)1 << groups->block_shift;
+    return (packed ? total_rows / size + batch : sageattn_divide_up(rows, size)) * groups->block_scales;
+}
+
+int sageattn_check_starts(const char* function, const char* name, const int32_t* starts, int64_t total_rows,
+                          int64_t batch) {
+    if (starts == NULL) return SAGEATTN_OK;
+    SAGEATTN_TRY(sageattn_check_pointer(function, name, starts, 0, sizeof *starts));
+    if (total_rows >= 0 && batch <= SAGEATTN_MAX_COUNT / 128 && total_rows <= SAGEATTN_MAX_COUNT - 128 * batch)
+        return SAGEATTN_OK;
+    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT,
+                         "%s: %s with %lld rows of %lld sequences: rows and 128 a sequence must stay below 2^31",
+                         function, name, (long long)total_rows, (long long)batch);
 }
 
 int64_t sageattn_scale_count(int32_t operand, int32_t granularity, int64_t rows) {
+    sageattn_groups groups;
     if (operand < SAGEATTN_QUERY || operand > SAGEATTN_KEY) return -1;
     if (granularity < SAGEATTN_PER_BLOCK || granularity > SAGEATTN_PER_THREAD || rows < 0) return -1;
-    return sageattn_scales(operand, granularity, rows);
+    if (operand == SAGEATTN_QUERY) sageattn_check_groups_of_query("", granularity, 0, 0, &groups);
+    else sageattn_check_groups_of_key("", granularity, 0, &groups);
+    return sageattn_group_scales(&groups, rows, 0, 0, 0);
 }
-
-_Static_assert(SAGEATTN_QUERY_ROWS == SAGEATTN_QUERY_BLOCK && SAGEATTN_KEY_ROWS == SAGEATTN_KEY_BLOCK &&
-                   SAGEATTN_QUERY_WARP_ROWS == SAGEATTN_QUERY_WARP,
-               "host and device agree on the quantisation blocks");

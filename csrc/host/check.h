@@ -10,10 +10,12 @@
 
 /* Rows, heads and batches at most: kernels count them in 32 bits and round up to whole blocks. */
 #define SAGEATTN_MAX_COUNT (INT32_MAX - 1024)
+#define SAGEATTN_MAX_HEAD_DIM 256
 
 int sageattn_check_size(const char* function, const void* params, uint64_t size, uint64_t expected);
 int sageattn_check_count(const char* function, const char* name, int64_t value, int64_t minimum);
 int sageattn_check_head_dim(const char* function, int64_t head_dim);
+int sageattn_check_groups(const char* function, int64_t query_heads, int64_t key_heads);
 int sageattn_check_choice(const char* function, const char* name, int32_t value, int32_t first, int32_t last);
 
 /* data may be NULL only if the operand has no element; it must be aligned to so many bytes. */
@@ -24,11 +26,37 @@ int sageattn_check_pointer(const char* function, const char* name, const void* d
 int sageattn_check_view(const char* function, const char* name, const sageattn_tensor* tensor, int64_t elements,
                         int element_size, int bfloat16, unsigned alignment, sageattn_view* view);
 
-/* Scales per head, and how far the finest scale index of params.h is shifted for a granularity. */
-int64_t sageattn_scales(int32_t operand, int32_t granularity, int64_t rows);
-int sageattn_scale_shift(int32_t operand, int32_t granularity);
+/* How rows share scales, as the kernels take it: see params.h. */
+typedef struct sageattn_groups {
+    int block_shift, warp_shift, scale_shift;
+    int block_scales; /* of the granularity */
+} sageattn_groups;
+
+int sageattn_check_groups_of_query(const char* function, int32_t granularity, int32_t block_rows, int32_t warp_rows,
+                                   sageattn_groups* groups);
+int sageattn_check_groups_of_key(const char* function, int32_t granularity, int32_t block_rows,
+                                 sageattn_groups* groups);
+
+/* Scales per head. packed: of sequences with starts. */
+int64_t sageattn_group_scales(const sageattn_groups* groups, int64_t rows, int64_t total_rows, int64_t batch,
+                              int packed);
+
+/* starts may be NULL. */
+int sageattn_check_starts(const char* function, const char* name, const int32_t* starts, int64_t total_rows,
+                          int64_t batch);
 
 static inline int64_t sageattn_divide_up(int64_t count, int64_t size) { return (count + size - 1) / size; }
+
+/* a * b blocks; any number that no grid takes if that is more than one does. */
+static inline int64_t sageattn_blocks(int64_t a, int64_t b) {
+    return a > 0 && b > INT32_MAX / a ? (int64_t)INT32_MAX + 1 : a * b;
+}
+
+/* With starts, sequences lie in one batch. */
+static inline sageattn_tensor sageattn_sequences_view(sageattn_tensor tensor, const int32_t* starts) {
+    if (starts != NULL) tensor.batch_stride = 0;
+    return tensor;
+}
 
 /* Returns from the enclosing function when a check fails. */
 #define SAGEATTN_TRY(check)                               \

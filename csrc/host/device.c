@@ -13,6 +13,15 @@
 
 enum { MAX_DEVICES = 64 };
 
+#define ATTENTION_KERNEL(kind, index, operation, name) \
+    [SAGEATTN_KERNEL_ATTENTION + SAGEATTN_KIND_##kind * SAGEATTN_HEAD_DIMS + index] = {operation, name, name "_traits"}
+#define ATTENTION_KERNELS(kind, suffix)                                                  \
+    ATTENTION_KERNEL(kind, 0, "attention" suffix, "attention_hd64" suffix),              \
+        ATTENTION_KERNEL(kind, 1, "attention" suffix, "attention_hd96" suffix),          \
+        ATTENTION_KERNEL(kind, 2, "attention" suffix, "attention_hd128" suffix),         \
+        ATTENTION_KERNEL(kind, 3, "attention" suffix, "attention_hd192" suffix),         \
+        ATTENTION_KERNEL(kind, 4, "attention" suffix, "attention_hd256" suffix)
+
 static const struct {
     const char *operation, *name; /* operation: of the container that defines it */
     const char* traits;           /* the constant beside an attention kernel */
@@ -22,25 +31,33 @@ static const struct {
     [SAGEATTN_KERNEL_VALUE_STATISTICS] = {"quantize_value", "value_statistics", NULL},
     [SAGEATTN_KERNEL_VALUE_QUANTIZE] = {"quantize_value", "value_quantize", NULL},
     [SAGEATTN_KERNEL_VALUE_FINISH] = {"quantize_value", "value_finish", NULL},
-    [SAGEATTN_KERNEL_HD64_FULL] = {"attention", "attention_hd64_full", "attention_hd64_traits"},
-    [SAGEATTN_KERNEL_HD64_CAUSAL] = {"attention", "attention_hd64_causal", "attention_hd64_traits"},
-    [SAGEATTN_KERNEL_HD128_FULL] = {"attention", "attention_hd128_full", "attention_hd128_traits"},
-    [SAGEATTN_KERNEL_HD128_CAUSAL] = {"attention", "attention_hd128_causal", "attention_hd128_traits"},
     [SAGEATTN_KERNEL_PACKED_STATISTICS] = {"packed_quantize", "packed_statistics", NULL},
     [SAGEATTN_KERNEL_PACKED_PACK] = {"packed_quantize", "packed_pack", NULL},
     [SAGEATTN_KERNEL_PACKED_FINISH] = {"packed_quantize", "packed_finish", NULL},
     [SAGEATTN_KERNEL_PACKED_HD64] = {"packed", "packed_hd64", "packed_hd64_traits"},
     [SAGEATTN_KERNEL_PACKED_HD128] = {"packed", "packed_hd128", "packed_hd128_traits"},
+    ATTENTION_KERNELS(PLAIN, ""),
+    ATTENTION_KERNELS(MASKED, "_masked"),
+    ATTENTION_KERNELS(TILES16, "_tiles16"),
+    ATTENTION_KERNELS(FP8, "_fp8"),
+    ATTENTION_KERNELS(FP8_TILES16, "_fp8_tiles16"),
 };
 
+enum { UNKNOWN, LOADED, MISSING };
+
+/* Each kernel is loaded at its first use: the driver may have to compile it, and few programs use them all. */
+typedef struct kernel_state {
+    atomic_int state; /* the others are set if it is LOADED */
+    CUfunction function;
+    sageattn_traits traits;
+} kernel_state;
+
 typedef struct device_state {
-    atomic_int ready; /* everything below is set */
-    CUcontext context;
-    CUfunction functions[SAGEATTN_KERNELS]; /* NULL: the fatbin has no such kernel for this device */
-    sageattn_traits traits[SAGEATTN_KERNELS];
+    CUcontext context; /* set before any kernel is LOADED */
+    kernel_state kernels[SAGEATTN_KERNELS];
 } device_state;
 
-static sageattn_lock state_lock = SAGEATTN_LOCK_INIT; /* for all below, but for device_state once ready */
+static sageattn_lock state_lock = SAGEATTN_LOCK_INIT; /* for all below, but for kernels that are no more UNKNOWN */
 static char* fatbin_path;
 static sageattn_fatbin fatbin;
 static CUlibrary libraries[SAGEATTN_MAX_CONTAINERS];
@@ -113,15 +130,11 @@ static int fail_no_image(const sageattn_driver* driver, CUdevice device, int sm,
                          kernel ? " of " : "", kernel ? kernel : "", name, sm / 10, sm % 10, fatbin_path, held);
 }
 
-static int load_libraries(const sageattn_driver* driver) {
-    if (libraries_loaded) return SAGEATTN_OK;
-    for (int i = 0; i < fatbin.containers; ++i) {
-        const CUresult result =
-            driver->library_load(&libraries[i], fatbin.data + fatbin.offsets[i], NULL, NULL, 0, NULL, NULL, 0);
-        if (result == 0) continue;
-        while (i-- > 0) driver->library_unload(libraries[i]);
-        return sageattn_driver_fail(driver, result, "cuLibraryLoadData");
-    }
+static int load_library(const sageattn_driver* driver, int container) {
+    if (libraries[container] != NULL) return SAGEATTN_OK;
+    const CUresult result = driver->library_load(&libraries[container], fatbin.data + fatbin.offsets[container], NULL,
+                                                 NULL, 0, NULL, NULL, 0);
+    if (result != 0) return sageattn_driver_fail(driver, result, "cuLibraryLoadData");
     libraries_loaded = 1;
     return SAGEATTN_OK;
 }
@@ -143,81 +156,105 @@ static CUresult read_traits(const sageattn_driver* driver, CUlibrary library, co
     return result;
 }
 
-static CUresult load_kernel(const sageattn_driver* driver, CUlibrary library, int index, device_state* state) {
+static CUresult load_function(const sageattn_driver* driver, CUlibrary library, int index, kernel_state* state) {
     CUkernel kernel;
-    CUfunction function;
     CUresult result = driver->library_kernel(&kernel, library, kernels[index].name);
     if (result != 0) return result;
-    if ((result = driver->kernel_function(&function, kernel)) != 0) return result;
-    if (kernels[index].traits != NULL) {
-        sageattn_traits* traits = &state->traits[index];
-        if ((result = read_traits(driver, library, kernels[index].traits, traits)) != 0) return result;
-        result =
-            driver->function_set(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, traits->shared_memory);
-        if (result != 0) return result;
-    }
-    state->functions[index] = function;
-    return 0;
+    if ((result = driver->kernel_function(&state->function, kernel)) != 0) return result;
+    if (kernels[index].traits == NULL) return 0;
+    if ((result = read_traits(driver, library, kernels[index].traits, &state->traits)) != 0) return result;
+    return driver->function_set(state->function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                                state->traits.shared_memory);
 }
 
-/* Finds every kernel in the container of its operation, if that holds an image for the device. A kernel that it does
- * not define stays NULL; any other failure (a JIT error, memory) is the caller's to see. */
-static int load_kernels(const sageattn_driver* driver, int sm, device_state* state) {
+/* Looks in the container of the kernel's operation, if that holds an image for the device. A kernel that it does not
+ * define is MISSING; any other failure (a JIT error, memory) is the caller's to see. */
+static int load_kernel(const sageattn_driver* driver, int sm, int index, kernel_state* state) {
     for (int container = 0; container < fatbin.containers; ++container) {
+        if (strcmp(kernels[index].operation, fatbin.operation[container]) != 0) continue;
         if (!sageattn_fatbin_runs(&fatbin, container, sm)) continue;
-        for (int i = 0; i < SAGEATTN_KERNELS; ++i) {
-            if (state->functions[i] != NULL) continue;
-            if (strcmp(kernels[i].operation, fatbin.operation[container]) != 0) continue;
-            const CUresult result = load_kernel(driver, libraries[container], i, state);
-            if (result != 0 && result != CUDA_ERROR_NOT_FOUND)
-                return sageattn_driver_fail(driver, result, kernels[i].name);
-        }
+        const int status = load_library(driver, container);
+        if (status != SAGEATTN_OK) return status;
+        const CUresult result = load_function(driver, libraries[container], index, state);
+        if (result == CUDA_ERROR_NOT_FOUND) continue;
+        if (result != 0) return sageattn_driver_fail(driver, result, kernels[index].name);
+        atomic_store_explicit(&state->state, LOADED, memory_order_release);
+        return SAGEATTN_OK;
     }
+    atomic_store_explicit(&state->state, MISSING, memory_order_release);
     return SAGEATTN_OK;
 }
 
 /* Loading allocates, which a capture in its default mode forbids: the mode is relaxed for this thread meanwhile. */
-static int load_relaxed(const sageattn_driver* driver, int sm, device_state* state) {
-    int mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+static int load_relaxed(const sageattn_driver* driver, int sm, int index, device_state* state) {
+    int mode = CU_STREAM_CAPTURE_MODE_RELAXED, status;
     driver->exchange_capture_mode(&mode);
-    int status = load_libraries(driver);
-    if (status == SAGEATTN_OK) {
-        const CUresult result = driver->context_push(state->context);
-        if (result != 0) {
-            status = sageattn_driver_fail(driver, result, "cuCtxPushCurrent");
-        } else {
-            status = load_kernels(driver, sm, state);
-            driver->context_pop(&(CUcontext){NULL});
-        }
+    const CUresult result = driver->context_push(state->context);
+    if (result != 0) {
+        status = sageattn_driver_fail(driver, result, "cuCtxPushCurrent");
+    } else {
+        status = load_kernel(driver, sm, index, &state->kernels[index]);
+        driver->context_pop(&(CUcontext){NULL});
     }
     driver->exchange_capture_mode(&mode);
     return status;
 }
 
-static int prepare_locked(const sageattn_driver* driver, CUdevice device, device_state* state) {
+static int prepare_locked(const sageattn_driver* driver, CUdevice device, int index, device_state* state) {
     int sm;
-    if (atomic_load_explicit(&state->ready, memory_order_relaxed)) return SAGEATTN_OK;
+    if (atomic_load_explicit(&state->kernels[index].state, memory_order_relaxed) != UNKNOWN) return SAGEATTN_OK;
     if (fatbin_path == NULL)
         return sageattn_fail(SAGEATTN_NO_IMAGE, "no kernels are loaded: call sageattn_load first");
-    int status = device_sm(driver, device, &sm);
+    const int status = device_sm(driver, device, &sm);
     if (status != SAGEATTN_OK) return status;
     if (!runs_any(sm)) return fail_no_image(driver, device, sm, NULL);
     if (state->context == NULL) { /* kept for the life of the process, as PyTorch does */
         const CUresult result = driver->primary_retain(&state->context, device);
         if (result != 0) return sageattn_driver_fail(driver, result, "cuDevicePrimaryCtxRetain");
     }
-    status = load_relaxed(driver, sm, state);
-    if (status == SAGEATTN_OK) atomic_store_explicit(&state->ready, 1, memory_order_release);
-    return status;
+    return load_relaxed(driver, sm, index, state);
 }
 
-static int prepare(int32_t ordinal, const sageattn_driver** driver, CUdevice* device) {
-    const int status = open_device(driver, ordinal, device);
+static int prepare(const sageattn_driver* driver, int32_t ordinal, int index) {
+    CUdevice device;
+    const int status = open_device(&driver, ordinal, &device);
     if (status != SAGEATTN_OK) return status;
     lock(&state_lock);
-    const int prepared = prepare_locked(*driver, *device, &devices[ordinal]);
+    const int prepared = prepare_locked(driver, device, index, &devices[ordinal]);
     unlock(&state_lock);
     return prepared;
+}
+
+/* *state: LOADED or MISSING. */
+static int look_up(const sageattn_driver* driver, int32_t ordinal, int index, int* state) {
+    const int known = ordinal >= 0 && ordinal < MAX_DEVICES;
+    *state = known ? atomic_load_explicit(&devices[ordinal].kernels[index].state, memory_order_acquire) : UNKNOWN;
+    if (*state != UNKNOWN) return SAGEATTN_OK;
+    const int status = prepare(driver, ordinal, index);
+    if (status != SAGEATTN_OK) return status;
+    *state = atomic_load_explicit(&devices[ordinal].kernels[index].state, memory_order_acquire);
+    return SAGEATTN_OK;
+}
+
+const char* sageattn_kernel_name(enum sageattn_kernel kernel) { return kernels[kernel].name; }
+
+int sageattn_find(const enum sageattn_kernel* wanted, int count, int32_t ordinal, enum sageattn_kernel* found,
+                  sageattn_traits* traits) {
+    const sageattn_driver* driver;
+    CUdevice device;
+    int sm = 0, status = sageattn_driver_open(&driver);
+    if (status != SAGEATTN_OK) return status;
+    for (int i = 0; i < count; ++i) {
+        int state;
+        if ((status = look_up(driver, ordinal, wanted[i], &state)) != SAGEATTN_OK) return status;
+        if (state == MISSING) continue;
+        *found = wanted[i];
+        *traits = devices[ordinal].kernels[wanted[i]].traits;
+        return SAGEATTN_OK;
+    }
+    if ((status = open_device(&driver, ordinal, &device)) != SAGEATTN_OK) return status;
+    if ((status = device_sm(driver, device, &sm)) != SAGEATTN_OK) return status;
+    return fail_no_image(driver, device, sm, kernels[wanted[0]].name);
 }
 
 static CUresult launch_in_context(const sageattn_driver* driver, CUcontext context, CUfunction function,
@@ -235,24 +272,16 @@ static CUresult launch_in_context(const sageattn_driver* driver, CUcontext conte
 int sageattn_launch(enum sageattn_kernel kernel, int32_t ordinal, void* stream, int64_t blocks,
                     const sageattn_traits* traits, void* arguments) {
     const sageattn_driver* driver;
-    CUdevice device = ordinal;
+    sageattn_traits own;
     int status = sageattn_driver_open(&driver);
+    if (status == SAGEATTN_OK) status = sageattn_find(&kernel, 1, ordinal, &kernel, &own);
     if (status != SAGEATTN_OK) return status;
-    const int known =
-        ordinal >= 0 && ordinal < MAX_DEVICES && atomic_load_explicit(&devices[ordinal].ready, memory_order_acquire);
-    if (!known && (status = prepare(ordinal, &driver, &device)) != SAGEATTN_OK) return status;
-    device_state* state = &devices[ordinal];
-    if (state->functions[kernel] == NULL) {
-        int sm = 0;
-        driver->device_get(&device, ordinal);
-        device_sm(driver, device, &sm);
-        return fail_no_image(driver, device, sm, kernels[kernel].name);
-    }
     if (blocks > INT32_MAX)
         return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s needs %lld blocks, a grid takes %d: split the batch",
                              kernels[kernel].name, (long long)blocks, (int)INT32_MAX);
-    const CUresult result = launch_in_context(driver, state->context, state->functions[kernel], (unsigned)blocks,
-                                              traits != NULL ? traits : &state->traits[kernel], stream, arguments);
+    const device_state* state = &devices[ordinal];
+    const CUresult result = launch_in_context(driver, state->context, state->kernels[kernel].function,
+                                              (unsigned)blocks, traits != NULL ? traits : &own, stream, arguments);
     return result == 0 ? SAGEATTN_OK : sageattn_driver_fail(driver, result, kernels[kernel].name);
 }
 

@@ -4,21 +4,28 @@
 #include "error.h"
 #include "sageattn.h"
 
+static int check_input(const char* f, int64_t batch, int64_t heads, int64_t rows, int64_t head_dim, int32_t dtype) {
+    SAGEATTN_TRY(sageattn_check_count(f, "batch", batch, 0));
+    SAGEATTN_TRY(sageattn_check_count(f, "heads", heads, 0));
+    SAGEATTN_TRY(sageattn_check_count(f, "rows", rows, 0));
+    SAGEATTN_TRY(sageattn_check_head_dim(f, head_dim));
+    return sageattn_check_choice(f, "dtype", dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16);
+}
+
 static int mean_arguments(const sageattn_mean_params* p, sageattn_mean_arguments* a) {
     const char* f = "sageattn_mean";
-    SAGEATTN_TRY(sageattn_check_count(f, "batch", p->batch, 0));
-    SAGEATTN_TRY(sageattn_check_count(f, "heads", p->heads, 0));
-    SAGEATTN_TRY(sageattn_check_count(f, "rows", p->rows, 0));
-    SAGEATTN_TRY(sageattn_check_head_dim(f, p->head_dim));
-    SAGEATTN_TRY(sageattn_check_choice(f, "dtype", p->dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
-    if (p->starts != NULL) return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: no kernel takes starts", f);
-    const int64_t heads = p->batch * p->heads;
-    SAGEATTN_TRY(sageattn_check_view(f, "input", &p->input, heads * p->rows, 2, p->dtype, 16, &a->input));
+    SAGEATTN_TRY(check_input(f, p->batch, p->heads, p->rows, p->head_dim, p->dtype));
+    SAGEATTN_TRY(sageattn_check_pointer(f, "starts", p->starts, 0, sizeof *p->starts));
+    const int heads = p->batch > 0 && p->heads > 0;
+    const sageattn_tensor input = sageattn_sequences_view(p->input, p->starts);
+    SAGEATTN_TRY(sageattn_check_view(f, "input", &input, heads && p->rows > 0, 2, p->dtype, 16, &a->input));
     SAGEATTN_TRY(sageattn_check_pointer(f, "mean", p->mean, heads, sizeof(float)));
     a->mean = p->mean;
+    a->starts = p->starts;
     a->rows = (int)p->rows;
     a->heads = (int)p->heads;
     a->head_dim = (int)p->head_dim;
+    a->slices = (int)sageattn_divide_up(p->head_dim, SAGEATTN_MEAN_COLUMNS);
     return SAGEATTN_OK;
 }
 
@@ -26,50 +33,64 @@ int sageattn_mean(const sageattn_mean_params* p, int32_t device, void* stream) {
     sageattn_mean_arguments arguments = {0};
     SAGEATTN_TRY(sageattn_check_size("sageattn_mean", p, p == NULL ? 0 : p->size, sizeof *p));
     SAGEATTN_TRY(mean_arguments(p, &arguments));
-    const int64_t blocks = p->batch * p->heads * (p->head_dim / SAGEATTN_MEAN_COLUMNS);
+    const int64_t blocks = sageattn_blocks(sageattn_blocks(p->batch, p->heads), arguments.slices);
     if (blocks == 0) return SAGEATTN_OK;
-    const sageattn_traits traits = {SAGEATTN_MEAN_THREADS, 0};
+    const sageattn_traits traits = {.threads = SAGEATTN_MEAN_THREADS};
     return sageattn_launch(SAGEATTN_KERNEL_MEAN, device, stream, blocks, &traits, &arguments);
 }
 
 static int check_quantize(const char* f, const sageattn_quantize_params* p) {
-    SAGEATTN_TRY(sageattn_check_count(f, "batch", p->batch, 0));
-    SAGEATTN_TRY(sageattn_check_count(f, "heads", p->heads, 0));
-    SAGEATTN_TRY(sageattn_check_count(f, "rows", p->rows, 0));
-    SAGEATTN_TRY(sageattn_check_head_dim(f, p->head_dim));
-    SAGEATTN_TRY(sageattn_check_choice(f, "dtype", p->dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
-    if (p->starts != NULL) return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: no kernel takes starts", f);
+    SAGEATTN_TRY(check_input(f, p->batch, p->heads, p->rows, p->head_dim, p->dtype));
     SAGEATTN_TRY(sageattn_check_choice(f, "operand", p->operand, SAGEATTN_QUERY, SAGEATTN_KEY));
-    SAGEATTN_TRY(sageattn_check_choice(f, "granularity", p->granularity, SAGEATTN_PER_BLOCK, SAGEATTN_PER_THREAD));
+    SAGEATTN_TRY(sageattn_check_starts(f, "starts", p->starts, p->total_rows, p->batch));
+    if (p->operand == SAGEATTN_KEY && p->warp_rows != 0)
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: warp_rows is %d, for keys it must be 0", f,
+                             (int)p->warp_rows);
     if (p->mean_dot == NULL) return SAGEATTN_OK;
     if (p->operand != SAGEATTN_QUERY || p->mean == NULL)
         return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: mean_dot is for queries and needs mean", f);
-    if (p->key_heads < 1 || p->heads % p->key_heads != 0)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %lld query heads are no multiple of %lld key heads", f,
-                             (long long)p->heads, (long long)p->key_heads);
+    return sageattn_check_groups(f, p->heads, p->key_heads);
+}
+
+static int quantize_views(const char* f, const sageattn_quantize_params* p, sageattn_quantize_arguments* a) {
+    const int elements = p->batch > 0 && p->heads > 0 && p->rows > 0;
+    const sageattn_tensor input = sageattn_sequences_view(p->input, p->starts);
+    const sageattn_tensor output = sageattn_sequences_view(p->output, p->starts);
+    SAGEATTN_TRY(sageattn_check_view(f, "input", &input, elements, 2, p->dtype, 16, &a->input));
+    SAGEATTN_TRY(sageattn_check_view(f, "output", &output, elements, 1, 0, 8, &a->output));
+    SAGEATTN_TRY(sageattn_check_pointer(f, "scale", p->scale, elements, sizeof(float)));
+    SAGEATTN_TRY(sageattn_check_pointer(f, "mean", p->mean, 0, sizeof(float)));
+    SAGEATTN_TRY(sageattn_check_pointer(f, "mean_dot", p->mean_dot, 0, sizeof(float)));
+    a->scale = p->scale;
+    a->mean = p->operand == SAGEATTN_QUERY && p->mean_dot == NULL ? NULL : p->mean; /* queries are not shifted */
+    a->mean_dot = p->mean_dot;
+    a->starts = p->starts;
     return SAGEATTN_OK;
 }
 
-static int quantize_arguments(const char* f, const sageattn_quantize_params* p, sageattn_quantize_arguments* a) {
-    const int64_t elements = p->batch * p->heads * p->rows;
-    SAGEATTN_TRY(sageattn_check_view(f, "input", &p->input, elements, 2, p->dtype, 16, &a->input));
-    SAGEATTN_TRY(sageattn_check_view(f, "output", &p->output, elements, 1, 0, 8, &a->output));
-    SAGEATTN_TRY(sageattn_check_pointer(f, "scale", p->scale, elements, sizeof(float)));
-    SAGEATTN_TRY(sageattn_check_pointer(f, "mean", p->mean, 0, 16)); /* read four at a time */
-    SAGEATTN_TRY(sageattn_check_pointer(f, "mean_dot", p->mean_dot, 0, sizeof(float)));
-    const int query = p->operand == SAGEATTN_QUERY;
-    a->scale = p->scale;
-    a->mean = query && p->mean_dot == NULL ? NULL : p->mean; /* queries are not shifted */
-    a->mean_dot = p->mean_dot;
-    a->scale_stride = sageattn_scales(p->operand, p->granularity, p->rows);
-    a->scale_shift = sageattn_scale_shift(p->operand, p->granularity);
-    a->rows = (int)p->rows;
-    a->heads = (int)p->heads;
-    a->key_heads = p->mean_dot == NULL ? a->heads : (int)p->key_heads;
-    a->head_dim = (int)p->head_dim;
-    a->block_rows = query ? SAGEATTN_QUERY_ROWS : SAGEATTN_KEY_ROWS;
+static int quantize_groups(const char* f, const sageattn_quantize_params* p, sageattn_quantize_arguments* a) {
+    sageattn_groups groups;
+    a->queries = p->operand == SAGEATTN_QUERY;
+    if (a->queries)
+        SAGEATTN_TRY(sageattn_check_groups_of_query(f, p->granularity, p->block_rows, p->warp_rows, &groups));
+    else SAGEATTN_TRY(sageattn_check_groups_of_key(f, p->granularity, p->block_rows, &groups));
+    const int starts = p->starts != NULL;
+    a->block_rows = 1 << groups.block_shift;
+    a->warp_shift = groups.warp_shift;
+    a->scale_shift = groups.scale_shift;
+    a->block_scales = groups.block_scales;
     a->blocks = (int)sageattn_divide_up(p->rows, a->block_rows);
+    a->scale_head_stride = sageattn_group_scales(&groups, p->rows, p->total_rows, p->batch, starts);
+    a->scale_batch_stride = starts ? 0 : p->heads * a->scale_head_stride;
+    a->dot_head_stride = starts ? p->total_rows : p->rows;
+    a->dot_batch_stride = starts ? 0 : p->heads * p->rows;
     return SAGEATTN_OK;
+}
+
+/* Threads of a row are a power of two; the longest rows leave each thread eight instead of four. */
+static int quantize_threads(const sageattn_quantize_arguments* a) {
+    if (a->head_dim <= 64) return a->block_rows / 4 * 8;
+    return a->head_dim <= 128 ? a->block_rows / 4 * 16 : a->block_rows / 8 * 32;
 }
 
 int sageattn_quantize(const sageattn_quantize_params* p, int32_t device, void* stream) {
@@ -77,9 +98,14 @@ int sageattn_quantize(const sageattn_quantize_params* p, int32_t device, void* s
     sageattn_quantize_arguments arguments = {0};
     SAGEATTN_TRY(sageattn_check_size(f, p, p == NULL ? 0 : p->size, sizeof *p));
     SAGEATTN_TRY(check_quantize(f, p));
-    SAGEATTN_TRY(quantize_arguments(f, p, &arguments));
-    const int64_t blocks = p->batch * p->heads * arguments.blocks;
+    SAGEATTN_TRY(quantize_views(f, p, &arguments));
+    SAGEATTN_TRY(quantize_groups(f, p, &arguments));
+    arguments.rows = (int)p->rows;
+    arguments.heads = (int)p->heads;
+    arguments.key_heads = p->mean_dot == NULL ? arguments.heads : (int)p->key_heads;
+    arguments.head_dim = (int)p->head_dim;
+    const int64_t blocks = sageattn_blocks(sageattn_blocks(p->batch, p->heads), arguments.blocks);
     if (blocks == 0) return SAGEATTN_OK;
-    const sageattn_traits traits = {arguments.block_rows * arguments.head_dim / SAGEATTN_QUANTIZE_ELEMENTS, 0};
+    const sageattn_traits traits = {.threads = quantize_threads(&arguments)};
     return sageattn_launch(SAGEATTN_KERNEL_QUANTIZE, device, stream, blocks, &traits, &arguments);
 }

@@ -84,7 +84,7 @@ int sageattn_quantize_value(const sageattn_quantize_value_params* p, int32_t dev
     value_numbers(p, &a);
     const int64_t slices = p->batch * p->heads * a.slices;
     if (slices == 0) return SAGEATTN_OK;
-    const sageattn_traits traits = {SAGEATTN_VALUE_THREADS, 0};
+    const sageattn_traits traits = {.threads = SAGEATTN_VALUE_THREADS};
     SAGEATTN_TRY(
         sageattn_launch(SAGEATTN_KERNEL_VALUE_STATISTICS, device, stream, slices * a.chunks, &traits, &a));
     SAGEATTN_TRY(sageattn_launch(SAGEATTN_KERNEL_VALUE_QUANTIZE, device, stream, slices * a.tiles, &traits, &a));

@@ -5,9 +5,8 @@
 
 #if SM >= 800
 
-// Copies 16 bytes, or writes 16 zero bytes if !valid (the source is not read then).
-DEVICE void copy_16(u32 destination, const void* source, bool valid) {
-    const int bytes = valid ? 16 : 0;
+// Copies so many bytes (0 to 16; none are read if 0) and fills up to 16 with zeros.
+DEVICE void copy_16(u32 destination, const void* source, int bytes) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(destination),
                  "l"(__cvta_generic_to_global(source)), "r"(bytes)
                  : "memory");
