@@ -88,6 +88,23 @@ def build_wheel(
         return wheel.file_name(_project(build)["name"], build.facts.version, None, _tags())
 
 
+def build_editable(
+    wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
+) -> str:
+    """Like build_wheel, but the wheel holds a path to the package, and the native files go into the package's lib/."""
+    with _told(), native.scratch() as scratch:
+        build = _read()
+        described = _project(build)
+        for path in _compile(build, Path(scratch)):
+            native.place(path, build.tree.package / "lib")
+        entries = wheel.dist_info(described, _wheel_arguments(build, []), _tags())
+        entries.append(wheel.Entry("sageattention.pth", f"{build.tree.project}\n".encode()))
+        name = wheel.file_name(described["name"], build.facts.version, None, _tags())
+        record = wheel.record_name(described["name"], build.facts.version)
+        wheel.write(Path(wheel_directory, name), entries, record, wheel.epoch())
+        return name
+
+
 def _read() -> _Build:
     found = tree.locate()
     matrix = facts.read(found.root / "matrix" / "default.hcl")

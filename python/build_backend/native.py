@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -120,6 +121,17 @@ def _failure(command: list[str], status: int, errors: str) -> BuildError:
         return BuildError(text, "export MAX_JOBS=1")
     message, _, hint = errors.strip().partition("\nhint: ")
     return BuildError(message.removeprefix("error: "), hint or None)
+
+
+def place(path: Path, directory: Path) -> None:
+    """Copies a finished file into a directory, where no reader meets half of it."""
+    directory.mkdir(exist_ok=True)
+    aside = directory / f".{path.name}.{os.getpid()}"
+    try:
+        shutil.copy(path, aside)
+        os.replace(aside, directory / path.name)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def report(text: str) -> None:

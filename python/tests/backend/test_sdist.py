@@ -62,6 +62,8 @@ def installed(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Instal
         command, check=False, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )  # fmt: skip
     assert result.returncode == 0, result.stdout
+    for cached in re.findall(r"Stored in directory: (.*/pip/wheels/.*)", result.stdout):
+        shutil.rmtree(cached)  # of a file that nobody will install again
     (site,) = folder.glob("lib/python*/site-packages")
     (distribution,) = metadata.distributions(name="sageattention", path=[str(site)])
     return Installed(binaries / "python", distribution, result.stdout)
@@ -266,11 +268,11 @@ def compilers() -> None:
 def make_wheel(compilers: None, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     zig = str(tmp_path_factory.mktemp("zig"))  # its own C library is compiled once
 
-    def make(sources: Path, **settings: str) -> Path:
+    def make(sources: Path, hook: str = "build_wheel", **settings: str) -> Path:
         run = call(
             sys.executable,
             sources / "python",
-            "build_wheel",
+            hook,
             ZIG_GLOBAL_CACHE_DIR=zig,
             ZIG_LOCAL_CACHE_DIR=zig,
             **settings,
@@ -297,6 +299,19 @@ def test_newer_gpus_get_ptx(make_wheel: Callable[..., Path], sources: Path) -> N
     with zipfile.ZipFile(make_wheel(sources, SAGEATTN_SMS="13.0")) as opened:
         data = opened.read("sageattention/lib/sageattn.fatbin")
     assert fatbin.findings(data, {"12.1": frozenset(["fill"])}, "12.1") == []
+
+
+def test_editable(make_wheel: Callable[..., Path], sources: Path) -> None:
+    path = make_wheel(sources, hook="build_editable", SAGEATTN_SMS=SM)
+    assert record.wheel_findings(path) == []
+    with zipfile.ZipFile(path) as opened:
+        assert opened.read("sageattention.pth").decode() == f"{sources / 'python'}\n"
+        assert not any(name.startswith("sageattention/") for name in opened.namelist())
+    folder = sources / "python/sageattention/lib"
+    assert {file.name for file in folder.iterdir()} == {"libsageattn.so", "sageattn.fatbin"}
+    data = (folder / "sageattn.fatbin").read_bytes()
+    assert fatbin.findings(data, {SM: frozenset(["fill"])}, "") == []
+    assert os.access(folder / "libsageattn.so", os.X_OK)
 
 
 def test_a_failed_compilation_shows_its_log(compilers: None, sources: Path) -> None:
