@@ -18,24 +18,33 @@ func execute(ctx context.Context, app *App, p *project, options *buildOptions, p
 	if options.progress != "json" { // whose readers want nothing else on standard error
 		sayExclusions(app.Console, plan)
 	}
-	if err := bake.CheckLocks(options.plan.source, plan); err != nil {
-		return err
-	}
 	start := time.Now()
-	s, err := openSession(ctx, app, p, options, plan)
+	rows, errs, err := runPlan(ctx, app, p, options, plan, do)
 	if err != nil {
 		return err
-	}
-	rows, errs := s.runTargets(ctx, do)
-	err = s.close()
-	if err != nil || ctx.Err() != nil {
-		return errors.Join(ctx.Err(), err)
 	}
 	summary := report.Summary{Command: plan.Command, Seconds: time.Since(start).Seconds(), Rows: rows}
 	if err := writeSummary(app, summary); err != nil {
 		return err
 	}
 	return runError(plan, errs)
+}
+
+// runPlan opens a session, does every target and closes the session. The error is that of the whole run.
+func runPlan(ctx context.Context, app *App, p *project, options *buildOptions, plan *bake.Plan, do work) ([]report.Row, []error, error) {
+	if err := bake.CheckLocks(options.plan.source, plan); err != nil {
+		return nil, nil, err
+	}
+	s, err := openSession(ctx, app, p, options, plan)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, errs := s.runTargets(ctx, do)
+	err = s.close()
+	if err != nil || ctx.Err() != nil {
+		return nil, nil, errors.Join(ctx.Err(), err)
+	}
+	return rows, errs, nil
 }
 
 func (s *session) runTargets(ctx context.Context, do work) ([]report.Row, []error) {

@@ -43,9 +43,13 @@ type planOptions struct {
 }
 
 func (o *planOptions) addFlags(flags *pflag.FlagSet) {
+	o.addSourceFlags(flags)
+	flags.StringVar(&o.dist, "dist", "dist", "`DIR`ectory that receives wheels and test results")
+}
+
+func (o *planOptions) addSourceFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.matrix, "matrix", "", "matrix definition `FILE` (default: the built-in one)")
 	flags.StringVar(&o.source, "source", ".", "`DIR`ectory with csrc/, python/, dockerfiles/ and lock/")
-	flags.StringVar(&o.dist, "dist", "dist", "`DIR`ectory that receives wheels and test results")
 }
 
 // buildOptions are the flags that bake and test share.
@@ -63,8 +67,13 @@ type buildOptions struct {
 }
 
 func (o *buildOptions) addFlags(flags *pflag.FlagSet) {
-	o.progress = "auto"
 	o.plan.addFlags(flags)
+	o.addBuilderFlags(flags)
+}
+
+// addBuilderFlags adds those that say how and where to build.
+func (o *buildOptions) addBuilderFlags(flags *pflag.FlagSet) {
+	o.progress = "auto"
 	o.state.addFlags(flags)
 	o.stateLimit = builder.DefaultStateLimit
 	flags.Var(&o.stateLimit, "state-limit", "size that the build cache is kept under")

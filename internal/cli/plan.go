@@ -116,14 +116,14 @@ func singleTarget(selection []matrix.Selection, flag string) error {
 	return nil
 }
 
-// cellOfWheel finds the target whose wheel has this file name.
-func cellOfWheel(m *matrix.Matrix, name string) (string, error) {
+// cellOfWheel finds the target whose wheel has this file name. The hint is for those that have none.
+func cellOfWheel(m *matrix.Matrix, name, hint string) (string, error) {
 	for _, cell := range m.Cells() {
 		if cell.WheelName() == name {
 			return cell.Target(), nil
 		}
 	}
-	return "", diag.Usagef("sagebuild test --wheel FILE TARGET", "no target of the matrix makes a wheel named %s", name)
+	return "", diag.Usagef(hint, "no target of the matrix makes a wheel named %s", name)
 }
 
 func describe(count int, noun string) string {

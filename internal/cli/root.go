@@ -19,7 +19,7 @@ Exit codes:
     1  a build or a test failed
     2  the command line or a definition file is wrong
     3  the machine lacks something: root, runc, network, disk space, a free state directory
-    4  a wheel was built and is not what the plan says
+    4  a wheel is not what the plan, the audit's rules or its rebuild say
   130  interrupted`
 
 func newRoot(app *App) *cobra.Command {
@@ -41,7 +41,7 @@ func newRoot(app *App) *cobra.Command {
 	root.SetOut(app.Console.Out)
 	root.SetErr(app.Console.Err)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newBake(app), newTest(app), newAudit(app), newGenerate(app), newMatrix(app), newDoctor(app), newClean(app),
+	root.AddCommand(newBake(app), newTest(app), newVerify(app), newAudit(app), newGenerate(app), newMatrix(app), newDoctor(app), newClean(app),
 		newLock(app), newIndex(app), newResolve(app), newVersion(app))
 	return root
 }

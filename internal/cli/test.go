@@ -93,7 +93,7 @@ func (o *testOptions) selectTests(m *matrix.Matrix, names []string) ([]matrix.Se
 		return nil, diag.Usagef("ls dist", "--wheel %s is no file", o.wheel)
 	}
 	if len(names) == 0 {
-		target, err := cellOfWheel(m, filepath.Base(o.wheel))
+		target, err := cellOfWheel(m, filepath.Base(o.wheel), "sagebuild test --wheel FILE TARGET")
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/sagebuild/sagebuild/bake"
+	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+// verify compares a wheel with its plan. All that is wrong is in one error.
+func (p *project) verify(path string, target bake.Target) error {
+	if !exists(path) {
+		return &diag.Error{Class: diag.Verification, Message: fmt.Sprintf("stage %s made no file named %s", target.Stage, target.Wheel)}
+	}
+	findings, err := wheel.Verify(path, p.expectation(target))
+	if err != nil {
+		return fmt.Errorf("verifying %s: %w", target.Wheel, err)
+	}
+	var wrong []error
+	for _, finding := range findings {
+		if finding.Severity == wheel.Error {
+			wrong = append(wrong, errors.New(strings.TrimPrefix(finding.String(), "error: ")))
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return &diag.Error{Class: diag.Verification, Message: target.Wheel + " is not what the plan says",
+		Err: errors.New(strings.ReplaceAll(errors.Join(wrong...).Error(), "\n", "; ")), Hint: "sagebuild bake --print " + target.Cell}
+}
+
+// expectation is what the plan, the matrix and kernels.toml say about a wheel.
+func (p *project) expectation(target bake.Target) wheel.Expectation {
+	cell := target.Selection.Cell
+	newest := cell.NewestSM()
+	want := wheel.Expectation{
+		Filename: target.Wheel, Distribution: cell.Package.Distribution, Version: cell.Package.Version.String(),
+		BuildTag:     cell.BuildTag(),
+		Tags:         []string{cell.PythonTag() + "-" + cell.PythonTag() + "-" + cell.Platform.Tag},
+		RequiresDist: []string{cell.TorchRequirement()}, RequiresPython: cell.PythonRequirement(),
+		Members: []string{"sageattention/__init__.py", "sageattention/lib/libsageattn.so", "sageattention/lib/sageattn.fatbin",
+			distInfo(cell) + "/sboms/sagebuild.cdx.json"},
+		SMs: cell.SMs, PTX: &newest, GlibcFloor: cell.Platform.Glibc.String(),
+		Suffixes: map[matrix.SM]string{}, Kernels: map[matrix.SM][]string{},
+	}
+	for _, sm := range cell.SMs {
+		for _, source := range p.kernels.For(sm) {
+			want.Kernels[sm] = append(want.Kernels[sm], source.Kernels...)
+			if source.Suffix != "" {
+				want.Suffixes[sm] = source.Suffix
+			}
+		}
+	}
+	return want
+}
+
+// distInfo is the directory of a wheel's metadata.
+func distInfo(cell matrix.Cell) string {
+	return strings.ReplaceAll(wheel.NormalizeName(cell.Package.Distribution), "-", "_") + "-" + cell.Package.Version.String() + ".dist-info"
+}
