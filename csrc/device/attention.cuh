@@ -54,7 +54,7 @@ class Attention {
         F f;
         OnlineSoftmax<F> softmax;
         Scales<F> scales;
-        bool more = start(block, scales);
+        bool more = start(block);
 
 #pragma unroll 1
         for (int tile = 0; more; ++tile) {
@@ -95,9 +95,9 @@ class Attention {
     DEVICE u32 key_stage(int tile) const { return shared + kKeyOffset + tile % kShape.key_stages * KeyTile::kBytes; }
 
     // Sets what the loop needs and starts loading the queries and the first tile; false if there is none.
-    DEVICE bool start(const BlockIndex& block, Scales<F>& scales) {
+    DEVICE bool start(const BlockIndex& block) {
         if (threadIdx.x == 0) state.set(p, block, kColumns, kQueryRows, F::kTransposedValues);
-        load_query_scales(scales, block);
+        set_query_scales(block);
         load_tile<QueryTile, kThreads, false>(shared, p.query,
                                               view_pointer(p.query, block.batch, block.head, block.query_start),
                                               block.first_query, block.query_rows, p.head_dim);
@@ -124,16 +124,21 @@ class Attention {
     }
 
     // Finest scale indices as in params.h; the first row of a sequence begins a block of scales.
-    DEVICE void load_query_scales(Scales<F>& scales, const BlockIndex& block) const {
+    DEVICE void set_query_scales(const BlockIndex& block) {
         const float* head = p.query_scale + BlockIndex::head_index(block.batch, p.query_heads, block.head,
                                                                    p.query_starts) * p.query_scale_stride;
-        const int first = block.first_query + warp_row() +
-                          block.scale_start(p.query_starts, block.query_start, p.query_block_shift);
-#pragma unroll
-        for (int i = 0; i < F::kQueryScales; ++i) {
-            const int row = first + F::query_scale_row(lane_index(), i);
-            scales.query[i] = head[((row >> p.query_warp_shift) * 8LL + row % 8) >> p.query_scale_shift] * p.scale_log2;
+        const int first =
+            block.first_query + block.scale_start(p.query_starts, block.query_start, p.query_block_shift);
+        for (int i = threadIdx.x; i < kQueryRows; i += kThreads) {
+            const int row = first + i;
+            const long long index = ((row >> p.query_warp_shift) * 8LL + row % 8) >> p.query_scale_shift;
+            state.query_scale[i] = block.first_query + i < block.query_rows ? head[index] * p.scale_log2 : 0.0f;
         }
+    }
+    DEVICE void load_query_scales(Scales<F>& scales) const {
+#pragma unroll
+        for (int i = 0; i < F::kQueryScales; ++i)
+            scales.query[i] = BlockState::load(state.query_scale[warp_row() + F::query_scale_row(lane_index(), i)]);
     }
     DEVICE void load_key_scales(Scales<F>& scales, int tile) const {
         const float* head = BlockState::load(state.key_scale);
@@ -144,7 +149,8 @@ class Attention {
     }
 
     // Scores of a tile to probabilities.
-    DEVICE void weigh(F& f, OnlineSoftmax<F>& softmax, const Scales<F>& scales, int tile) const {
+    DEVICE void weigh(F& f, OnlineSoftmax<F>& softmax, Scales<F>& scales, int tile) const {
+        load_query_scales(scales);
         if constexpr (Family::kMasked) {
             Mask<F>(p, state, warp_row()).apply(f, scales, tile);
             softmax.update(f, NoScales<F>());

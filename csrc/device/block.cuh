@@ -70,6 +70,7 @@ struct BlockState {
     int rows, columns;        // of the block, that exist
     int limit;                // keys that the first row sees: see BlockIndex
     int first_split;          // this block writes what all splits compute
+    float query_scale[128];   // of each row, with sm_scale * log2(e)
 
     DEVICE void set(const sageattn_attention_arguments& p, const BlockIndex& b, int split_columns, int block_rows,
                     bool transposed_values) {
@@ -96,6 +97,7 @@ struct BlockState {
 
     // A field, read afresh each time.
     static DEVICE int load(const int& field) { return load_shared_4(shared_address(&field)); }
+    static DEVICE float load(const float& field) { return __int_as_float(load_shared_4(shared_address(&field))); }
     template <class T>
     static DEVICE const T* load(const T* const& field) {
         const uint2 v = load_shared_8(shared_address(&field));

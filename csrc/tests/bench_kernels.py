@@ -36,7 +36,10 @@ def measure(library, batch, heads, rows, dim, causal, kernel_only):
 
     def sdpa(backend):
         with sdpa_kernel(backend):
-            return milliseconds(lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal))
+            try:
+                return milliseconds(lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal))
+            except RuntimeError:  # not at this head dim
+                return float("inf")
 
     times = [milliseconds(lambda: library.attend(q8, k8, v, output, q_scale, k_scale, 3, dim**-0.5, causal))]
     if kernel_only:
@@ -52,6 +55,7 @@ def measure(library, batch, heads, rows, dim, causal, kernel_only):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[4096, 8192])
+    parser.add_argument("--dims", type=int, nargs="+", default=[64, 96, 128, 192, 256])
     parser.add_argument("--kernel-only", action="store_true", help="neither quantisation nor torch")
     arguments = parser.parse_args()
     library = Library()
@@ -59,7 +63,7 @@ def main():
     columns += [] if arguments.kernel_only else ["with quantisation", "torch flash bf16", "cuDNN bf16"]
     print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
     for rows in arguments.rows:
-        for dim in (64, 128):
+        for dim in arguments.dims:
             for causal in (False, True):
                 numbers = measure(library, 2, 32, rows, dim, causal, arguments.kernel_only)
                 cells = " | ".join(f"{number:.0f}" for number in numbers)

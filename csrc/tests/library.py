@@ -13,6 +13,7 @@ import torch
 
 _ABI_FILE = pathlib.Path(__file__).parents[2] / "python" / "sageattention" / "_abi.py"
 GRANULARITIES = {"block": 1, "warp": 2, "thread": 3}
+MASK_DTYPES = {torch.float16: 0, torch.bfloat16: 1, torch.float32: 2, torch.bool: 3}
 
 
 def _load_abi():
@@ -56,31 +57,41 @@ class Library:
         self.call("sageattn_device", 0, ctypes.byref(info))
         return info
 
-    def mean(self, x):
-        """Mean over rows of a [B, H, S, D] view: float32 [B, H, D]."""
-        batch, heads, rows, dim = x.shape
+    def images(self, operation=None):
+        """The loaded fatbin's images: "7.0 9.0 PTX 12.1"."""
+        text = ctypes.create_string_buffer(512)
+        self.call("sageattn_images", operation and operation.encode(), text, len(text))
+        return text.value.decode()
+
+    def mean(self, x, starts=None, rows=None):
+        """Mean over rows of a [B, H, S, D] view: float32 [B, H, D]. With starts, of [1, H, total rows, D]."""
+        batch, heads, longest, dim = sizes(x, starts, rows)
         mean = torch.full((batch, heads, dim), float("nan"), device=x.device)
         params = abi.MeanParams(
             size=ctypes.sizeof(abi.MeanParams),
             input=view(x),
             mean=mean.data_ptr(),
+            starts=pointer(starts),
             batch=batch,
             heads=heads,
-            rows=rows,
+            rows=longest,
             head_dim=dim,
             dtype=dtype(x),
         )
         self.call("sageattn_mean", ctypes.byref(params), 0, stream())
         return mean
 
-    def quantize(self, x, operand, granularity, mean=None, want_dot=False, output=None):
+    def quantize(
+        self, x, operand, granularity, mean=None, want_dot=False, output=None, block=0, warp=0, starts=None, rows=None
+    ):
         """int8 [B, H, S, D], float32 scales [B, H, count], and mean_dot [B, H, S] or None."""
-        batch, heads, rows, dim = x.shape
-        if output is None:
-            output = torch.full((batch, heads, rows, dim), 99, dtype=torch.int8, device=x.device)
-        count = self.scale_count(operand, granularity, rows)
-        scale = torch.full((batch, heads, count), float("nan"), device=x.device)
-        dot = torch.full((batch, heads, rows), float("nan"), device=x.device) if want_dot else None
+        batch, heads, longest, dim = sizes(x, starts, rows)
+        if output is None:  # rows of whole 16 bytes, with something behind each
+            wide = torch.full((*x.shape[:3], -(-dim // 16) * 16), 99, dtype=torch.int8, device=x.device)
+            output = wide[..., :dim]
+        count = scale_count(operand, granularity, x.shape[2], block, warp, batch if starts is not None else None)
+        scale = torch.full((x.shape[0], heads, count), float("nan"), device=x.device)
+        dot = torch.full(x.shape[:3], float("nan"), device=x.device) if want_dot else None
         params = abi.QuantizeParams(
             size=ctypes.sizeof(abi.QuantizeParams),
             input=view(x),
@@ -88,21 +99,28 @@ class Library:
             scale=scale.data_ptr(),
             mean=pointer(mean),
             mean_dot=pointer(dot),
+            starts=pointer(starts),
             batch=batch,
             heads=heads,
             key_heads=heads if mean is None else mean.shape[1],
-            rows=rows,
+            rows=longest,
+            total_rows=x.shape[2],
             head_dim=dim,
             dtype=dtype(x),
             operand=operand,
             granularity=granularity,
+            block_rows=block,
+            warp_rows=warp,
         )
         self.call("sageattn_quantize", ctypes.byref(params), 0, stream())
         return output, scale, dot
 
-    def attend(self, q8, k8, v, output, q_scale, k_scale, granularity, sm_scale, causal=False, dot=None, lse=None):
-        """Attention of quantised operands into output (and lse), on torch's current stream."""
-        batch, heads, rows, dim = q8.shape
+    def params(
+        self, q8, k8, v, output, q_scale, k_scale, granularity, sm_scale, causal=False, dot=None, lse=None, mask=None,
+        starts=(None, None), rows=(None, None), blocks=(0, 0, 0), accumulation=0,
+    ):  # fmt: skip
+        """Filled attention parameters. starts, rows: of queries and of keys; blocks: as in sageattn.h."""
+        batch, heads, query_rows, dim = sizes(q8, starts[0], rows[0])
         params = abi.AttentionParams(
             size=ctypes.sizeof(abi.AttentionParams),
             query=view(q8),
@@ -112,36 +130,85 @@ class Library:
             query_scale=q_scale.data_ptr(),
             key_scale=k_scale.data_ptr(),
             mean_dot=pointer(dot),
+            query_starts=pointer(starts[0]),
+            key_starts=pointer(starts[1]),
             lse=pointer(lse),
             batch=batch,
             query_heads=heads,
             key_heads=k8.shape[1],
-            query_rows=rows,
-            key_rows=k8.shape[2],
+            query_rows=query_rows,
+            key_rows=sizes(k8, starts[1], rows[1])[2],
+            total_query_rows=q8.shape[2],
+            total_key_rows=k8.shape[2],
             head_dim=dim,
             sm_scale=sm_scale,
             causal=int(causal),
             granularity=granularity,
+            accumulation=accumulation,
             value_dtype=dtype(v),
             output_dtype=dtype(output),
+            query_block_rows=blocks[0],
+            query_warp_rows=blocks[1],
+            key_block_rows=blocks[2],
         )
+        if mask is not None:
+            params.mask, params.mask_column_stride = view(mask, checked=False), mask.stride(3)
+            params.mask_dtype = MASK_DTYPES[mask.dtype]
+        return params
+
+    def attend(self, *arguments, **named):
+        """Attention of quantised operands into output (and lse), on torch's current stream."""
+        params = self.params(*arguments, **named)
         self.call("sageattn_attention", ctypes.byref(params), 0, stream())
 
-    def attention(self, q, k, v, granularity="thread", causal=False, smooth=True, output=None, sm_scale=None):
+    def kernel(self, *arguments, **named):
+        """The name of the kernel that attend takes."""
+        name = ctypes.c_char_p()
+        params = self.params(*arguments, **named)
+        self.call("sageattn_attention_kernel", ctypes.byref(params), 0, ctypes.byref(name))
+        return name.value.decode()
+
+    def attention(
+        self, q, k, v, granularity="thread", causal=False, smooth=True, output=None, sm_scale=None, mask=None,
+        starts=(None, None), rows=(None, None), blocks=(0, 0, 0), accumulation=0,
+    ):  # fmt: skip
         """The whole path for [B, H, S, D] views: (output, lse)."""
         number = GRANULARITIES[granularity]
-        mean = self.mean(k) if smooth else None
-        k8, k_scale, _ = self.quantize(k, abi.KEY, number, mean)
-        q8, q_scale, dot = self.quantize(q, abi.QUERY, number, mean, want_dot=smooth)
+        mean = self.mean(k, starts[1], rows[1]) if smooth else None
+        k8, k_scale, _ = self.quantize(
+            k, abi.KEY, number, mean, block=blocks[2], starts=starts[1], rows=rows[1]
+        )
+        q8, q_scale, dot = self.quantize(
+            q, abi.QUERY, number, mean, want_dot=smooth, block=blocks[0], warp=blocks[1], starts=starts[0], rows=rows[0]
+        )
         if output is None:
             output = torch.full_like(q, float("nan"))
         lse = torch.full(q.shape[:3], float("nan"), device=q.device)
-        self.attend(q8, k8, v, output, q_scale, k_scale, number, sm_scale or q.shape[-1] ** -0.5, causal, dot, lse)
+        self.attend(
+            q8, k8, v, output, q_scale, k_scale, number, sm_scale or q.shape[-1] ** -0.5, causal, dot, lse, mask=mask,
+            starts=starts, rows=rows, blocks=blocks, accumulation=accumulation,
+        )  # fmt: skip
         return output, lse
 
 
-def view(x):
-    assert x.stride(3) == 1 or x.shape[3] <= 1
+def sizes(x, starts, rows):
+    """Batch, heads, rows and head dim; with starts, of the sequences, whose longest has `rows`."""
+    if starts is None:
+        return x.shape
+    return starts.numel() - 1, x.shape[1], rows, x.shape[3]
+
+
+def scale_count(operand, granularity, rows, block=0, warp=0, sequences=None):
+    """Scales per head, by the rules of sageattn.h."""
+    block = block or (128 if operand == abi.QUERY else 64)
+    finest = block // (warp or 32) * 8 if operand == abi.QUERY else 4
+    each = {1: 1, 2: finest // 8 if operand == abi.QUERY else 1, 3: finest}[granularity]
+    blocks = -(-rows // block) if sequences is None else rows // block + sequences
+    return blocks * each
+
+
+def view(x, checked=True):
+    assert not checked or x.stride(3) == 1 or x.shape[3] <= 1
     return abi.Tensor(data=x.data_ptr(), batch_stride=x.stride(0), head_stride=x.stride(1), row_stride=x.stride(2))
 
 

@@ -17,7 +17,7 @@ TOOLS = ("memcheck", "racecheck", "synccheck", "initcheck")
 SHOWN = 20  # failures by name
 PARTS = {
     "wheel": "python/tests/gpu, the installed wheel through PyTorch",
-    "library": "csrc/tests -m library, the wheel's library and kernels",
+    "library": "csrc/tests, the wheel's library and all of its kernels for this GPU",
     "sm75": "csrc/tests, compute_75 PTX",
     "sm70": "csrc/tests, compute_70 PTX",
 }

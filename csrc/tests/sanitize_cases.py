@@ -65,9 +65,9 @@ class Case:
 
     BATCH, HEADS, KEY_HEADS = 2, 4, 2
 
-    def __init__(self, rows, keys, dim, causal, dtype, nhd, gap, granularity):
+    def __init__(self, rows, keys, dim, causal, dtype, nhd, gap, granularity, masked=False, sequences=False):
         self.rows, self.keys, self.dim, self.causal, self.dtype = rows, keys, dim, causal, dtype
-        self.nhd, self.gap, self.granularity = nhd, gap, granularity
+        self.nhd, self.gap, self.granularity, self.masked, self.sequences = nhd, gap, granularity, masked, sequences
 
     def __str__(self):
         return ", ".join(f"{name} {value}" for name, value in vars(self).items())
@@ -76,8 +76,26 @@ class Case:
         """A view whose rows are gap elements apart; place(elements) gives the address of its storage."""
         row = self.dim + self.gap
         address = place(self.BATCH * heads * rows * row - self.gap)
+        if self.sequences:
+            rows *= self.BATCH
         strides = (row, heads * row) if self.nhd else (rows * row, row)
         return abi.Tensor(data=address, batch_stride=heads * rows * row, head_stride=strides[0], row_stride=strides[1])
+
+    def starts(self, rows):
+        """Of two sequences of different lengths, which have the rows of two batches."""
+        return [0, rows // 3, self.BATCH * rows] if self.sequences else None
+
+    def longest(self, rows):
+        return self.BATCH * rows - rows // 3 if self.sequences else rows
+
+    def scales(self, operand, rows):
+        """Scales of all heads' batches."""
+        block, finest = (128, 32) if operand == abi.QUERY else (64, 4)
+        each = {1: 1, 2: max(finest // 8, 1), 3: finest}[self.granularity]
+        blocks = -(-rows // block) * self.BATCH
+        if self.sequences:
+            blocks = self.BATCH * rows // block + self.BATCH
+        return blocks * each
 
 
 class Session:
@@ -102,24 +120,37 @@ class Session:
         mask = int.from_bytes(b"\xff\xbf" * elements, "little")
         return self.driver.upload((bits & mask).to_bytes(2 * elements, "little"))
 
+    def starts(self, case, rows):
+        starts = case.starts(rows)
+        return starts and self.driver.upload(array.array("i", starts).tobytes())
+
+    def mask(self, case):
+        """Bytes of which some are zero, but never those of key 0: (view, column stride)."""
+        if not case.masked:
+            return abi.Tensor(), 0
+        rows, keys = case.longest(case.rows), case.longest(case.keys)
+        row = b"\1" + bytes(self.random.choices((0, 1), k=keys - 1))
+        address = self.driver.upload(row * (case.BATCH * case.HEADS * rows))
+        return abi.Tensor(address, case.HEADS * rows * keys, rows * keys, keys), 1
+
     def mean(self, case, view):
         address = self.driver.allocate(4 * case.BATCH * case.KEY_HEADS * case.dim)
         params = abi.MeanParams(
             size=ctypes.sizeof(abi.MeanParams), input=view, mean=address, batch=case.BATCH, heads=case.KEY_HEADS,
-            rows=case.keys, head_dim=case.dim, dtype=case.dtype,
+            starts=self.starts(case, case.keys), rows=case.longest(case.keys), head_dim=case.dim, dtype=case.dtype,
         )  # fmt: skip
         self.call("sageattn_mean", ctypes.byref(params), 0, None)
         return address
 
     def quantize(self, case, view, operand, heads, rows, mean):
         """Quantised view, scales, and the queries' products with the mean (keys: None)."""
-        count = self.library.sageattn_scale_count(operand, case.granularity, rows)
-        scale = self.driver.allocate(4 * case.BATCH * heads * count)
+        scale = self.driver.allocate(4 * heads * case.scales(operand, rows))
         dot = self.driver.allocate(4 * case.BATCH * heads * rows) if operand == abi.QUERY else None
         output = case.view(heads, rows, self.driver.allocate)
         params = abi.QuantizeParams(
             size=ctypes.sizeof(abi.QuantizeParams), input=view, output=output, scale=scale, mean=mean, mean_dot=dot,
-            batch=case.BATCH, heads=heads, key_heads=case.KEY_HEADS, rows=rows, head_dim=case.dim, dtype=case.dtype,
+            batch=case.BATCH, heads=heads, key_heads=case.KEY_HEADS, starts=self.starts(case, rows),
+            rows=case.longest(rows), total_rows=case.BATCH * rows, head_dim=case.dim, dtype=case.dtype,
             operand=operand, granularity=case.granularity,
         )  # fmt: skip
         self.call("sageattn_quantize", ctypes.byref(params), 0, None)
@@ -135,11 +166,15 @@ class Session:
         output = case.view(case.HEADS, case.rows, lambda elements: self.driver.allocate(2 * elements))
         size = 4 * case.BATCH * case.HEADS * case.rows
         lse = self.driver.upload(b"\xff" * size)  # NaN
+        mask, mask_column_stride = self.mask(case)
         params = abi.AttentionParams(
             size=ctypes.sizeof(abi.AttentionParams), query=query, key=key, value=v, output=output,
             query_scale=query_scale, key_scale=key_scale, mean_dot=dot, lse=lse, batch=case.BATCH,
-            query_heads=case.HEADS, key_heads=case.KEY_HEADS, query_rows=case.rows, key_rows=case.keys,
-            head_dim=case.dim, sm_scale=case.dim**-0.5, causal=case.causal, granularity=case.granularity,
+            query_heads=case.HEADS, key_heads=case.KEY_HEADS, query_rows=case.longest(case.rows),
+            key_rows=case.longest(case.keys), query_starts=self.starts(case, case.rows),
+            key_starts=self.starts(case, case.keys), total_query_rows=case.BATCH * case.rows,
+            total_key_rows=case.BATCH * case.keys, mask=mask, mask_column_stride=mask_column_stride,
+            mask_dtype=abi.BOOL, head_dim=case.dim, sm_scale=case.dim**-0.5, causal=case.causal, granularity=case.granularity,
             value_dtype=case.dtype, output_dtype=case.dtype,
         )  # fmt: skip
         self.call("sageattn_attention", ctypes.byref(params), 0, None)
@@ -152,9 +187,12 @@ class Session:
 def grid():
     """Lengths around the block sizes, both layouts, aligned and odd rows, every granularity and kernel."""
     granularities = itertools.cycle((1, 2, 3))
-    for dim, causal, dtype in itertools.product((64, 128), (0, 1), (abi.FLOAT16, abi.BFLOAT16)):
-        for rows, keys, nhd, gap in ((1, 1, 0, 0), (77, 131, 0, 0), (129, 65, 1, 0), (100, 150, 1, 3)):
+    for dim, dtype in itertools.product((40, 64, 96, 128, 192, 256), (abi.FLOAT16, abi.BFLOAT16)):
+        for rows, keys, nhd, gap, causal in ((1, 1, 0, 0, 0), (77, 131, 0, 8, 2), (129, 65, 1, 0, 1), (100, 150, 1, 3, 0)):
             yield Case(rows, keys, dim, causal, dtype, nhd, gap, next(granularities))
+        yield Case(77, 131, dim, 1, dtype, 1, 0, next(granularities), masked=True)
+        yield Case(90, 140, dim, 1, dtype, 0, 0, next(granularities), sequences=True)
+    yield Case(90, 140, 64, 0, abi.FLOAT16, 1, 0, 3, masked=True, sequences=True)
 
 
 def main():

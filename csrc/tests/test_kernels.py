@@ -2,11 +2,10 @@
 
 SAGEATTN_LIBRARY=libsageattn.so SAGEATTN_FATBIN=sageattn.fatbin python3 -m pytest csrc/tests
 
-This is for families that the GPU at hand does not choose from a wheel (PTX of an older one). Those that it chooses
-are tested by python/tests/gpu, and here by what only the C interface shows: -m library.
+This is for the images that the GPU at hand chooses from a wheel, and for families that it does not choose (PTX of
+an older one): those leave out what no family can change, with -m "not library".
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -21,11 +20,10 @@ if not torch.cuda.is_available():
 if "SAGEATTN_LIBRARY" not in os.environ:
     pytest.skip("set SAGEATTN_LIBRARY and SAGEATTN_FATBIN", allow_module_level=True)
 
-from library import GRANULARITIES, Failure, Library, abi  # noqa: E402
+from cases import DTYPES, NAN, check, operand, operands  # noqa: E402
+from library import GRANULARITIES, Failure, abi  # noqa: E402
 
 library_only = pytest.mark.library
-DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
-NAN = float("nan")
 
 # batch, query heads, key heads, query rows, key rows
 SHAPES = [
@@ -33,40 +31,6 @@ SHAPES = [
     (1, 8, 1, 4096, 4096), (2, 32, 8, 4096, 4096), (1, 8, 8, 77, 1000), (2, 8, 4, 1000, 77), (1, 8, 8, 1, 4096),
     (1, 8, 8, 129, 65), (1, 8, 8, 63, 191),
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def library():
-    return Library()
-
-
-def operand(shape, dtype, layout, key_mean=0.0, padding=0):
-    """Random [B, H, S, D] view of a tensor in a layout, with `padding` rows of NaN behind each head."""
-    batch, heads, rows, dim = shape
-    full = rows + padding
-    size = (batch, heads, full, dim) if layout == "HND" else (batch, full, heads, dim)
-    storage = torch.full(size, NAN, dtype=dtype, device="cuda")
-    view = (storage if layout == "HND" else storage.transpose(1, 2))[:, :, :rows]
-    view.copy_(torch.randn(shape, device="cuda") + key_mean * torch.randn(batch, heads, 1, dim, device="cuda"))
-    return view
-
-
-def operands(shape, dim, dtype, layout, key_mean=0.0, padding=0):
-    torch.manual_seed(sum(shape) + dim)
-    batch, query_heads, key_heads, query_rows, key_rows = shape
-    q = operand((batch, query_heads, query_rows, dim), dtype, layout, 0.0, padding)
-    k = operand((batch, key_heads, key_rows, dim), dtype, layout, key_mean, padding)
-    v = operand((batch, key_heads, key_rows, dim), dtype, layout, 0.3, padding)
-    return q, k, v
-
-
-def check(output, lse, q, k, v, causal, record=None):
-    expected, expected_lse = reference.attention(q, k, v, causal, q.shape[-1] ** -0.5)
-    cosine, relative = reference.errors(output, expected)
-    if record is not None:
-        record(json.dumps({"cosine": cosine, "relative_l1": relative}))
-    assert cosine > 0.999 and relative < 0.02, (cosine, relative)
-    assert (lse.double() - expected_lse).abs().max() < 0.05 + 0.01 * expected_lse.abs().max()
 
 
 @pytest.mark.parametrize(("layout", "granularity"), [("HND", "thread"), ("NHD", "block")])
@@ -112,7 +76,7 @@ def test_what_lies_behind_the_tails_is_neither_read_nor_written(library, dim, ca
 
 
 @library_only
-@pytest.mark.parametrize("dim", [64, 128])
+@pytest.mark.parametrize("dim", [40, 64, 100, 128, 256])
 @pytest.mark.parametrize("offset", [0, 1])
 def test_unaligned_rows(library, dim, offset):
     """Rows of an odd number of elements, starting anywhere: the slow path gives the same bits."""
@@ -136,7 +100,7 @@ def test_unaligned_rows(library, dim, offset):
     assert torch.equal(again, straight)
 
 
-@pytest.mark.parametrize("dim", [64, 128])
+@pytest.mark.parametrize("dim", [40, 64, 100, 128, 200, 256])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("granularity", GRANULARITIES)
 @pytest.mark.parametrize("side", ["query", "key"])
@@ -153,7 +117,7 @@ def test_quantize_is_bit_exact(library, rows, side, granularity, dtype, dim):
 
 
 @library_only
-@pytest.mark.parametrize("dim", [64, 128])
+@pytest.mark.parametrize("dim", [1, 64, 100, 128, 256])
 @pytest.mark.parametrize("rows", [0, 1, 77, 5000])
 def test_mean_and_mean_dot(library, rows, dim):
     k = operand((2, 3, rows, dim), torch.bfloat16, "NHD", 3.0, padding=5)
@@ -224,8 +188,10 @@ def test_refuses_what_no_kernel_takes(library):
         library.attention(q, k, v)
     with pytest.raises(Failure, match="sm_scale is -1"):
         library.attention(q[:, :2], k, v, sm_scale=-1.0)
-    with pytest.raises(Failure, match="head_dim is 32"):
-        library.mean(k[..., :32])
+    with pytest.raises(Failure, match="head_dim is 257"):
+        library.mean(torch.zeros(1, 1, 1, 257, dtype=torch.float16, device="cuda"))
+    with pytest.raises(Failure, match="block rows of queries is 32, it must be 128 or 64"):
+        library.attention(q[:, :2], k, v, blocks=(32, 0, 0))
 
 
 _FIRST_CALL_IN_CAPTURE = """
