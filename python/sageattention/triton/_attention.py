@@ -1,0 +1,158 @@
+"""Attention by the Triton kernels: quantises, attends, corrects the LSE. What core.py calls."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from .._shapes import check_groups
+from . import _launch
+from ._launch import KEY_BLOCK, QUERY_BLOCK, Groups, Rows, Scales, dense, packed
+
+_LOG2E = math.log2(math.e)
+_DTYPES = (torch.float16, torch.bfloat16)
+
+
+def attention(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    nhd: bool,
+    causal: int,
+    sm_scale: float,
+    smooth_k: bool,
+    attn_mask: torch.Tensor | None = None,
+    return_lse: bool = False,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Output in q's dtype, contiguous in the given layout, and the LSE (empty unless return_lse).
+
+    q, k and v are float16 or bfloat16 [batch, heads, rows, head_dim], or with nhd [batch, rows, heads,
+    head_dim], with a contiguous head dim of at most 256; query heads are a multiple of key heads. causal: 0
+    none, 1 top left (query i sees keys 0 to i), 2 bottom right (0 to i + key rows - query rows). attn_mask,
+    which broadcasts to [batch, query heads, query rows, key rows], is bool (False is not seen) or float,
+    added to sm_scale * q . k; it holds besides causal. The LSE is the natural logarithm of the softmax
+    denominators, float32 [batch, query heads, query rows]. A query that sees no key gives 0 and -infinity.
+
+    Inputs are not written, and nothing waits for the GPU. Raises ValueError for shapes and dtypes,
+    AssertionError for a mask that does not broadcast.
+    """
+    query, key, value = dense(q, nhd), dense(k, nhd), dense(v, nhd)
+    _check(query, key, value)
+    if query.batch != key.batch:
+        raise ValueError(f"query has batch {query.batch}, key has {key.batch}")
+    mask = None if attn_mask is None else expanded(attn_mask, query, key)
+    mean = k.mean(1 if nhd else 2, dtype=torch.float32) if smooth_k and key.rows else None
+    dot = _mean_dot(query) if return_lse and mean is not None else None
+    q_int8, q_scales = quantized_query(query, nhd, sm_scale, mean, dot)
+    k_int8, k_scales = quantized_key(key, nhd, mean)
+    output = torch.empty(q.shape, dtype=q.dtype, device=q.device)
+    shape = (query.batch, query.heads, query.rows) if return_lse else (0,)
+    lse = torch.empty(shape, dtype=torch.float32, device=q.device)
+    _launch.attend(
+        q_int8,
+        k_int8,
+        value,
+        dense(output, nhd),
+        q_scales,
+        k_scales,
+        causal,
+        mask,
+        lse if return_lse else None,
+    )
+    if return_lse:
+        lse /= _LOG2E
+    if dot is not None:
+        lse += sm_scale * dot
+    return output, lse
+
+
+def attention_varlen(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    cu_seqlens_q: torch.Tensor,
+    cu_seqlens_k: torch.Tensor,
+    max_seqlen_q: int,
+    max_seqlen_k: int,
+    causal: int,
+    sm_scale: float,
+    smooth_k: bool,
+) -> torch.Tensor:
+    """Attention of each sequence to itself: contiguous output like q [total query rows, heads, head_dim].
+
+    cu_seqlens_q and cu_seqlens_k, int32 or int64 [sequences + 1] on the device, say where the sequences
+    start in q, and in k and v [total key rows, key heads, head_dim]; they are not read on the host.
+    Rows after the last sequence get undefined output. Each sequence's keys are smoothed by their own mean.
+    causal, sm_scale, dtypes and errors as in attention; a sequence without keys gives 0.
+    """
+    query = packed(q, cu_seqlens_q, max_seqlen_q)
+    key, value = packed(k, cu_seqlens_k, max_seqlen_k), packed(v, cu_seqlens_k, max_seqlen_k)
+    _check(query, key, value)
+    if query.batch != key.batch:
+        raise ValueError(f"cu_seqlens_q has {query.batch} sequences, cu_seqlens_k {key.batch}")
+    q_int8, q_scales = quantized_query(query, True, sm_scale)
+    k_int8, k_scales = quantized_key(key, True, _launch.mean(key) if smooth_k else None)
+    output = torch.empty(q.shape, dtype=q.dtype, device=q.device)
+    target = packed(output, cu_seqlens_q, max_seqlen_q)
+    _launch.attend(q_int8, k_int8, value, target, q_scales, k_scales, causal)
+    return output
+
+
+def quantized_query(
+    query: Rows,
+    nhd: bool,
+    sm_scale: float,
+    key_mean: torch.Tensor | None = None,
+    mean_dot: torch.Tensor | None = None,
+    block: int = QUERY_BLOCK,
+) -> tuple[Rows, Scales]:
+    """INT8 queries and one scale per block of rows times sm_scale * log2(e); fills mean_dot if given."""
+    scales = _launch.new_scales(query, block)
+    output = _launch.like(query, _launch.new_int8(query), nhd)
+    mean = None if mean_dot is None else key_mean
+    _launch.quantize(query, output, scales, Groups(block), sm_scale * _LOG2E, mean, mean_dot)
+    return output, scales
+
+
+def quantized_key(
+    key: Rows, nhd: bool, mean: torch.Tensor | None = None, block: int = KEY_BLOCK
+) -> tuple[Rows, Scales]:
+    """INT8 keys less their mean, contiguous float32 [batch, heads, head_dim]; a scale per block of rows."""
+    scales = _launch.new_scales(key, block)
+    output = _launch.like(key, _launch.new_int8(key), nhd)
+    _launch.quantize(key, output, scales, Groups(block), 1.0, mean)
+    return output, scales
+
+
+def _mean_dot(query: Rows) -> torch.Tensor:
+    shape = (query.batch, query.heads, query.rows)
+    return torch.empty(shape, dtype=torch.float32, device=query.tensor.device)
+
+
+def _check(query: Rows, key: Rows, value: Rows) -> None:
+    if key.tensor.shape != value.tensor.shape:
+        shapes = f"{tuple(key.tensor.shape)} and {tuple(value.tensor.shape)}"
+        raise ValueError(f"key and value differ in shape: {shapes}")
+    if query.head_dim != key.head_dim:
+        raise ValueError(f"query has head_dim {query.head_dim}, key has {key.head_dim}")
+    check_groups(query.heads, key.heads)
+    for rows in (query, key, value):
+        if rows.tensor.dtype not in _DTYPES:
+            raise ValueError(f"expected float16 or bfloat16, got {rows.tensor.dtype}")
+
+
+def expanded(mask: torch.Tensor, query: Rows, key: Rows) -> torch.Tensor:
+    """mask as [batch, query heads, query rows, key rows], bool or float. Raises AssertionError."""
+    target = (query.batch, query.heads, query.rows, key.rows)
+    assert mask.dtype == torch.bool or mask.is_floating_point(), (
+        f"attn_mask must be bool or floating point, got {mask.dtype}"
+    )
+    try:
+        mask = mask.expand(target)
+    except RuntimeError as error:
+        shape = tuple(mask.shape)
+        raise AssertionError(
+            f"attn_mask of shape {shape} does not broadcast to {target}"
+        ) from error
+    return mask.float() if mask.dtype == torch.float64 else mask
