@@ -2,7 +2,8 @@
 
 A method is what a public function asks for: "auto" (sageattn), "fp16" and "fp16_tiles" (float16 values,
 summed in float32, or in float16 within a key tile), "fp8" and "fp8_tiles" (E4M3 values), "triton". Where a GPU
-lacks what was asked for, a more precise kernel serves.
+lacks what was asked for, a more precise kernel serves. "only:" and a kind (see _kernels) is that kernel or an
+error, for tests and measurements.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from . import _kernels, _library
 
 METHODS = ("auto", "fp16", "fp16_tiles", "fp8", "fp8_tiles", "triton")
 TRITON = "triton"
+ONLY = "only:"
 
 _EXACT = "float16 values are summed in float32 at full rate here"
 _HALF_RATE = "sums in float32 run at half rate on this GPU: float16 within a key tile, float32 between tiles"
@@ -31,6 +33,12 @@ _AUTO: dict[object, tuple[tuple[str, str], ...]] = {
     (9, 0): (("packed", _PACKED),),
     12: (("fp8_tiles16", _FP8_TILES), ("fp8", _FP8)),
 }
+
+
+def known(method: str) -> bool:
+    """Whether this is a method."""
+    kind = method[len(ONLY) :] if method.startswith(ONLY) else None
+    return method in METHODS if kind is None else kind in _kernels.KINDS
 
 
 class Request(NamedTuple):
@@ -57,6 +65,11 @@ def decide(
 
     Raises RuntimeError, naming the SMs in the wheel, if nothing runs there.
     """
+    if request.method.startswith(ONLY):
+        kind = request.method[len(ONLY) :]
+        if has(kind):
+            return Choice(kind, "asked for")
+        raise RuntimeError(f"no {_kernels.operation(kind)} kernel for SM {sm[0]}.{sm[1]} here")
     if request.method == TRITON and not no_triton:
         return Choice(TRITON, "asked for")
     for kind, reason in _preferences(request, sm):

@@ -271,7 +271,7 @@ def _new_forward(
 
 
 def _check_method(method: str) -> None:
-    if method not in _dispatch.METHODS:
+    if not _dispatch.known(method):
         raise ValueError(f"unknown method {method}, it must be one of {_dispatch.METHODS}")
 
 

@@ -134,3 +134,52 @@ def test_a_result_with_nan_is_not_good() -> None:
     assert compare(x, x).good()
     assert not compare(torch.tensor([1.0, 1.0, 1.0, float("nan")]), x).good()
     assert not compare(x * 1.03, x).good()
+
+
+@pytest.mark.parametrize("rows", [1, 16, 64, 100])
+@pytest.mark.parametrize("smooth", [False, True])
+def test_values_in_e4m3(rows: int, smooth: bool) -> None:
+    v = random(2, 3, rows, 40) + 3
+    v[..., 7] = 0
+    values, scale, mean = reference.quantize_value(v, smooth=smooth)
+    assert values.dtype == torch.float8_e4m3fn
+    assert tuple(values.shape) == (2, 3, 40, (rows + 63) // 64 * 64)
+    back = reference.dequantize_value(values, scale, mean, rows)
+    assert not back[..., 7].any()
+    assert bool(((back - v).abs() <= v.abs().amax(2, keepdim=True) / 14).all())
+    if smooth:
+        torch.testing.assert_close(back.mean(2), v.mean(2), rtol=1e-5, atol=1e-5)
+
+
+def test_the_order_of_values_is_that_of_2_2() -> None:
+    v = torch.arange(32.0)[None, None, :, None]
+    values, scale, _ = reference.quantize_value(v)
+    found = (values.float() * scale[..., None])[0, 0, 0, :32].round().int().tolist()
+    assert found[:16] == [0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15]
+
+
+@pytest.mark.parametrize("causal", [0, 1, 2])
+@pytest.mark.parametrize("dtype", [torch.bool, torch.float32])
+def test_masks_are_those_of_torch(causal: int, dtype: torch.dtype) -> None:
+    q, k, v = random(2, 4, 9, 16), random(2, 2, 14, 16, seed=1), random(2, 2, 14, 16, seed=2)
+    mask = random(2, 1, 9, 14, seed=3)
+    mask = mask > -1 if dtype == torch.bool else mask
+    visible = torch.ones(9, 14, dtype=torch.bool)
+    if causal:
+        visible = visible.tril(5 if causal == 2 else 0)
+    both = mask & visible if dtype == torch.bool else mask.masked_fill(~visible, float("-inf"))
+    found, _ = reference.attention(q, k, v, causal, mask=mask)
+    expected = F.scaled_dot_product_attention(
+        q.double(), k.double().repeat_interleave(2, 1), v.double().repeat_interleave(2, 1),
+        both if dtype == torch.bool else both.double(),
+    )  # fmt: skip
+    torch.testing.assert_close(found, expected.nan_to_num(0.0))
+
+
+def test_varlen_is_each_sequence_by_itself() -> None:
+    q, k = random(10, 2, 16), random(12, 2, 16, seed=1)
+    output, lse = reference.varlen_attention(q, k, k, [0, 4, 4, 10], [0, 5, 5, 12], True)
+    views = (q[4:].transpose(0, 1)[None], k[5:].transpose(0, 1)[None], k[5:].transpose(0, 1)[None])
+    one, one_lse = reference.attention(*views, True)
+    assert torch.equal(output[4:], one[0].transpose(0, 1))
+    assert torch.equal(lse[:, 4:], one_lse[0])

@@ -13,9 +13,9 @@ class Accuracy(NamedTuple):
     cosine: float
     relative_l1: float
 
-    def good(self) -> bool:
+    def good(self, relative_l1: float = 0.02) -> bool:
         """The project's bound. Written so that NaN is not good."""
-        return self.cosine > 0.999 and self.relative_l1 < 0.02
+        return self.cosine > 0.999 and self.relative_l1 < relative_l1
 
 
 def compare(result: torch.Tensor, reference: torch.Tensor) -> Accuracy:

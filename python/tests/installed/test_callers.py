@@ -1,0 +1,78 @@
+"""Every known caller's way of calling is accepted: with fake tensors, in one graph too."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from support.callers import CALLERS
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+
+@pytest.mark.parametrize("caller", [*CALLERS])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_caller(caller: str, dtype: torch.dtype) -> None:
+    with FakeTensorMode():
+        q, k, v = (torch.empty(2, 4, 200, 64, dtype=dtype, device="cuda") for _ in "qkv")
+        output = CALLERS[caller](q, k, v)
+    assert (output.shape, output.dtype, output.device) == (q.shape, dtype, q.device)
+
+
+def test_names_that_callers_import() -> None:
+    from sageattention import core, quant
+    from sageattention.core import (
+        get_cuda_arch_versions,
+        per_block_int8_cuda,
+        per_channel_fp8,
+        per_warp_int8_cuda,
+        sm80_compile,
+        sm89_compile,
+        sm90_compile,
+        sub_mean,
+    )
+
+    assert get_cuda_arch_versions() == [] or torch.cuda.is_available()
+    assert per_block_int8_cuda is quant.per_block_int8
+    assert per_warp_int8_cuda is quant.per_warp_int8
+    assert per_channel_fp8 is quant.per_channel_fp8
+    assert sub_mean is quant.sub_mean
+    assert callable(sm80_compile.qk_int8_sv_f16_accum_f32_attn)
+    assert callable(sm89_compile.qk_int8_sv_f8_accum_f32_fuse_v_scale_attn_inst_buf)
+    assert callable(sm90_compile.qk_int8_sv_f8_accum_f32_fuse_v_scale_attn_inst_buf)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        core.nothing  # noqa: B018
+
+
+TRITON_NAMES = (
+    "per_block_int8_triton",
+    "per_block_int8_varlen_triton",
+    "per_thread_int8_triton",
+    "attn_false",
+    "attn_true",
+    "attn_false_varlen",
+    "attn_true_varlen",
+)
+
+
+@pytest.mark.parametrize("name", TRITON_NAMES)
+def test_triton_names(name: str) -> None:
+    from sageattention import core
+
+    pytest.importorskip("triton")
+    assert callable(getattr(core, name))
+
+
+def test_version_of_cuda() -> None:
+    from sageattention.core import get_cuda_version
+
+    if torch.version.cuda is None:
+        with pytest.raises(RuntimeError, match="built without CUDA"):
+            get_cuda_version()
+    else:
+        assert get_cuda_version() == tuple(map(int, torch.version.cuda.split(".")[:2]))
+
+
+def test_flags_tell_what_the_wheel_holds(distribution: object) -> None:
+    from sageattention.core import SM80_ENABLED, SM89_ENABLED, SM90_ENABLED
+
+    assert SM80_ENABLED
+    assert SM89_ENABLED == SM90_ENABLED
