@@ -29,15 +29,15 @@ class PackedConsumer {
           barriers{shared_memory + Shape::kBarrierAt},
           warpgroup(uniform(index)) {}
 
-    DEVICE void run(const volatile int* work_index) {
+    DEVICE void run() {
         while (true) {
-            barrier_wait(barriers.query_full(ring.query_stage()), ring.query_parity());
-            if (uniform(work_index[ring.query_stage()]) < 0) break;
+            const int stage = ring.query_stage();
+            barrier_wait(barriers.query_full(stage), ring.query_parity());
+            if (work(kHead) < 0) break;
             PackedSoftmax softmax;
-            attend(softmax, PackedWork(p, uniform(work_index[ring.query_stage()])), ring.query_stage());
-            // The work is read again, rather than kept through the loop: registers are scarce there.
-            finish(softmax, PackedWork(p, uniform(work_index[ring.query_stage()])));
-            release(barriers.query_empty(ring.query_stage()));
+            attend(softmax);
+            finish(softmax);
+            release(barriers.query_empty(stage));
             ring.advance_query();
         }
     }
@@ -52,33 +52,22 @@ class PackedConsumer {
         if (lane_index() == 0) barrier_arrive(barrier);
     }
 
-    DEVICE int first_query(const PackedWork& work) const {
-        return work.first_query + warpgroup * SAGEATTN_PACKED_QUERY_BLOCK;
+    // A field of the PackedWork, read whenever it is needed: registers are scarce in the loop over tiles.
+    enum Field { kHead, kKeyHead, kFirstQuery, kTiles };
+    DEVICE int work(Field field) const {
+        return uniform(load_shared_4(shared + Shape::kWorkAt + ring.query_stage() * 16 + field * 4));
     }
 
-    DEVICE void attend(PackedSoftmax& softmax, const PackedWork& work, int query_stage) {
-        const int first = first_query(work);
-        const int tiles = visible_tiles(p, first, SAGEATTN_PACKED_QUERY_BLOCK);
-        const unsigned long long queries = wgmma_operand<Shape::kColumns>(
-            shared + Shape::kQueryAt + query_stage * Shape::kQuery + warpgroup * Shape::kQueryBlock);
-        float scale[2] = {0.0f, 0.0f};
-        if (tiles > 0) load_query_scales(scale, work, first);
+    DEVICE int first_query() const { return work(kFirstQuery) + warpgroup * SAGEATTN_PACKED_QUERY_BLOCK; }
+
+    DEVICE void attend(PackedSoftmax& softmax) {
+        const int tiles = visible_tiles(p, first_query(), SAGEATTN_PACKED_QUERY_BLOCK);
 #pragma unroll
         for (int i = 0; i < kOutputs; ++i) output[i] = 0.0f;
 #pragma unroll 1
-        for (int tile = visible_tiles(p, work.first_query, SAGEATTN_PACKED_QUERY_TILE); tile > tiles; --tile) skip();
-        const int unmasked = visible_keys(p, first) / SAGEATTN_PACKED_KEY_TILE;
+        for (int tile = work(kTiles); tile > tiles; --tile) skip();
 #pragma unroll 1
-        for (int tile = tiles - 1; tile >= 0; --tile) {
-            attend_tile(softmax, scale, queries, first, tile, tile >= unmasked);
-            ring.advance();
-        }
-    }
-
-    DEVICE void load_query_scales(float (&scale)[2], const PackedWork& work, int first) const {
-        const long long row = static_cast<long long>(work.head) * p.query_blocks * SAGEATTN_PACKED_QUERY_BLOCK + first;
-        scale[0] = p.query_scale[row + lane_row()];
-        scale[1] = p.query_scale[row + lane_row() + 8];
+        for (int tile = tiles - 1; tile >= 0; --tile) attend_tile(softmax, tile);
     }
 
     // A tile that other warpgroups see, this one not.
@@ -90,30 +79,53 @@ class PackedConsumer {
         ring.advance();
     }
 
-    DEVICE void attend_tile(PackedSoftmax& softmax, const float (&query_scale)[2], unsigned long long queries,
-                            int first, int tile, bool masked) {
+    DEVICE void attend_tile(PackedSoftmax& softmax, int tile) {
         int s[64];
         u32 packed[16];
+        float partial[kPartials];
         barrier_wait(barriers.key_full(ring.stage()), ring.parity());
-        multiply_keys(s, queries);
-        const float key_scale = __uint_as_float(load_shared_4(
-            shared + Shape::kKeyScaleAt + ring.stage() * Shape::kKeyScale + lane_index() % 4 * 4));
-        release(barriers.key_empty(ring.stage()));
-
-        const float scale[2] = {query_scale[0] * key_scale, query_scale[1] * key_scale};
-        int seen[2] = {0, 0};
-        if (masked) {
-            first = opaque(first);
-            const int lane_keys = tile * SAGEATTN_PACKED_KEY_TILE + lane_index() % 4 * 32;
-            seen[0] = visible_keys(p, first + lane_row()) - lane_keys;
-            seen[1] = visible_keys(p, first + lane_row() + 8) - lane_keys;
-        }
-        softmax.probabilities(packed, s, scale, masked, seen);
+        multiply_keys(s);
+        wgmma_wait<0>(s);
+        probabilities(packed, softmax, s, tile);
         barrier_wait(barriers.value_full(ring.stage()), ring.parity());
-        multiply_values(softmax, packed);
+        multiply_values(partial, packed);
+        wgmma_wait<0>(partial, packed);
+        release(barriers.value_empty(ring.stage()));
+        add(softmax, partial);
+        ring.advance();
     }
 
-    DEVICE void multiply_keys(int (&s)[64], unsigned long long queries) const {
+    DEVICE void probabilities(u32 (&packed)[16], PackedSoftmax& softmax, int (&s)[64], int tile) const {
+        float scale[2];
+        load_scales(scale);
+        release(barriers.key_empty(ring.stage()));
+        const int first = first_query();
+        const bool masked = (tile + 1) * SAGEATTN_PACKED_KEY_TILE > visible_keys(p, first);
+        int seen[2] = {0, 0};
+        if (masked) {
+            const int row = opaque(first) + lane_row();
+            const int lane_keys = tile * SAGEATTN_PACKED_KEY_TILE + lane_index() % 4 * 32;
+            seen[0] = visible_keys(p, row) - lane_keys;
+            seen[1] = visible_keys(p, row + 8) - lane_keys;
+        }
+        softmax.probabilities(packed, s, scale, masked, seen);
+    }
+
+    // Of the lane's two rows and its 32 keys of the tile.
+    DEVICE void load_scales(float (&scale)[2]) const {
+        const float key = __uint_as_float(load_shared_4(shared + Shape::kKeyScaleAt +
+                                                        ring.stage() * Shape::kKeyScale + lane_index() % 4 * 4));
+        const u32 queries = shared + Shape::kQueryScaleAt + ring.query_stage() * Shape::kQueryScale +
+                            (warpgroup * SAGEATTN_PACKED_QUERY_BLOCK + lane_row()) * 4;
+        scale[0] = key * __uint_as_float(load_shared_4(queries));
+        scale[1] = key * __uint_as_float(load_shared_4(queries + 8 * 4));
+    }
+
+    // Starts s = queries . keys of the tile in turn.
+    DEVICE void multiply_keys(int (&s)[64]) const {
+        const unsigned long long queries =
+            wgmma_operand<Shape::kColumns>(shared + Shape::kQueryAt + warpgroup * Shape::kQueryBlock) +
+            static_cast<u32>(ring.query_stage() * (Shape::kQuery / 16));
         const unsigned long long keys = wgmma_operand<Shape::kColumns>(shared + Shape::kKeyAt) +
                                         static_cast<u32>(ring.stage() * (Shape::kKey / 16));
         wgmma_fence();
@@ -121,11 +133,10 @@ class PackedConsumer {
 #pragma unroll
         for (int k = 1; k < Shape::kColumns / 32; ++k) wgmma_int8<false>(s, queries + 2 * k, keys + 2 * k);
         wgmma_commit();
-        wgmma_wait<0>(s);
     }
 
-    DEVICE void multiply_values(PackedSoftmax& softmax, u32 (&packed)[16]) {
-        float partial[kPartials];
+    // Starts partial = probabilities . [values, ones].
+    DEVICE void multiply_values(float (&partial)[kPartials], const u32 (&packed)[16]) const {
         const unsigned long long values = wgmma_operand<128>(shared + Shape::kValueAt) +
                                           static_cast<u32>(ring.stage() * ((Shape::kValue + Shape::kOnes) / 16));
         wgmma_fence();
@@ -133,8 +144,9 @@ class PackedConsumer {
 #pragma unroll
         for (int k = 1; k < 4; ++k) wgmma_e4m3<false>(partial, packed + 4 * k, values + 2 * k);
         wgmma_commit();
-        wgmma_wait<0>(partial, packed);
-        release(barriers.value_empty(ring.stage()));
+    }
+
+    DEVICE void add(PackedSoftmax& softmax, const float (&partial)[kPartials]) {
 #pragma unroll
         for (int i = 0; i < kOutputs; ++i) output[i] = fmaf(output[i], softmax.rescale[i / 2 % 2], partial[i]);
 #pragma unroll
@@ -142,17 +154,16 @@ class PackedConsumer {
             softmax.sum[r] = fmaf(softmax.sum[r], softmax.rescale[r], partial[kOutputs + 2 * r]);
     }
 
-    DEVICE void finish(const PackedSoftmax& softmax, const PackedWork& work) const {
-        const int first = first_query(work);
-        const int batch = work.head / p.query_heads;
+    DEVICE void finish(const PackedSoftmax& softmax) const {
+        const int head = work(kHead), key_head = work(kKeyHead), first = first_query(), batch = head / p.query_heads;
         char* const base = static_cast<char*>(p.output.data) + batch * p.output.batch_stride +
-                           (work.head - batch * p.query_heads) * p.output.head_stride;
+                           (head - batch * p.query_heads) * p.output.head_stride;
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
             const int query = first + lane_row() + 8 * r;
-            if (query >= p.query_rows) break;
-            write_row(r, softmax.sum[r], work.key_head, base + query * p.output.row_stride);
-            if (p.lse != nullptr && lane_index() % 4 == 0) write_lse(softmax, r, work.head, query);
+            if (query >= p.query_rows) continue;
+            write_row(r, softmax.sum[r], key_head, base + query * p.output.row_stride);
+            if (p.lse != nullptr && lane_index() % 4 == 0) write_lse(softmax, r, head, query);
         }
     }
 

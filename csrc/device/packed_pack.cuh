@@ -20,15 +20,20 @@ DEVICE void pack_queries(const sageattn_packed_quantize_arguments& p, int index,
     const int batch = head / p.query_heads, member = head % p.query_heads;
     const int first = block * SAGEATTN_PACKED_QUERY_BLOCK, column = Rows::thread_column();
     const Rows rows(p.query, batch, member, p.query_rows, p.head_dim);
+    constexpr int kSteps = SAGEATTN_PACKED_QUERY_BLOCK / Rows::kRows;
+    uint4 fetched[kSteps];
+#pragma unroll
+    for (int i = 0; i < kSteps; ++i) fetched[i] = rows.fetch(first + Rows::thread_row() + i * Rows::kRows);
     if (p.mean_dot != nullptr) {
         const long long key_head = static_cast<long long>(batch) * p.key_heads + member / (p.query_heads / p.key_heads);
         if (threadIdx.x < kColumns) memory.mean[threadIdx.x] = column_mean<kColumns>(p, p.key_sum, key_head, threadIdx.x);
         __syncthreads();
     }
-#pragma unroll 4
-    for (int row = Rows::thread_row(); row < SAGEATTN_PACKED_QUERY_BLOCK; row += Rows::kRows) {
+#pragma unroll
+    for (int i = 0; i < kSteps; ++i) {
+        const int row = Rows::thread_row() + i * Rows::kRows;
         float x[8], dot = 0.0f;
-        rows.load(x, first + row);
+        rows.convert(x, fetched[i]);
         const float largest = fmaxf(Rows::row_largest(x), kTiny);
         Rows::store_int8(p.packed_query + static_cast<long long>(index) * SAGEATTN_PACKED_QUERY_BLOCK * kColumns, row, x,
                          __fdiv_rn(127.0f, largest));
@@ -44,6 +49,15 @@ DEVICE void pack_queries(const sageattn_packed_quantize_arguments& p, int index,
     }
 }
 
+// Eight numbers of a row less the mean of their columns; zeros past the last row.
+template <int kColumns>
+DEVICE void subtract_mean(float (&x)[8], const PackedRows<kColumns>& rows, const uint4& fetched, int row,
+                          const float (&mean)[kColumns]) {
+    rows.convert(x, fetched);
+#pragma unroll
+    for (int c = 0; c < 8; ++c) x[c] = row < rows.rows ? __fsub_rn(x[c], mean[rows.thread_column() + c]) : 0.0f;
+}
+
 // 128 keys less their mean, a scale for every 32.
 template <int kColumns>
 DEVICE void pack_keys(const sageattn_packed_quantize_arguments& p, int index, PackMemory<kColumns>& memory) {
@@ -51,20 +65,19 @@ DEVICE void pack_keys(const sageattn_packed_quantize_arguments& p, int index, Pa
     constexpr int kSteps = SAGEATTN_PACKED_KEY_TILE / Rows::kRows;
     const int first = index % p.key_tiles * SAGEATTN_PACKED_KEY_TILE, head = index / p.key_tiles;
     const Rows rows(p.key, head / p.key_heads, head % p.key_heads, p.key_rows, p.head_dim);
+    uint4 fetched[kSteps];
+    float x[8];
+#pragma unroll
+    for (int i = 0; i < kSteps; ++i) fetched[i] = rows.fetch(first + Rows::thread_row() + i * Rows::kRows);
     if (threadIdx.x < kColumns)
         memory.mean[threadIdx.x] = p.key_sum == nullptr ? 0.0f : column_mean<kColumns>(p, p.key_sum, head, threadIdx.x);
     if (threadIdx.x < SAGEATTN_PACKED_KEY_SCALES) memory.largest[threadIdx.x] = 0;
-    float x[kSteps][8];
-#pragma unroll
-    for (int i = 0; i < kSteps; ++i) rows.load(x[i], first + Rows::thread_row() + i * Rows::kRows);
     __syncthreads();
 #pragma unroll
     for (int i = 0; i < kSteps; ++i) {
         const int key = Rows::thread_row() + i * Rows::kRows;
-#pragma unroll
-        for (int c = 0; c < 8; ++c)
-            x[i][c] = first + key < p.key_rows ? __fsub_rn(x[i][c], memory.mean[Rows::thread_column() + c]) : 0.0f;
-        const float largest = Rows::row_largest(x[i]);
+        subtract_mean(x, rows, fetched[i], first + key, memory.mean);
+        const float largest = Rows::row_largest(x);
         if (Rows::thread_column() == 0) atomicMax(memory.largest + key / 32, __float_as_uint(largest));
     }
     __syncthreads();
@@ -75,8 +88,9 @@ DEVICE void pack_keys(const sageattn_packed_quantize_arguments& p, int index, Pa
     for (int i = 0; i < kSteps; ++i) {
         const int key = Rows::thread_row() + i * Rows::kRows;
         const float largest = fmaxf(__uint_as_float(memory.largest[key / 32]), kTiny);
+        subtract_mean(x, rows, fetched[i], first + key, memory.mean);  // again: cheaper than registers for all rows
         Rows::store_int8(p.packed_key + static_cast<long long>(index) * SAGEATTN_PACKED_KEY_TILE * kColumns,
-                         key_row(key), x[i], __fdiv_rn(127.0f, largest));
+                         key_row(key), x, __fdiv_rn(127.0f, largest));
     }
 }
 
@@ -88,20 +102,17 @@ DEVICE float float_from_e4m3(u32 byte) {
 
 // Four neighbouring keys of eight channels: a word of the tile each. Returns what rounding lost, by channel.
 template <int kColumns>
-DEVICE void pack_four_keys(const sageattn_packed_quantize_arguments& p, const PackedRows<kColumns>& rows, int first,
-                           int key, PackMemory<kColumns>& memory, float (&residual)[8]) {
+DEVICE void pack_four_keys(const PackedRows<kColumns>& rows, const uint4 (&fetched)[4], int first, int key,
+                           PackMemory<kColumns>& memory, float (&residual)[8]) {
     const int column = PackedRows<kColumns>::thread_column();
     float x[4][8];
 #pragma unroll
-    for (int i = 0; i < 4; ++i) rows.load(x[i], first + key + i);
+    for (int i = 0; i < 4; ++i) subtract_mean(x[i], rows, fetched[i], first + key + i, memory.mean);
 #pragma unroll
     for (int c = 0; c < 8; ++c) {
         float scaled[4];
 #pragma unroll
-        for (int i = 0; i < 4; ++i) {
-            x[i][c] = first + key + i < p.key_rows ? __fsub_rn(x[i][c], memory.mean[column + c]) : 0.0f;
-            scaled[i] = __fmul_rn(x[i][c], memory.inverse[column + c]);
-        }
+        for (int i = 0; i < 4; ++i) scaled[i] = __fmul_rn(x[i][c], memory.inverse[column + c]);
         const u32 word = pack_e4m3(scaled[0], scaled[1], scaled[2], scaled[3]);
 #pragma unroll
         for (int i = 0; i < 4; ++i)
@@ -117,6 +128,11 @@ DEVICE void pack_values(const sageattn_packed_quantize_arguments& p, int index, 
     using Rows = PackedRows<kColumns>;
     const int first = index % p.key_tiles * SAGEATTN_PACKED_KEY_TILE, head = index / p.key_tiles;
     const Rows rows(p.value, head / p.key_heads, head % p.key_heads, p.key_rows, p.head_dim);
+    constexpr int kSteps = SAGEATTN_PACKED_KEY_TILE / 4 / Rows::kRows;
+    uint4 fetched[kSteps][4];
+#pragma unroll
+    for (int i = 0; i < 4 * kSteps; ++i)
+        fetched[i / 4][i % 4] = rows.fetch(first + (i / 4 * Rows::kRows + Rows::thread_row()) * 4 + i % 4);
     if (threadIdx.x < kColumns) {
         const float mean = column_mean<kColumns>(p, p.value_sum, head, threadIdx.x);
         const float largest = column_largest<kColumns>(p, head, threadIdx.x, mean);
@@ -126,9 +142,9 @@ DEVICE void pack_values(const sageattn_packed_quantize_arguments& p, int index, 
     }
     __syncthreads();
     float residual[8] = {0};
-#pragma unroll 1
-    for (int key = Rows::thread_row() * 4; key < SAGEATTN_PACKED_KEY_TILE; key += Rows::kRows * 4)
-        pack_four_keys<kColumns>(p, rows, first, key, memory, residual);
+#pragma unroll
+    for (int i = 0; i < kSteps; ++i)
+        pack_four_keys<kColumns>(rows, fetched[i], first, (i * Rows::kRows + Rows::thread_row()) * 4, memory, residual);
 #pragma unroll
     for (int c = 0; c < 8; ++c) memory.residual[Rows::thread_row()][Rows::thread_column() + c] = residual[c];
     __syncthreads();

@@ -8,47 +8,54 @@ template <class Shape>
 class PackedProducer {
     const sageattn_packed_attention_arguments& p;
     const u32 shared;
-    volatile int* const work_index;  // [2], -1: no more
     const PackedBarriers<Shape> barriers;
     Rings<Shape::kStages> ring;
 
   public:
-    DEVICE PackedProducer(const sageattn_packed_attention_arguments& arguments, u32 shared_memory, volatile int* work)
-        : p(arguments), shared(shared_memory), work_index(work), barriers{shared_memory + Shape::kBarrierAt} {}
+    DEVICE PackedProducer(const sageattn_packed_attention_arguments& arguments, u32 shared_memory)
+        : p(arguments), shared(shared_memory), barriers{shared_memory + Shape::kBarrierAt} {}
 
     DEVICE void run() {
         const int end = p.heads * p.query_tiles;
 #pragma unroll 1
         for (int index = blockIdx.x; index < end; index = gridDim.x + atomicAdd(p.schedule, 1)) {
-            const PackedWork work(p, index);
-            barrier_wait(barriers.query_empty(ring.query_stage()), ring.query_parity() ^ 1);
-            work_index[ring.query_stage()] = index;
-            load_queries(work, ring.query_stage());
+            const PackedWork work = PackedWork::at(p, index);
+            hand_on(work);
+            load_queries(work);
             load_keys(work);
             ring.advance_query();
         }
-        barrier_wait(barriers.query_empty(ring.query_stage()), ring.query_parity() ^ 1);
-        work_index[ring.query_stage()] = -1;
+        hand_on(PackedWork::none());
         barrier_arrive(barriers.query_full(ring.query_stage()));
         leave();
     }
 
   private:
-    DEVICE void load_queries(const PackedWork& work, int stage) const {
-        const int block = work.first_query / SAGEATTN_PACKED_QUERY_BLOCK;
-        const int bytes = min(kConsumers, p.query_blocks - block) * Shape::kQueryBlock;
+    DEVICE void hand_on(const PackedWork& work) const {
+        const int stage = ring.query_stage();
+        barrier_wait(barriers.query_empty(stage), ring.query_parity() ^ 1);
+        store_shared_16(shared + Shape::kWorkAt + stage * 16,
+                        make_uint4(work.head, work.key_head, work.first_query, work.tiles));
+    }
+
+    DEVICE void load_queries(const PackedWork& work) const {
+        const int stage = ring.query_stage(), block = work.first_query / SAGEATTN_PACKED_QUERY_BLOCK;
+        const int blocks = min(kConsumers, p.query_blocks - block);
         const long long first = static_cast<long long>(work.head) * p.query_blocks + block;
-        barrier_expect(barriers.query_full(stage), bytes);
-        bulk_load(shared + Shape::kQueryAt + stage * Shape::kQuery, p.query + first * Shape::kQueryBlock, bytes,
-                  barriers.query_full(stage));
+        const u32 full = barriers.query_full(stage);
+        constexpr int kScales = SAGEATTN_PACKED_QUERY_BLOCK * 4;  // bytes of a block's
+        barrier_expect(full, blocks * (Shape::kQueryBlock + kScales));
+        bulk_load(shared + Shape::kQueryAt + stage * Shape::kQuery, p.query + first * Shape::kQueryBlock,
+                  blocks * Shape::kQueryBlock, full);
+        bulk_load(shared + Shape::kQueryScaleAt + stage * Shape::kQueryScale,
+                  p.query_scale + first * SAGEATTN_PACKED_QUERY_BLOCK, blocks * kScales, full);
     }
 
     // The last tile first: it is the one that may need a mask.
     DEVICE void load_keys(const PackedWork& work) {
-        const int tiles = visible_tiles(p, work.first_query, SAGEATTN_PACKED_QUERY_TILE);
         const long long first = static_cast<long long>(work.key_head) * p.key_tiles;
 #pragma unroll 1
-        for (int tile = tiles - 1; tile >= 0; --tile) {
+        for (int tile = work.tiles - 1; tile >= 0; --tile) {
             load_tile(first + tile);
             ring.advance();
         }

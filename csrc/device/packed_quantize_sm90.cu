@@ -23,7 +23,7 @@ DEVICE void pack_tile(const sageattn_packed_quantize_arguments& p, PackMemory<kC
 }
 
 // Grid: every tile of values, of keys, every block of queries.
-extern "C" __global__ void __launch_bounds__(SAGEATTN_PACKED_THREADS)
+extern "C" __global__ void __launch_bounds__(SAGEATTN_PACKED_THREADS, 3)
     packed_pack(const __grid_constant__ sageattn_packed_quantize_arguments p) {
     __shared__ union {
         PackMemory<64> narrow;
@@ -40,6 +40,7 @@ DEVICE void finish_values(const sageattn_packed_quantize_arguments& p) {
     if (column >= kColumns) return;
     const float mean = column_mean<kColumns>(p, p.value_sum, head, column);
     float residual = 0.0f;
+#pragma unroll 16
     for (int tile = 0; tile < p.key_tiles; ++tile)
         residual += p.value_residual[(head * p.key_tiles + tile) * kColumns + column];
     p.value_scale[head * kColumns + column] =

@@ -25,21 +25,25 @@ struct PackedRows {
     DEVICE static int thread_row() { return threadIdx.x / kLanes; }
     DEVICE static int thread_column() { return threadIdx.x % kLanes * 8; }
 
-    DEVICE void load(float (&x)[8], int row) const {
+    // Eight numbers of a row as they lie in memory: loads that are under way while something else is worked out.
+    DEVICE uint4 fetch(int row) const {
         const int count = row < rows ? head_dim - thread_column() : 0;
         const u16* source = reinterpret_cast<const u16*>(head + row * view.row_stride) + thread_column();
+        if (view.vectors && count >= 8) return __ldg(reinterpret_cast<const uint4*>(source));
         u32 word[4] = {0, 0, 0, 0};
-        if (view.vectors && count >= 8) {
-            const uint4 v = __ldg(reinterpret_cast<const uint4*>(source));
-            word[0] = v.x, word[1] = v.y, word[2] = v.z, word[3] = v.w;
-        } else {
 #pragma unroll
-            for (int i = 0; i < 8; ++i)
-                if (i < count) word[i / 2] |= static_cast<u32>(source[i]) << (i % 2 * 16);
-        }
+        for (int i = 0; i < 8; ++i)
+            if (i < count) word[i / 2] |= static_cast<u32>(source[i]) << (i % 2 * 16);
+        return make_uint4(word[0], word[1], word[2], word[3]);
+    }
+
+    DEVICE void convert(float (&x)[8], const uint4& fetched) const {
+        const u32 word[4] = {fetched.x, fetched.y, fetched.z, fetched.w};
 #pragma unroll
         for (int i = 0; i < 8; ++i) x[i] = to_float(static_cast<u16>(word[i / 2] >> (i % 2 * 16)), view.bfloat16);
     }
+
+    DEVICE void load(float (&x)[8], int row) const { convert(x, fetch(row)); }
 
     // Sum or largest over the threads of a row, in every one of them.
     DEVICE static float row_sum(float x) {

@@ -4,23 +4,6 @@
 #include "packed_params.h"
 #include "ptx/base.cuh"
 
-// 192 query rows of a head.
-struct PackedWork {
-    int head, key_head, first_query;
-
-    // Groups of heads, whose keys stay in the cache; in a group the rows that see most keys first.
-    DEVICE PackedWork(const sageattn_packed_attention_arguments& p, int index) {
-        const int per_group = p.group * p.query_tiles;
-        const int group = index / per_group, rest = index - group * per_group;
-        const int members = min(p.group, p.heads - group * p.group);
-        const int turn = rest / members;
-        head = group * p.group + rest - turn * members;
-        first_query = (p.query_tiles - 1 - turn) * SAGEATTN_PACKED_QUERY_TILE;
-        const int batch = head / p.query_heads;
-        key_head = batch * p.key_heads + (head - batch * p.query_heads) / (p.query_heads / p.key_heads);
-    }
-};
-
 // Keys that a query row sees: 0 … this - 1.
 DEVICE int visible_keys(const sageattn_packed_attention_arguments& p, int query) {
     return max(0, min(p.key_rows, query + p.causal_offset + 1));
@@ -32,3 +15,23 @@ DEVICE int visible_tiles(const sageattn_packed_attention_arguments& p, int first
     const int keys = visible_keys(p, min(first + rows, p.query_rows) - 1);
     return (keys + SAGEATTN_PACKED_KEY_TILE - 1) / SAGEATTN_PACKED_KEY_TILE;
 }
+
+// 192 query rows of a head. The loading thread works it out and hands it on in shared memory.
+struct PackedWork {
+    int head, key_head, first_query;  // head: -1 if there is no more work
+    int tiles;                        // of keys that any of the rows sees
+
+    // Groups of heads, whose keys stay in the cache; in a group the rows that see most keys first.
+    DEVICE static PackedWork at(const sageattn_packed_attention_arguments& p, int index) {
+        const int per_group = p.group * p.query_tiles;
+        const int group = index / per_group, rest = index - group * per_group;
+        const int members = min(p.group, p.heads - group * p.group);
+        const int turn = rest / members;
+        const int head = group * p.group + rest - turn * members, batch = head / p.query_heads;
+        const int key_head = batch * p.key_heads + (head - batch * p.query_heads) / (p.query_heads / p.key_heads);
+        const int first = (p.query_tiles - 1 - turn) * SAGEATTN_PACKED_QUERY_TILE;
+        return {head, key_head, first, visible_tiles(p, first, SAGEATTN_PACKED_QUERY_TILE)};
+    }
+
+    DEVICE static PackedWork none() { return {-1, 0, 0, 0}; }
+};

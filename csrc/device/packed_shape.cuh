@@ -13,6 +13,7 @@ struct PackedShape {
     static constexpr int kStages = kColumns == 128 ? 2 : 4;
     static constexpr int kQueryBlock = SAGEATTN_PACKED_QUERY_BLOCK * kColumns;
     static constexpr int kQuery = kConsumers * kQueryBlock;
+    static constexpr int kQueryScale = SAGEATTN_PACKED_QUERY_TILE * 4;
     static constexpr int kKey = SAGEATTN_PACKED_KEY_TILE * kColumns;
     static constexpr int kKeyScale = SAGEATTN_PACKED_KEY_SCALES * 4;
     static constexpr int kValue = kColumns * SAGEATTN_PACKED_KEY_TILE;
@@ -23,9 +24,10 @@ struct PackedShape {
     static constexpr int kValueAt = kKeyAt + kStages * kKey;
     static constexpr int kQueryAt = kValueAt + kStages * (kValue + kOnes);
     static constexpr int kKeyScaleAt = kQueryAt + 2 * kQuery;
-    static constexpr int kBarrierAt = kKeyScaleAt + kStages * kKeyScale;
-    static constexpr int kWorkAt = kBarrierAt + 8 * (4 * kStages + 4);
-    static constexpr int kSharedMemory = kWorkAt + 16;
+    static constexpr int kQueryScaleAt = kKeyScaleAt + kStages * kKeyScale;
+    static constexpr int kWorkAt = kQueryScaleAt + 2 * kQueryScale;
+    static constexpr int kBarrierAt = kWorkAt + 2 * 16;  // a PackedWork beside each stage of queries
+    static constexpr int kSharedMemory = kBarrierAt + 8 * (4 * kStages + 4);
 };
 
 // The barriers: of each buffer one says that it is full, one that its readers are done.

@@ -25,14 +25,13 @@ DEVICE void run_packed(const sageattn_packed_attention_arguments& p) {
     using Shape = PackedShape<kColumns>;
     extern __shared__ __align__(1024) unsigned char memory[];
     const u32 shared = shared_address(memory);
-    volatile int* const work_index = reinterpret_cast<volatile int*>(memory + Shape::kWorkAt);
     prepare_shared<Shape>(memory, {shared + Shape::kBarrierAt});
     if (threadIdx.x / 128 == kConsumers) {
         give_registers<kProducerRegisters>();
-        if (threadIdx.x == kConsumers * 128) PackedProducer<Shape>(p, shared, work_index).run();
+        if (threadIdx.x == kConsumers * 128) PackedProducer<Shape>(p, shared).run();
     } else {
         take_registers<kConsumerRegisters>();
-        PackedConsumer<Shape>(p, shared, threadIdx.x / 128).run(work_index);
+        PackedConsumer<Shape>(p, shared, threadIdx.x / 128).run();
     }
 }
 

@@ -5,8 +5,9 @@
 #include "packed_params.h"
 #include "ptx/number.cuh"
 
-// Probabilities are 2^(x - maximum + kOffset): as large as E4M3, which ends at 448, allows.
-constexpr float kOffset = 8.75f;
+// Probabilities are 2^(x - maximum + kOffset): nearly as large as E4M3, which ends at 448, allows, but with the largest
+// a power of two, so that a row which one key dominates is not rounded.
+constexpr float kOffset = 8.0f;
 constexpr float kNothingSeen = -1e30f;  // maximum of a row that has seen no key
 
 // Nearest even, saturating; the first is the lowest byte.

@@ -74,6 +74,7 @@ DEVICE void take_statistics(const sageattn_packed_quantize_arguments& p, Statist
 template <int kColumns>
 DEVICE float column_mean(const sageattn_packed_quantize_arguments& p, const float* sums, long long head, int column) {
     float sum = 0.0f;
+#pragma unroll 8
     for (int chunk = 0; chunk < p.chunks; ++chunk) sum += sums[(head * p.chunks + chunk) * kColumns + column];
     return p.key_rows == 0 ? 0.0f : __fdiv_rn(sum, static_cast<float>(p.key_rows));
 }
@@ -82,6 +83,7 @@ DEVICE float column_mean(const sageattn_packed_quantize_arguments& p, const floa
 template <int kColumns>
 DEVICE float column_largest(const sageattn_packed_quantize_arguments& p, long long head, int column, float mean) {
     float largest = kTiny;
+#pragma unroll 8
     for (int chunk = 0; chunk < p.chunks; ++chunk) {
         const long long index = (head * p.chunks + chunk) * kColumns + column;
         largest = fmaxf(largest, fmaxf(mean - p.value_smallest[index], p.value_largest[index] - mean));

@@ -2,9 +2,15 @@
 #include "check.h"
 #include "packed.h"
 
-enum { ALIGNMENT = 128, MOST_CHUNKS = 32, LEAST_CHUNK_ROWS = 256 };
+enum { ALIGNMENT = 128, LEAST_CHUNKS = 8, MOST_CHUNKS = 32, CHUNKS_OF_ALL = 512, LEAST_CHUNK_ROWS = 256 };
 
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* At most so many a head: few, since every tile that is packed reads the results of all; enough to keep a GPU busy. */
+static int64_t most_chunks(int64_t heads) {
+    const int64_t chunks = CHUNKS_OF_ALL / larger(1, heads);
+    return chunks > MOST_CHUNKS ? MOST_CHUNKS : larger(chunks, LEAST_CHUNKS);
+}
 
 sageattn_packed_counts sageattn_packed_count(const sageattn_packed_params* p) {
     sageattn_packed_counts n;
@@ -14,8 +20,7 @@ sageattn_packed_counts sageattn_packed_count(const sageattn_packed_params* p) {
     n.query_blocks = sageattn_divide_up(p->query_rows, SAGEATTN_PACKED_QUERY_BLOCK);
     n.query_tiles = sageattn_divide_up(p->query_rows, SAGEATTN_PACKED_QUERY_TILE);
     n.key_tiles = sageattn_divide_up(p->key_rows, SAGEATTN_PACKED_KEY_TILE);
-    /* Few chunks, since every tile that is packed reads the results of all; many enough to keep a GPU busy. */
-    n.chunk_rows = larger(LEAST_CHUNK_ROWS, sageattn_divide_up(p->key_rows, MOST_CHUNKS));
+    n.chunk_rows = larger(LEAST_CHUNK_ROWS, sageattn_divide_up(p->key_rows, most_chunks(n.key_heads)));
     n.chunks = larger(1, sageattn_divide_up(p->key_rows, n.chunk_rows));
     return n;
 }
