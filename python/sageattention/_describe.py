@@ -101,7 +101,8 @@ def _choices(choose: Any) -> dict[str, list[dict[str, Any]]]:
                 key = ("none", str(error))
             rows.setdefault(key, []).append(head_dim)
         table[function] = [
-            {"kernel": kernel, "head_dims": dims, "why": why} for (kernel, why), dims in rows.items()
+            {"kernel": kernel, "head_dims": dims, "why": why}
+            for (kernel, why), dims in rows.items()
         ]
     return table
 

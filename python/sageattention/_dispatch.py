@@ -18,10 +18,13 @@ TRITON = "triton"
 ONLY = "only:"
 
 _EXACT = "float16 values are summed in float32 at full rate here"
-_HALF_RATE = "sums in float32 run at half rate on this GPU: float16 within a key tile, float32 between tiles"
+_HALF_RATE = (
+    "sums in float32 run at half rate on this GPU: float16 within a key tile, float32 between tiles"
+)
 _FP8 = "E4M3 values, twice the rate of float16"
 _FP8_TILES = "E4M3 values summed in float16 within a key tile: the fastest here"
 _PACKED = "wgmma with INT8 keys and E4M3 values: the fastest on SM 9.0"
+_SLOWER = "float16 values summed in float32: the wheel has no faster kernel for this"
 _PRECISE = "more precise than asked for; the wheel has no other kernel for this"
 
 # What sageattn prefers: SM major, or (major, minor) -> kinds, best first.
@@ -92,7 +95,8 @@ def _preferences(request: Request, sm: tuple[int, int]) -> list[tuple[str, str]]
         return [("masked", "attn_mask: float16 values summed in float32, whatever was asked for")]
     method = request.method
     if method == "auto":
-        kinds = list(_AUTO.get(sm, _AUTO.get(sm[0], ()))) + [("", _EXACT)]
+        faster = list(_AUTO.get(sm, _AUTO.get(sm[0], ())))
+        kinds = [*faster, ("", _SLOWER if faster else _EXACT)]
     elif method in ("fp16", TRITON):
         kinds = [("", "float32 sums, as asked for")]
     elif method == "fp16_tiles":

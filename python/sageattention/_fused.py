@@ -104,7 +104,7 @@ def transpose_pad_permute_cuda(
     padded = torch.zeros_like(output)
     padded[..., : sizes.rows] = rows
     order = torch.tensor(_ORDER, device=input.device)
-    output.copy_(padded.unflatten(-1, (-1, 16))[..., order].flatten(-2))
+    output.copy_(padded.view(*padded.shape[:3], -1, 16)[..., order].flatten(-2))
 
 
 def scale_fuse_quant_cuda(

@@ -44,7 +44,7 @@ def _params(kind: str, head_dim: int, varlen: bool) -> _abi.AttentionParams:
     )
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def name(device: int, kind: str, head_dim: int, varlen: bool = False) -> str:
     """The kernel that a call of this kind takes on a device, perhaps of another kind; "" if it has none.
 
@@ -71,7 +71,7 @@ def has(device: int, kind: str, head_dim: int, varlen: bool = False) -> bool:
     return bool(match) and match[1] == kind  # type: ignore[index]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def images(operation: str | None = None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """SMs whose cubins, and whose PTX, the fatbin has of an operation (None: of any), like "9.0"."""
     text = ctypes.create_string_buffer(4096)

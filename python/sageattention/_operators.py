@@ -357,9 +357,8 @@ def _forward_varlen(
     lengths = Lengths(query_starts, query_rows), Lengths(key_starts, key_rows)
     if mask is not None:
         mask = mask.expand(lengths[0].batch, query.shape[1], query_rows, key_rows)
-    views = [tensor[None] for tensor in (query, key, value, output)]
     call = _paths.Call(
-        *views, lse[None] if return_lse else None, mask,
+        query[None], key[None], value[None], output[None], lse[None] if return_lse else None, mask,
         True, causal, sm_scale, granularity, smooth_k, lengths,
     )  # fmt: skip
     output, lse = _paths.run(call, method)

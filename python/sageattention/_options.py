@@ -129,7 +129,6 @@ def usable_mask(mask: torch.Tensor | None, query: torch.Tensor) -> torch.Tensor 
     return mask
 
 
-
 def int32_starts(starts: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
     """cu_seqlens as int32 on the tensor's device. Raises AssertionError if they are not contiguous integers."""
     assert starts.is_contiguous(), "cu_seqlens_q and cu_seqlens_k must be contiguous."

@@ -59,7 +59,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 }
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _function(name: str) -> Any:
     """A function of the library, or None in one that was built without this path."""
     function = getattr(library(), name, None)

@@ -138,9 +138,7 @@ def quantize(
     return output, scale, dot
 
 
-def _value(
-    call: Call, kind: str
-) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+def _value(call: Call, kind: str) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
     """The values as a kind of kernel takes them, with the scale and mean of E4M3 ones."""
     if kind in _SCALE_MAX:
         # Smoothed always: E4M3 of values far from zero loses percents of the output's mean.

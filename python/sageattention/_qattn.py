@@ -18,7 +18,9 @@ from . import _abi, _launch, _shapes
 from ._shapes import Blocks, dims
 
 _LOG2_E = math.log2(math.e)
-_TAIL = "int tensor_layout, int is_causal, int qk_quant_gran, float sm_scale, int return_lse) -> Tensor"
+_TAIL = (
+    "int tensor_layout, int is_causal, int qk_quant_gran, float sm_scale, int return_lse) -> Tensor"
+)
 
 
 class Kernel(NamedTuple):

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from ._paths import Call
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def installed() -> bool:
     """Whether Triton and this package's Triton kernels can be imported. Imports neither."""
     if importlib.util.find_spec("triton") is None:
         return False
     here = importlib.util.find_spec("sageattention.triton")
-    return here is not None and importlib.util.find_spec("sageattention.triton._attention") is not None
+    return (
+        here is not None and importlib.util.find_spec("sageattention.triton._attention") is not None
+    )
 
 
 def why_not(sm: tuple[int, int], request: Request) -> str:
@@ -42,10 +44,11 @@ def run(call: Call) -> tuple[torch.Tensor, torch.Tensor]:
     """
     from .triton import _attention  # type: ignore[import-not-found,unused-ignore]
 
-    tensors = (call.query, call.key, call.value)
     if call.lengths is None:
         return _attention.attention(  # type: ignore[no-any-return,unused-ignore]
-            *tensors,
+            call.query,
+            call.key,
+            call.value,
             call.nhd,
             call.causal,
             call.sm_scale,
@@ -57,7 +60,9 @@ def run(call: Call) -> tuple[torch.Tensor, torch.Tensor]:
         raise NotImplementedError("the Triton path of sageattn_varlen gives no LSE")
     query, key = call.lengths
     output = _attention.attention_varlen(
-        *(tensor[0] for tensor in tensors),
+        call.query[0],
+        call.key[0],
+        call.value[0],
         query.starts,
         key.starts,
         query.rows,

@@ -23,10 +23,10 @@ from ._options import (
     Options,
     cast_for_autocast,
     check_tensors,
-    usable_mask,
     int32_starts,
     method_of,
     sdpa_order,
+    usable_mask,
     warn_unused_smoothing,
 )
 from ._shapes import is_nhd
@@ -64,7 +64,9 @@ def sageattn(
         attn_mask, is_causal = sdpa_order(tensor_layout, is_causal, sm_scale, attn_mask)
         tensor_layout, sm_scale = "HND", None
     options = Options.of(kwargs, is_causal, sm_scale)
-    return _attend(q, k, v, attn_mask, tensor_layout, options, "auto", "per_thread", True, return_lse)
+    return _attend(
+        q, k, v, attn_mask, tensor_layout, options, "auto", "per_thread", True, return_lse
+    )
 
 
 def sageattn_qk_int8_pv_fp16_triton(

@@ -17,9 +17,7 @@ _E4M3_MAX = 448.0
 _VALUE_ORDER = (0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15)
 
 
-def scale_index(
-    operand: int, granularity: int, rows: int, blocks: Blocks = BLOCKS
-) -> torch.Tensor:
+def scale_index(operand: int, granularity: int, rows: int, blocks: Blocks = BLOCKS) -> torch.Tensor:
     """int64 [rows]: which scale of its head each row uses. Rule: csrc/host/sageattn.h."""
     row = torch.arange(rows)
     warp, block = row // blocks.warp, row // blocks.key
@@ -88,7 +86,7 @@ def quantize_value(
         mean = mean + (centred - rounded.float() * scale[..., None]).mean(-1)
     padded = torch.nn.functional.pad(rounded.float(), (0, -rows.shape[-1] % 64))
     order = torch.tensor(_VALUE_ORDER, device=rows.device)
-    permuted = padded.unflatten(-1, (-1, 16))[..., order].flatten(-2)
+    permuted = padded.view(*padded.shape[:3], -1, 16)[..., order].flatten(-2)
     return permuted.to(torch.float8_e4m3fn), scale, mean
 
 
@@ -97,7 +95,8 @@ def dequantize_value(
 ) -> torch.Tensor:
     """float32 [batch, heads, rows, head_dim] values that E4M3 ones stand for."""
     order = torch.tensor(_VALUE_ORDER, device=value.device).argsort()
-    keys = value.float().unflatten(-1, (-1, 16))[..., order].flatten(-2)[..., :rows]
+    groups = value.float().view(*value.shape[:3], -1, 16)
+    keys = groups[..., order].flatten(-2)[..., :rows]
     return (keys * scale[..., None] + mean[..., None]).transpose(2, 3)
 
 
@@ -200,9 +199,7 @@ def varlen_attention(
     lse = torch.empty(query.shape[1::-1], dtype=torch.float64, device=query.device)
     for i in range(len(query_starts) - 1):
         rows, keys = slice(*query_starts[i : i + 2]), slice(*key_starts[i : i + 2])
-        views = (query[rows], key[keys], value[keys])
-        one, one_lse = attention(
-            *(view.transpose(0, 1)[None] for view in views), is_causal, sm_scale
-        )
+        q, k, v = (x.transpose(0, 1)[None] for x in (query[rows], key[keys], value[keys]))
+        one, one_lse = attention(q, k, v, is_causal, sm_scale)
         output[rows], lse[:, rows] = one[0].transpose(0, 1), one_lse[0]
     return output, lse

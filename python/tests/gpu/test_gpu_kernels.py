@@ -67,7 +67,9 @@ def test_lse_changes_no_bit(kind: str) -> None:
     if not kinds.available(kind, 64):
         pytest.skip("no such kernel here")
     tensors = inputs(Case(1, 2, 2, 100, 130, 64))
-    assert torch.equal(forward(kind, tensors, 0, False)[0], forward(kind, tensors, 0, False, False)[0])
+    assert torch.equal(
+        forward(kind, tensors, 0, False)[0], forward(kind, tensors, 0, False, False)[0]
+    )
 
 
 @pytest.mark.parametrize("kind", PLAIN)

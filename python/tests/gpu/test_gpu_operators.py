@@ -133,9 +133,7 @@ def test_fused_operators() -> None:
     assert torch.equal(scale, scales * 0.5)
     mean = x.mean(2)
     _fused.quant_per_block_int8_fuse_sub_mean_cuda(x, mean, output, scale, 64, 1)
-    assert torch.equal(
-        output, reference.quantize(x, _abi.KEY, _abi.PER_BLOCK, mean.float())[0]
-    )
+    assert torch.equal(output, reference.quantize(x, _abi.KEY, _abi.PER_BLOCK, mean.float())[0])
     warps = torch.empty(2, 3, 8, device="cuda")
     _fused.quant_per_warp_int8_cuda(x, output, warps, 128, 32, 1)
     assert torch.equal(warps, reference.quantize(x, _abi.QUERY, _abi.PER_WARP)[1])

@@ -64,7 +64,17 @@ def test_against_float64(lengths: Any, causal: int, head_dim: int, dtype: torch.
 def test_options(index_dtype: torch.dtype, smooth_k: bool) -> None:
     q, starts, cu = sequences([50, 70], 2, 64, torch.float16, 1)
     output, lse = sageattn_varlen(
-        q, q, q, cu.to(index_dtype), cu.to(index_dtype), 70, 70, False, 0.2, smooth_k, return_lse=True
+        q,
+        q,
+        q,
+        cu.to(index_dtype),
+        cu.to(index_dtype),
+        70,
+        70,
+        False,
+        0.2,
+        smooth_k,
+        return_lse=True,
     )
     expected = reference.varlen_attention(q, q, q, starts, starts, False, 0.2)
     check(q, q, q, (output, lse), expected)

@@ -22,7 +22,9 @@ FULL = {
 NO_TRITON = "Triton is not installed"
 
 
-def kind(request: Request, sm: tuple[int, int], images: set[str], no_triton: str = NO_TRITON) -> str:
+def kind(
+    request: Request, sm: tuple[int, int], images: set[str], no_triton: str = NO_TRITON
+) -> str:
     choice = decide(request, sm, images.__contains__, no_triton)
     assert choice.reason
     return choice.kind

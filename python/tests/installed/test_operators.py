@@ -43,9 +43,7 @@ def test_forward(nhd: bool, dtype: torch.dtype, return_lse: bool) -> None:
             ((2, 100, 8, 64), (2, 7, 2, 64)) if nhd else ((2, 8, 100, 64), (2, 2, 7, 64))
         )
         q, k = fake(*shape, dtype=dtype), fake(*key_shape, dtype=dtype)
-        output, lse = OPERATORS.forward(
-            q, k, k, None, nhd, 0, 0.125, "auto", 3, True, return_lse
-        )
+        output, lse = OPERATORS.forward(q, k, k, None, nhd, 0, 0.125, "auto", 3, True, return_lse)
     assert (output.shape, output.dtype, output.device) == (q.shape, dtype, q.device)
     assert output.is_contiguous()
     assert tuple(lse.shape) == ((2, 8, 100) if return_lse else (0,))

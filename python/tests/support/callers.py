@@ -92,9 +92,7 @@ def comfyui_old(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tens
 def kjnodes(name: str, **keywords: Any) -> Attention:
     def call(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         function = getattr(sageattention, name)
-        out = function(
-            q, k, v, is_causal=False, attn_mask=None, tensor_layout="HND", **keywords
-        )
+        out = function(q, k, v, is_causal=False, attn_mask=None, tensor_layout="HND", **keywords)
         return out  # type: ignore[no-any-return]
 
     return call
