@@ -11,7 +11,6 @@
 #define SAGEATTN_PACKED_PARAMS_H
 
 #define SAGEATTN_PACKED_QUERY_BLOCK 64
-#define SAGEATTN_PACKED_QUERY_TILE 192 /* rows that a block of threads attends to at a time */
 #define SAGEATTN_PACKED_KEY_TILE 128
 #define SAGEATTN_PACKED_KEY_SCALES 4 /* of a tile: one for every 32 keys */
 #define SAGEATTN_PACKED_THREADS 256  /* of a block that quantises */
@@ -49,7 +48,7 @@ typedef struct sageattn_packed_attention_arguments {
     int *schedule; /* next tile, blocks that are done: zero between launches */
     int heads;     /* batch * query heads */
     int query_heads, key_heads, query_rows, key_rows, head_dim;
-    int query_tiles, query_blocks, key_tiles;
+    int query_blocks, key_tiles;
     int causal_offset; /* query i sees keys up to i + causal_offset */
     int group;                 /* heads that are worked on together, so that their keys stay in the L2 cache */
 } sageattn_packed_attention_arguments;

@@ -16,7 +16,7 @@ class PackedProducer {
         : p(arguments), shared(shared_memory), barriers{shared_memory + Shape::kBarrierAt} {}
 
     DEVICE void run() {
-        const int end = p.heads * p.query_tiles;
+        const int end = PackedWork::count(p);
 #pragma unroll 1
         for (int index = blockIdx.x; index < end; index = gridDim.x + atomicAdd(p.schedule, 1)) {
             const PackedWork work = PackedWork::at(p, index);

@@ -4,6 +4,16 @@
 #include "packed_params.h"
 #include "ptx/base.cuh"
 
+// Warpgroups that attend, 64 rows each. Three keep the tensor cores busy best, but older compilers than CUDA 12.8's need
+// more registers than that leaves.
+#if __CUDACC_VER_MAJOR__ * 100 + __CUDACC_VER_MINOR__ >= 1208
+constexpr int kConsumers = 3, kConsumerRegisters = 160, kProducerRegisters = 32;
+#else
+constexpr int kConsumers = 2, kConsumerRegisters = 240, kProducerRegisters = 24;
+#endif
+constexpr int kPackedThreads = (kConsumers + 1) * 128;  // one more warpgroup loads
+constexpr int kQueryTile = kConsumers * SAGEATTN_PACKED_QUERY_BLOCK;  // rows that a block of threads attends to at a time
+
 // Keys that a query row sees: 0 … this - 1.
 DEVICE int visible_keys(const sageattn_packed_attention_arguments& p, int query) {
     return max(0, min(p.key_rows, query + p.causal_offset + 1));
@@ -16,22 +26,29 @@ DEVICE int visible_tiles(const sageattn_packed_attention_arguments& p, int first
     return (keys + SAGEATTN_PACKED_KEY_TILE - 1) / SAGEATTN_PACKED_KEY_TILE;
 }
 
-// 192 query rows of a head. The loading thread works it out and hands it on in shared memory.
+// kQueryTile query rows of a head. The loading thread works it out and hands it on in shared memory.
 struct PackedWork {
     int head, key_head, first_query;  // head: -1 if there is no more work
     int tiles;                        // of keys that any of the rows sees
 
+    DEVICE static int count(const sageattn_packed_attention_arguments& p) { return p.heads * tiles_per_head(p); }
+
     // Groups of heads, whose keys stay in the cache; in a group the rows that see most keys first.
     DEVICE static PackedWork at(const sageattn_packed_attention_arguments& p, int index) {
-        const int per_group = p.group * p.query_tiles;
+        const int per_group = p.group * tiles_per_head(p);
         const int group = index / per_group, rest = index - group * per_group;
         const int members = min(p.group, p.heads - group * p.group);
         const int turn = rest / members;
         const int head = group * p.group + rest - turn * members, batch = head / p.query_heads;
         const int key_head = batch * p.key_heads + (head - batch * p.query_heads) / (p.query_heads / p.key_heads);
-        const int first = (p.query_tiles - 1 - turn) * SAGEATTN_PACKED_QUERY_TILE;
-        return {head, key_head, first, visible_tiles(p, first, SAGEATTN_PACKED_QUERY_TILE)};
+        const int first = (tiles_per_head(p) - 1 - turn) * kQueryTile;
+        return {head, key_head, first, visible_tiles(p, first, kQueryTile)};
     }
 
     DEVICE static PackedWork none() { return {-1, 0, 0, 0}; }
+
+  private:
+    DEVICE static int tiles_per_head(const sageattn_packed_attention_arguments& p) {
+        return (p.query_rows + kQueryTile - 1) / kQueryTile;
+    }
 };

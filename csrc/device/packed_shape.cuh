@@ -4,16 +4,13 @@
 #include "packed_schedule.cuh"
 #include "ptx/barrier.cuh"
 
-constexpr int kConsumers = SAGEATTN_PACKED_QUERY_TILE / SAGEATTN_PACKED_QUERY_BLOCK;  // warpgroups that attend
-constexpr int kPackedThreads = (kConsumers + 1) * 128;                                 // and one that loads
-
 template <int kColumnCount>
 struct PackedShape {
     static constexpr int kColumns = kColumnCount;
     static constexpr int kStages = kColumns == 128 ? 2 : 4;
     static constexpr int kQueryBlock = SAGEATTN_PACKED_QUERY_BLOCK * kColumns;
     static constexpr int kQuery = kConsumers * kQueryBlock;
-    static constexpr int kQueryScale = SAGEATTN_PACKED_QUERY_TILE * 4;
+    static constexpr int kQueryScale = kQueryTile * 4;
     static constexpr int kKey = SAGEATTN_PACKED_KEY_TILE * kColumns;
     static constexpr int kKeyScale = SAGEATTN_PACKED_KEY_SCALES * 4;
     static constexpr int kValue = kColumns * SAGEATTN_PACKED_KEY_TILE;

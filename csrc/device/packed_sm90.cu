@@ -1,10 +1,8 @@
 // Attention of SM 9.0 on packed operands: INT8 QK, FP8 PV, wgmma. One block of threads a multiprocessor stays for the
-// whole launch; three warpgroups attend, one thread of a fourth loads. docs/hopper.md says why and how fast.
+// whole launch; most warpgroups attend, one thread of the last loads. docs/hopper.md says why and how fast.
 #include "packed_consumer.cuh"
 #include "params.h"
 #include "packed_producer.cuh"
-
-constexpr int kConsumerRegisters = 160, kProducerRegisters = 32;  // 3 * 160 + 32 = 4 * 128: all that there are
 
 // Barriers, and the rows of ones behind each value tile.
 template <class Shape>

@@ -156,7 +156,6 @@ static void attention_numbers(const sageattn_packed_params* p, sageattn_packed_a
     a->query_rows = (int)p->query_rows;
     a->key_rows = (int)p->key_rows;
     a->head_dim = (int)p->head_dim;
-    a->query_tiles = (int)n.query_tiles;
     a->query_blocks = (int)n.query_blocks;
     a->key_tiles = (int)n.key_tiles;
     a->causal_offset = (int)causal_offset(p);
@@ -174,18 +173,19 @@ static int multiprocessors(int32_t ordinal, int* count) {
 
 static int launch_attention(const sageattn_packed_params* p, int32_t device, void* stream) {
     sageattn_packed_attention_arguments a = {0};
-    int blocks = 0;
+    int grid = 0;
     const int64_t queries = p->batch * p->query_heads * p->query_rows;
     SAGEATTN_TRY(packed_view("output", &p->output, queries, p->output_dtype, &a.output));
     SAGEATTN_TRY(sageattn_check_pointer(f, "lse", p->lse, 0, sizeof(float)));
     attention_workspace(p, &a);
     attention_numbers(p, &a);
-    const int64_t work = (int64_t)a.heads * a.query_tiles;
-    if (work > INT32_MAX / 2)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %lld tiles of queries: split the batch", f, (long long)work);
-    SAGEATTN_TRY(multiprocessors(device, &blocks));
+    const int64_t blocks = (int64_t)a.heads * a.query_blocks; /* what kernels count by tiles of several blocks */
+    if (blocks > INT32_MAX / 2)
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %lld blocks of queries: split the batch", f,
+                             (long long)blocks);
+    SAGEATTN_TRY(multiprocessors(device, &grid));
     return sageattn_launch(p->head_dim <= 64 ? SAGEATTN_KERNEL_PACKED_HD64 : SAGEATTN_KERNEL_PACKED_HD128, device,
-                           stream, work < blocks ? work : blocks, NULL, &a);
+                           stream, blocks < grid ? blocks : grid, NULL, &a);
 }
 
 int sageattn_packed_supported(int32_t device) {

@@ -9,7 +9,7 @@
 typedef struct sageattn_packed_counts {
     int64_t query_heads, key_heads; /* times batch */
     int64_t columns;                /* head_dim padded to what a kernel takes */
-    int64_t query_blocks, query_tiles, key_tiles;
+    int64_t query_blocks, key_tiles;
     int64_t chunks, chunk_rows;
 } sageattn_packed_counts;
 

@@ -18,7 +18,6 @@ sageattn_packed_counts sageattn_packed_count(const sageattn_packed_params* p) {
     n.key_heads = p->batch * p->key_heads;
     n.columns = p->head_dim <= 64 ? 64 : 128;
     n.query_blocks = sageattn_divide_up(p->query_rows, SAGEATTN_PACKED_QUERY_BLOCK);
-    n.query_tiles = sageattn_divide_up(p->query_rows, SAGEATTN_PACKED_QUERY_TILE);
     n.key_tiles = sageattn_divide_up(p->key_rows, SAGEATTN_PACKED_KEY_TILE);
     n.chunk_rows = larger(LEAST_CHUNK_ROWS, sageattn_divide_up(p->key_rows, most_chunks(n.key_heads)));
     n.chunks = larger(1, sageattn_divide_up(p->key_rows, n.chunk_rows));
