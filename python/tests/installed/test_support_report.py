@@ -19,7 +19,9 @@ def table(*accuracies: Accuracy) -> str:
 def test_worst_result_of_a_group_is_shown() -> None:
     text = table(GOOD, BAD, GOOD)
     assert "3 calls against float64 attention, 1 outside" in text
-    assert "| 64 | float16 | full | 17 x 17 | 3 | 0.900000 | 0.50000 | 0.001000 |" in text
+    assert (
+        "| sageattn | 64 | float16 | full | 17 x 17 | 3 | 0.900000 | 0.50000 | 0.001000 |" in text
+    )
 
 
 def test_nan_is_the_worst_wherever_it_stands() -> None:
