@@ -116,7 +116,7 @@ typedef struct sageattn_quantize_params {
  * past the end are zeros. Inside each 16 keys the positions hold keys 0,1,8,9,2,3,10,11,4,5,12,13,6,7,14,15, as in
  * SageAttention 2.2. Per channel (b, h, d):
  *   mean = 0, or the mean over rows if smooth is set; largest = max over rows |value - mean|
- *   scale = largest / scale_max, or 1 if largest is 0
+ *   scale = largest / scale_max, or 1 if that is below the smallest normal float32
  *   output = e4m3((value - mean) * (1 / scale)), to nearest even, saturating
  *   mean as returned = mean + mean over rows of (value - mean - output * scale), so that rounding leaves no offset */
 typedef struct sageattn_quantize_value_params {
@@ -135,7 +135,8 @@ typedef struct sageattn_quantize_value_params {
  * lse[b, h, i] = log sum_j exp(...) + sm_scale * mean_dot[b, h, i], natural logarithm.
  * Keys that causal, a bool mask (0) or a float mask (-infinity) hides are not in the sums; causal and a mask may be
  * combined. A row that sees no key gives output 0 and lse -infinity. Query head h reads key head
- * h / (query_heads / key_heads). */
+ * h / (query_heads / key_heads). With E4M3 values the sums are of probabilities as rounded to E4M3, which helps the
+ * output; the lse of a row that sees few keys may then be off by up to 1/16. */
 typedef struct sageattn_attention_params {
     uint64_t size;
     sageattn_tensor query, key; /* int8 */
