@@ -64,7 +64,8 @@ enum sageattn_accumulation {
 #define SAGEATTN_QUERY_WARP 32
 #define SAGEATTN_KEY_BLOCK 64
 
-/* A [batch, heads, rows, head_dim] view. */
+/* A [batch, heads, rows, head_dim] view. Where address and strides are multiples of 16 bytes, kernels read units of 16:
+ * the last one of a row may reach beyond its head_dim elements, and what lies there is not used. */
 typedef struct sageattn_tensor {
     void *data; /* device pointer, aligned to its element */
     int64_t batch_stride, head_stride, row_stride;

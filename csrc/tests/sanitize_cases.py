@@ -188,7 +188,10 @@ def grid():
     """Lengths around the block sizes, both layouts, aligned and odd rows, every granularity and kernel."""
     granularities = itertools.cycle((1, 2, 3))
     for dim, dtype in itertools.product((40, 64, 96, 128, 192, 256), (abi.FLOAT16, abi.BFLOAT16)):
-        for rows, keys, nhd, gap, causal in ((1, 1, 0, 0, 0), (77, 131, 0, 8, 2), (129, 65, 1, 0, 1), (100, 150, 1, 3, 0)):
+        wide = 0 if dim % 16 else 16  # else the last 16 bytes of a row reach behind it: see sageattn_tensor
+        for rows, keys, nhd, gap, causal in (
+            (1, 1, 0, 0, 0), (77, 131, 0, wide, 2), (129, 65, 1, 0, 1), (100, 150, 1, 3, 0),
+        ):  # fmt: skip
             yield Case(rows, keys, dim, causal, dtype, nhd, gap, next(granularities))
         yield Case(77, 131, dim, 1, dtype, 1, 0, next(granularities), masked=True)
         yield Case(90, 140, dim, 1, dtype, 0, 0, next(granularities), sequences=True)
