@@ -45,6 +45,8 @@ type Options struct {
 	Policy  *Policy        // may be nil
 	Torch   string         // a torch wheel or a directory with torch's libraries; "" asks no torch
 	Kernels bool           // keep each kernel, not only sums
+	// FindTorch takes the place of Torch: it is asked for a torch only for wheels that need symbols of one.
+	FindTorch func(*wheel.Wheel) (string, error)
 }
 
 // Run audits the wheel at path. What is wrong with it, down to bytes that are no zip, is a finding; the error is for
@@ -59,10 +61,8 @@ func Run(path string, options Options) (*Report, error) {
 		return nil, &diag.Error{Class: diag.Usage, Message: "reading the wheel", Hint: "sagebuild audit FILE.whl", Err: err}
 	}
 	r := New(w, options)
-	if options.Torch != "" {
-		if err := r.askTorch(options.Torch); err != nil {
-			return nil, err
-		}
+	if err := r.lookUp(options); err != nil {
+		return nil, err
 	}
 	options.Policy.judge(r)
 	r.sortFindings()

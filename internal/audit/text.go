@@ -76,7 +76,11 @@ func (r *Report) headTable() *ui.Table {
 	add("tags", strings.Join(r.Info.Tags, " "))
 	add("requires", strings.Join(r.requires(), "; "))
 	add("floor", r.floorText())
-	if r.Torch != nil {
+	switch {
+	case r.Torch == nil:
+	case r.Torch.Path == "":
+		add("torch", "no symbol of it is needed")
+	default:
 		add("torch", fmt.Sprintf("%d symbols asked of %d libraries, %d missing", r.Torch.Asked, r.Torch.Libraries, len(r.Torch.Missing)))
 	}
 	return table

@@ -15,7 +15,7 @@ import (
 
 // TorchResult is what a torch exports of what the wheel needs.
 type TorchResult struct {
-	Path      string          `json:"path"`
+	Path      string          `json:"path"`      // empty where no torch was needed
 	Libraries int             `json:"libraries"` // shared objects of torch
 	Asked     int             `json:"asked"`     // symbols that torch or c10 must give, over all objects
 	Missing   []MissingSymbol `json:"missing"`
@@ -26,6 +26,25 @@ type TorchResult struct {
 type MissingSymbol struct {
 	Name    string   `json:"name"`
 	Members []string `json:"members"` // who needs it
+}
+
+// lookUp asks the torch of the options, if there is one.
+func (r *Report) lookUp(options Options) error {
+	if options.FindTorch == nil {
+		if options.Torch == "" {
+			return nil
+		}
+		return r.askTorch(options.Torch)
+	}
+	if len(r.needed(GroupTorch, GroupC10)) == 0 {
+		r.Torch = &TorchResult{}
+		return nil
+	}
+	path, err := options.FindTorch(r.wheel)
+	if err != nil {
+		return err
+	}
+	return r.askTorch(path)
 }
 
 // askTorch looks every strong undefined symbol of torch, c10 and of nobody known up in torch's libraries.

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,5 +64,30 @@ func TestTorchThatIsNone(t *testing.T) {
 		if diag.ClassOf(err) != diag.Usage {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// A torch is looked for only where a symbol of one is needed.
+func TestFindTorch(t *testing.T) {
+	asked := 0
+	options := defaults(t)
+	options.FindTorch = func(w *wheel.Wheel) (string, error) {
+		if asked++; w.Name != fixtureName {
+			t.Errorf("asked for %s", w.Name)
+		}
+		return torches(t)[2], nil
+	}
+	r := audited(t, options, fixtureName, file{"fixture/lib.so", sharedObject(nil, []string{"printf"})})
+	if asked != 0 || r.Torch == nil || r.Torch.Path != "" {
+		t.Errorf("asked %d times: %+v", asked, r.Torch)
+	}
+	r = audited(t, options, fixtureName, file{"fixture/lib.so", sharedObject(nil, []string{"_ZN2at5emptyEv"})})
+	if asked != 1 || r.Torch.Asked != 1 || len(r.Torch.Missing) != 0 {
+		t.Errorf("asked %d times: %+v", asked, r.Torch)
+	}
+	options.FindTorch = func(*wheel.Wheel) (string, error) { return "", errors.New("no network") }
+	path := write(t, fixtureName, pack(t, fixtureName, file{"fixture/lib.so", sharedObject(nil, []string{"_ZN2at5emptyEv"})}))
+	if _, err := Run(path, options); err == nil || err.Error() != "no network" {
+		t.Errorf("error is %v", err)
 	}
 }

@@ -1,12 +1,16 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sagebuild/sagebuild/internal/audit"
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/torch"
+	"github.com/sagebuild/sagebuild/internal/wheel"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -15,17 +19,20 @@ takes wheels of anybody. It lists the device code by SM, which GPUs can load it,
 libstdc++ that the shared objects run on, who must give their undefined symbols, and findings with a severity.
 
 Any error among the findings makes the exit code 4. A policy file adds rules and changes severities; --torch looks every
-symbol of torch up in a torch wheel, or in the directory where one is installed; --diff tells two wheels apart.
+symbol of torch up in a torch wheel, in the directory where one is installed, or in a release such as 2.8.0, which pip
+fetches once from the index it is set to, the only use of a network; --diff tells two wheels apart.
 docs/audit.md describes policy files, findings and their limits.`
 
 const auditExamples = `  sagebuild audit dist/*.whl
   sagebuild audit --kernels torchaudio-2.8.0-cp312-cp312-manylinux_2_28_x86_64.whl
   sagebuild audit --policy policy.hcl --torch /usr/lib/python3/site-packages/torch WHEEL
+  sagebuild audit --torch 2.8.0 torchvision-0.23.0-cp312-cp312-manylinux_2_28_x86_64.whl
   sagebuild audit --diff OLD.whl NEW.whl`
 
 type auditOptions struct {
-	matrix, policy, torch string
-	kernels, diff         bool
+	matrix, policy, torch, source string
+	kernels, diff                 bool
+	state                         stateOptions
 }
 
 func newAudit(app *App) *cobra.Command {
@@ -35,10 +42,12 @@ func newAudit(app *App) *cobra.Command {
 		Short:   "Say what a wheel with CUDA code holds, and on which GPUs and systems it works",
 		Long:    auditHelp,
 		Example: auditExamples,
-		RunE:    func(_ *cobra.Command, wheels []string) error { return runAudit(app, options, wheels) },
+		RunE:    func(cmd *cobra.Command, wheels []string) error { return runAudit(cmd.Context(), app, options, wheels) },
 	}
 	cmd.Flags().StringVar(&options.policy, "policy", "", "HCL `FILE` with required SMs, size limits and allowed dependencies")
-	cmd.Flags().StringVar(&options.torch, "torch", "", "torch wheel or directory of an installed torch: `PATH`")
+	cmd.Flags().StringVar(&options.torch, "torch", "", "torch wheel, directory of an installed torch, or release to fetch: `PATH|X.Y.Z`")
+	cmd.Flags().StringVar(&options.source, "source", ".", "`DIR`ectory with lock/, whose hashes a fetched torch must have where it pins the release")
+	options.state.addFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&options.kernels, "kernels", false, "list every kernel, not only sums")
 	cmd.Flags().BoolVar(&options.diff, "diff", false, "compare two wheels: SMs, sizes, symbols, kernels")
 	cmd.Flags().StringVar(&options.matrix, "matrix", "", "matrix definition `FILE`, which names the GPUs (default: the built-in one)")
@@ -46,14 +55,14 @@ func newAudit(app *App) *cobra.Command {
 	return cmd
 }
 
-func runAudit(app *App, options auditOptions, wheels []string) error {
+func runAudit(ctx context.Context, app *App, options auditOptions, wheels []string) error {
 	if len(wheels) == 0 {
 		return diag.Usagef("sagebuild audit dist/*.whl", "audit wants at least one wheel")
 	}
 	if options.diff && (len(wheels) != 2 || options.policy != "" || options.torch != "") {
 		return diag.Usagef("sagebuild audit --diff OLD.whl NEW.whl", "--diff wants two wheels, without --policy and --torch")
 	}
-	settings, err := options.load()
+	settings, err := options.load(ctx, app)
 	if err != nil {
 		return err
 	}
@@ -67,13 +76,34 @@ func runAudit(app *App, options auditOptions, wheels []string) error {
 	return writeReports(app, reports)
 }
 
-func (o auditOptions) load() (settings audit.Options, err error) {
+func (o auditOptions) load(ctx context.Context, app *App) (settings audit.Options, err error) {
 	settings.Torch, settings.Kernels = o.torch, o.kernels
+	if torch.IsRelease(o.torch) && !exists(o.torch) {
+		if settings.FindTorch, err = o.fetchTorch(ctx, app); err != nil {
+			return settings, err
+		}
+	}
 	if settings.Matrix, err = matrix.Load(o.matrix); err != nil || o.policy == "" {
 		return settings, err
 	}
 	settings.Policy, err = audit.LoadPolicy(o.policy)
 	return settings, err
+}
+
+// fetchTorch returns what finds the release for the interpreter and the machine of a wheel.
+func (o auditOptions) fetchTorch(ctx context.Context, app *App) (func(*wheel.Wheel) (string, error), error) {
+	dir, err := o.state.dir()
+	if err != nil {
+		return nil, err
+	}
+	store := torch.Store{State: dir, Locks: filepath.Join(o.source, "lock"), Log: notes{app.Console}}
+	return func(w *wheel.Wheel) (string, error) {
+		request, err := torch.RequestFor(o.torch, w.Filename)
+		if err != nil {
+			return "", err
+		}
+		return store.Wheel(ctx, request)
+	}, nil
 }
 
 func auditAll(settings audit.Options, wheels []string) ([]*audit.Report, error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/base"
 	"github.com/sagebuild/sagebuild/internal/builder"
+	"github.com/sagebuild/sagebuild/internal/torch"
 	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
@@ -25,7 +26,7 @@ func newClean(app *App) *cobra.Command {
 	}
 	options.state.addFlags(cmd.Flags())
 	cmd.Flags().StringVar(&options.dist, "dist", "dist", "directory whose leftovers are removed")
-	cmd.Flags().BoolVar(&options.all, "all", false, "drop the whole build cache, bases and interpreters included")
+	cmd.Flags().BoolVar(&options.all, "all", false, "drop the whole build cache, bases, interpreters and fetched torch wheels included")
 	app.addJSON(cmd, "the numbers of bytes")
 	return cmd
 }
@@ -38,7 +39,7 @@ type cleanOptions struct {
 
 type cleanResult struct {
 	State string `json:"state"`
-	// Freed and Left are bytes, bases and interpreters counted in Freed alone.
+	// Freed and Left are bytes, bases, interpreters and torch wheels counted in Freed alone.
 	Freed int64 `json:"freed"`
 	Left  int64 `json:"left"`
 	// Staging lists the leftover directories that were removed.
@@ -85,11 +86,13 @@ func (r *cleanResult) prune(ctx context.Context, all bool) (err error) {
 		return err
 	}
 	if all {
-		freed, err := base.Remove(r.State)
-		if err != nil {
-			return err
+		for _, remove := range []func(string) (int64, error){base.Remove, torch.Remove} {
+			freed, err := remove(r.State)
+			if err != nil {
+				return err
+			}
+			r.Freed += freed
 		}
-		r.Freed += freed
 	}
 	r.Left, err = b.DiskUsage(ctx)
 	return err

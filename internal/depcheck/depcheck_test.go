@@ -30,8 +30,9 @@ var mayImport = map[string][]string{
 	"internal/builder":    {"internal/diag", "matrix"},
 	"internal/provenance": {"internal/diag"},
 	"internal/report":     {"internal/diag", "internal/ui", "matrix", "bake"},
+	"internal/torch":      {"internal/diag", "internal/provenance", "internal/wheel"},
 	"internal/index":      {"internal/diag", "internal/wheel", "matrix"},
-	"internal/cli":        {"bake", "internal/audit", "internal/base", "internal/builder", "internal/diag", "internal/doctor", "internal/index", "internal/junit", "internal/provenance", "internal/report", "internal/ui", "internal/wheel", "matrix"},
+	"internal/cli":        {"bake", "internal/audit", "internal/base", "internal/builder", "internal/diag", "internal/doctor", "internal/index", "internal/junit", "internal/provenance", "internal/report", "internal/torch", "internal/ui", "internal/wheel", "matrix"},
 	"cmd/sagebuild":       {"internal/cli"},
 	"internal/depcheck":   {},
 }

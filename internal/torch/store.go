@@ -1,0 +1,231 @@
+// Package torch keeps torch wheels of a package index in the state directory, for audits that look symbols up in them.
+package torch
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/provenance"
+	"github.com/sagebuild/sagebuild/internal/wheel"
+)
+
+// Store fetches wheels with this machine's pip, by its settings: index, proxy, certificates.
+type Store struct {
+	State string    // state directory
+	Locks string    // directory with lock files, whose hashes count where they pin the version; may be missing
+	Log   io.Writer // told what is fetched, a line each
+}
+
+// Request is a torch release for one interpreter and machine.
+type Request struct {
+	Version string // 2.8.0, or 2.8.0+cu129 where an index tells them apart
+	Python  string // 3.12
+	Machine string // x86_64 or aarch64
+}
+
+// release is X.Y.Z with PEP 440's local part.
+var release = regexp.MustCompile(`^(\d+\.\d+)\.\d+(\+[a-z0-9]+(\.[a-z0-9]+)*)?$`)
+
+// IsRelease says whether a text names a release of torch, such as 2.8.0 or 2.8.0+cu129.
+func IsRelease(text string) bool { return release.MatchString(text) }
+
+var cpython = regexp.MustCompile(`^cp3(\d+)$`)
+
+// RequestFor is the release for a wheel's interpreter and machine. Wheels of no single CPython get that of 3.12: what
+// torch's own libraries export does not depend on it.
+func RequestFor(version string, name wheel.Filename) (Request, error) {
+	request := Request{Version: version, Python: "3.12"}
+	if len(name.ABI) == 1 && cpython.MatchString(name.ABI[0]) {
+		request.Python = "3." + cpython.FindStringSubmatch(name.ABI[0])[1]
+	}
+	for _, tag := range name.Platform {
+		for _, machine := range []string{"x86_64", "aarch64"} {
+			if strings.Contains(tag, "linux") && strings.HasSuffix(tag, "_"+machine) {
+				request.Machine = machine
+				return request, nil
+			}
+		}
+	}
+	return request, diag.Usagef("sagebuild audit --torch DIR WHEEL", "no torch can be fetched for the platform %s: name a directory or a wheel", strings.Join(name.Platform, "."))
+}
+
+// digits is 28 of 2.8.0, as in the names of lock files.
+func (r Request) digits() string {
+	return strings.ReplaceAll(release.FindStringSubmatch(r.Version)[1], ".", "")
+}
+
+func (r Request) pythonDigits() string { return strings.ReplaceAll(r.Python, ".", "") }
+
+// platforms are the tags that torch's wheels have had.
+func (r Request) platforms() []string {
+	var tags []string
+	for _, family := range []string{"manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux1", "linux"} {
+		tags = append(tags, family+"_"+r.Machine)
+	}
+	return tags
+}
+
+// Wheel returns the path of the release's wheel. It is fetched where the store lacks it, or has other bytes than it once
+// fetched. pip compares the bytes with the index's hash, and with those of the lock where that pins the release.
+func (s Store) Wheel(ctx context.Context, request Request) (string, error) {
+	if !IsRelease(request.Version) {
+		return "", diag.Usagef("sagebuild audit --torch 2.8.0 WHEEL", "%q names no release of torch", request.Version)
+	}
+	dir := filepath.Join(folder(s.State), request.Version+"-cp"+request.pythonDigits()+"-"+request.Machine)
+	if path := kept(dir); path != "" {
+		return path, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	scratch, err := os.MkdirTemp(dir, ".fetch-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(scratch)
+	path, err := s.fetch(ctx, request, scratch)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, filepath.Base(path)), provenance.Publish(dir, path)
+}
+
+// folder holds all fetched wheels.
+func folder(state string) string { return filepath.Join(state, "torch") }
+
+// Remove drops what was fetched, and returns how many bytes that frees.
+func Remove(state string) (int64, error) {
+	var freed int64
+	err := filepath.WalkDir(folder(state), func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			freed += info.Size()
+		}
+		return err
+	})
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	return freed, errors.Join(err, os.RemoveAll(folder(state)))
+}
+
+// kept is the one wheel in a directory, if its bytes are those that were fetched.
+func kept(dir string) string {
+	sums, err := provenance.ReadSums(dir)
+	if err != nil || len(sums) != 1 {
+		return ""
+	}
+	for name, want := range sums {
+		path := filepath.Join(dir, name)
+		if got, err := provenance.HashFile(path); err == nil && got == want {
+			return path
+		}
+	}
+	return ""
+}
+
+func (s Store) fetch(ctx context.Context, request Request, scratch string) (string, error) {
+	command, err := findPip(ctx)
+	if err != nil {
+		return "", err
+	}
+	requirement, hashed, err := s.requirement(request)
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(scratch, "requirement.txt")
+	if err := os.WriteFile(file, []byte(requirement), 0o600); err != nil {
+		return "", err
+	}
+	args := append(command[1:], "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-cache-dir", "--no-deps",
+		"--only-binary", ":all:", "--implementation", "cp", "--python-version", request.Python, "--abi", "cp"+request.pythonDigits(),
+		"--dest", scratch, "--requirement", file)
+	for _, tag := range request.platforms() {
+		args = append(args, "--platform", tag)
+	}
+	if hashed {
+		args = append(args, "--require-hashes")
+	}
+	fmt.Fprintf(s.Log, "fetching torch %s for Python %s, %s\n", request.Version, request.Python, request.Machine)
+	if err := run(ctx, command[0], args); err != nil {
+		return "", err
+	}
+	wheels, err := filepath.Glob(filepath.Join(scratch, "*.whl"))
+	if err != nil || len(wheels) != 1 {
+		return "", fmt.Errorf("pip left %d wheels, %w", len(wheels), errors.Join(err, errors.New("want one")))
+	}
+	return wheels[0], nil
+}
+
+func run(ctx context.Context, name string, args []string) error {
+	var said bytes.Buffer
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdout, cmd.Stderr = &said, &said
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		return &diag.Error{Class: diag.Environment, Message: "pip cannot fetch torch", Err: errors.New(lastLine(said.String(), err)),
+			Hint: "python3 -m pip config list"}
+	}
+	return nil
+}
+
+// lastLine is that of pip's errors, which says the reason.
+func lastLine(said string, err error) string {
+	lines := strings.Split(strings.TrimSpace(said), "\n")
+	for i := len(lines) - 1; i >= 0; i-- {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(lines[i]), "ERROR: "); ok {
+			return text
+		}
+	}
+	if last := strings.TrimSpace(lines[len(lines)-1]); last != "" {
+		return last
+	}
+	return err.Error()
+}
+
+// findPip prefers the module of python3, which the same settings steer as the one on the path.
+func findPip(ctx context.Context) ([]string, error) {
+	for _, command := range [][]string{{"python3", "-m", "pip"}, {"pip"}} {
+		if exec.CommandContext(ctx, command[0], append(command[1:], "--version")...).Run() == nil {
+			return command, nil
+		}
+	}
+	return nil, &diag.Error{Class: diag.Environment, Message: "fetching torch needs pip, and there is none", Hint: "apt-get install --yes python3-pip"}
+}
+
+// requirement is what pip is asked for, with hashes where a lock file pins the very release.
+func (s Store) requirement(request Request) (text string, hashed bool, err error) {
+	plain := "torch==" + request.Version
+	name := "torch" + request.digits() + "-python" + request.pythonDigits() + ".txt"
+	lock, err := os.ReadFile(filepath.Join(s.Locks, name))
+	if errors.Is(err, os.ErrNotExist) {
+		return plain + "\n", false, nil
+	}
+	if err != nil {
+		return "", false, err
+	}
+	joined := strings.ReplaceAll(string(lock), "\\\n", " ")
+	for line := range strings.SplitSeq(joined, "\n") {
+		fields := strings.Fields(line)
+		if len(fields) > 1 && fields[0] == plain {
+			return strings.Join(fields, " ") + "\n", true, nil
+		}
+	}
+	return plain + "\n", false, nil
+}
