@@ -31,12 +31,7 @@ class Choice(NamedTuple):
 
     def sources(self, sources: list[Source]) -> list[tuple[str, Source]]:
         """Every compilation as (SM, source), those for one SM together."""
-        return [
-            (sm, source)
-            for sm in self.sms
-            for source in sources
-            if sm in source.sms and order(source.cuda or self.cuda) <= order(self.cuda)
-        ]
+        return [(sm, source) for sm in self.sms for source in sources if sm in source.sms]
 
     def requirements(self, tree: Tree) -> list[str]:
         """What the build needs installed, pinned by lock/."""

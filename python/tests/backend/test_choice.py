@@ -24,12 +24,6 @@ sms = ["9.0"]
 kernels = ["packed"]
 suffix = "a"
 note = "of no interest here"
-
-[[source]]
-file = "new.cu"
-sms = ["8.9", "12.0"]
-kernels = ["new"]
-cuda = "12.8"
 """
 
 
@@ -189,13 +183,12 @@ def test_a_cuda_without_lock_is_not_taken(source: tree.Tree) -> None:
 def test_sources(source: tree.Tree) -> None:
     listed = tree.kernel_sources(source)
 
-    def names(sms: str, cuda: str = "") -> list[str]:
-        chosen = choose(source, sms, cuda).sources(listed)
+    def names(sms: str) -> list[str]:
+        chosen = choose(source, sms).sources(listed)
         return [f"{entry.file} {sm}{entry.suffix}" for sm, entry in chosen]
 
     assert names("9.0;8.0") == ["quantize.cu 8.0", "quantize.cu 9.0", "wgmma.cu 9.0a"]
-    assert names("8.9") == ["quantize.cu 8.9", "new.cu 8.9"]
-    assert names("8.9", "12.6") == ["quantize.cu 8.9"]
+    assert names("8.9") == ["quantize.cu 8.9"]
 
 
 def test_real_kernels_can_be_built_for_every_sm() -> None:
