@@ -43,12 +43,11 @@ class Tree(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A device source as csrc/kernels.toml has it: sms like "9.0", suffix "a" for sm_90a, cuda its oldest CUDA or ""."""
+    """A device source as csrc/kernels.toml has it: sms like "9.0", suffix "a" for sm_90a, else empty."""
 
     file: str
     sms: tuple[str, ...]
     suffix: str
-    cuda: str
 
 
 def locate(project: Path | None = None) -> Tree:
@@ -81,6 +80,4 @@ def _source(entry: dict[str, Any]) -> Source:
     missing = [key for key in ("file", "sms") if key not in entry]
     if missing:
         raise ValueError(f"a source lacks {' and '.join(missing)}")
-    return Source(
-        entry["file"], tuple(entry["sms"]), entry.get("suffix", ""), entry.get("cuda", "")
-    )
+    return Source(entry["file"], tuple(entry["sms"]), entry.get("suffix", ""))
