@@ -48,7 +48,9 @@ class PackedConsumer {
 
     DEVICE static int lane_row() { return opaque(threadIdx.x) / 32 % 4 * 16 + lane_index() / 4; }
 
+    // Once every lane has read what the buffer held.
     DEVICE static void release(u32 barrier) {
+        __syncwarp();
         if (lane_index() == 0) barrier_arrive(barrier);
     }
 
