@@ -140,7 +140,8 @@ def _scale_and_round(
     values: torch.Tensor, output: torch.Tensor, scale: torch.Tensor, scale_max: float, layout: int
 ) -> None:
     largest = values.abs().amax(-1)
-    scales = torch.where(largest > 0, largest / scale_max, torch.ones_like(largest))
+    scales = largest / scale_max
+    scales = torch.where(scales < torch.finfo(torch.float32).tiny, torch.ones_like(scales), scales)
     scale.copy_(scales.transpose(1, 2) if layout == 0 else scales)
     rounded = (values / scales[..., None]).clamp_(-_E4M3_MAX, _E4M3_MAX)
     output.copy_(rounded.to(torch.float8_e4m3fn))

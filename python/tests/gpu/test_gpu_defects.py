@@ -92,7 +92,7 @@ def test_lse_with_groups_and_odd_tiles(
     expected, expected_lse = kinds.exact(q, k, v)
     output, lse = run(kind, q, k, v)
     assert compare(output, expected).relative_l1 < 0.05
-    assert (lse.double() - expected_lse).abs().max() < 0.1
+    assert (lse.double() - expected_lse).abs().max() < (0.15 if kind in kinds.FP8_KINDS else 0.1)
 
 
 @kind_matters

@@ -47,7 +47,7 @@ def test_kind(kind: str, head_dim: int, causal: int, dtype: torch.dtype) -> None
         kinds.check(kind, output, expected, rough, fp8_bound=0.05 if head_dim > 1 else 0.1)
         assert torch.equal(lse.isinf(), expected_lse.isinf())
         error = (lse.double() - expected_lse).nan_to_num(0.0, 0.0, 0.0).abs().mean()
-        assert error < 0.01, (rows, keys, float(error))
+        assert error < kinds.LSE_BOUND.get(kind, 0.01), (rows, keys, float(error))
 
 
 @pytest.mark.parametrize("kind", PLAIN)
@@ -85,4 +85,4 @@ def test_granularities(kind: str, smooth_k: bool, granularity: int) -> None:
     )
     rough = kinds.same_precision(q, k, v, sm_scale=0.1, granularity=granularity)
     kinds.check(kind, output, expected, rough, fp8_bound=0.05)
-    assert (lse.double() - expected_lse).abs().mean() < 0.01
+    assert (lse.double() - expected_lse).abs().mean() < kinds.LSE_BOUND.get(kind, 0.01)

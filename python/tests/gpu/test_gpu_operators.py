@@ -66,7 +66,7 @@ def test_attention_operators(kernel: Kernel, layout: str, head_dim: int) -> None
             found = found.float() * unused.repeat_interleave(2, 1)[:, :, None]
         expected, expected_lse = kinds.exact(*tensors, causal)
         assert compare(found, expected).good(0.06 if fp8 else 0.03), compare(found, expected)
-        assert (lse.double() / LOG2_E - expected_lse).abs().mean() < 0.01
+        assert (lse.double() / LOG2_E - expected_lse).abs().mean() < (0.07 if fp8 else 0.01)
 
 
 @pytest.mark.parametrize("granularity", [1, 2, 3])
