@@ -20,14 +20,22 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_MEAN_THREADS, 4)
     const int column = threadIdx.x % kLanes * 8, first = threadIdx.x / kLanes;
     const int first_column = slice * SAGEATTN_MEAN_COLUMNS + column;
 
-    float sum[8] = {0};
+    float x[8], sum[8] = {0};
+    const int count = p.head_dim - first_column;
+    if (p.input.vectors && count >= 8) {  // a loop of its own, so that loads of several rows are in flight
 #pragma unroll 4
-    for (int row = first; row < sequence.rows; row += kRows) {
-        float x[8];
-        load_eight(x, row_pointer(p.input, batch, head, sequence.start + row) + first_column, p.input,
-                   p.head_dim - first_column);
+        for (int row = first; row < sequence.rows; row += kRows) {
+            const u16* source = row_pointer(p.input, batch, head, sequence.start + row) + first_column;
+            widen(x, __ldg(reinterpret_cast<const uint4*>(source)), p.input.bfloat16);
 #pragma unroll
-        for (int i = 0; i < 8; ++i) sum[i] += x[i];
+            for (int i = 0; i < 8; ++i) sum[i] += x[i];
+        }
+    } else {
+        for (int row = first; row < sequence.rows; row += kRows) {
+            load_eight(x, row_pointer(p.input, batch, head, sequence.start + row) + first_column, p.input, count);
+#pragma unroll
+            for (int i = 0; i < 8; ++i) sum[i] += x[i];
+        }
     }
 #pragma unroll
     for (int i = 0; i < 8; ++i) partial[first][column + i] = sum[i];
@@ -96,10 +104,7 @@ class Quantizer {
             const int mean_head = p.queries ? head / (p.heads / p.key_heads) : head;
             load_eight(mean, p.mean + (batch * heads + mean_head) * p.head_dim + column, p.head_dim - column);
         }
-#pragma unroll
-        for (int i = 0; i < kRows; ++i)
-            load_eight(x[i], row_pointer(p.input, batch, head, sequence.start + first + row(i)) + column, p.input,
-                       exists(row(i)) ? p.head_dim - column : 0);
+        load_rows(x);
         if (p.mean == nullptr) return;
         if (p.queries) {
             if (p.mean_dot != nullptr) write_mean_dot(x, mean);
@@ -110,6 +115,27 @@ class Quantizer {
 #pragma unroll
             for (int c = 0; c < 8; ++c)
                 if (exists(row(i))) x[i][c] = __fsub_rn(x[i][c], mean[c]);
+    }
+
+    DEVICE const u16* source(int i) const {
+        return row_pointer(p.input, batch, head, sequence.start + first + row(i)) + column;
+    }
+
+    DEVICE void load_rows(float (&x)[kRows][8]) const {
+        const int count = p.head_dim - column;
+        if (!p.input.vectors || count < 8) {
+#pragma unroll
+            for (int i = 0; i < kRows; ++i) load_eight(x[i], source(i), p.input, exists(row(i)) ? count : 0);
+            return;
+        }
+        uint4 v[kRows];  // all loads in flight before the first use
+#pragma unroll
+        for (int i = 0; i < kRows; ++i) {
+            v[i] = make_uint4(0, 0, 0, 0);
+            if (exists(row(i))) v[i] = __ldg(reinterpret_cast<const uint4*>(source(i)));
+        }
+#pragma unroll
+        for (int i = 0; i < kRows; ++i) widen(x[i], v[i], p.input.bfloat16);
     }
 
     DEVICE void write_mean_dot(const float (&x)[kRows][8], const float (&mean)[8]) const {
@@ -174,5 +200,5 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_QUANTIZE_THREADS, 1)
     __shared__ u32 group_maxima[64];  // per thread, of eight warps of 16 rows
     if (p.head_dim <= 64) Quantizer<8, 4>(p, group_maxima).run();
     else if (p.head_dim <= 128) Quantizer<16, 4>(p, group_maxima).run();
-    else Quantizer<32, 8>(p, group_maxima).run();
+    else Quantizer<32, 4>(p, group_maxima).run();
 }

@@ -10,18 +10,20 @@ DEVICE const u16* row_pointer(const sageattn_view& view, int batch, int head, in
                                         head * view.head_stride + row * view.row_stride);
 }
 
+// Eight 16-bit numbers as float32.
+DEVICE void widen(float (&x)[8], uint4 v, bool is_bfloat16) {
+    const u32 word[4] = {v.x, v.y, v.z, v.w};
+#pragma unroll
+    for (int i = 0; i < 8; ++i) x[i] = to_float(static_cast<u16>(word[i / 2] >> (i % 2 * 16)), is_bfloat16);
+}
+
 // Eight neighbouring elements as float32: one 16-byte load where the view allows it.
 DEVICE void load_eight(float (&x)[8], const u16* source, const sageattn_view& view) {
     u32 word[4];
-    if (view.vectors) {
-        const uint4 v = __ldg(reinterpret_cast<const uint4*>(source));
-        word[0] = v.x, word[1] = v.y, word[2] = v.z, word[3] = v.w;
-    } else {
+    if (view.vectors) return widen(x, __ldg(reinterpret_cast<const uint4*>(source)), view.bfloat16);
 #pragma unroll
-        for (int i = 0; i < 4; ++i) word[i] = source[2 * i] | static_cast<u32>(source[2 * i + 1]) << 16;
-    }
-#pragma unroll
-    for (int i = 0; i < 8; ++i) x[i] = to_float(static_cast<u16>(word[i / 2] >> (i % 2 * 16)), view.bfloat16);
+    for (int i = 0; i < 4; ++i) word[i] = source[2 * i] | static_cast<u32>(source[2 * i + 1]) << 16;
+    widen(x, make_uint4(word[0], word[1], word[2], word[3]), view.bfloat16);
 }
 
 // The same of `count` elements (8 or more: all), zeros behind them.

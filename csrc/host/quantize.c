@@ -87,10 +87,9 @@ static int quantize_groups(const char* f, const sageattn_quantize_params* p, sag
     return SAGEATTN_OK;
 }
 
-/* Threads of a row are a power of two; the longest rows leave each thread eight instead of four. */
+/* Threads of a row are a power of two, and each takes four rows. */
 static int quantize_threads(const sageattn_quantize_arguments* a) {
-    if (a->head_dim <= 64) return a->block_rows / 4 * 8;
-    return a->head_dim <= 128 ? a->block_rows / 4 * 16 : a->block_rows / 8 * 32;
+    return a->block_rows / 4 * (a->head_dim <= 64 ? 8 : a->head_dim <= 128 ? 16 : 32);
 }
 
 int sageattn_quantize(const sageattn_quantize_params* p, int32_t device, void* stream) {
