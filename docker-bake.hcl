@@ -219,7 +219,7 @@ target "test-linux-sage2-pytorch26-cu126-python39" {
   }
   args = {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
-    KERNELS = "attention_hd128 attention_hd128_masked attention_hd192 attention_hd192_masked attention_hd256 attention_hd256_masked attention_hd64 attention_hd64_masked attention_hd96 attention_hd96_masked mean quantize"
+    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch26-cu126-python39"]
 }
@@ -256,7 +256,7 @@ target "test-linux-sage2-pytorch26-cu126-python310" {
   }
   args = {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
-    KERNELS = "attention_hd128 attention_hd128_masked attention_hd192 attention_hd192_masked attention_hd256 attention_hd256_masked attention_hd64 attention_hd64_masked attention_hd96 attention_hd96_masked mean quantize"
+    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch26-cu126-python310"]
 }
@@ -293,7 +293,7 @@ target "test-linux-sage2-pytorch26-cu126-python311" {
   }
   args = {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
-    KERNELS = "attention_hd128 attention_hd128_masked attention_hd192 attention_hd192_masked attention_hd256 attention_hd256_masked attention_hd64 attention_hd64_masked attention_hd96 attention_hd96_masked mean quantize"
+    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch26-cu126-python311"]
 }
@@ -330,7 +330,7 @@ target "test-linux-sage2-pytorch26-cu126-python312" {
   }
   args = {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
-    KERNELS = "attention_hd128 attention_hd128_masked attention_hd192 attention_hd192_masked attention_hd256 attention_hd256_masked attention_hd64 attention_hd64_masked attention_hd96 attention_hd96_masked mean quantize"
+    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch26-cu126-python312"]
 }
@@ -367,7 +367,7 @@ target "test-linux-sage2-pytorch27-cu128-python310" {
   }
   args = {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
-    KERNELS = "attention_hd128 attention_hd128_masked attention_hd192 attention_hd192_masked attention_hd256 attention_hd256_masked attention_hd64 attention_hd64_masked attention_hd96 attention_hd96_masked mean quantize"
+    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch27-cu128-python310"]
 }
@@ -404,7 +404,7 @@ target "test-linux-sage2-pytorch27-cu128-python311" {
   }
   args = {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
-    KERNELS = "attention_hd128 attention_hd128_masked attention_hd192 attention_hd192_masked attention_hd256 attention_hd256_masked attention_hd64 attention_hd64_masked attention_hd96 attention_hd96_masked mean quantize"
+    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch27-cu128-python311"]
 }
@@ -441,7 +441,7 @@ target "test-linux-sage2-pytorch27-cu128-python312" {
   }
   args = {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
-    KERNELS = "attention_hd128 attention_hd128_masked attention_hd192 attention_hd192_masked attention_hd256 attention_hd256_masked attention_hd64 attention_hd64_masked attention_hd96 attention_hd96_masked mean quantize"
+    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch27-cu128-python312"]
 }
@@ -478,7 +478,7 @@ target "test-linux-sage2-pytorch28-cu129-python310" {
   }
   args = {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS = "attention_hd128 attention_hd128_masked attention_hd192 attention_hd192_masked attention_hd256 attention_hd256_masked attention_hd64 attention_hd64_masked attention_hd96 attention_hd96_masked mean quantize"
+    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch28-cu129-python310"]
 }
@@ -515,7 +515,7 @@ target "test-linux-sage2-pytorch28-cu129-python311" {
   }
   args = {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS = "attention_hd128 attention_hd128_masked attention_hd192 attention_hd192_masked attention_hd256 attention_hd256_masked attention_hd64 attention_hd64_masked attention_hd96 attention_hd96_masked mean quantize"
+    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch28-cu129-python311"]
 }
@@ -552,7 +552,7 @@ target "test-linux-sage2-pytorch28-cu129-python312" {
   }
   args = {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS = "attention_hd128 attention_hd128_masked attention_hd192 attention_hd192_masked attention_hd256 attention_hd256_masked attention_hd64 attention_hd64_masked attention_hd96 attention_hd96_masked mean quantize"
+    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch28-cu129-python312"]
 }

@@ -56,7 +56,8 @@ func cellArguments(cell matrix.Cell) []argument {
 	}
 }
 
-// testArguments tell the tests of a wheel what the plan put into it: SMs and kernels, separated by spaces.
+// testArguments tell the tests of a wheel what the plan put into it: SMs and kernels, separated by spaces. A kernel
+// that some SMs lack is followed by those that have it: packed_hd64@9.0, attention_hd64_tiles16@7.5,8.6.
 func testArguments(cell matrix.Cell, k *Kernels) []argument {
 	sms := make([]string, len(cell.SMs))
 	for i, sm := range cell.SMs {

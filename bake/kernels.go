@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -157,18 +156,25 @@ func (k *Kernels) For(sm matrix.SM) []Source {
 	return sources
 }
 
-// names lists the kernels that every one of sms has, sorted.
+// names lists the kernels of sms, sorted; with the SMs that have it, joined by commas, for each that some lack.
 func (k *Kernels) names(sms []matrix.SM) []string {
-	count := map[string]int{}
+	owners := map[string][]string{}
 	for _, sm := range sms {
 		for _, source := range k.For(sm) {
 			for _, kernel := range source.Kernels {
-				count[kernel]++
+				owners[kernel] = append(owners[kernel], sm.String())
 			}
 		}
 	}
-	maps.DeleteFunc(count, func(_ string, n int) bool { return n < len(sms) })
-	return slices.Sorted(maps.Keys(count))
+	names := make([]string, 0, len(owners))
+	for kernel, of := range owners {
+		if len(of) < len(sms) {
+			kernel += "@" + strings.Join(of, ",")
+		}
+		names = append(names, kernel)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Check reports SMs of the matrix without a source of attention, or with two of an operation, and kernels that an SM
