@@ -75,8 +75,8 @@ typedef struct sageattn_traits {
 } sageattn_traits;
 
 /* Launch shape of the quantisers: no family changes it. A row takes 8, 16 or 32 threads of eight columns each,
- * a thread four rows. */
-#define SAGEATTN_QUANTIZE_THREADS 1024 /* at most */
+ * a thread four rows, or eight of the longest. */
+#define SAGEATTN_QUANTIZE_THREADS 512 /* at most */
 #define SAGEATTN_MEAN_THREADS 256
 #define SAGEATTN_MEAN_COLUMNS 32      /* of the head dim, per block */
 

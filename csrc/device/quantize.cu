@@ -195,10 +195,17 @@ class Quantizer {
     }
 };
 
+// Head dims up to 128.
 extern "C" __global__ void __launch_bounds__(SAGEATTN_QUANTIZE_THREADS, 1)
     quantize(const __grid_constant__ sageattn_quantize_arguments p) {
     __shared__ u32 group_maxima[64];  // per thread, of eight warps of 16 rows
     if (p.head_dim <= 64) Quantizer<8, 4>(p, group_maxima).run();
-    else if (p.head_dim <= 128) Quantizer<16, 4>(p, group_maxima).run();
-    else Quantizer<32, 4>(p, group_maxima).run();
+    else Quantizer<16, 4>(p, group_maxima).run();
+}
+
+// Head dims above 128, which take more registers.
+extern "C" __global__ void __launch_bounds__(SAGEATTN_QUANTIZE_THREADS, 1)
+    quantize_wide(const __grid_constant__ sageattn_quantize_arguments p) {
+    __shared__ u32 group_maxima[64];
+    Quantizer<32, 8>(p, group_maxima).run();
 }

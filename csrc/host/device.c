@@ -28,6 +28,7 @@ static const struct {
 } kernels[SAGEATTN_KERNELS] = {
     [SAGEATTN_KERNEL_MEAN] = {"quantize", "mean", NULL},
     [SAGEATTN_KERNEL_QUANTIZE] = {"quantize", "quantize", NULL},
+    [SAGEATTN_KERNEL_QUANTIZE_WIDE] = {"quantize", "quantize_wide", NULL},
     [SAGEATTN_KERNEL_VALUE_STATISTICS] = {"quantize_value", "value_statistics", NULL},
     [SAGEATTN_KERNEL_VALUE_QUANTIZE] = {"quantize_value", "value_quantize", NULL},
     [SAGEATTN_KERNEL_VALUE_FINISH] = {"quantize_value", "value_finish", NULL},

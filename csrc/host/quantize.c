@@ -87,9 +87,10 @@ static int quantize_groups(const char* f, const sageattn_quantize_params* p, sag
     return SAGEATTN_OK;
 }
 
-/* Threads of a row are a power of two, and each takes four rows. */
+/* Threads of a row are a power of two; each takes four rows, or eight of the longest. */
 static int quantize_threads(const sageattn_quantize_arguments* a) {
-    return a->block_rows / 4 * (a->head_dim <= 64 ? 8 : a->head_dim <= 128 ? 16 : 32);
+    if (a->head_dim > 128) return a->block_rows / 8 * 32;
+    return a->block_rows / 4 * (a->head_dim <= 64 ? 8 : 16);
 }
 
 int sageattn_quantize(const sageattn_quantize_params* p, int32_t device, void* stream) {
@@ -106,5 +107,7 @@ int sageattn_quantize(const sageattn_quantize_params* p, int32_t device, void* s
     const int64_t blocks = sageattn_blocks(sageattn_blocks(p->batch, p->heads), arguments.blocks);
     if (blocks == 0) return SAGEATTN_OK;
     const sageattn_traits traits = {.threads = quantize_threads(&arguments)};
-    return sageattn_launch(SAGEATTN_KERNEL_QUANTIZE, device, stream, blocks, &traits, &arguments);
+    const enum sageattn_kernel kernel =
+        p->head_dim <= 128 ? SAGEATTN_KERNEL_QUANTIZE : SAGEATTN_KERNEL_QUANTIZE_WIDE;
+    return sageattn_launch(kernel, device, stream, blocks, &traits, &arguments);
 }
