@@ -29,34 +29,31 @@ struct Slice {
     }
 };
 
-// Eight channels of a row, zeros beyond the last channel.
-DEVICE void load_channels(float (&x)[8], const sageattn_value_arguments& p, const Slice& s, int row, int column) {
-    const u16* source = row_pointer(p.input, s.batch, s.head, 0) + row * (p.input.row_stride / 2) + s.first_channel;
-    if (column + 8 <= s.channels) {
-        load_eight(x, source + column, p.input);
-        return;
+// The eight channels of a row that a thread reads.
+struct Columns {
+    const char* first;  // of row 0
+    int count;          // that exist
+
+    DEVICE Columns(const sageattn_value_arguments& p, const Slice& s, int column)
+        : first(reinterpret_cast<const char*>(row_pointer(p.input, s.batch, s.head, 0) + s.first_channel + column)),
+          count(s.channels - column) {}
+    DEVICE const u16* row(const sageattn_view& view, int index) const {
+        return reinterpret_cast<const u16*>(first + index * view.row_stride);
     }
-#pragma unroll
-    for (int i = 0; i < 8; ++i)
-        x[i] = column + i < s.channels ? to_float(source[column + i], p.input.bfloat16) : 0.0f;
-}
+    // Loads of 16 bytes, apart from other loops so that several are in flight.
+    DEVICE bool whole(const sageattn_view& view) const { return view.vectors && count >= 8; }
+};
 
-// Sum, smallest and largest of each channel over one chunk of rows. 0, infinity and -infinity without rows.
-extern "C" __global__ void __launch_bounds__(SAGEATTN_VALUE_THREADS, 3)
-    value_statistics(const __grid_constant__ sageattn_value_arguments p) {
-    __shared__ float partial[SAGEATTN_VALUE_STATISTICS][kRowThreads][kColumns + 1];
-    const Slice s(p, p.chunks);
-    const int column = threadIdx.x % kLanes * 8, first = threadIdx.x / kLanes;
-    const float infinity = __int_as_float(0x7F800000);
+DEVICE float infinity() { return __int_as_float(0x7F800000); }
+
+struct Statistics {
     float sum[8], smallest[8], largest[8];
-#pragma unroll
-    for (int i = 0; i < 8; ++i) sum[i] = 0.0f, smallest[i] = infinity, largest[i] = -infinity;
 
-    const int end = min(p.rows, (s.part + 1) * p.chunk_rows);
-#pragma unroll 4
-    for (int row = s.part * p.chunk_rows + first; row < end; row += kRowThreads) {
-        float x[8];
-        load_channels(x, p, s, row, column);
+    DEVICE Statistics() {
+#pragma unroll
+        for (int i = 0; i < 8; ++i) sum[i] = 0.0f, smallest[i] = infinity(), largest[i] = -infinity();
+    }
+    DEVICE void add(const float (&x)[8]) {
 #pragma unroll
         for (int i = 0; i < 8; ++i) {
             sum[i] += x[i];
@@ -64,11 +61,35 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_VALUE_THREADS, 3)
             largest[i] = fmaxf(largest[i], x[i]);
         }
     }
+};
+
+// Sum, smallest and largest of each channel over one chunk of rows. 0, infinity and -infinity without rows.
+extern "C" __global__ void __launch_bounds__(SAGEATTN_VALUE_THREADS, 3)
+    value_statistics(const __grid_constant__ sageattn_value_arguments p) {
+    __shared__ float partial[SAGEATTN_VALUE_STATISTICS][kRowThreads][kColumns + 1];
+    const Slice s(p, p.chunks);
+    const int column = threadIdx.x % kLanes * 8, first = threadIdx.x / kLanes;
+    const Columns columns(p, s, column);
+    const int begin = s.part * p.chunk_rows + first, end = min(p.rows, (s.part + 1) * p.chunk_rows);
+    Statistics found;
+    float x[8];
+    if (columns.whole(p.input)) {
+#pragma unroll 4
+        for (int row = begin; row < end; row += kRowThreads) {
+            widen(x, __ldg(reinterpret_cast<const uint4*>(columns.row(p.input, row))), p.input.bfloat16);
+            found.add(x);
+        }
+    } else {
+        for (int row = begin; row < end; row += kRowThreads) {
+            load_eight(x, columns.row(p.input, row), p.input, columns.count);
+            found.add(x);
+        }
+    }
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
-        partial[0][first][column + i] = sum[i];
-        partial[1][first][column + i] = smallest[i];
-        partial[2][first][column + i] = largest[i];
+        partial[0][first][column + i] = found.sum[i];
+        partial[1][first][column + i] = found.smallest[i];
+        partial[2][first][column + i] = found.largest[i];
     }
 #pragma unroll
     for (int half = kRowThreads / 2; half > 0; half /= 2) {
@@ -85,7 +106,8 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_VALUE_THREADS, 3)
                     static_cast<long long>(s.part) * SAGEATTN_VALUE_STATISTICS * p.head_dim + s.first_channel;
     if (threadIdx.x >= s.channels) return;
 #pragma unroll
-    for (int i = 0; i < SAGEATTN_VALUE_STATISTICS; ++i) target[i * p.head_dim + threadIdx.x] = partial[i][0][threadIdx.x];
+    for (int i = 0; i < SAGEATTN_VALUE_STATISTICS; ++i)
+        target[i * p.head_dim + threadIdx.x] = partial[i][0][threadIdx.x];
 }
 
 // Mean and scale of a slice's channels.
@@ -97,14 +119,23 @@ struct Scales {
 DEVICE void find_scales(Scales& scales, const sageattn_value_arguments& p, const Slice& s) {
     const int c = threadIdx.x;
     if (c >= kColumns) return;
-    float sum = 0.0f, smallest = __int_as_float(0x7F800000), largest = -smallest;
     const float* source = p.workspace + s.row * p.workspace_stride + s.first_channel + c;
-    if (c < s.channels)
-        for (int chunk = 0; chunk < p.chunks; ++chunk, source += SAGEATTN_VALUE_STATISTICS * p.head_dim) {
-            sum += source[0];
-            smallest = fminf(smallest, source[p.head_dim]);
-            largest = fmaxf(largest, source[2 * p.head_dim]);
+    float part[SAGEATTN_VALUE_CHUNKS][SAGEATTN_VALUE_STATISTICS];
+#pragma unroll
+    for (int chunk = 0; chunk < SAGEATTN_VALUE_CHUNKS; ++chunk)  // all loads in flight at once
+#pragma unroll
+        for (int i = 0; i < SAGEATTN_VALUE_STATISTICS; ++i) {
+            const bool exists = c < s.channels && chunk < p.chunks;
+            const float none = i == 0 ? 0.0f : i == 1 ? infinity() : -infinity();
+            part[chunk][i] = exists ? source[(chunk * SAGEATTN_VALUE_STATISTICS + i) * p.head_dim] : none;
         }
+    float sum = 0.0f, smallest = infinity(), largest = -infinity();
+#pragma unroll
+    for (int chunk = 0; chunk < SAGEATTN_VALUE_CHUNKS; ++chunk) {
+        sum += part[chunk][0];
+        smallest = fminf(smallest, part[chunk][1]);
+        largest = fmaxf(largest, part[chunk][2]);
+    }
     const bool any = p.rows > 0 && c < s.channels;
     const float mean = any && p.mean != nullptr ? __fdiv_rn(sum, static_cast<float>(p.rows)) : 0.0f;
     // Rounding keeps the order, so that this is the largest rounded difference too.
@@ -169,6 +200,27 @@ DEVICE void write_residuals(const sageattn_value_arguments& p, const Slice& s, f
                 s.first_channel + threadIdx.x] = sum;
 }
 
+// The four rows of a thread: see value_quantize.
+DEVICE int row_of(int first, int k) { return first + k / 2 * 8 + k % 2; }
+DEVICE bool exists(const sageattn_value_arguments& p, int first, int k) { return row_of(first, k) < p.rows; }
+
+DEVICE void load_rows(float (&x)[4][8], const sageattn_value_arguments& p, const Columns& columns, int first) {
+    if (!columns.whole(p.input)) {
+#pragma unroll
+        for (int k = 0; k < 4; ++k)
+            load_eight(x[k], columns.row(p.input, row_of(first, k)), p.input, exists(p, first, k) ? columns.count : 0);
+        return;
+    }
+    uint4 v[4];
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+        v[k] = make_uint4(0, 0, 0, 0);
+        if (exists(p, first, k)) v[k] = __ldg(reinterpret_cast<const uint4*>(columns.row(p.input, row_of(first, k))));
+    }
+#pragma unroll
+    for (int k = 0; k < 4; ++k) widen(x[k], v[k], p.input.bfloat16);
+}
+
 // One tile of keys of a slice of channels. A thread takes keys 2t, 2t + 1, 2t + 8 and 2t + 9 of 16, which are
 // neighbours in the output: lane t of a quad holds just those columns of the scores.
 extern "C" __global__ void __launch_bounds__(SAGEATTN_VALUE_THREADS, 3)
@@ -181,15 +233,7 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_VALUE_THREADS, 3)
     const int first = s.part * SAGEATTN_VALUE_ROWS + quad / 4 * 16 + quad % 4 * 2;
 
     float x[4][8];
-    bool exists[4];
-#pragma unroll
-    for (int k = 0; k < 4; ++k) {
-        const int row = first + k / 2 * 8 + k % 2;
-        exists[k] = row < p.rows;
-#pragma unroll
-        for (int i = 0; i < 8; ++i) x[k][i] = 0.0f;
-        if (exists[k]) load_channels(x[k], p, s, row, column);
-    }
+    load_rows(x, p, Columns(p, s, column), first);
     find_scales(scales, p, s);
     __syncthreads();
 
@@ -199,7 +243,7 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_VALUE_THREADS, 3)
         const float mean = scales.mean[column + i], scale = scales.scale[column + i];
         float distance[4], rounded[4];
 #pragma unroll
-        for (int k = 0; k < 4; ++k) distance[k] = exists[k] ? __fsub_rn(x[k][i], mean) : 0.0f;
+        for (int k = 0; k < 4; ++k) distance[k] = exists(p, first, k) ? __fsub_rn(x[k][i], mean) : 0.0f;
         const float inverse = scales.inverse[column + i];
         const u32 four = pack_e4m3(__fmul_rn(distance[0], inverse), __fmul_rn(distance[1], inverse),
                                    __fmul_rn(distance[2], inverse), __fmul_rn(distance[3], inverse));
@@ -232,7 +276,8 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_VALUE_THREADS, 1)
     float sum = 0.0f;
     if (c < s.channels)
 #pragma unroll 4
-        for (int tile = part; tile < tiles; tile += kParts) sum += source[static_cast<long long>(tile) * p.head_dim + c];
+        for (int tile = part; tile < tiles; tile += kParts)
+            sum += source[static_cast<long long>(tile) * p.head_dim + c];
     partial[part][c] = sum;
     __syncthreads();
     if (threadIdx.x >= s.channels || p.rows == 0) return;
