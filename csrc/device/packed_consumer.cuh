@@ -115,8 +115,8 @@ class PackedConsumer {
 
     // Of the lane's two rows and its 32 keys of the tile.
     DEVICE void load_scales(float (&scale)[2]) const {
-        const float key = __uint_as_float(load_shared_4(shared + Shape::kKeyScaleAt +
-                                                        ring.stage() * Shape::kKeyScale + lane_index() % 4 * 4));
+        const float key = __uint_as_float(
+            load_shared_4(shared + Shape::kKeyScaleAt + ring.stage() * Shape::kKeyScale + lane_index() % 4 * 4));
         const u32 queries = shared + Shape::kQueryScaleAt + ring.query_stage() * Shape::kQueryScale +
                             (warpgroup * SAGEATTN_PACKED_QUERY_BLOCK + lane_row()) * 4;
         scale[0] = key * __uint_as_float(load_shared_4(queries));

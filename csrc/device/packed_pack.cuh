@@ -25,8 +25,10 @@ DEVICE void pack_queries(const sageattn_packed_quantize_arguments& p, int index,
 #pragma unroll
     for (int i = 0; i < kSteps; ++i) fetched[i] = rows.fetch(first + Rows::thread_row() + i * Rows::kRows);
     if (p.mean_dot != nullptr) {
-        const long long key_head = static_cast<long long>(batch) * p.key_heads + member / (p.query_heads / p.key_heads);
-        if (threadIdx.x < kColumns) memory.mean[threadIdx.x] = column_mean<kColumns>(p, p.key_sum, key_head, threadIdx.x);
+        const long long key_head =
+            static_cast<long long>(batch) * p.key_heads + member / (p.query_heads / p.key_heads);
+        if (threadIdx.x < kColumns)
+            memory.mean[threadIdx.x] = column_mean<kColumns>(p, p.key_sum, key_head, threadIdx.x);
         __syncthreads();
     }
 #pragma unroll
@@ -35,8 +37,8 @@ DEVICE void pack_queries(const sageattn_packed_quantize_arguments& p, int index,
         float x[8], dot = 0.0f;
         rows.convert(x, fetched[i]);
         const float largest = fmaxf(Rows::row_largest(x), kTiny);
-        Rows::store_int8(p.packed_query + static_cast<long long>(index) * SAGEATTN_PACKED_QUERY_BLOCK * kColumns, row, x,
-                         __fdiv_rn(127.0f, largest));
+        Rows::store_int8(p.packed_query + static_cast<long long>(index) * SAGEATTN_PACKED_QUERY_BLOCK * kColumns, row,
+                         x, __fdiv_rn(127.0f, largest));
         if (column == 0)
             p.query_scale[static_cast<long long>(index) * SAGEATTN_PACKED_QUERY_BLOCK + row] =
                 largest * (1.0f / 127.0f) * p.scale_log2;
@@ -70,7 +72,8 @@ DEVICE void pack_keys(const sageattn_packed_quantize_arguments& p, int index, Pa
 #pragma unroll
     for (int i = 0; i < kSteps; ++i) fetched[i] = rows.fetch(first + Rows::thread_row() + i * Rows::kRows);
     if (threadIdx.x < kColumns)
-        memory.mean[threadIdx.x] = p.key_sum == nullptr ? 0.0f : column_mean<kColumns>(p, p.key_sum, head, threadIdx.x);
+        memory.mean[threadIdx.x] =
+            p.key_sum == nullptr ? 0.0f : column_mean<kColumns>(p, p.key_sum, head, threadIdx.x);
     if (threadIdx.x < SAGEATTN_PACKED_KEY_SCALES) memory.largest[threadIdx.x] = 0;
     __syncthreads();
 #pragma unroll
@@ -144,7 +147,8 @@ DEVICE void pack_values(const sageattn_packed_quantize_arguments& p, int index, 
     float residual[8] = {0};
 #pragma unroll
     for (int i = 0; i < kSteps; ++i)
-        pack_four_keys<kColumns>(rows, fetched[i], first, (i * Rows::kRows + Rows::thread_row()) * 4, memory, residual);
+        pack_four_keys<kColumns>(rows, fetched[i], first, (i * Rows::kRows + Rows::thread_row()) * 4, memory,
+                                 residual);
 #pragma unroll
     for (int c = 0; c < 8; ++c) memory.residual[Rows::thread_row()][Rows::thread_column() + c] = residual[c];
     __syncthreads();

@@ -1,5 +1,5 @@
-// Quantisation into the packed tiles of SM 9.0: statistics of keys and values, then the tiles, then what of the values
-// only the tiles together tell. Correct and repeatable first; memory bound.
+// Quantisation into the packed tiles of SM 9.0: statistics of keys and values, then the tiles, then what of the
+// values only the tiles together tell. Correct and repeatable first; memory bound.
 #include "packed_pack.cuh"
 
 // Grid: every chunk of every head of keys, then of values.
@@ -43,8 +43,7 @@ DEVICE void finish_values(const sageattn_packed_quantize_arguments& p) {
 #pragma unroll 16
     for (int tile = 0; tile < p.key_tiles; ++tile)
         residual += p.value_residual[(head * p.key_tiles + tile) * kColumns + column];
-    p.value_scale[head * kColumns + column] =
-        column_largest<kColumns>(p, head, column, mean) * (1.0f / 448.0f);
+    p.value_scale[head * kColumns + column] = column_largest<kColumns>(p, head, column, mean) * (1.0f / 448.0f);
     p.value_mean[head * kColumns + column] = p.key_rows == 0 ? 0.0f : mean + __fdiv_rn(residual, p.key_rows);
 }
 

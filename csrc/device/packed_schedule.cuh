@@ -4,15 +4,16 @@
 #include "packed_params.h"
 #include "ptx/base.cuh"
 
-// Warpgroups that attend, 64 rows each. Three keep the tensor cores busy best, but older compilers than CUDA 12.8's need
-// more registers than that leaves.
+// Warpgroups that attend, 64 rows each. Three keep the tensor cores busy best, but older compilers than CUDA 12.8's
+// need more registers than that leaves.
 #if __CUDACC_VER_MAJOR__ * 100 + __CUDACC_VER_MINOR__ >= 1208
 constexpr int kConsumers = 3, kConsumerRegisters = 160, kProducerRegisters = 32;
 #else
 constexpr int kConsumers = 2, kConsumerRegisters = 240, kProducerRegisters = 24;
 #endif
 constexpr int kPackedThreads = (kConsumers + 1) * 128;  // one more warpgroup loads
-constexpr int kQueryTile = kConsumers * SAGEATTN_PACKED_QUERY_BLOCK;  // rows that a block of threads attends to at a time
+constexpr int kQueryTile =
+    kConsumers * SAGEATTN_PACKED_QUERY_BLOCK;  // rows that a block of threads attends to at a time
 
 // Keys that a query row sees: 0 … this - 1.
 DEVICE int visible_keys(const sageattn_packed_attention_arguments& p, int query) {

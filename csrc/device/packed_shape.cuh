@@ -14,7 +14,7 @@ struct PackedShape {
     static constexpr int kKey = SAGEATTN_PACKED_KEY_TILE * kColumns;
     static constexpr int kKeyScale = SAGEATTN_PACKED_KEY_SCALES * 4;
     static constexpr int kValue = kColumns * SAGEATTN_PACKED_KEY_TILE;
-    static constexpr int kOnes = 8 * SAGEATTN_PACKED_KEY_TILE;  // 8 more rows of a value tile: they sum the probabilities
+    static constexpr int kOnes = 8 * SAGEATTN_PACKED_KEY_TILE;  // 8 more rows of a value tile sum the probabilities
 
     // Offsets of arrays, one element a stage; queries have two stages of their own.
     static constexpr int kKeyAt = 0;
@@ -54,8 +54,8 @@ struct PackedBarriers {
     }
 };
 
-// Two rings of buffers, of keys and values and of queries, counted in one register: the buffer in turn, and the parity of
-// its phase.
+// Two rings of buffers, of keys and values and of queries, counted in one register: the buffer in turn, and the
+// parity of its phase.
 template <int kStages>
 struct Rings {
     static_assert((kStages & (kStages - 1)) == 0, "a power of two");

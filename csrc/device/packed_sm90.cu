@@ -33,12 +33,12 @@ DEVICE void run_packed(const sageattn_packed_attention_arguments& p) {
     }
 }
 
-#define PACKED_KERNEL(columns)                                                                                     \
-    extern "C" __constant__ sageattn_traits packed_hd##columns##_traits = {                                 \
-        kPackedThreads, PackedShape<columns>::kSharedMemory};                                                      \
-    extern "C" __global__ void __launch_bounds__(kPackedThreads, 1)                                                \
-        packed_hd##columns(const __grid_constant__ sageattn_packed_attention_arguments p) {                        \
-        run_packed<columns>(p);                                                                                    \
+#define PACKED_KERNEL(columns)                                                                                   \
+    extern "C" __constant__ sageattn_traits packed_hd##columns##_traits = {kPackedThreads,                       \
+                                                                           PackedShape<columns>::kSharedMemory}; \
+    extern "C" __global__ void __launch_bounds__(kPackedThreads, 1)                                              \
+        packed_hd##columns(const __grid_constant__ sageattn_packed_attention_arguments p) {                      \
+        run_packed<columns>(p);                                                                                  \
     }
 
 PACKED_KERNEL(64)

@@ -1,12 +1,12 @@
-// Online softmax of a warpgroup's 64 x 128 INT8 products, in the registers that the matrix instruction leaves them in:
-// element 4 i + 2 r + e of lane 4 g + t is row g + 8 r, key 32 t + 2 i + e.
+// Online softmax of a warpgroup's 64 x 128 INT8 products, in the registers that the matrix instruction leaves them
+// in: element 4 i + 2 r + e of lane 4 g + t is row g + 8 r, key 32 t + 2 i + e.
 #pragma once
 
 #include "packed_params.h"
 #include "ptx/number.cuh"
 
-// Probabilities are 2^(x - maximum + kOffset): nearly as large as E4M3, which ends at 448, allows, but with the largest
-// a power of two, so that a row which one key dominates is not rounded.
+// Probabilities are 2^(x - maximum + kOffset): nearly as large as E4M3, which ends at 448, allows, but with the
+// largest a power of two, so that a row which one key dominates is not rounded.
 constexpr float kOffset = 8.0f;
 constexpr float kNothingSeen = -1e30f;  // maximum of a row that has seen no key
 

@@ -1,5 +1,5 @@
-// Sums and extremes of the columns of keys and values. A head's rows are split into chunks, one block of threads each;
-// whoever needs the whole adds the chunks up, always in the same order.
+// Sums and extremes of the columns of keys and values. A head's rows are split into chunks, one block of threads
+// each; whoever needs the whole adds the chunks up, always in the same order.
 #pragma once
 
 #include "packed_rows.cuh"

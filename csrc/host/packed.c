@@ -27,7 +27,8 @@ static int check_counts(const sageattn_packed_params* p) {
                              (long long)p->query_heads, (long long)p->key_heads);
     if (p->query_rows > MAX_ROWS || p->key_rows > MAX_ROWS || p->batch * p->query_heads > MAX_HEADS ||
         p->batch * p->key_heads > MAX_HEADS)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: more than %d rows, or heads of all batches", f, MAX_ROWS);
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: more than %d rows, or heads of all batches", f,
+                             MAX_ROWS);
     return SAGEATTN_OK;
 }
 
@@ -54,7 +55,7 @@ static int check_workspace(const sageattn_packed_params* p) {
 static int packed_view(const char* name, const sageattn_tensor* tensor, int64_t elements, int32_t dtype,
                        sageattn_packed_view* view) {
     SAGEATTN_TRY(sageattn_check_pointer(f, name, tensor->data, elements, 2));
-    *view = (sageattn_packed_view){tensor->data,           tensor->batch_stride * 2, tensor->head_stride * 2,
+    *view = (sageattn_packed_view){tensor->data,           tensor->batch_stride * 2,   tensor->head_stride * 2,
                                    tensor->row_stride * 2, dtype == SAGEATTN_BFLOAT16, 0};
     const uint64_t bits = (uint64_t)(uintptr_t)view->data | (uint64_t)view->batch_stride |
                           (uint64_t)view->head_stride | (uint64_t)view->row_stride;
@@ -113,8 +114,8 @@ static int launch_quantizers(const sageattn_packed_params* p, int32_t device, vo
     SAGEATTN_TRY(quantize_views(p, &a));
     quantize_workspace(p, &a);
     quantize_numbers(p, &a);
-    SAGEATTN_TRY(sageattn_launch(SAGEATTN_KERNEL_PACKED_STATISTICS, device, stream, n.key_heads * n.chunks * 2,
-                                 &traits, &a));
+    SAGEATTN_TRY(
+        sageattn_launch(SAGEATTN_KERNEL_PACKED_STATISTICS, device, stream, n.key_heads * n.chunks * 2, &traits, &a));
     SAGEATTN_TRY(sageattn_launch(SAGEATTN_KERNEL_PACKED_PACK, device, stream, tiles, &traits, &a));
     return sageattn_launch(SAGEATTN_KERNEL_PACKED_FINISH, device, stream, n.key_heads, &traits, &a);
 }

@@ -17,8 +17,8 @@ from packed_library import Packed
 
 # head dim, rows, causal
 CASES = [
-    (128, 8192, False), (128, 8192, True), (128, 4096, False), (128, 1024, False), (128, 1024, True),
-    (64, 8192, False), (64, 8192, True), (64, 1024, False),
+    (128, 16384, False), (128, 8192, False), (128, 8192, True), (128, 4096, False), (128, 2048, False),
+    (128, 1024, False), (128, 1024, True), (64, 8192, False), (64, 8192, True), (64, 1024, False),
 ]  # fmt: skip
 CALLS = 12
 

@@ -8,12 +8,12 @@
 #include "base.cuh"
 
 // "%0" … as in the text of an instruction.
-#define WGMMA_NAMES_32                                                                                   \
+#define WGMMA_NAMES_32                                                                                     \
     "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, " \
     "%22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
 #define WGMMA_NAMES_36 WGMMA_NAMES_32 ", %32, %33, %34, %35"
-#define WGMMA_NAMES_64                                                                                     \
-    WGMMA_NAMES_36                                                                                         \
+#define WGMMA_NAMES_64                                                                                       \
+    WGMMA_NAMES_36                                                                                           \
     ", %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, " \
     "%56, %57, %58, %59, %60, %61, %62, %63"
 #define WGMMA_NAMES_68 WGMMA_NAMES_64 ", %64, %65, %66, %67"
@@ -55,42 +55,40 @@ DEVICE void wgmma_int8(int (&d)[64], unsigned long long a, unsigned long long b)
     }
 }
 
-// columns columns in registers accumulators, 32 E4M3 deep; %A … %E are what the operands after the accumulators are called.
-#define WGMMA_E4M3(columns, registers, a0, a1, a2, a3, b0)                                                       \
-    template <bool kFirst>                                                                                       \
-    DEVICE void wgmma_e4m3(float (&d)[registers], const u32* a, unsigned long long b) {                          \
-        if constexpr (kFirst) {                                                                                  \
-            asm volatile("wgmma.mma_async.sync.aligned.m64n" #columns                                            \
-                         "k32.f32.e4m3.e4m3 {" WGMMA_NAMES_##registers "}, {%" #a0 ", %" #a1 ", %" #a2 ", %" #a3 \
-                         "}, %" #b0 ", 0, 1, 1;"                                                                 \
-                         : WGMMA_LIST_##registers("=f", d)                                                       \
-                         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));                                  \
-        } else {                                                                                                 \
-            asm volatile("wgmma.mma_async.sync.aligned.m64n" #columns                                            \
-                         "k32.f32.e4m3.e4m3 {" WGMMA_NAMES_##registers "}, {%" #a0 ", %" #a1 ", %" #a2 ", %" #a3 \
-                         "}, %" #b0 ", 1, 1, 1;"                                                                 \
-                         : WGMMA_LIST_##registers("+f", d)                                                       \
-                         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));                                  \
-        }                                                                                                        \
+// So many columns in so many registers, 32 E4M3 deep; a0 … b0 are the numbers of the operands after the accumulators.
+#define WGMMA_E4M3(columns, registers, a0, a1, a2, a3, b0)                                                          \
+    template <bool kFirst>                                                                                          \
+    DEVICE void wgmma_e4m3(float (&d)[registers], const u32* a, unsigned long long b) {                             \
+        if constexpr (kFirst) {                                                                                     \
+            asm volatile("wgmma.mma_async.sync.aligned.m64n" #columns "k32.f32.e4m3.e4m3 {" WGMMA_NAMES_##registers \
+                         "}, {%" #a0 ", %" #a1 ", %" #a2 ", %" #a3 "}, %" #b0 ", 0, 1, 1;"                          \
+                         : WGMMA_LIST_##registers("=f", d)                                                          \
+                         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));                                     \
+        } else {                                                                                                    \
+            asm volatile("wgmma.mma_async.sync.aligned.m64n" #columns "k32.f32.e4m3.e4m3 {" WGMMA_NAMES_##registers \
+                         "}, {%" #a0 ", %" #a1 ", %" #a2 ", %" #a3 "}, %" #b0 ", 1, 1, 1;"                          \
+                         : WGMMA_LIST_##registers("+f", d)                                                          \
+                         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));                                     \
+        }                                                                                                           \
     }
 
 WGMMA_E4M3(72, 36, 36, 37, 38, 39, 40)
 WGMMA_E4M3(136, 68, 68, 69, 70, 71, 72)
 
-// Waits until at most kPending groups are unfinished. The accumulators (and register operands) of the others are named so that
-// the compiler moves no use of them across.
+// Waits until at most kPending groups are unfinished. The accumulators (and register operands) of the others are
+// named so that the compiler moves no use of them across.
 template <int kPending>
 DEVICE void wgmma_wait(int (&d)[64]) {
     asm volatile("wgmma.wait_group.sync.aligned %64;" : WGMMA_LIST_64("+r", d) : "n"(kPending) : "memory");
 }
 
-#define WGMMA_WAIT(registers, operands, pending)                                      \
-    template <int kPending>                                                           \
-    DEVICE void wgmma_wait(float (&d)[registers], u32 (&a)[16]) {                     \
-        asm volatile("wgmma.wait_group.sync.aligned %" #pending ";"                   \
-                     : WGMMA_LIST_##registers("+f", d), WGMMA_LIST_16("+r", a, 0)     \
-                     : "n"(kPending)                                                  \
-                     : "memory");                                                     \
+#define WGMMA_WAIT(registers, operands, pending)                                  \
+    template <int kPending>                                                       \
+    DEVICE void wgmma_wait(float (&d)[registers], u32(&a)[16]) {                  \
+        asm volatile("wgmma.wait_group.sync.aligned %" #pending ";"               \
+                     : WGMMA_LIST_##registers("+f", d), WGMMA_LIST_16("+r", a, 0) \
+                     : "n"(kPending)                                              \
+                     : "memory");                                                 \
     }
 
 WGMMA_WAIT(36, 16, 52)
