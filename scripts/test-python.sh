@@ -5,6 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/../python"
 toolchain=$(mktemp -d)
 trap 'rm -rf "$toolchain"' EXIT
-python3 -m pip install --quiet --no-deps --no-compile --require-hashes --target "$toolchain" \
+PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --no-deps --no-compile --require-hashes --target "$toolchain" \
     -r ../lock/toolchain-cu129.txt -r ../lock/host-toolchain.txt
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=.:$toolchain python3 -m pytest -q -p no:cacheprovider tests/backend
