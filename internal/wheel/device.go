@@ -58,13 +58,18 @@ func (want Expectation) checkSMs(cubins map[Arch][]Device, report *findings) {
 	planned := map[Arch]bool{}
 	for _, sm := range want.SMs {
 		arch := Arch{sm, want.Suffixes[sm]}
-		planned[arch] = true
+		found := cubins[arch]
+		if planned[arch] = true; arch.Suffix != "" { // other sources of the SM may have plain code
+			plain := Arch{SM: sm}
+			planned[plain] = true
+			found = slices.Concat(found, cubins[plain])
+		}
 		if len(cubins[arch]) == 0 {
 			report.fail(CodeSMMissing, "", "no cubin for SM %s, which is planned", arch)
 			continue
 		}
 		if names, ok := want.Kernels[sm]; ok {
-			want.checkKernels(arch, cubins[arch], names, report)
+			want.checkKernels(arch, found, names, report)
 		}
 	}
 	for _, arch := range sortedArchs(cubins) {

@@ -19,7 +19,7 @@ type Expectation struct {
 	RequiresPython string          // exactly, blanks ignored
 	Members        []string        // files that must be there
 	SMs            []SM            // every one with a cubin, and no other
-	Suffixes       map[SM]string   // "a" or "f" for SMs whose code is specific; none for the rest
+	Suffixes       map[SM]string   // "a" or "f" for SMs with specific code, beside which there may be plain code
 	PTX            *SM             // the one PTX version that rides along
 	Kernels        map[SM][]string // kernel names in the cubin of each SM
 	GlibcFloor     string          // highest glibc version that shared objects may need, "2.17"
