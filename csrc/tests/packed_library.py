@@ -26,6 +26,12 @@ class Packed(Library):
     def supported(self):
         return bool(self._library.sageattn_packed_supported(0))
 
+    def images(self, operation):
+        """What the fatbin holds of an operation, such as "9.0a"."""
+        text = ctypes.create_string_buffer(256)
+        self.call("sageattn_images", operation.encode(), text, len(text))
+        return text.value.decode()
+
     def params(self, q, k, v, output, causal=None, smooth=True, lse=None, sm_scale=None):
         """Filled parameters for [B, H, S, D] views, without workspace."""
         return PackedParams(

@@ -31,6 +31,8 @@ SHAPES = [
 @pytest.fixture(scope="session")
 def library():
     library = Packed()
+    if not library.images("packed"):
+        pytest.skip("the fatbin holds another family alone")
     assert library.supported()
     return library
 

@@ -154,6 +154,7 @@ func TestVerifyComparesWithThePlan(t *testing.T) {
 		{"extra SM", func(w *Expectation) { w.SMs = w.SMs[1:] }, []Code{CodeSMExtra}, "7.0"},
 		{"no SM at all", func(w *Expectation) { w.SMs = []SM{} }, []Code{CodeSMExtra}, "12.1"},
 		{"plain instead of specific", func(w *Expectation) { delete(w.Suffixes, sm90) }, []Code{CodeSMExtra, CodeSMMissing}, "9.0a"},
+		{"specific instead of plain", func(w *Expectation) { w.Suffixes[sm80] = "a" }, []Code{CodeSMMissing}, "8.0a"},
 		{"missing PTX", func(w *Expectation) { w.PTX = &sm90 }, []Code{CodePTXExtra, CodePTXMissing}, "12.1"},
 		{"extra PTX", func(w *Expectation) { w.PTX = nil }, []Code{CodePTXExtra}, "12.1"},
 		{"missing kernel", func(w *Expectation) { w.Kernels[sm80] = append(w.Kernels[sm80], "attention") }, []Code{CodeKernelMissing}, "attention"},
