@@ -174,8 +174,8 @@ class Session:
             key_rows=case.longest(case.keys), query_starts=self.starts(case, case.rows),
             key_starts=self.starts(case, case.keys), total_query_rows=case.BATCH * case.rows,
             total_key_rows=case.BATCH * case.keys, mask=mask, mask_column_stride=mask_column_stride,
-            mask_dtype=abi.BOOL, head_dim=case.dim, sm_scale=case.dim**-0.5, causal=case.causal, granularity=case.granularity,
-            value_dtype=case.dtype, output_dtype=case.dtype,
+            mask_dtype=abi.BOOL, head_dim=case.dim, sm_scale=case.dim**-0.5, causal=case.causal,
+            granularity=case.granularity, value_dtype=case.dtype, output_dtype=case.dtype,
         )  # fmt: skip
         self.call("sageattn_attention", ctypes.byref(params), 0, None)
         found = array.array("f", self.driver.download(lse, size))

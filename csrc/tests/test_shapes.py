@@ -33,7 +33,9 @@ def test_head_dims(library, dim, causal, dtype):
     assert (whole[..., dim:] == 5.0).all()
 
 
-@pytest.mark.parametrize("shape", [(1, 4, 2, 77, 500), (1, 4, 4, 500, 77), (2, 2, 1, 1, 300), (1, 2, 2, 129, 128)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(1, 4, 2, 77, 500), (1, 4, 4, 500, 77), (2, 2, 1, 1, 300), (1, 2, 2, 129, 128)], ids=str
+)
 @pytest.mark.parametrize("dim", [64, 128, 256])
 def test_bottom_right(library, dim, shape):
     q, k, v = operands(shape, dim, torch.float16, "HND")
@@ -64,7 +66,9 @@ def test_masks(library, dim, causal, kind):
     check(output, lse, q, k, v, CAUSAL[causal], mask=mask)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 150, 203), (2, 1, 1, 203), (1, 4, 150, 1), (2, 4, 1, 1), (1, 1, 1, 1)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 150, 203), (2, 1, 1, 203), (1, 4, 150, 1), (2, 4, 1, 1), (1, 1, 1, 1)], ids=str
+)
 @pytest.mark.parametrize("kind", [torch.bool, torch.float32], ids=str)
 def test_broadcast_masks(library, kind, shape):
     q, k, v = operands((2, 4, 2, 150, 203), 72, torch.float16, "HND")
@@ -127,7 +131,9 @@ QUERIES, KEYS = [5, 0, 300, 1, 128, 64, 0, 200], [70, 30, 250, 0, 128, 129, 0, 3
 
 @pytest.mark.parametrize("mask", [False, True], ids=["plain", "masked"])
 @pytest.mark.parametrize("causal", CAUSAL)
-@pytest.mark.parametrize(("dim", "granularity"), [(64, "thread"), (72, "warp"), (128, "block"), (192, "thread"), (256, "thread")])
+@pytest.mark.parametrize(
+    ("dim", "granularity"), [(64, "thread"), (72, "warp"), (128, "block"), (192, "thread"), (256, "thread")]
+)
 def test_sequences(library, dim, granularity, causal, mask):
     tensors, begins, rows = sequences(QUERIES, KEYS, (4, 2), dim, torch.float16)
     masks = random_mask((len(QUERIES), 4, *rows), torch.bool) if mask else None
