@@ -77,6 +77,7 @@ def attend_keys(
     CHECKED: tl.constexpr,
     CAUSAL: tl.constexpr,
     MASK: tl.constexpr,
+    SCORE: tl.constexpr,
     PRODUCT: tl.constexpr,
 ):
     """Online softmax over keys first ... last - 1. Without CHECKED every row sees all of them."""
@@ -88,7 +89,7 @@ def attend_keys(
             key_pointers, key[None, :] < key_rows, column[:, None] < D, CHECKED, WIDTH != D
         )
         scale = query_scale * tl.load(KeyScale + start // KEY_BLOCK * key_scale_stride)
-        scores = tl.dot(query, key_tile).to(tl.float32) * scale
+        scores = tl.dot(query, key_tile.to(SCORE)).to(tl.float32) * scale
         if MASK != 0:
             scores = masked(
                 scores, Mask, row, key, query_rows, key_rows, mask_row_stride, mask_key_stride, MASK
@@ -165,7 +166,8 @@ def attention_kernel(
     MASK: tl.constexpr,  # 0 none, 1 bool, 2 float
     VARLEN: tl.constexpr,
     RETURN_LSE: tl.constexpr,
-    PRODUCT: tl.constexpr,  # dtype of the second product
+    SCORE: tl.constexpr,  # dtype of the operands of query . key: int8, or float16
+    PRODUCT: tl.constexpr,  # dtype of those of probabilities . value
 ):
     """BLOCK_M query rows of one head; the last rows first, which see most under a causal mask."""
     block = blocks - 1 - tl.program_id(0) % blocks
@@ -204,7 +206,7 @@ def attention_kernel(
         column[None, :] < D,
         True,
         WIDTH != D,
-    )
+    ).to(SCORE)
     exists = first_row < queries
     query_scale = tl.load(
         QueryScale + first_row // QUERY_BLOCK * query_scale_stride, mask=exists, other=0.0
@@ -254,6 +256,7 @@ def attention_kernel(
             CHECKED,
             CAUSAL,
             MASK,
+            SCORE,
             PRODUCT,
         )
 
