@@ -50,10 +50,10 @@ def collect() -> dict[str, Any]:
 
 def _images() -> tuple[list[str], list[str], str]:
     try:
-        cubins, ptx = _kernels.images()
+        cubins, ptx = _kernels.sms()
     except (RuntimeError, ValueError) as error:
         return [], [], str(error)
-    return [*cubins], [*ptx], ""
+    return cubins, ptx, ""
 
 
 def _gpus() -> tuple[list[dict[str, Any]], str]:

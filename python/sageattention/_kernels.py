@@ -81,9 +81,16 @@ def images(operation: str | None = None) -> tuple[tuple[str, ...], tuple[str, ..
     return tuple(cubins.split()), tuple(ptx.replace("PTX", " ").split())
 
 
+def sms() -> tuple[list[str], list[str]]:
+    """SMs that the fatbin has any cubin, and any PTX, for: 9.0a is 9.0 here."""
+    plain = ([".".join(map(str, parse_sm(text))) for text in found] for found in images())
+    cubins, ptx = (list(dict.fromkeys(found)) for found in plain)
+    return cubins, ptx
+
+
 def images_text() -> str:
     """The SMs in the wheel, for messages: "7.0 7.5 … and PTX for 12.1"."""
-    cubins, ptx = images()
+    cubins, ptx = sms()
     return " ".join(cubins or ("none",)) + (f" and PTX for {' '.join(ptx)}" if ptx else "")
 
 
