@@ -86,6 +86,8 @@ def test_functions_on_long_rows(case: Case, accuracies: list[Measurement]) -> No
     tensors = inputs(case, seed=1)
     expected, expected_lse = kinds.exact(*tensors, int(case.is_causal))
     for name, (function, method) in FUNCTIONS.items():
+        if method == "triton" and case.head_dim != 128:  # each takes seconds to compile
+            continue
         output, lse = function(*tensors, is_causal=case.is_causal, return_lse=True)
         found, kind = compare(output, expected), kinds.kind_of(method, tensors[0])
         error = float((lse.double() - expected_lse).abs().mean())

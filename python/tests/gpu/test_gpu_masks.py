@@ -54,6 +54,8 @@ def test_shapes_and_dtypes(shape: tuple[int, ...], dtype: torch.dtype, causal: i
 @pytest.mark.parametrize("head_dim", [40, 64, 128, 256])
 @pytest.mark.parametrize("layout", ["HND", "NHD"])
 def test_functions(function: Any, head_dim: int, layout: str) -> None:
+    if "triton" in function.__name__ and head_dim != 64:
+        pytest.skip("each head dim takes Triton seconds to compile: test_gpu_triton has them")
     tensors = inputs(Case(2, 4, 4, 130, 200, head_dim, torch.bfloat16), seed=4)
     mask = make_mask((2, 1, 130, 200), torch.float32)
     given = tensors if layout == "HND" else tuple(nhd(x) for x in tensors)
