@@ -152,12 +152,12 @@ print(*["sm75"] * (sm >= 75), *["sm70"] * (sm >= 70), *["tiles16"] * (sm == 90))
 test_families() { # names
     local name
     for name in "$@"; do
-        local note=PTX what=("$kernels")
+        local note=PTX what=(-m "not library" "$kernels")
         case $name in
         sm70) note="PTX, m8n8k4 emulated" ;;
         tiles16) note="compiled for SM 9.0" what=("$kernels/test_value.py") ;;
         esac
-        SAGEATTN_FAMILY_NOTE=$note tests "$name" 90 "$bundle/families/$name.fatbin" -m "not library" "${what[@]}"
+        SAGEATTN_FAMILY_NOTE=$note tests "$name" 90 "$bundle/families/$name.fatbin" "${what[@]}"
     done
 }
 

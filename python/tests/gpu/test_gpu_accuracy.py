@@ -61,7 +61,7 @@ def test_sageattn_against_float64(case: Case, accuracies: list[Measurement]) -> 
         found = compare(output if layout == "HND" else output.transpose(1, 2), expected)
         lse_error = float((lse.double() - expected_lse).abs().mean())
         accuracies.append(
-            Measurement(case, layout, found, lse_error, f"sageattn: {kind}", bound(kind))
+            Measurement(case, layout, found, lse_error, f"sageattn: {kind or 'plain'}", bound(kind))
         )
         assert found.good(bound(kind)), (layout, found)
         assert lse_error < kinds.LSE_BOUND.get(kind, 0.01), (layout, lse_error)
@@ -92,7 +92,7 @@ def test_functions_on_long_rows(case: Case, accuracies: list[Measurement]) -> No
         found, kind = compare(output, expected), kinds.kind_of(method, tensors[0])
         error = float((lse.double() - expected_lse).abs().mean())
         limit = bound(kind, long=True)
-        accuracies.append(Measurement(case, "HND", found, error, f"{name}: {kind}", limit))
+        accuracies.append(Measurement(case, "HND", found, error, f"{name}: {kind or 'plain'}", limit))
         assert found.good(limit), (name, kind, found)
     for name, found in torch_accuracies(case, tensors, expected).items():
         accuracies.append(Measurement(case, "HND", found, 0.0, name))
