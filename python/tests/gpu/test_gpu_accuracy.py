@@ -92,7 +92,9 @@ def test_functions_on_long_rows(case: Case, accuracies: list[Measurement]) -> No
         found, kind = compare(output, expected), kinds.kind_of(method, tensors[0])
         error = float((lse.double() - expected_lse).abs().mean())
         limit = bound(kind, long=True)
-        accuracies.append(Measurement(case, "HND", found, error, f"{name}: {kind or 'plain'}", limit))
+        accuracies.append(
+            Measurement(case, "HND", found, error, f"{name}: {kind or 'plain'}", limit)
+        )
         assert found.good(limit), (name, kind, found)
     for name, found in torch_accuracies(case, tensors, expected).items():
         accuracies.append(Measurement(case, "HND", found, 0.0, name))
