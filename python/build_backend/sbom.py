@@ -154,7 +154,13 @@ def interpreter_components(version: str, blocks: dict[str, Block]) -> Iterator[C
     purl = f"pkg:golang/{module['path']}@{quote(module['version'])}"
     facts = {"module_sum": module["sum"], "tree": module["tree"], "lock": "lock/system.hcl"}
     yield _component(
-        "platform", "cpython", release[1] if release else version, purl, [], role=_INTERPRETER, **facts
+        "platform",
+        "cpython",
+        release[1] if release else version,
+        purl,
+        [],
+        role=_INTERPRETER,
+        **facts,
     )
 
 

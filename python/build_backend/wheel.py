@@ -92,7 +92,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="default: LICENSE beside or above pyproject.toml",
     )
-    add("--sbom", type=Path, action="append", default=[], metavar="FILE", help="for dist-info/sboms")
+    add(
+        "--sbom", type=Path, action="append", default=[], metavar="FILE", help="for dist-info/sboms"
+    )
     add("--output", type=Path, required=True, metavar="DIR", help="where the wheel goes")
 
 

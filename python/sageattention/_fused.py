@@ -140,7 +140,7 @@ def _scale_and_round(
     values: torch.Tensor, output: torch.Tensor, scale: torch.Tensor, scale_max: float, layout: int
 ) -> None:
     largest = values.abs().amax(-1)
-    scales = largest / torch.full_like(largest, scale_max)  # a true division: see reference.quantize_value
+    scales = largest / torch.full_like(largest, scale_max)  # divides: see reference.py
     scales = torch.where(scales < torch.finfo(torch.float32).tiny, torch.ones_like(scales), scales)
     scale.copy_(scales.transpose(1, 2) if layout == 0 else scales)
     rounded = (values / scales[..., None]).clamp_(-_E4M3_MAX, _E4M3_MAX)

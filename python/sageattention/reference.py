@@ -79,7 +79,8 @@ def quantize_value(
     mean = rows.mean(-1) if smooth else torch.zeros(rows.shape[:3], device=rows.device)
     centred = rows - mean[..., None]
     largest = centred.abs().amax(-1) if rows.shape[-1] else torch.zeros_like(mean)
-    scale = largest / torch.full_like(largest, scale_max)  # by a number, a GPU would multiply with its inverse
+    # By a number, a GPU would multiply with its inverse.
+    scale = largest / torch.full_like(largest, scale_max)
     scale = torch.where(scale < torch.finfo(torch.float32).tiny, torch.ones_like(scale), scale)
     steps = (centred * scale.reciprocal()[..., None]).clamp_(-_E4M3_MAX, _E4M3_MAX)
     rounded = steps.to(torch.float8_e4m3fn)

@@ -75,7 +75,11 @@ requires-python = ">=3.9"
 def write(folder: Path, **changes: str) -> bytes:
     """Runs the command on small inputs and returns the bytes of its file."""
     options = {"python": "3.12", "lock": LOCK, "system": SYSTEM, "status": STATUS, **changes}
-    files = {"pyproject.toml": PYPROJECT, "uv.txt": options["lock"], "system.hcl": options["system"]}
+    files = {
+        "pyproject.toml": PYPROJECT,
+        "uv.txt": options["lock"],
+        "system.hcl": options["system"],
+    }
     for name, text in {**files, "status": options["status"]}.items():
         (folder / name).write_text(text)
     parser = argparse.ArgumentParser()
