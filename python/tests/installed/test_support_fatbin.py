@@ -60,6 +60,16 @@ def test_a_whole_fatbin_has_no_findings() -> None:
     assert fatbin.findings(fatbin.build(images()), PLAN, "12.1") == []
 
 
+def test_ptx_holds_no_kernel_that_runs_on_one_sm_alone() -> None:
+    own = entry(fatbin.CUBIN, "12.1", cubin("12.1", frozenset({"own"}), abi=8), flags=0x100000)
+    plan = {**PLAN, "12.1": KERNELS | {"own"}}
+    assert fatbin.findings(fatbin.build([*images(), own]), plan, "12.1") == []
+    with_own = [*images()[:2], own, ptx("12.1", KERNELS | {"own"})]
+    assert fatbin.findings(fatbin.build(with_own), plan, "12.1") == [
+        "the PTX for SM 12.1 has unplanned own"
+    ]
+
+
 def test_several_padded_containers_are_read() -> None:
     first, second, third = images()
     for padding in (0, 8, 12):
