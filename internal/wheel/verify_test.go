@@ -155,6 +155,7 @@ func TestVerifyComparesWithThePlan(t *testing.T) {
 		{"no SM at all", func(w *Expectation) { w.SMs = []SM{} }, []Code{CodeSMExtra}, "12.1"},
 		{"plain instead of specific", func(w *Expectation) { delete(w.Suffixes, sm90) }, []Code{CodeSMExtra, CodeSMMissing}, "9.0a"},
 		{"specific instead of plain", func(w *Expectation) { w.Suffixes[sm80] = "a" }, []Code{CodeSMMissing}, "8.0a"},
+		{"specific code of the SM with PTX", func(w *Expectation) { w.Suffixes[sm121] = "a" }, []Code{CodeSMMissing}, "12.1a"},
 		{"missing PTX", func(w *Expectation) { w.PTX = &sm90 }, []Code{CodePTXExtra, CodePTXMissing}, "12.1"},
 		{"extra PTX", func(w *Expectation) { w.PTX = nil }, []Code{CodePTXExtra}, "12.1"},
 		{"missing kernel", func(w *Expectation) { w.Kernels[sm80] = append(w.Kernels[sm80], "attention") }, []Code{CodeKernelMissing}, "attention"},
