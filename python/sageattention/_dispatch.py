@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from typing import Callable, NamedTuple
 
-from . import _kernels, _library
+from . import _kernels, _library, _packed, _triton
 
 METHODS = ("auto", "fp16", "fp16_tiles", "fp8", "fp8_tiles", "triton")
 TRITON = "triton"
@@ -105,7 +105,7 @@ def _preferences(request: Request, sm: tuple[int, int]) -> list[tuple[str, str]]
         kinds = _fp8_preferences(method, sm)
     if request.varlen:
         kinds = [pair for pair in kinds if pair[0] in ("", "tiles16")]
-    return kinds or [("", _EXACT)]
+    return kinds
 
 
 def _fp8_preferences(method: str, sm: tuple[int, int]) -> list[tuple[str, str]]:
@@ -118,8 +118,6 @@ def _fp8_preferences(method: str, sm: tuple[int, int]) -> list[tuple[str, str]]:
 @functools.lru_cache(maxsize=4096)
 def choose(device: int, request: Request) -> Choice:
     """The kernel that a request takes on a device. Raises RuntimeError when none can run there."""
-    from . import _triton
-
     sm = _kernels.parse_sm(_library.device(device).sm)
 
     def has(kind: str) -> bool:
@@ -130,10 +128,9 @@ def choose(device: int, request: Request) -> Choice:
 
 def choose_for_sm(sm: tuple[int, int], request: Request) -> Choice:
     """The same for a GPU that is not here, from the list of images in the wheel."""
-    from . import _triton
 
     def has(kind: str) -> bool:
-        if kind == "packed" and request.head_dim > 128:
+        if kind == "packed" and request.head_dim > _packed.MAX_HEAD_DIM:
             return False
         return _kernels.runs_on(kind, sm)
 

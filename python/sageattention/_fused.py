@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import torch
 
-from . import _abi, _launch
+from . import _abi, _launch, reference
 from ._shapes import Blocks, dims
-
-_ORDER = (0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15)
-_E4M3_MAX = 448.0
 
 
 def quant_per_block_int8_cuda(
@@ -103,8 +100,7 @@ def transpose_pad_permute_cuda(
     rows = input.permute(0, 3, 2, 1) if tensor_layout == 0 else input.permute(0, 1, 3, 2)
     padded = torch.zeros_like(output)
     padded[..., : sizes.rows] = rows
-    order = torch.tensor(_ORDER, device=input.device)
-    output.copy_(padded.view(*padded.shape[:3], -1, 16)[..., order].flatten(-2))
+    output.copy_(reference.permute_keys(padded))
 
 
 def scale_fuse_quant_cuda(
@@ -139,9 +135,6 @@ def mean_scale_fuse_quant_cuda(
 def _scale_and_round(
     values: torch.Tensor, output: torch.Tensor, scale: torch.Tensor, scale_max: float, layout: int
 ) -> None:
-    largest = values.abs().amax(-1)
-    scales = largest / torch.full_like(largest, scale_max)  # divides: see reference.py
-    scales = torch.where(scales < torch.finfo(torch.float32).tiny, torch.ones_like(scales), scales)
+    rounded, scales = reference.round_channels(values, scale_max)
     scale.copy_(scales.transpose(1, 2) if layout == 0 else scales)
-    rounded = (values / scales[..., None]).clamp_(-_E4M3_MAX, _E4M3_MAX)
-    output.copy_(rounded.to(torch.float8_e4m3fn))
+    output.copy_(rounded)

@@ -14,18 +14,20 @@ from . import _abi, _library, _packed
 
 KINDS = ("", "masked", "tiles16", "fp8", "fp8_tiles16", "packed")
 _NAME = re.compile(r"attention_hd\d+_?(\w*)$")
-_SOMEWHERE = ctypes.c_void_p(16).value
+_SOMEWHERE = 16
 
 
 def _params(kind: str, head_dim: int, varlen: bool) -> _abi.AttentionParams:
     """A call that needs this kind, with pointers that are never followed."""
     fp8 = kind.startswith("fp8")
-    fields: dict[str, object] = {"query_starts": 16, "key_starts": 16} if varlen else {}
+    fields: dict[str, object] = (
+        {"query_starts": _SOMEWHERE, "key_starts": _SOMEWHERE} if varlen else {}
+    )
     if kind == "masked":
         fields["mask"] = _abi.Tensor(_SOMEWHERE, 0, 0, 0)
         fields["mask_dtype"] = _abi.BOOL
     if fp8:
-        fields["value_scale"] = 16
+        fields["value_scale"] = _SOMEWHERE
     return _abi.AttentionParams(
         size=ctypes.sizeof(_abi.AttentionParams),
         batch=1,

@@ -31,7 +31,8 @@ class Lengths(NamedTuple):
         return self.starts.shape[0] - 1
 
 
-def _view(tensor: torch.Tensor, nhd: bool) -> _abi.Tensor:
+def view(tensor: torch.Tensor, nhd: bool) -> _abi.Tensor:
+    """The tensor as the library takes it, in the layout that it has."""
     batch, second, third, _ = tensor.stride()
     heads, rows = (third, second) if nhd else (second, third)
     return _abi.Tensor(tensor.data_ptr(), batch, heads, rows)
@@ -45,10 +46,11 @@ def _starts(lengths: Lengths | None) -> int | None:
     return None if lengths is None else lengths.starts.data_ptr()
 
 
-def _run(name: str, params: ctypes.Structure, device: torch.device) -> None:
+def run(function: Any, params: ctypes.Structure, device: torch.device) -> None:
+    """Calls a function of the library on the device's current stream. Raises what its status says."""
     # torch.cuda.current_stream builds a Python object each time; a launch only needs the handle.
     stream = torch._C._cuda_getCurrentRawStream(device.index)
-    status = getattr(library(), name)(ctypes.byref(params), device.index, stream)
+    status = function(ctypes.byref(params), device.index, stream)
     if status:
         check(status)
 
@@ -60,7 +62,7 @@ def mean(
     batch, heads, rows, head_dim = dims(tensor, nhd)
     params = _abi.MeanParams(
         ctypes.sizeof(_abi.MeanParams),
-        _view(tensor, nhd),
+        view(tensor, nhd),
         output.data_ptr(),
         _starts(lengths),
         batch if lengths is None else lengths.batch,
@@ -69,7 +71,7 @@ def mean(
         head_dim,
         DTYPES[tensor.dtype],
     )
-    _run("sageattn_mean", params, tensor.device)
+    run(library().sageattn_mean, params, tensor.device)
 
 
 def quantize(
@@ -89,8 +91,8 @@ def quantize(
     query = operand == _abi.QUERY
     params = _abi.QuantizeParams(
         ctypes.sizeof(_abi.QuantizeParams),
-        _view(tensor, nhd),
-        _view(output, nhd),
+        view(tensor, nhd),
+        view(output, nhd),
         scale.data_ptr(),
         _pointer(mean),
         _pointer(mean_dot),
@@ -107,7 +109,7 @@ def quantize(
         blocks.query if query else blocks.key,
         blocks.warp if query else 0,
     )
-    _run("sageattn_quantize", params, tensor.device)
+    run(library().sageattn_quantize, params, tensor.device)
 
 
 def quantize_value(
@@ -127,8 +129,8 @@ def quantize_value(
     workspace = torch.empty(max(count, 0), dtype=torch.float32, device=value.device)
     params = _abi.QuantizeValueParams(
         ctypes.sizeof(_abi.QuantizeValueParams),
-        _view(value, nhd),
-        _view(output, nhd),
+        view(value, nhd),
+        view(output, nhd),
         scale.data_ptr(),
         _pointer(mean),
         workspace.data_ptr(),
@@ -141,7 +143,7 @@ def quantize_value(
         DTYPES[value.dtype],
         mean is not None,
     )
-    _run("sageattn_quantize_value", params, value.device)
+    run(library().sageattn_quantize_value, params, value.device)
 
 
 def attention(
@@ -174,10 +176,10 @@ def attention(
     _, key_heads, key_rows, _ = dims(key, nhd)
     fields: dict[str, Any] = {
         "size": ctypes.sizeof(_abi.AttentionParams),
-        "query": _view(query, nhd),
-        "key": _view(key, nhd),
-        "value": _view(value, nhd),
-        "output": _view(output, nhd),
+        "query": view(query, nhd),
+        "key": view(key, nhd),
+        "value": view(value, nhd),
+        "output": view(output, nhd),
         "query_scale": query_scale.data_ptr(),
         "key_scale": key_scale.data_ptr(),
         "mean_dot": _pointer(mean_dot),
@@ -202,14 +204,14 @@ def attention(
     }
     fields.update(_mask_fields(mask))
     fields.update(_length_fields(lengths, query_rows, key_rows))
-    _run("sageattn_attention", _abi.AttentionParams(**fields), query.device)
+    run(library().sageattn_attention, _abi.AttentionParams(**fields), query.device)
 
 
 def _mask_fields(mask: torch.Tensor | None) -> dict[str, Any]:
     if mask is None:
         return {}
     return {
-        "mask": _view(mask, nhd=False),
+        "mask": view(mask, nhd=False),
         "mask_column_stride": mask.stride(-1),
         "mask_dtype": MASK_DTYPES[mask.dtype],
     }

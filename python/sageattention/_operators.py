@@ -18,7 +18,7 @@ import torch
 
 from . import _abi, _dispatch, _launch, _paths, _shapes
 from ._launch import Lengths
-from ._shapes import Blocks, Dims
+from ._shapes import Blocks, new_float32, new_lse
 
 _Pair = tuple[torch.Tensor, torch.Tensor]
 _Triple = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -44,16 +44,8 @@ SCHEMAS = {
 }
 
 
-def _float32(like: torch.Tensor, *shape: int) -> torch.Tensor:
-    return torch.empty(shape, dtype=torch.float32, device=like.device)
-
-
 def _contiguous(like: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return torch.empty(like.shape, dtype=dtype, device=like.device)
-
-
-def _new_lse(query: torch.Tensor, sizes: Dims, wanted: bool) -> torch.Tensor:
-    return _float32(query, sizes.batch, sizes.heads, sizes.rows) if wanted else _float32(query, 0)
 
 
 # mean: float32 [batch, heads, head_dim]
@@ -61,7 +53,7 @@ def _new_lse(query: torch.Tensor, sizes: Dims, wanted: bool) -> torch.Tensor:
 
 def _new_mean(tensor: torch.Tensor, nhd: bool) -> torch.Tensor:
     sizes = _shapes.check_quantizable(tensor, nhd)
-    return _float32(tensor, sizes.batch, sizes.heads, sizes.head_dim)
+    return new_float32(tensor, sizes.batch, sizes.heads, sizes.head_dim)
 
 
 def _mean(tensor: torch.Tensor, nhd: bool) -> torch.Tensor:
@@ -92,8 +84,8 @@ def _new_query(
     count = _shapes.scale_count(_abi.QUERY, granularity, sizes.rows, blocks)
     return (
         _contiguous(query, torch.int8),
-        _float32(query, sizes.batch, sizes.heads, count),
-        _new_lse(query, sizes, key_mean is not None),
+        new_float32(query, sizes.batch, sizes.heads, count),
+        new_lse(query, nhd, key_mean is not None),
     )
 
 
@@ -129,7 +121,7 @@ def _new_key(
         _shapes.check_float32("mean", mean, (sizes.batch, sizes.heads, sizes.head_dim))
         _shapes.check_same_device(key, mean)
     count = _shapes.scale_count(_abi.KEY, granularity, sizes.rows, blocks)
-    return _contiguous(key, torch.int8), _float32(key, sizes.batch, sizes.heads, count)
+    return _contiguous(key, torch.int8), new_float32(key, sizes.batch, sizes.heads, count)
 
 
 def _quantize_key(
@@ -150,14 +142,11 @@ def _quantize_key(
 
 
 def _new_value(value: torch.Tensor, nhd: bool, scale_max: float, smooth: bool) -> _Triple:
-    sizes = _shapes.check_quantizable(value, nhd)
+    _shapes.check_quantizable(value, nhd)
     if not 0 < scale_max <= 448:
         raise ValueError(f"scale_max is {scale_max}, it must be above 0 and at most 448")
-    scale = _float32(value, sizes.batch, sizes.heads, sizes.head_dim)
-    output = torch.empty(
-        _paths.fp8_shape(value, nhd), dtype=torch.float8_e4m3fn, device=value.device
-    )
-    return output, scale, torch.empty_like(scale) if smooth else _float32(value, 0)
+    output, scale, mean = _paths.new_fp8(value, nhd, smooth)
+    return output, scale, new_float32(value, 0) if mean is None else mean
 
 
 def _quantize_value(value: torch.Tensor, nhd: bool, scale_max: float, smooth: bool) -> _Triple:
@@ -196,7 +185,7 @@ def _new_attention(
         _shapes.check_float32("mean_dot", mean_dot, (q.batch, q.heads, q.rows))
     if mask is not None:
         _shapes.check_mask(mask, (q.batch, q.heads, q.rows, k.rows))
-    return _contiguous(query, value.dtype), _new_lse(query, q, return_lse)
+    return _contiguous(query, value.dtype), new_lse(query, nhd, return_lse)
 
 
 def _attention(
@@ -267,7 +256,7 @@ def _new_forward(
     _check_method(method)
     if mask is not None:
         _shapes.check_mask(mask, (q.batch, q.heads, q.rows, k.rows))
-    return _contiguous(query, query.dtype), _new_lse(query, q, return_lse)
+    return _contiguous(query, query.dtype), new_lse(query, nhd, return_lse)
 
 
 def _check_method(method: str) -> None:
@@ -328,7 +317,7 @@ def _new_varlen(
     _check_method(method)
     if mask is not None:
         _shapes.check_mask(mask, (batch, q.heads, query_rows, key_rows))
-    lse = _float32(query, q.heads, q.rows) if return_lse else _float32(query, 0)
+    lse = new_float32(query, q.heads, q.rows) if return_lse else new_float32(query, 0)
     return _contiguous(query, query.dtype), lse
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from . import _abi
+from ._launch import run, view
 from ._library import check, library
 from ._shapes import DTYPES, dims
 
@@ -87,16 +88,14 @@ def attention(
     smooth_k: bool,
 ) -> None:
     """Quantises 16-bit tensors and attends: writes output and, if given, lse."""
-    from ._launch import _view
-
     batch, query_heads, query_rows, head_dim = dims(query, nhd)
     _, key_heads, key_rows, _ = dims(key, nhd)
     params = PackedParams(
         size=ctypes.sizeof(PackedParams),
-        query=_view(query, nhd),
-        key=_view(key, nhd),
-        value=_view(value, nhd),
-        output=_view(output, nhd),
+        query=view(query, nhd),
+        key=view(key, nhd),
+        value=view(value, nhd),
+        output=view(output, nhd),
         lse=None if lse is None else lse.data_ptr(),
         batch=batch,
         query_heads=query_heads,
@@ -116,5 +115,4 @@ def attention(
         check(_abi.INVALID_ARGUMENT)
     workspace = torch.empty(size, dtype=torch.uint8, device=query.device)
     params.workspace, params.workspace_size = workspace.data_ptr(), size
-    stream = torch._C._cuda_getCurrentRawStream(query.device.index)
-    check(_function("sageattn_packed_attention")(ctypes.byref(params), query.device.index, stream))
+    run(_function("sageattn_packed_attention"), params, query.device)

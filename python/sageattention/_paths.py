@@ -12,7 +12,7 @@ import torch
 from . import _abi, _launch, _packed, _shapes, _triton
 from ._dispatch import TRITON, Choice, Request, choose
 from ._launch import Lengths
-from ._shapes import dims
+from ._shapes import dims, new_float32
 
 _LARGEST_FLOAT16 = 65504.0
 _SCALE_MAX = {"fp8": 448.0, "fp8_tiles16": 2.25}  # 2.25: sums of a tile stay within float16
@@ -51,7 +51,7 @@ def run(call: Call, method: str) -> tuple[torch.Tensor, torch.Tensor]:
         _run_packed(call)
     else:
         _run_plain(call, choice)
-    return call.output, _float32(call.query, 0) if call.lse is None else call.lse
+    return call.output, new_float32(call.query, 0) if call.lse is None else call.lse
 
 
 def _run_packed(call: Call) -> None:
@@ -95,15 +95,11 @@ def _run_plain(call: Call, choice: Choice) -> None:
     )
 
 
-def _float32(like: torch.Tensor, *shape: int) -> torch.Tensor:
-    return torch.empty(shape, dtype=torch.float32, device=like.device)
-
-
 def key_mean(call: Call) -> torch.Tensor:
     """Mean of the keys of every sequence, float32 [batch, key heads, head_dim]."""
     sizes, lengths = dims(call.key, call.nhd), call.lengths and call.lengths[1]
     batch = lengths.batch if lengths else sizes.batch
-    mean = _float32(call.key, batch, sizes.heads, sizes.head_dim)
+    mean = new_float32(call.key, batch, sizes.heads, sizes.head_dim)
     _launch.mean(call.key, mean, call.nhd, lengths)
     return mean
 
@@ -120,10 +116,10 @@ def quantize(
     else:
         count = _shapes.scale_count(operand, call.granularity, sizes.rows)
     output = torch.empty(tensor.shape, dtype=torch.int8, device=tensor.device)
-    scale = _float32(tensor, sizes.batch, sizes.heads, count)
+    scale = new_float32(tensor, sizes.batch, sizes.heads, count)
     dot = None
     if operand == _abi.QUERY and mean is not None:
-        dot = _float32(tensor, sizes.batch, sizes.heads, sizes.rows)
+        dot = new_float32(tensor, sizes.batch, sizes.heads, sizes.rows)
     _launch.quantize(
         tensor,
         output,
@@ -142,7 +138,9 @@ def _value(call: Call, kind: str) -> tuple[torch.Tensor, torch.Tensor | None, to
     """The values as a kind of kernel takes them, with the scale and mean of E4M3 ones."""
     if kind in _SCALE_MAX:
         # Smoothed always: E4M3 of values far from zero loses percents of the output's mean.
-        return value_to_fp8(call.value, call.nhd, _SCALE_MAX[kind], smooth=True)
+        output, scale, mean = new_fp8(call.value, call.nhd, smooth=True)
+        _launch.quantize_value(call.value, output, scale, mean, call.nhd, _SCALE_MAX[kind])
+        return output, scale, mean
     if kind == "tiles16" and call.value.dtype == torch.bfloat16:
         return to_float16(call.value), None, None
     return call.value, None, None
@@ -154,22 +152,16 @@ def to_float16(value: torch.Tensor) -> torch.Tensor:
     return clamped.to(torch.float16, memory_format=torch.contiguous_format)
 
 
-def fp8_shape(value: torch.Tensor, nhd: bool, multiple: int = 64) -> tuple[int, ...]:
-    """Shape of transposed values: HND [batch, heads, head_dim, keys], NHD [batch, head_dim, heads, keys]."""
-    sizes = dims(value, nhd)
-    keys = (sizes.rows + multiple - 1) // multiple * multiple
-    if nhd:
-        return sizes.batch, sizes.head_dim, sizes.heads, keys
-    return sizes.batch, sizes.heads, sizes.head_dim, keys
-
-
-def value_to_fp8(
-    value: torch.Tensor, nhd: bool, scale_max: float, smooth: bool
+def new_fp8(
+    value: torch.Tensor, nhd: bool, smooth: bool
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """E4M3 values transposed, their scale and, if smooth, mean: float32 [batch, heads, head_dim]."""
+    """Room for transposed E4M3 values, their scale and, if smooth, mean: float32 [batch, heads, head_dim].
+
+    The values are HND [batch, heads, head_dim, keys] or NHD [batch, head_dim, heads, keys], keys a multiple of 64.
+    """
     sizes = dims(value, nhd)
-    output = torch.empty(fp8_shape(value, nhd), dtype=torch.float8_e4m3fn, device=value.device)
-    scale = _float32(value, sizes.batch, sizes.heads, sizes.head_dim)
-    mean = torch.empty_like(scale) if smooth else None
-    _launch.quantize_value(value, output, scale, mean, nhd, scale_max)
-    return output, scale, mean
+    inner = (sizes.head_dim, sizes.heads) if nhd else (sizes.heads, sizes.head_dim)
+    keys = (sizes.rows + 63) // 64 * 64
+    output = value.new_empty((sizes.batch, *inner, keys), dtype=torch.float8_e4m3fn)
+    scale = new_float32(value, sizes.batch, sizes.heads, sizes.head_dim)
+    return output, scale, torch.empty_like(scale) if smooth else None

@@ -87,12 +87,6 @@ SM90 = (
 )
 
 
-def _new_lse(query: torch.Tensor, nhd: bool, wanted: int) -> torch.Tensor:
-    sizes = dims(query, nhd)
-    shape = (sizes.batch, sizes.heads, sizes.rows) if wanted else (0,)
-    return torch.empty(shape, dtype=torch.float32, device=query.device)
-
-
 def _blocks(kernel: Kernel, query_scale: torch.Tensor, rows: int, granularity: int) -> Blocks:
     """The blocks that the number of scales of a query head fits. Raises ValueError if none does."""
     known = (kernel.blocks,) if kernel.blocks else (Blocks(), Blocks(warp=16))
@@ -129,7 +123,7 @@ def _implementation(kernel: Kernel) -> Callable[..., torch.Tensor]:
         layout, is_causal, granularity, sm_scale, return_lse = numbers
         nhd = layout == 0
         _check(kernel, query, key, value, output, nhd)
-        lse = _new_lse(query, nhd, return_lse)
+        lse = _shapes.new_lse(query, nhd, bool(return_lse))
         if query.numel() == 0 or key.numel() == 0:
             output.zero_()
             return lse.fill_(float("-inf"))
@@ -176,7 +170,7 @@ def _fake(kernel: Kernel) -> Callable[..., torch.Tensor]:
         key, value, output, _, _, *given = rest
         layout, _, _, _, return_lse = kernel.split(tuple(given))[2]
         _check(kernel, query, key, value, output, layout == 0)
-        return _new_lse(query, layout == 0, return_lse)
+        return _shapes.new_lse(query, layout == 0, bool(return_lse))
 
     return fake
 

@@ -52,6 +52,17 @@ def dims(tensor: torch.Tensor, nhd: bool) -> Dims:
     return Dims(batch, third, second, head_dim) if nhd else Dims(batch, second, third, head_dim)
 
 
+def new_float32(like: torch.Tensor, *shape: int) -> torch.Tensor:
+    """Uninitialised float32 of this shape on the device of another tensor."""
+    return torch.empty(shape, dtype=torch.float32, device=like.device)
+
+
+def new_lse(query: torch.Tensor, nhd: bool, wanted: bool) -> torch.Tensor:
+    """Room for the LSE, [batch, query heads, query rows], or an empty tensor where it is not wanted."""
+    sizes = dims(query, nhd)
+    return new_float32(query, *((sizes.batch, sizes.heads, sizes.rows) if wanted else (0,)))
+
+
 def scales_per_block(operand: int, granularity: int, blocks: Blocks = BLOCKS) -> int:
     """Scales of one block of query or key rows. Raises ValueError for an unknown operand or granularity."""
     if operand not in (_abi.QUERY, _abi.KEY) or granularity not in (1, 2, 3):

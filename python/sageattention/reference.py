@@ -78,18 +78,29 @@ def quantize_value(
     rows = value.float().transpose(2, 3)
     mean = rows.mean(-1) if smooth else torch.zeros(rows.shape[:3], device=rows.device)
     centred = rows - mean[..., None]
-    largest = centred.abs().amax(-1) if rows.shape[-1] else torch.zeros_like(mean)
-    # By a number, a GPU would multiply with its inverse.
-    scale = largest / torch.full_like(largest, scale_max)
-    scale = torch.where(scale < torch.finfo(torch.float32).tiny, torch.ones_like(scale), scale)
-    steps = (centred * scale.reciprocal()[..., None]).clamp_(-_E4M3_MAX, _E4M3_MAX)
-    rounded = steps.to(torch.float8_e4m3fn)
+    rounded, scale = round_channels(centred, scale_max)
     if smooth:
         mean = mean + (centred - rounded.float() * scale[..., None]).mean(-1)
     padded = torch.nn.functional.pad(rounded.float(), (0, -rows.shape[-1] % 64))
-    order = torch.tensor(_VALUE_ORDER, device=rows.device)
-    permuted = padded.view(*padded.shape[:3], -1, 16)[..., order].flatten(-2)
-    return permuted.to(torch.float8_e4m3fn), scale, mean
+    return permute_keys(padded).to(torch.float8_e4m3fn), scale, mean
+
+
+def round_channels(channels: torch.Tensor, scale_max: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """float32 [..., keys] in E4M3, and the float32 scale of each channel; that of a channel of zeros is 1."""
+    largest = (
+        channels.abs().amax(-1) if channels.shape[-1] else channels.new_zeros(channels.shape[:-1])
+    )
+    # By a number, a GPU would multiply with its inverse.
+    scale = largest / torch.full_like(largest, scale_max)
+    scale = torch.where(scale < torch.finfo(torch.float32).tiny, torch.ones_like(scale), scale)
+    steps = (channels * scale.reciprocal()[..., None]).clamp_(-_E4M3_MAX, _E4M3_MAX)
+    return steps.to(torch.float8_e4m3fn), scale
+
+
+def permute_keys(channels: torch.Tensor) -> torch.Tensor:
+    """[..., keys in multiples of 16] in the order in which the kernels of E4M3 values read them."""
+    order = torch.tensor(_VALUE_ORDER, device=channels.device)
+    return channels.view(*channels.shape[:-1], -1, 16)[..., order].flatten(-2)
 
 
 def dequantize_value(
