@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bytes"
+	"crypto/rand"
 	"slices"
 	"strings"
 	"testing"
@@ -22,7 +23,10 @@ func TestOnlyWhatChangedRunsAgain(t *testing.T) {
 		t.Errorf("nothing changed: %s, stages that ran: %v", summary.Rows[0].Outcome, got)
 	}
 
-	tr.append("README.md", "\nOne more line.\n")
+	// The state outlives a test run, so each run's edits must be new to it.
+	line := rand.Text() + "\n"
+
+	tr.append("README.md", line)
 	if _, said := tr.run(0, "bake"); len(ran(t, said)) > 0 {
 		t.Errorf("README changed: stages that ran: %v", ran(t, said))
 	}
@@ -30,7 +34,7 @@ func TestOnlyWhatChangedRunsAgain(t *testing.T) {
 		t.Error("README changed: the wheel has other bytes")
 	}
 
-	tr.append("python/sageattention/__init__.py", "# one more line\n")
+	tr.append("python/sageattention/__init__.py", "# "+line)
 	_, said = tr.run(0, "bake")
 	if got := ran(t, said); !slices.Equal(got, []string{"builder"}) {
 		t.Errorf("a Python file changed: stages that ran: %v, want builder alone", got)
@@ -39,7 +43,7 @@ func TestOnlyWhatChangedRunsAgain(t *testing.T) {
 		t.Error("a Python file changed: the wheel has the same bytes")
 	}
 
-	tr.append("csrc/device/attention_sm70.cu", "// one more line\n")
+	tr.append("csrc/device/attention_sm70.cu", "// "+line)
 	_, said = tr.run(0, "bake")
 	got := ran(t, said)
 	if !slices.Contains(got, "kernels-sm70-build") {
