@@ -10,20 +10,15 @@
 #ifndef SAGEATTN_PACKED_PARAMS_H
 #define SAGEATTN_PACKED_PARAMS_H
 
+#include "params.h"
+
 #define SAGEATTN_PACKED_QUERY_BLOCK 64
 #define SAGEATTN_PACKED_KEY_TILE 128
 #define SAGEATTN_PACKED_KEY_SCALES 4 /* of a tile: one for every 32 keys */
 #define SAGEATTN_PACKED_THREADS 256  /* of a block that quantises */
 
-typedef struct sageattn_packed_view {
-    void *data;
-    long long batch_stride, head_stride, row_stride;
-    int bfloat16;
-    int vectors; /* every row starts on a 16-byte boundary */
-} sageattn_packed_view;
-
 typedef struct sageattn_packed_quantize_arguments {
-    sageattn_packed_view query, key, value;
+    sageattn_view query, key, value;
     unsigned char *packed_query, *packed_key, *packed_value;
     float *query_scale;   /* [batch * query heads, query_blocks * 64]: includes sm_scale * log2(e) */
     float *key_scale;     /* [batch * key heads, key_tiles, 4] */
@@ -44,7 +39,7 @@ typedef struct sageattn_packed_attention_arguments {
     const float *query_scale, *key_scale, *value_scale, *value_mean;
     const float *mean_dot; /* or null */
     float *lse;            /* or null */
-    sageattn_packed_view output;
+    sageattn_view output;
     int *schedule; /* next tile, blocks that are done: zero between launches */
     int heads;     /* batch * query heads */
     int query_heads, key_heads, query_rows, key_rows, head_dim;

@@ -12,11 +12,11 @@ struct PackedRows {
     static constexpr int kLanes = kColumns / 8;  // threads of a row
     static constexpr int kRows = SAGEATTN_PACKED_THREADS / kLanes;
 
-    const sageattn_packed_view& view;
+    const sageattn_view& view;
     const char* head;
     int rows, head_dim;
 
-    DEVICE PackedRows(const sageattn_packed_view& source, int batch, int head_index, int row_count, int columns)
+    DEVICE PackedRows(const sageattn_view& source, int batch, int head_index, int row_count, int columns)
         : view(source),
           head(static_cast<const char*>(source.data) + batch * source.batch_stride + head_index * source.head_stride),
           rows(row_count),

@@ -1,6 +1,4 @@
 /* sageattn_attention: checks, the choice of a kernel, kernel arguments, launch. */
-#include <math.h>
-
 #include "check.h"
 #include "device.h"
 #include "error.h"
@@ -39,9 +37,7 @@ static int check_attention(const sageattn_attention_params* p) {
         SAGEATTN_TRY(sageattn_check_choice(f, "mask_dtype", p->mask_dtype, SAGEATTN_FLOAT16, SAGEATTN_BOOL));
     if ((p->query_starts == NULL) != (p->key_starts == NULL))
         return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: query_starts and key_starts need each other", f);
-    if (!(p->sm_scale > 0.0f) || isinf(p->sm_scale))
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: sm_scale is %g, it must be above 0 and finite", f,
-                             (double)p->sm_scale);
+    SAGEATTN_TRY(sageattn_check_scale(f, p->sm_scale));
     return check_value_dtype(p);
 }
 

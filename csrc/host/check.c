@@ -1,5 +1,7 @@
 #include "check.h"
 
+#include <math.h>
+
 #include "error.h"
 
 int sageattn_check_size(const char* function, const void* params, uint64_t size, uint64_t expected) {
@@ -31,6 +33,12 @@ int sageattn_check_choice(const char* function, const char* name, int32_t value,
     if (value >= first && value <= last) return SAGEATTN_OK;
     return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %s is %d, it must be %d to %d", function, name, (int)value,
                          (int)first, (int)last);
+}
+
+int sageattn_check_scale(const char* function, float sm_scale) {
+    if (sm_scale > 0.0f && !isinf(sm_scale)) return SAGEATTN_OK;
+    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: sm_scale is %g, it must be above 0 and finite", function,
+                         (double)sm_scale);
 }
 
 int sageattn_check_pointer(const char* function, const char* name, const void* data, int64_t elements,

@@ -17,6 +17,7 @@ int sageattn_check_count(const char* function, const char* name, int64_t value, 
 int sageattn_check_head_dim(const char* function, int64_t head_dim);
 int sageattn_check_groups(const char* function, int64_t query_heads, int64_t key_heads);
 int sageattn_check_choice(const char* function, const char* name, int32_t value, int32_t first, int32_t last);
+int sageattn_check_scale(const char* function, float sm_scale);
 
 /* data may be NULL only if the operand has no element; it must be aligned to so many bytes. */
 int sageattn_check_pointer(const char* function, const char* name, const void* data, int64_t elements,

@@ -1,7 +1,6 @@
 /* sageattn_packed_attention: checks, kernel arguments, four launches. */
 #include "packed.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "check.h"
@@ -22,9 +21,7 @@ static int check_counts(const sageattn_packed_params* p) {
     if (p->head_dim < 1 || p->head_dim > 128)
         return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: head_dim is %lld, it must be 1 to 128", f,
                              (long long)p->head_dim);
-    if (p->query_heads % p->key_heads != 0)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %lld query heads are no multiple of %lld key heads", f,
-                             (long long)p->query_heads, (long long)p->key_heads);
+    SAGEATTN_TRY(sageattn_check_groups(f, p->query_heads, p->key_heads));
     if (p->query_rows > MAX_ROWS || p->key_rows > MAX_ROWS || p->batch * p->query_heads > MAX_HEADS ||
         p->batch * p->key_heads > MAX_HEADS)
         return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: more than %d rows, or heads of all batches", f,
@@ -38,10 +35,7 @@ static int check_choices(const sageattn_packed_params* p) {
     SAGEATTN_TRY(sageattn_check_choice(f, "dtype", p->dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
     SAGEATTN_TRY(sageattn_check_choice(f, "output_dtype", p->output_dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
     SAGEATTN_TRY(sageattn_check_choice(f, "steps", p->steps, SAGEATTN_PACKED_ALL, SAGEATTN_PACKED_ATTEND));
-    if (!(p->sm_scale > 0.0f) || isinf(p->sm_scale))
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: sm_scale is %g, it must be above 0 and finite", f,
-                             (double)p->sm_scale);
-    return SAGEATTN_OK;
+    return sageattn_check_scale(f, p->sm_scale);
 }
 
 static int check_workspace(const sageattn_packed_params* p) {
@@ -52,22 +46,11 @@ static int check_workspace(const sageattn_packed_params* p) {
                          (long long)p->workspace_size, (long long)needed);
 }
 
-static int packed_view(const char* name, const sageattn_tensor* tensor, int64_t elements, int32_t dtype,
-                       sageattn_packed_view* view) {
-    SAGEATTN_TRY(sageattn_check_pointer(f, name, tensor->data, elements, 2));
-    *view = (sageattn_packed_view){tensor->data,           tensor->batch_stride * 2,   tensor->head_stride * 2,
-                                   tensor->row_stride * 2, dtype == SAGEATTN_BFLOAT16, 0};
-    const uint64_t bits = (uint64_t)(uintptr_t)view->data | (uint64_t)view->batch_stride |
-                          (uint64_t)view->head_stride | (uint64_t)view->row_stride;
-    view->vectors = bits % 16 == 0;
-    return SAGEATTN_OK;
-}
-
 static int quantize_views(const sageattn_packed_params* p, sageattn_packed_quantize_arguments* a) {
     const int64_t queries = p->batch * p->query_heads * p->query_rows, keys = p->batch * p->key_heads * p->key_rows;
-    SAGEATTN_TRY(packed_view("query", &p->query, queries, p->dtype, &a->query));
-    SAGEATTN_TRY(packed_view("key", &p->key, keys, p->dtype, &a->key));
-    return packed_view("value", &p->value, keys, p->dtype, &a->value);
+    SAGEATTN_TRY(sageattn_check_view(f, "query", &p->query, queries, 2, p->dtype, 16, &a->query));
+    SAGEATTN_TRY(sageattn_check_view(f, "key", &p->key, keys, 2, p->dtype, 16, &a->key));
+    return sageattn_check_view(f, "value", &p->value, keys, 2, p->dtype, 16, &a->value);
 }
 
 static void quantize_workspace(const sageattn_packed_params* p, sageattn_packed_quantize_arguments* a) {
@@ -176,7 +159,7 @@ static int launch_attention(const sageattn_packed_params* p, int32_t device, voi
     sageattn_packed_attention_arguments a = {0};
     int grid = 0;
     const int64_t queries = p->batch * p->query_heads * p->query_rows;
-    SAGEATTN_TRY(packed_view("output", &p->output, queries, p->output_dtype, &a.output));
+    SAGEATTN_TRY(sageattn_check_view(f, "output", &p->output, queries, 2, p->output_dtype, 16, &a.output));
     SAGEATTN_TRY(sageattn_check_pointer(f, "lse", p->lse, 0, sizeof(float)));
     attention_workspace(p, &a);
     attention_numbers(p, &a);
