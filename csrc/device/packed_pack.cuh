@@ -35,7 +35,7 @@ DEVICE void pack_queries(const sageattn_packed_quantize_arguments& p, int index,
     for (int i = 0; i < kSteps; ++i) {
         const int row = Rows::thread_row() + i * Rows::kRows;
         float x[8], dot = 0.0f;
-        rows.convert(x, fetched[i]);
+        widen(x, fetched[i], p.query.bfloat16);
         const float largest = fmaxf(Rows::row_largest(x), kTiny);
         Rows::store_int8(p.packed_query + static_cast<long long>(index) * SAGEATTN_PACKED_QUERY_BLOCK * kColumns, row,
                          x, __fdiv_rn(127.0f, largest));
@@ -55,7 +55,7 @@ DEVICE void pack_queries(const sageattn_packed_quantize_arguments& p, int index,
 template <int kColumns>
 DEVICE void subtract_mean(float (&x)[8], const PackedRows<kColumns>& rows, const uint4& fetched, int row,
                           const float (&mean)[kColumns]) {
-    rows.convert(x, fetched);
+    widen(x, fetched, rows.view.bfloat16);
 #pragma unroll
     for (int c = 0; c < 8; ++c) x[c] = row < rows.rows ? __fsub_rn(x[c], mean[rows.thread_column() + c]) : 0.0f;
 }

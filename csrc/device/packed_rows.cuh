@@ -2,7 +2,7 @@
 #pragma once
 
 #include "packed_tiles.cuh"
-#include "ptx/number.cuh"
+#include "rows.cuh"
 
 constexpr float kInfinity = 3.4e38f;  // a bound on anything 16-bit; not infinity, so that 0 times it is 0
 constexpr float kTiny = 1e-20f;       // the least that counts as the largest of a group: scales stay above 0
@@ -37,13 +37,7 @@ struct PackedRows {
         return make_uint4(word[0], word[1], word[2], word[3]);
     }
 
-    DEVICE void convert(float (&x)[8], const uint4& fetched) const {
-        const u32 word[4] = {fetched.x, fetched.y, fetched.z, fetched.w};
-#pragma unroll
-        for (int i = 0; i < 8; ++i) x[i] = to_float(static_cast<u16>(word[i / 2] >> (i % 2 * 16)), view.bfloat16);
-    }
-
-    DEVICE void load(float (&x)[8], int row) const { convert(x, fetch(row)); }
+    DEVICE void load(float (&x)[8], int row) const { widen(x, fetch(row), view.bfloat16); }
 
     // Sum or largest over the threads of a row, in every one of them.
     DEVICE static float row_sum(float x) {

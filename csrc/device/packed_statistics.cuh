@@ -2,26 +2,8 @@
 // each; whoever needs the whole adds the chunks up, always in the same order.
 #pragma once
 
+#include "column_statistics.cuh"
 #include "packed_rows.cuh"
-
-// What a thread keeps of its eight columns.
-struct ColumnStatistics {
-    float sum[8], smallest[8], largest[8];
-
-    DEVICE ColumnStatistics() {
-#pragma unroll
-        for (int c = 0; c < 8; ++c) sum[c] = 0.0f, smallest[c] = kInfinity, largest[c] = -kInfinity;
-    }
-
-    DEVICE void add(const float (&x)[8]) {
-#pragma unroll
-        for (int c = 0; c < 8; ++c) {
-            sum[c] += x[c];
-            smallest[c] = fminf(smallest[c], x[c]);
-            largest[c] = fmaxf(largest[c], x[c]);
-        }
-    }
-};
 
 template <int kColumns>
 struct StatisticsMemory {
@@ -40,7 +22,7 @@ DEVICE void take_statistics(const sageattn_packed_quantize_arguments& p, Statist
     const Rows rows(values ? p.value : p.key, head / p.key_heads, head % p.key_heads, p.key_rows, p.head_dim);
     if (!values && p.key_sum == nullptr) return;
 
-    ColumnStatistics statistics;
+    ColumnStatistics statistics(kInfinity);
     const int end = min(p.key_rows, (chunk + 1) * p.chunk_rows);
 #pragma unroll 4
     for (int row = chunk * p.chunk_rows + Rows::thread_row(); row < end; row += Rows::kRows) {

@@ -3,6 +3,7 @@
 //
 // The arithmetic is float32 with every operation rounded once: sageattn.h has the expressions. Sums run in an order
 // that depends on nothing but the number of rows, so that two calls give the same bits.
+#include "column_statistics.cuh"
 #include "ptx/e4m3.cuh"
 #include "rows.cuh"
 #include "value_params.h"
@@ -46,23 +47,6 @@ struct Columns {
 
 DEVICE float infinity() { return __int_as_float(0x7F800000); }
 
-struct Statistics {
-    float sum[8], smallest[8], largest[8];
-
-    DEVICE Statistics() {
-#pragma unroll
-        for (int i = 0; i < 8; ++i) sum[i] = 0.0f, smallest[i] = infinity(), largest[i] = -infinity();
-    }
-    DEVICE void add(const float (&x)[8]) {
-#pragma unroll
-        for (int i = 0; i < 8; ++i) {
-            sum[i] += x[i];
-            smallest[i] = fminf(smallest[i], x[i]);
-            largest[i] = fmaxf(largest[i], x[i]);
-        }
-    }
-};
-
 // Sum, smallest and largest of each channel over one chunk of rows. 0, infinity and -infinity without rows.
 extern "C" __global__ void __launch_bounds__(SAGEATTN_VALUE_THREADS, 3)
     value_statistics(const __grid_constant__ sageattn_value_arguments p) {
@@ -71,7 +55,7 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_VALUE_THREADS, 3)
     const int column = threadIdx.x % kLanes * 8, first = threadIdx.x / kLanes;
     const Columns columns(p, s, column);
     const int begin = s.part * p.chunk_rows + first, end = min(p.rows, (s.part + 1) * p.chunk_rows);
-    Statistics found;
+    ColumnStatistics found(infinity());
     float x[8];
     if (columns.whole(p.input)) {
 #pragma unroll 4
