@@ -6,21 +6,7 @@
 #include "error.h"
 #include "lock.h"
 #include "sageattn.h"
-
-#if defined(_WIN32)
-#define DRIVER_NAME "nvcuda.dll"
-static void* open_library(void) { return (void*)LoadLibraryA(DRIVER_NAME); }
-static void* find_symbol(void* library, const char* name) {
-    return (void*)(uintptr_t)GetProcAddress((HMODULE)library, name);
-}
-static void close_library(void* library) { FreeLibrary((HMODULE)library); }
-#else
-#include <dlfcn.h>
-#define DRIVER_NAME "libcuda.so.1"
-static void* open_library(void) { return dlopen(DRIVER_NAME, RTLD_NOW | RTLD_LOCAL); }
-static void* find_symbol(void* library, const char* name) { return dlsym(library, name); }
-static void close_library(void* library) { dlclose(library); }
-#endif
+#include "system.h"
 
 static sageattn_driver table;
 static atomic_int ready;
@@ -29,9 +15,9 @@ static sageattn_lock opening = SAGEATTN_LOCK_INIT;
 /* memcpy, because ISO C has no conversion from an object pointer to a function pointer. */
 static const char* fill_table(void* library) {
     void* symbol;
-#define X(field, name, parameters)       \
-    symbol = find_symbol(library, name); \
-    if (symbol == NULL) return name;     \
+#define X(field, name, parameters)                \
+    symbol = sageattn_find_symbol(library, name); \
+    if (symbol == NULL) return name;              \
     memcpy(&table.field, &symbol, sizeof symbol);
     SAGEATTN_DRIVER_FUNCTIONS(X)
 #undef X
@@ -39,19 +25,19 @@ static const char* fill_table(void* library) {
 }
 
 static int open_driver(void) {
-    void* library = open_library();
+    void* library = sageattn_open_driver_library();
     if (library == NULL)
-        return sageattn_fail(SAGEATTN_NO_DRIVER, "no NVIDIA driver: %s could not be opened", DRIVER_NAME);
+        return sageattn_fail(SAGEATTN_NO_DRIVER, "no NVIDIA driver: %s could not be opened", SAGEATTN_DRIVER_NAME);
     const char* missing = fill_table(library);
     if (missing != NULL) {
-        close_library(library);
+        sageattn_close_library(library);
         return sageattn_fail(SAGEATTN_NO_DRIVER,
                              "the NVIDIA driver is too old: it lacks %s, CUDA 12.0 or newer is needed", missing);
     }
     const CUresult result = table.init(0);
     if (result == 0) return SAGEATTN_OK;
     sageattn_driver_fail(&table, result, "cuInit");
-    close_library(library);
+    sageattn_close_library(library);
     return SAGEATTN_NO_DRIVER;
 }
 

@@ -7,6 +7,7 @@
 
 #include "error.h"
 #include "sageattn.h"
+#include "system.h"
 
 /* Container: u32 magic, u16 version, u16 header size, u64 size of the entries. Entry: u16 kind, u16 version,
  * u32 header size, u64 payload size, …, u32 SM at 28, u32 offset of the name at 32, u32 its length at 36, u64 flags
@@ -80,26 +81,9 @@ const char* sageattn_fatbin_parse(unsigned char* data, size_t size, sageattn_fat
     return fatbin->containers == 0 ? "it is empty" : NULL;
 }
 
-static unsigned char* read_file(const char* path, size_t* size) {
-    FILE* file = fopen(path, "rb");
-    if (file == NULL) return NULL;
-    unsigned char* data = NULL;
-    long length = -1;
-    if (fseek(file, 0, SEEK_END) == 0 && (length = ftell(file)) >= 0 && fseek(file, 0, SEEK_SET) == 0)
-        data = malloc(length > 0 ? (size_t)length : 1);
-    if (data != NULL && fread(data, 1, (size_t)length, file) != (size_t)length) {
-        free(data);
-        data = NULL;
-    }
-    fclose(file);
-    *size = data != NULL ? (size_t)length : 0;
-    return data;
-}
-
 int sageattn_fatbin_read(const char* path, sageattn_fatbin* fatbin) {
     size_t size;
-    errno = 0;
-    unsigned char* data = read_file(path, &size);
+    unsigned char* data = sageattn_read_file(path, &size);
     if (data == NULL)
         return sageattn_fail(SAGEATTN_NO_IMAGE, "cannot read the kernels from %s: %s", path,
                              errno ? strerror(errno) : "short read");

@@ -24,7 +24,7 @@
 enum sageattn_status {
     SAGEATTN_OK = 0,
     SAGEATTN_INVALID_ARGUMENT = 1, /* shapes, dtypes or strides that no kernel takes */
-    SAGEATTN_NO_DRIVER = 2,        /* libcuda could not be opened or is too old */
+    SAGEATTN_NO_DRIVER = 2,        /* the CUDA driver could not be opened or is too old */
     SAGEATTN_NO_IMAGE = 3,         /* the fatbin is missing, unreadable or holds nothing for this GPU */
     SAGEATTN_CUDA_ERROR = 4        /* the driver refused a call; the text carries its name */
 };
