@@ -1,17 +1,37 @@
 """host: the C library by zig, for any target from any machine."""
 
+import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 from .errors import BuildError
 
-OPTIONS = [
-    "-shared", "-O2", "-std=c11", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden", "-fPIC",
-    "-g0", "-s", "-Wl,--build-id=none",
-]  # fmt: skip
+OPTIONS = (
+    "-shared", "-O2", "-std=c11", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden", "-g0", "-s",
+)  # fmt: skip
+
+
+class Platform(NamedTuple):
+    """What one kind of target needs besides OPTIONS. {name} is the library's file name."""
+
+    options: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+    environment: Mapping[str, str] = MappingProxyType({})
+
+
+PLATFORMS = {
+    "linux": Platform(
+        ("-fPIC", "-Wl,--build-id=none", "-Wl,-soname,{name}"), ("-ldl", "-lpthread", "-lm")
+    ),
+    # A DLL holds the time at which it was linked: the linker takes 1980-01-01 from here.
+    "windows": Platform(environment={"SOURCE_DATE_EPOCH": "315532800"}),
+}
 
 
 def add_arguments(parser):
@@ -24,10 +44,14 @@ def add_arguments(parser):
 
 def run(arguments):
     """Compiles and links the sources; the same sources give the same bytes wherever they lie."""
+    platform = platform_of(arguments.target)
     with tempfile.TemporaryDirectory() as directory:
         output = pathlib.Path(directory, arguments.output.name)
         command = command_line(arguments.target, output, sorted(arguments.sources))
-        result = subprocess.run(command, check=False, capture_output=True, text=True)
+        environment = {**os.environ, **platform.environment}
+        result = subprocess.run(
+            command, check=False, capture_output=True, text=True, env=environment
+        )
         if result.returncode or not output.exists():
             _explain(command, result)
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
@@ -39,25 +63,27 @@ def run(arguments):
     print(f"{arguments.output.name}: {arguments.target}, {arguments.output.stat().st_size} bytes")
 
 
+def platform_of(target):
+    """The platform of a zig target such as x86_64-linux-gnu.2.17. Raises BuildError for one that is not known."""
+    system = (target.split("-") + [""])[1]
+    if system not in PLATFORMS:
+        raise BuildError(
+            f"target {target!r}: it is not for {' or '.join(PLATFORMS)}",
+            "python3 -m build_backend host --target x86_64-linux-gnu.2.17 …",
+        )
+    return PLATFORMS[system]
+
+
 def command_line(target, output, sources):
     """The zig command. Paths of this machine are mapped away."""
-    command = [
-        sys.executable,
-        "-m",
-        "ziglang",
-        "cc",
-        "-target",
-        target,
-        *OPTIONS,
-        "-o",
-        str(output),
-    ]
-    for directory in {source.resolve().parent for source in sources}:
+    platform = platform_of(target)
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", target, *OPTIONS]
+    command += [option.format(name=output.name) for option in platform.options]
+    command += ["-o", str(output)]
+    for directory in sorted({source.resolve().parent for source in sources}):
         command.append(f"-ffile-prefix-map={directory}=.")
     command += [str(source.resolve()) for source in sources]
-    if "linux" in target:
-        command += [f"-Wl,-soname,{output.name}", "-ldl", "-lpthread", "-lm"]
-    return command
+    return [*command, *platform.libraries]
 
 
 def _explain(command, result):
