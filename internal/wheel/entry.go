@@ -54,27 +54,35 @@ func parseEntries(c content, left *budget, depth int) ([]Entry, error) {
 		return nil, refuse(CodeFatbinFormat, "", "fatbin entries are nested too deep")
 	}
 	var entries []Entry
+	err := eachEntry(c, left, func(header []byte, payload content) error {
+		found, err := parseEntry(header, payload, left, depth)
+		entries = append(entries, found...)
+		return err
+	})
+	return entries, err
+}
+
+// eachEntry walks the entries of a container; payload is what follows an entry's header.
+func eachEntry(c content, left *budget, visit func(header []byte, payload content) error) error {
 	for at := uint64(0); at < uint64(c.size); {
 		if !take(&left.entries, 1) {
-			return entries, refuse(CodeFatbinFormat, "", "there are more than %d fatbin entries", maxEntries)
+			return refuse(CodeFatbinFormat, "", "there are more than %d fatbin entries", maxEntries)
 		}
 		var header [entryHeaderBytes]byte
 		if readFull(c.r, header[:], int64(at)) != nil {
-			return entries, refuse(CodeFatbinFormat, "", "a fatbin entry is cut short")
+			return refuse(CodeFatbinFormat, "", "a fatbin entry is cut short")
 		}
 		length, stored := uint64(little.Uint32(header[4:])), little.Uint64(header[8:])
 		payload, ok := c.slice(at+length, stored)
 		if !ok || length < entryHeaderBytes || length > maxEntryHeader {
-			return entries, refuse(CodeFatbinFormat, "", "a fatbin entry reaches beyond the end of its fatbin")
+			return refuse(CodeFatbinFormat, "", "a fatbin entry reaches beyond the end of its fatbin")
 		}
-		found, err := parseEntry(header[:], payload, left, depth)
-		entries = append(entries, found...)
-		if err != nil {
-			return entries, err
+		if err := visit(header[:], payload); err != nil {
+			return err
 		}
 		at += length + stored
 	}
-	return entries, nil
+	return nil
 }
 
 // parseEntry reads one entry: usually one, several where it wraps others.

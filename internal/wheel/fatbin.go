@@ -50,9 +50,20 @@ func (f *Fatbin) reportEntries(problems *findings) {
 	}
 }
 
-// parseFatbins walks containers from the start: it never searches for the magic, which also occurs by chance.
+// parseFatbins reads every container and its entries.
 func parseFatbins(c content, left *budget) ([]Fatbin, error) {
 	var fatbins []Fatbin
+	err := eachFatbin(c, left, func(at int64, whole, entries content) error {
+		list, err := parseEntries(entries, left, 0)
+		fatbins = append(fatbins, Fatbin{Offset: at, Size: whole.size, Entries: list})
+		return err
+	})
+	return fatbins, err
+}
+
+// eachFatbin walks containers from the start: it never searches for the magic, which also occurs by chance. whole is a
+// container with its header, entries what follows the header.
+func eachFatbin(c content, left *budget, visit func(at int64, whole, entries content) error) error {
 	for at := int64(0); at < c.size; {
 		rest, _ := c.slice(uint64(at), uint64(c.size-at))
 		var header [fatbinHeaderBytes]byte
@@ -60,25 +71,24 @@ func parseFatbins(c content, left *budget) ([]Fatbin, error) {
 		if little.Uint32(header[:]) == 0 {
 			next, err := skipZeros(c, at)
 			if err != nil {
-				return fatbins, err
+				return err
 			}
 			at = next
 			continue
 		}
 		if !take(&left.containers, 1) {
-			return fatbins, refuse(CodeFatbinFormat, "", "there are more than %d fatbins", maxContainers)
+			return refuse(CodeFatbinFormat, "", "there are more than %d fatbins", maxContainers)
 		}
-		fatbin, err := parseFatbin(rest, header[:], left)
-		fatbin.Offset = at
-		if fatbin.Size > 0 {
-			fatbins = append(fatbins, fatbin)
+		whole, entries, err := splitFatbin(rest, header[:])
+		if err == nil {
+			err = visit(at, whole, entries)
 		}
 		if err != nil {
-			return fatbins, err
+			return err
 		}
-		at += fatbin.Size
+		at += whole.size
 	}
-	return fatbins, nil
+	return nil
 }
 
 // skipZeros returns the next position, in steps of 8 bytes, that is not all zeros.
@@ -107,18 +117,16 @@ func checkPadding(n int) error {
 	return nil
 }
 
-// parseFatbin reads the container at the start of c.
-func parseFatbin(c content, header []byte, left *budget) (Fatbin, error) {
+// splitFatbin finds the container at the start of c, and its entries.
+func splitFatbin(c content, header []byte) (whole, entries content, err error) {
 	headerSize, size := uint64(little.Uint16(header[6:])), little.Uint64(header[8:])
 	if little.Uint32(header) != fatbinMagic || headerSize < fatbinHeaderBytes {
-		return Fatbin{}, refuse(CodeFatbinFormat, "", "it is no fatbin: the header is wrong")
+		return whole, entries, refuse(CodeFatbinFormat, "", "it is no fatbin: the header is wrong")
 	}
 	entries, ok := c.slice(headerSize, size)
 	if !ok {
-		return Fatbin{}, refuse(CodeFatbinFormat, "", "the fatbin is cut short: it announces %d bytes", size)
+		return whole, entries, refuse(CodeFatbinFormat, "", "the fatbin is cut short: it announces %d bytes", size)
 	}
-	fatbin := Fatbin{Size: int64(headerSize + size)}
-	var err error
-	fatbin.Entries, err = parseEntries(entries, left, 0)
-	return fatbin, err
+	whole, _ = c.slice(0, headerSize+size)
+	return whole, entries, nil
 }

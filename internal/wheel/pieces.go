@@ -181,31 +181,15 @@ func elfPieces(c content) []piece {
 // fatbinPieces lists the entries of a file or section of fatbins. Compressed code is unpacked, since the packed bytes
 // of code that differs in one place differ everywhere after it.
 func fatbinPieces(c content, left *budget) []piece {
-	fatbins, err := parseFatbins(c, left)
+	var list []piece
+	err := eachFatbin(c, left, func(_ int64, _, entries content) error {
+		return eachEntry(entries, left, func(header []byte, payload content) error {
+			list = append(list, entryPiece(header, payload))
+			return nil
+		})
+	})
 	if err != nil {
 		return nil
-	}
-	var list []piece
-	for _, fatbin := range fatbins {
-		at := uint64(fatbin.Offset)
-		var header [fatbinHeaderBytes]byte
-		if readFull(c.r, header[:], fatbin.Offset) != nil {
-			return nil
-		}
-		at += uint64(little.Uint16(header[6:]))
-		for at < uint64(fatbin.Offset+fatbin.Size) {
-			var entry [entryHeaderBytes]byte
-			if readFull(c.r, entry[:], int64(at)) != nil {
-				return nil
-			}
-			length, stored := uint64(little.Uint32(entry[4:])), little.Uint64(entry[8:])
-			payload, ok := c.slice(at+length, stored)
-			if !ok {
-				return nil
-			}
-			list = append(list, entryPiece(entry[:], payload))
-			at += length + stored
-		}
 	}
 	return list
 }
