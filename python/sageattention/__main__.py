@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import sys
 
 from ._describe import collect, describe
 
@@ -12,6 +14,10 @@ def main() -> None:
     """Prints the report. Always exits 0: what is missing is part of it."""
     parser = argparse.ArgumentParser(prog="python -m sageattention", description=__doc__)
     parser.add_argument("--json", action="store_true", help="as JSON")
+    if isinstance(
+        sys.stdout, io.TextIOWrapper
+    ):  # paths may have letters that a Windows code page lacks
+        sys.stdout.reconfigure(errors="backslashreplace")
     if parser.parse_args().json:
         print(json.dumps(collect(), indent=2))
     else:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import platform
 import re
+import sysconfig
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from . import _dispatch, _kernels, _library, _triton
+from . import _dispatch, _driver, _kernels, _library, _triton
 from ._dispatch import Request
 from ._requirements import version
 
@@ -26,6 +26,8 @@ FUNCTIONS = {
     "sageattn_qk_int8_pv_fp8_cuda_sm90": Request("fp8"),
 }
 HEAD_DIMS = (64, 128, 256)
+# distributions that bring the module triton: releases, those for Windows, and torch's nightly builds
+TRITONS = ("triton", "triton-windows", "pytorch-triton")
 
 
 def collect() -> dict[str, Any]:
@@ -34,10 +36,11 @@ def collect() -> dict[str, Any]:
         "sageattention": version(),
         "build": _build_tag(),
         "python": platform.python_version(),
+        "platform": sysconfig.get_platform(),
         "torch": str(torch.__version__),
         "torch_cuda": torch.version.cuda,
         "triton": _triton_version(),
-        "driver": _driver(),
+        "driver": _driver.version(),
         "fatbin": str(_library.fatbin_path()),
     }
     found["sms"], found["ptx"], problem = _images()
@@ -119,30 +122,24 @@ def _build_tag() -> str:
 def _triton_version() -> str | None:
     if not _triton.installed():
         return None
-    try:
-        return metadata.version("triton")
-    except metadata.PackageNotFoundError:
-        return "unknown"
-
-
-def _driver() -> str | None:
-    """The version of the kernel driver, where Linux tells."""
-    try:
-        text = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    match = re.search(r"\s(\d+\.\d+(?:\.\d+)?)\s", text)
-    return match[1] if match else None
+    for distribution in TRITONS:
+        try:
+            return metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            pass
+    return "unknown"
 
 
 def render(found: dict[str, Any]) -> str:
     """The report as text."""
     build = f", build {found['build']}" if found["build"] else ""
     cuda = f"CUDA {found['torch_cuda']}" if found["torch_cuda"] else "no CUDA"
+    driver = found["driver"] or ("of unknown version" if found["gpus"] else "not found")
     lines = [
         f"sageattention {found['sageattention']}{build}",
-        f"Python {found['python']}, torch {found['torch']} ({cuda}), Triton {found['triton'] or 'none'}",
-        f"driver {found['driver'] or 'not found'}",
+        f"Python {found['python']} on {found['platform']}",
+        f"torch {found['torch']} ({cuda}), Triton {found['triton'] or 'none'}",
+        f"driver {driver}",
         f"SMs in the wheel: {' '.join(found['sms']) or 'none'}; PTX: {' '.join(found['ptx']) or 'none'}",
     ]
     if found["problem"]:

@@ -1,4 +1,4 @@
-"""Loads libsageattn and turns its status codes into exceptions.
+"""Loads the C library and turns its status codes into exceptions.
 
 The library is opened at the first call, never at import, and itself opens the CUDA driver only when a
 device is asked for: importing this package needs neither a driver nor a GPU.
@@ -77,8 +77,15 @@ def _open() -> ctypes.CDLL:
             f"{path} has C interface {version}, this package needs {_abi.ABI_VERSION}; "
             "reinstall the wheel: pip install --force-reinstall --no-deps WHEEL"
         )
-    _check(lib, lib.sageattn_load(os.fsencode(fatbin_path())))
+    _check(lib, lib.sageattn_load(_path_bytes(fatbin_path())))
     return lib
+
+
+def _path_bytes(path: Path) -> bytes:
+    """A path as the library takes it: UTF-8 on Windows, whatever else this Python is told to encode paths by."""
+    if sys.platform == "win32":
+        return str(path).encode("utf-8", "surrogatepass")
+    return os.fsencode(path)
 
 
 def check(status: int) -> None:
@@ -94,7 +101,7 @@ def _check(lib: ctypes.CDLL, status: int) -> None:
     if status == _abi.OK:
         return
     text = (lib.sageattn_last_error() or b"").decode("utf-8", "replace")
-    text = text or f"libsageattn returned status {status}"
+    text = text or f"{library_path().name} returned status {status}"
     if status == _abi.INVALID_ARGUMENT:
         raise ValueError(text)
     hint = _HINTS.get(status)
