@@ -36,7 +36,7 @@ DEVICE void pack_queries(const sageattn_packed_quantize_arguments& p, int index,
         const int row = Rows::thread_row() + i * Rows::kRows;
         float x[8], dot = 0.0f;
         widen(x, fetched[i], p.query.bfloat16);
-        const float largest = fmaxf(Rows::row_largest(x), kTiny);
+        const float largest = fmaxf(row_largest<Rows::kLanes>(x), kTiny);
         Rows::store_int8(p.packed_query + static_cast<long long>(index) * SAGEATTN_PACKED_QUERY_BLOCK * kColumns, row,
                          x, __fdiv_rn(127.0f, largest));
         if (column == 0)
@@ -45,7 +45,7 @@ DEVICE void pack_queries(const sageattn_packed_quantize_arguments& p, int index,
         if (p.mean_dot == nullptr) continue;
 #pragma unroll
         for (int c = 0; c < 8; ++c) dot = fmaf(x[c], memory.mean[column + c], dot);
-        dot = Rows::row_sum(dot);
+        dot = row_sum<Rows::kLanes>(dot);
         if (column == 0 && first + row < p.query_rows)
             p.mean_dot[static_cast<long long>(head) * p.query_rows + first + row] = dot * p.sm_scale;
     }
@@ -80,7 +80,7 @@ DEVICE void pack_keys(const sageattn_packed_quantize_arguments& p, int index, Pa
     for (int i = 0; i < kSteps; ++i) {
         const int key = Rows::thread_row() + i * Rows::kRows;
         subtract_mean(x, rows, fetched[i], first + key, memory.mean);
-        const float largest = Rows::row_largest(x);
+        const float largest = row_largest<Rows::kLanes>(x);
         if (Rows::thread_column() == 0) atomicMax(memory.largest + key / 32, __float_as_uint(largest));
     }
     __syncthreads();

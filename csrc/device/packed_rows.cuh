@@ -39,29 +39,10 @@ struct PackedRows {
 
     DEVICE void load(float (&x)[8], int row) const { widen(x, fetch(row), view.bfloat16); }
 
-    // Sum or largest over the threads of a row, in every one of them.
-    DEVICE static float row_sum(float x) {
-#pragma unroll
-        for (int distance = kLanes / 2; distance > 0; distance /= 2) x += __shfl_xor_sync(0xFFFFFFFFu, x, distance);
-        return x;
-    }
-
-    DEVICE static float row_largest(const float (&x)[8]) {
-        float largest = 0.0f;
-#pragma unroll
-        for (int c = 0; c < 8; ++c) largest = fmaxf(largest, fabsf(x[c]));
-#pragma unroll
-        for (int distance = kLanes / 2; distance > 0; distance /= 2)
-            largest = fmaxf(largest, __shfl_xor_sync(0xFFFFFFFFu, largest, distance));
-        return largest;
-    }
-
     // Eight INT8 at the thread's columns of a row of a tile.
     DEVICE static void store_int8(unsigned char* tile, int row, const float (&x)[8], float inverse) {
-        u32 word[2] = {0, 0};
-#pragma unroll
-        for (int c = 0; c < 8; ++c)
-            word[c / 4] |= static_cast<u32>(__float2int_rn(__fmul_rn(x[c], inverse)) & 0xFF) << (c % 4 * 8);
+        u32 word[2];
+        round_int8(word, x, inverse);
         *reinterpret_cast<uint2*>(tile + tile_offset<kColumns>(row, thread_column())) = make_uint2(word[0], word[1]);
     }
 };

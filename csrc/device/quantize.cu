@@ -146,21 +146,14 @@ class Quantizer {
             float dot = 0.0f;
 #pragma unroll
             for (int c = 0; c < 8; ++c) dot = fmaf(x[i][c], mean[c], dot);
-#pragma unroll
-            for (int distance = kLanes / 2; distance > 0; distance /= 2)
-                dot += __shfl_xor_sync(0xFFFFFFFFu, dot, distance);
+            dot = row_sum<kLanes>(dot);
             if (column == 0 && exists(row(i))) dots[row(i)] = dot;
         }
     }
 
     // Largest |x| of a row into the maximum of its group; the order of the atomics does not matter.
     DEVICE void collect(const float (&x)[8], int row) const {
-        float largest = 0.0f;
-#pragma unroll
-        for (int c = 0; c < 8; ++c) largest = fmaxf(largest, fabsf(x[c]));
-#pragma unroll
-        for (int distance = kLanes / 2; distance > 0; distance /= 2)
-            largest = fmaxf(largest, __shfl_xor_sync(0xFFFFFFFFu, largest, distance));
+        const float largest = row_largest<kLanes>(x);
         if (column == 0) atomicMax(maxima + group(row), __float_as_uint(largest));
     }
 
@@ -176,12 +169,8 @@ class Quantizer {
 
     DEVICE void write(const float (&x)[8], int row) const {
         const float inverse = __fmul_rn(__frcp_rn(largest(group(row))), 127.0f);
-        u32 word[2] = {0, 0};
-#pragma unroll
-        for (int c = 0; c < 8; ++c) {
-            const int q = __float2int_rn(__fmul_rn(x[c], inverse));
-            word[c / 4] |= static_cast<u32>(q & 0xFF) << (c % 4 * 8);
-        }
+        u32 word[2];
+        round_int8(word, x, inverse);
         u8* output = static_cast<u8*>(p.output.data) + batch * p.output.batch_stride + head * p.output.head_stride +
                      static_cast<long long>(sequence.start + first + row) * p.output.row_stride + column;
         const int count = p.head_dim - column;

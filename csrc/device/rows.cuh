@@ -39,6 +39,33 @@ DEVICE void load_eight(float (&x)[8], const float* source, int count) {
     for (int i = 0; i < 8; ++i) x[i] = i < count ? __ldg(source + i) : 0.0f;
 }
 
+// Sum of x, or largest |x|, over the kLanes neighbouring threads of a row, in every one of them.
+template <int kLanes>
+DEVICE float row_sum(float x) {
+#pragma unroll
+    for (int distance = kLanes / 2; distance > 0; distance /= 2) x += __shfl_xor_sync(0xFFFFFFFFu, x, distance);
+    return x;
+}
+
+template <int kLanes>
+DEVICE float row_largest(const float (&x)[8]) {
+    float largest = 0.0f;
+#pragma unroll
+    for (int c = 0; c < 8; ++c) largest = fmaxf(largest, fabsf(x[c]));
+#pragma unroll
+    for (int distance = kLanes / 2; distance > 0; distance /= 2)
+        largest = fmaxf(largest, __shfl_xor_sync(0xFFFFFFFFu, largest, distance));
+    return largest;
+}
+
+// Eight INT8, the first in the lowest byte.
+DEVICE void round_int8(u32 (&word)[2], const float (&x)[8], float inverse) {
+    word[0] = word[1] = 0;
+#pragma unroll
+    for (int c = 0; c < 8; ++c)
+        word[c / 4] |= static_cast<u32>(__float2int_rn(__fmul_rn(x[c], inverse)) & 0xFF) << (c % 4 * 8);
+}
+
 // The part of a packed tensor's rows that is one sequence; all of them without starts.
 struct Sequence {
     int start, rows;
