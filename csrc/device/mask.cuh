@@ -52,7 +52,8 @@ class Mask {
         for (int i = 0; i < kCount; ++i) {
             const int column = F::column(lane, i / F::kGroupSize, i % F::kGroupSize);
             added[i] = minus_infinity();
-            if (column < visible) added[i] = logit(*reinterpret_cast<const T*>(first + column * p.mask_column_stride));
+            if (column < visible)
+                added[i] = logit(*reinterpret_cast<const T*>(first + column * p.mask_column_stride));
         }
     }
 

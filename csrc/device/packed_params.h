@@ -1,7 +1,8 @@
 /* What the host passes to the packed kernels of SM 9.0, by value: plain C, read by both. Strides count bytes.
  *
  * Tiles, in 16-byte chunks of which chunk c of row r lies at c ^ (r mod 8) (rows of 128 bytes) or at
- * c ^ (r / 2 mod 4) (rows of 64 bytes), as the matrix instructions read shared memory; padded to whole tiles by zeros:
+ * c ^ (r / 2 mod 4) (rows of 64 bytes), as the matrix instructions read shared memory; padded to whole tiles by
+ * zeros:
  *   query  int8 [batch * query heads, blocks of 64 rows][64][columns]
  *   key    int8 [batch * key heads, tiles of 128 keys][128][columns]
  *   value  E4M3 [batch * key heads, tiles of 128 keys][columns][128]: transposed

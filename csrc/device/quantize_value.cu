@@ -10,7 +10,7 @@
 
 constexpr int kColumns = SAGEATTN_VALUE_COLUMNS;
 constexpr int kThreads = SAGEATTN_VALUE_THREADS;
-constexpr int kLanes = kColumns / 8;          // threads of a row, eight channels each
+constexpr int kLanes = kColumns / 8;            // threads of a row, eight channels each
 constexpr int kRowThreads = kThreads / kLanes;  // threads of a column
 static_assert(SAGEATTN_VALUE_ROWS == 4 * kRowThreads, "each thread takes four rows of a tile");
 
@@ -192,7 +192,8 @@ DEVICE void load_rows(float (&x)[4][8], const sageattn_value_arguments& p, const
     if (!columns.whole(p.input)) {
 #pragma unroll
         for (int k = 0; k < 4; ++k)
-            load_eight(x[k], columns.row(p.input, row_of(first, k)), p.input, exists(p, first, k) ? columns.count : 0);
+            load_eight(x[k], columns.row(p.input, row_of(first, k)), p.input,
+                       exists(p, first, k) ? columns.count : 0);
         return;
     }
     uint4 v[4];

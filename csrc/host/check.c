@@ -25,8 +25,8 @@ int sageattn_check_head_dim(const char* function, int64_t head_dim) {
 
 int sageattn_check_groups(const char* function, int64_t query_heads, int64_t key_heads) {
     if (key_heads >= 1 && query_heads % key_heads == 0) return SAGEATTN_OK;
-    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %lld query heads are no multiple of %lld key heads", function,
-                         (long long)query_heads, (long long)key_heads);
+    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %lld query heads are no multiple of %lld key heads",
+                         function, (long long)query_heads, (long long)key_heads);
 }
 
 int sageattn_check_choice(const char* function, const char* name, int32_t value, int32_t first, int32_t last) {
