@@ -11,7 +11,8 @@ import re
 from typing import Any, NamedTuple
 
 _TOKEN = re.compile(
-    r"""(?P<blank>[ \t\r]+|\#[^\n]*)|(?P<end>\n)|(?P<string>"[^"\\\n]*")|(?P<word>[A-Za-z0-9_.+-]+)|(?P<sign>[\[\]{}=,])"""
+    r"""(?P<blank>[ \t\r]+|\#[^\n]*)|(?P<end>\n)|(?P<string>"[^"\\\n]*")"""
+    r"""|(?P<word>[A-Za-z0-9_.+-]+)|(?P<sign>[\[\]{}=,])"""
 )
 _NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]*)")
 

@@ -235,7 +235,10 @@ _DRIVER = r"""
 #include <stdlib.h>
 #include <string.h>
 int cuInit(unsigned flags) { return atoi(getenv("FAIL")); }
-int cuGetErrorName(int error, const char** name) { *name = error == 803 ? "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH" : 0; return 0; }
+int cuGetErrorName(int error, const char** name) {
+    *name = error == 803 ? "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH" : 0;
+    return 0;
+}
 int cuDriverGetVersion(int* version) { *version = 12080; return 0; }
 int cuDeviceGetCount(int* count) { *count = 2; return 0; }
 int cuDeviceGet(int* device, int ordinal) { *device = ordinal; return 0; }

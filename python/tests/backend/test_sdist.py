@@ -90,7 +90,10 @@ def call(python: Path | str, project: Path, hook: str, **settings: str) -> Hook:
     """Calls a hook as a front end does: in a process of its own, in the project's folder."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        code = f"import sys; sys.path.insert(0, '.'); from build_backend import hooks; print(hooks.{hook}(*sys.argv[1:]))"
+        code = (
+            "import sys; sys.path.insert(0, '.'); from build_backend import hooks; "
+            f"print(hooks.{hook}(*sys.argv[1:]))"
+        )
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SAGEATTN")}
         environment.update(PYTHONDONTWRITEBYTECODE="1", **settings)
         command = [str(python), "-c", code, *arguments]
