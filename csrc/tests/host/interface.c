@@ -1,0 +1,153 @@
+/* Calls the C interface on the system that this is compiled for. Arguments: the library, and how many devices a driver
+ * shows; 0: there is no driver. The folder it runs in holds FATBIN. Says what is not as it should be, ends with the
+ * number of such checks, and prints the sizes of the structs. */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../host/sageattn.h"
+#include "../../host/sageattn_packed.h"
+#include "system.h"
+
+#define FATBIN "gr\xc3\xb6\xc3\x9f" "e \xe6\x97\xa5\xe6\x9c\xac.fatbin" /* größe 日本.fatbin */
+#define IMAGES "9.0 PTX 12.1"
+
+#if defined(_WIN32)
+#define DRIVER "nvcuda.dll"
+#else
+#define DRIVER "libcuda.so.1"
+#endif
+
+#define FUNCTIONS(X)                                                                                               \
+    X(abi_version) X(last_error) X(load) X(device_count) X(device) X(scale_count) X(value_workspace)               \
+    X(attention_kernel) X(images) X(mean) X(quantize) X(quantize_value) X(attention) X(packed_supported)           \
+    X(packed_workspace) X(packed_attention)
+
+static struct {
+#define X(name) __typeof__(&sageattn_##name) name;
+    FUNCTIONS(X)
+#undef X
+} library;
+
+static atomic_int wrong;
+
+static void check(int fine, const char* what, int line) {
+    if (fine) return;
+    fprintf(stderr, "line %d: %s; last error: %s\n", line, what, library.last_error());
+    ++wrong;
+}
+#define CHECK(condition) check(condition, #condition, __LINE__)
+#define CHECK_ERROR(call, status, text) CHECK((call) == (status) && strstr(library.last_error(), text) != NULL)
+
+static void open_interface(const char* path) {
+    void* opened = open_library(path);
+    if (opened == NULL) {
+        fprintf(stderr, "%s cannot be opened\n", path);
+        exit(2);
+    }
+#define X(name)                                                \
+    {                                                          \
+        void* symbol = find_symbol(opened, "sageattn_" #name); \
+        if (symbol == NULL) exit(3);                           \
+        memcpy(&library.name, &symbol, sizeof symbol);         \
+    }
+    FUNCTIONS(X)
+#undef X
+}
+
+static void print_sizes(void) {
+    printf("size %s %zu\n", "Tensor", sizeof(sageattn_tensor));
+    printf("size %s %zu\n", "MeanParams", sizeof(sageattn_mean_params));
+    printf("size %s %zu\n", "QuantizeParams", sizeof(sageattn_quantize_params));
+    printf("size %s %zu\n", "QuantizeValueParams", sizeof(sageattn_quantize_value_params));
+    printf("size %s %zu\n", "AttentionParams", sizeof(sageattn_attention_params));
+    printf("size %s %zu\n", "PackedParams", sizeof(sageattn_packed_params));
+    printf("size %s %zu\n", "DeviceInfo", sizeof(sageattn_device_info));
+}
+
+static void check_arguments(void) {
+    char text[64];
+    CHECK(library.abi_version() == SAGEATTN_ABI_VERSION);
+    CHECK_ERROR(library.mean(NULL, 0, NULL), SAGEATTN_INVALID_ARGUMENT, "params is NULL");
+    CHECK_ERROR(library.mean(&(sageattn_mean_params){.size = 8}, 0, NULL), SAGEATTN_INVALID_ARGUMENT,
+                "params has 8 bytes");
+    CHECK_ERROR(library.attention(&(sageattn_attention_params){.size = sizeof(sageattn_attention_params),
+                                                               .batch = INT64_MAX},
+                                  0, NULL),
+                SAGEATTN_INVALID_ARGUMENT, "batch is 9223372036854775807");
+    CHECK_ERROR(library.images(NULL, NULL, 0), SAGEATTN_INVALID_ARGUMENT, "no text");
+    CHECK_ERROR(library.device_count(NULL), SAGEATTN_INVALID_ARGUMENT, "count is NULL");
+    CHECK_ERROR(library.device(0, NULL), SAGEATTN_INVALID_ARGUMENT, "info is NULL");
+    CHECK(library.scale_count(SAGEATTN_QUERY, SAGEATTN_PER_THREAD, 129) == 64);
+    CHECK(library.scale_count(SAGEATTN_KEY, SAGEATTN_PER_THREAD, INT64_C(1) << 33) == INT64_C(1) << 29);
+    CHECK(library.scale_count(9, SAGEATTN_PER_THREAD, 1) == -1);
+    CHECK(library.images(NULL, text, sizeof text) == SAGEATTN_OK && text[0] == '\0');
+}
+
+static void check_load(void) {
+    char text[64];
+    CHECK_ERROR(library.load(NULL), SAGEATTN_INVALID_ARGUMENT, "the path is NULL");
+    CHECK_ERROR(library.load("no/such.fatbin"), SAGEATTN_NO_IMAGE, "no/such.fatbin: No such file or directory");
+    CHECK(library.load("\xff.fatbin") == SAGEATTN_NO_IMAGE);
+    CHECK(library.load(FATBIN) == SAGEATTN_OK);
+    CHECK(library.images(NULL, text, sizeof text) == SAGEATTN_OK && strcmp(text, IMAGES) == 0);
+    CHECK(library.images("quantize", text, 4) == SAGEATTN_OK && strcmp(text, "9.0") == 0);
+    CHECK(library.load(FATBIN ".none") == SAGEATTN_NO_IMAGE && strstr(library.last_error(), FATBIN ".none") != NULL);
+    CHECK(library.images("quantize", text, sizeof text) == SAGEATTN_OK && strcmp(text, IMAGES) == 0);
+}
+
+/* Each thread fails in its own way and must find its own text again. */
+static void fail_often(int thread) {
+    char path[32];
+    CHECK(library.last_error()[0] == '\0');
+    snprintf(path, sizeof path, "no/such.%d", thread);
+    for (int i = 0; i < 200; ++i) CHECK(library.load(path) == SAGEATTN_NO_IMAGE && strstr(library.last_error(), path));
+}
+
+static float some[64];
+
+static int mean(int device) {
+    const sageattn_tensor input = {some, 64, 64, 64};
+    return library.mean(&(sageattn_mean_params){.size = sizeof(sageattn_mean_params), .input = input, .mean = some,
+                                                .batch = 1, .heads = 1, .rows = 1, .head_dim = 64},
+                        device, NULL);
+}
+
+static void launch_first(int thread) {
+    (void)thread;
+    CHECK(mean(0) == SAGEATTN_OK);
+}
+
+static void check_without_driver(void) {
+    int32_t count = 7;
+    sageattn_device_info info = {.size = sizeof info};
+    CHECK_ERROR(library.device_count(&count), SAGEATTN_NO_DRIVER, DRIVER " could not be opened");
+    CHECK_ERROR(library.device(0, &info), SAGEATTN_NO_DRIVER, DRIVER " could not be opened");
+    CHECK_ERROR(mean(0), SAGEATTN_NO_DRIVER, DRIVER " could not be opened");
+    CHECK(library.packed_supported(0) == 0);
+}
+
+static void check_with_driver(void) {
+    int32_t count = 0;
+    sageattn_device_info info = {.size = sizeof info};
+    run_threads(launch_first);
+    CHECK(library.device_count(&count) == SAGEATTN_OK && count == 1);
+    CHECK(library.device(0, &info) == SAGEATTN_OK && info.sm_major == 9 && info.usable == 1);
+    CHECK_ERROR(mean(1), SAGEATTN_INVALID_ARGUMENT, "no CUDA device 1");
+    CHECK_ERROR(library.load("other.fatbin"), SAGEATTN_INVALID_ARGUMENT, "are in use");
+}
+
+int main(int argc, char** argv) {
+    if (argc != 3) return 4;
+    open_interface(argv[1]);
+    print_sizes();
+    check_arguments();
+    check_load();
+    run_threads(fail_often);
+    if (atoi(argv[2]) == 0)
+        check_without_driver();
+    else
+        check_with_driver();
+    return wrong != 0;
+}
