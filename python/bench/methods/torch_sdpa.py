@@ -1,0 +1,105 @@
+"""PyTorch's scaled dot product attention on one of its backends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .base import Calls, Method, cudnn_version, why_not_imported
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..cases import Case
+    from ..inputs import Operands
+
+
+class TorchSdpa(Method):
+    """One backend, forced. Sequences of different lengths: see each class."""
+
+    backend = ""
+
+    def why_missing(self) -> str:
+        reason = why_not_imported("torch.nn.attention", "install torch 2.5 or newer")
+        if reason:
+            return reason
+        from torch.nn.attention import SDPBackend
+
+        return "" if hasattr(SDPBackend, self.backend) else f"this torch has no {self.backend}"
+
+    def version(self) -> str:
+        import torch
+
+        return str(torch.__version__)
+
+    def why_not(self, case: Case) -> str:
+        if case.causal and case.query_rows != case.key_rows:
+            return "torch aligns causal masks of unequal lengths in another way on each backend"
+        return ""
+
+    def prepare(self, case: Case, operands: Operands) -> Calls:
+        q, k, v = operands.q, operands.k, operands.v
+
+        def whole() -> torch.Tensor:
+            return self.attend(case, q, k, v)
+
+        return Calls({"whole": whole}, whole)
+
+    def attend(self, case: Case, q: Any, k: Any, v: Any) -> torch.Tensor:
+        """One call, [batch, heads, rows, head_dim]."""
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+        from torch.nn.functional import scaled_dot_product_attention
+
+        with sdpa_kernel(getattr(SDPBackend, self.backend)):
+            return scaled_dot_product_attention(
+                q, k, v, is_causal=case.causal, enable_gqa=case.heads != case.kv_heads
+            )
+
+
+class TorchCudnn(TorchSdpa):
+    """cuDNN. Sequences of different lengths are a call each: torch has no other way to cuDNN without padding."""
+
+    name, title, backend = "torch-cudnn", "torch SDPA, cuDNN", "CUDNN_ATTENTION"
+
+    def version(self) -> str:
+        return f"{super().version()}, cuDNN {cudnn_version()}"
+
+    def prepare(self, case: Case, operands: Operands) -> Calls:
+        if not case.lengths:
+            return super().prepare(case, operands)
+        import torch
+
+        views = [tuple(x[None] for x in parts) for parts in operands.sequences()]
+
+        def whole() -> list[torch.Tensor]:
+            return [self.attend(case, *parts) for parts in views]
+
+        def output() -> torch.Tensor:
+            return torch.cat([part[0].transpose(0, 1) for part in whole()])
+
+        return Calls({"whole": whole}, output, f"{len(views)} calls")
+
+
+class TorchFlash(TorchSdpa):
+    """FlashAttention-2 as torch ships it; sequences of different lengths through its operator, in one call."""
+
+    name, title, backend = "torch-flash", "torch SDPA, FlashAttention-2", "FLASH_ATTENTION"
+
+    def prepare(self, case: Case, operands: Operands) -> Calls:
+        if not case.lengths:
+            return super().prepare(case, operands)
+        import torch
+
+        q, k, v, starts, longest = operands
+
+        def whole() -> torch.Tensor:
+            found = torch.ops.aten._flash_attention_forward(
+                q, k, v, starts, starts, longest, longest, 0.0, case.causal, False
+            )
+            output: torch.Tensor = found[0]
+            return output
+
+        return Calls({"whole": whole}, whole)
+
+
+def torch_methods() -> list[Method]:
+    return [TorchCudnn(), TorchFlash()]

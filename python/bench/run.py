@@ -1,0 +1,172 @@
+"""Executes a plan on the GPU: case by case, speed first, then accuracy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from . import accuracy, inputs, timing
+from .cases import Case
+from .counts import flops, spread, tflops
+from .methods.base import Calls, Method
+from .nvml import Gpu, Load
+from .plan import Job, Plan
+from .record import Accuracy, Figure, Gap, Results
+from .table import line
+
+TOO_LATE = "no time was left: see --budget"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """seconds of each sustained or replayed method; budget: after so many, no case is begun (0: no limit)."""
+
+    seconds: float = 0.4
+    budget: float = 0.0
+    values: Sequence[str] = tuple(inputs.VALUES)
+    reference: str = "float64"
+
+
+class DeviceLostError(RuntimeError):
+    """The GPU no longer answers: nothing more can be measured in this process."""
+
+
+def execute(
+    plan: Plan,
+    settings: Settings,
+    results: Results,
+    gpu: Gpu | None,
+    saved: Callable[[], None],
+) -> None:
+    """Adds to results. saved is called after every case. Raises DeviceLostError after saving what there is."""
+    start = time.monotonic()
+    for case in plan.cases():
+        jobs = plan.of(case)
+        if settings.budget and time.monotonic() - start > settings.budget:
+            results.gaps += [Gap(case.name, name, TOO_LATE) for name in _names(jobs)]
+            continue
+        results.shapes[case.name] = case.shape
+        try:
+            _Run(case, jobs, settings, results, gpu).all()
+        finally:
+            saved()
+        torch.cuda.empty_cache()
+
+
+def _names(jobs: Sequence[Job]) -> list[str]:
+    return list(dict.fromkeys(job.method.name for job in jobs))
+
+
+class _Run:
+    """One case."""
+
+    def __init__(
+        self, case: Case, jobs: list[Job], settings: Settings, results: Results, gpu: Gpu | None
+    ) -> None:
+        self._case, self._jobs, self._settings = case, jobs, settings
+        self._results, self._gpu = results, gpu
+        self._methods = list({job.method.name: job.method for job in jobs}.values())
+        self._broken: set[str] = set()
+
+    def all(self) -> None:
+        operands = inputs.make(self._case)
+        calls: dict[str, Calls] = {}
+        for method in self._methods:
+            with self._guard(method):
+                calls[method.name] = method.prepare(self._case, operands)
+        for mode in dict.fromkeys(job.mode for job in self._jobs):
+            jobs = [job for job in self._jobs if job.mode == mode and job.method.name in calls]
+            if mode == "bursts":
+                self._bursts(jobs, calls)
+                continue
+            for job in jobs:
+                if job.method.name not in self._broken:
+                    with self._guard(job.method):
+                        self._measure(job, calls[job.method.name])
+        calls.clear()
+        del operands
+        torch.cuda.empty_cache()
+        for values in self._settings.values:
+            self._accuracies(values)
+
+    def _guard(self, method: Method) -> _Guard:
+        return _Guard(self._case, method, self._results, self._broken)
+
+    def _measure(self, job: Job, calls: Calls) -> None:
+        call, load = calls.parts[job.part], Load()
+        if job.mode == "sustained":
+            times, load = timing.sustained(call, self._settings.seconds, self._gpu)
+        elif job.mode == "graph":
+            times, load = timing.replayed(call, self._settings.seconds, self._gpu)
+        else:
+            cache = torch.cuda.get_device_properties(torch.cuda.current_device()).L2_cache_size
+            times = timing.cold(call, cache)
+        self._add(job, times, load, calls.kernel)
+
+    def _bursts(self, jobs: list[Job], calls: dict[str, Calls]) -> None:
+        """All or none: they are compared with each other. What fails alone is left out before."""
+        sound = []
+        for job in jobs:
+            if job.method.name not in self._broken:
+                with self._guard(job.method):
+                    calls[job.method.name].parts[job.part]()
+                    torch.cuda.synchronize()
+                    sound.append(job)
+        if not sound:
+            return
+        found = timing.bursts([calls[job.method.name].parts[job.part] for job in sound])
+        for job, times in zip(sound, found):
+            self._add(job, times, Load(), calls[job.method.name].kernel)
+
+    def _add(self, job: Job, times: list[float], load: Load, kernel: str) -> None:
+        found = spread(times)
+        figure = Figure(
+            self._case.name, job.method.name, job.part, job.mode, found.median, found.low, found.high,
+            found.count, tflops(flops(self._case), found.median), load.clock_mhz, load.watts, kernel,
+        )  # fmt: skip
+        self._results.figures.append(figure)
+        print(line(figure), flush=True)
+
+    def _accuracies(self, values: str) -> None:
+        operands = inputs.make(self._case, values)
+        dtype = getattr(torch, self._settings.reference)
+        expected = accuracy.references(self._case, operands, dtype)
+        for method in self._methods:
+            if method.name in self._broken:
+                continue
+            with self._guard(method):
+                output = method.prepare(self._case, operands).output()
+                errors = accuracy.errors(self._case, output, expected)
+                self._results.accuracies.append(
+                    Accuracy(
+                        self._case.name, method.name, values, *errors, self._settings.reference
+                    )
+                )
+
+
+class _Guard:
+    """Turns what a method raises into a gap, once; a GPU that no longer answers ends the run."""
+
+    def __init__(self, case: Case, method: Method, results: Results, broken: set[str]) -> None:
+        self._case, self._method, self._results, self._broken = case, method, results, broken
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        text = " ".join(str(error).split()) or type(error).__name__
+        reason = f"{type(error).__name__}: {text[:300]}"
+        self._results.gaps.append(Gap(self._case.name, self._method.name, reason, failed=True))
+        self._broken.add(self._method.name)
+        print(f"{self._case.name}  {self._method.name} FAILED: {reason}", flush=True)
+        try:
+            torch.cuda.synchronize()
+        except Exception as lost:
+            raise DeviceLostError(f"the GPU no longer answers: {reason}") from lost
+        torch.cuda.empty_cache()
+        return True

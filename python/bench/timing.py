@@ -1,0 +1,98 @@
+"""Times of calls by CUDA events, in the modes that record.MODES explains. All results are milliseconds a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from .counts import chunks, repeats
+from .nvml import Gpu, Load, Watch
+
+SAMPLES = 10
+GRAPH_CALLS = 12
+ROUNDS = 7
+BURST_SECONDS = 0.025
+COLD_CALLS = 20
+LEAST_CALLS = 4
+
+Call = Callable[[], Any]
+
+
+def _event() -> torch.cuda.Event:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call,unused-ignore]
+
+
+def samples(call: Call, counts: Sequence[int]) -> list[float]:
+    """Runs the calls back to back without waiting in between: one time for each count of calls."""
+    events = [_event() for _ in range(len(counts) + 1)]
+    events[0].record()
+    for count, event in zip(counts, events[1:]):
+        for _ in range(count):
+            call()
+        event.record()
+    events[-1].synchronize()
+    pairs = zip(events, events[1:])
+    return [begin.elapsed_time(end) / count for (begin, end), count in zip(pairs, counts)]
+
+
+def once(call: Call) -> float:
+    """About how long a call takes, after one that may compile and load."""
+    call()
+    torch.cuda.synchronize()
+    return samples(call, [2])[0]
+
+
+def sustained(call: Call, seconds: float, gpu: Gpu | None) -> tuple[list[float], Load]:
+    """Back to back for so long, after a warm-up of the same length; clock and power of the timed part."""
+    count = repeats(seconds, once(call), LEAST_CALLS)
+    samples(call, [count])
+    watch = Watch(gpu)
+    watch.start()
+    try:
+        times = samples(call, chunks(count, SAMPLES))
+    finally:
+        load = watch.stop()
+    return times, load
+
+
+def captured(call: Call, calls: int = GRAPH_CALLS) -> Call:
+    """A function that replays a CUDA graph of so many calls."""
+    call()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        for _ in range(calls):
+            call()
+    return graph.replay
+
+
+def replayed(call: Call, seconds: float, gpu: Gpu | None) -> tuple[list[float], Load]:
+    """As sustained, by graph replay."""
+    times, load = sustained(captured(call), seconds, gpu)
+    return [time / GRAPH_CALLS for time in times], load
+
+
+def bursts(calls: Sequence[Call]) -> list[list[float]]:
+    """Every call in turn, a burst each, ROUNDS times: the times of each, in the order of the calls."""
+    counts = [repeats(BURST_SECONDS, once(call), 1) for call in calls]
+    found: list[list[float]] = [[] for _ in calls]
+    for _ in range(ROUNDS):
+        for times, call, count in zip(found, calls, counts):
+            times += samples(call, [count])
+    return found
+
+
+def cold(call: Call, cache_bytes: int) -> list[float]:
+    """Single calls, each after a write of more than the L2 cache holds. The write hides the launch too."""
+    once(call)
+    flush = torch.empty(max(4 * cache_bytes, 1 << 28), dtype=torch.uint8, device="cuda")
+    pairs = [(_event(), _event()) for _ in range(COLD_CALLS)]
+    for begin, end in pairs:
+        flush.fill_(1)
+        begin.record()
+        call()
+        end.record()
+    torch.cuda.synchronize()
+    return [begin.elapsed_time(end) for begin, end in pairs]

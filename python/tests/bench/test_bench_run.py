@@ -1,0 +1,140 @@
+"""How a plan is executed, on the CPU: only the clock and the GPU's events are replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from bench import cases, inputs, plan, record, run
+from bench.methods.base import Calls, Method
+from bench.nvml import Load
+
+CASE = cases.resized(cases.parse("hd8-s1200"), 1, 2, None, None)
+MODES = ["sustained", "graph", "bursts", "cold"]
+
+
+class Sdpa(Method):
+    """Attention by torch on the CPU; it may break at a step."""
+
+    def __init__(self, name: str, breaks: str = "") -> None:
+        self.name, self._breaks = name, breaks
+
+    def why_missing(self) -> str:
+        return ""
+
+    def prepare(self, case: cases.Case, operands: inputs.Operands) -> Calls:
+        self._at("prepare")
+
+        def whole() -> Any:
+            self._at("call")
+            return torch.nn.functional.scaled_dot_product_attention(*operands[:3])
+
+        return Calls({"whole": whole}, whole, "a kernel")
+
+    def _at(self, step: str) -> None:
+        if step == self._breaks:
+            raise RuntimeError(f"{self.name} breaks\nat {step}")
+
+
+class Timing:
+    """Calls once; every call takes 2 ms."""
+
+    @staticmethod
+    def sustained(call: Callable[[], Any], seconds: float, gpu: object) -> Any:
+        call()
+        return [2.0, 2.2, 1.9], Load(1500.0, 600.0)
+
+    replayed = sustained
+
+    @staticmethod
+    def bursts(calls: list[Callable[[], Any]]) -> list[list[float]]:
+        return [[2.0, 2.0] for call in calls if call() is not None]
+
+    @staticmethod
+    def cold(call: Callable[[], Any], cache: int) -> list[float]:
+        call()
+        return [2.0]
+
+
+@pytest.fixture
+def execute(
+    monkeypatch: pytest.MonkeyPatch, results: record.Results
+) -> Callable[..., record.Results]:
+    make = inputs.make
+    monkeypatch.setattr(inputs, "make", lambda case, values="randn": make(case, values, "cpu"))
+    monkeypatch.setattr(run, "timing", Timing)
+    for name in ("synchronize", "empty_cache", "current_device"):
+        monkeypatch.setattr(torch.cuda, name, lambda: 0)
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda _: type("P", (), {"L2_cache_size": 1})
+    )
+
+    def function(
+        methods: list[Method], settings: run.Settings, saved: Callable[[], None]
+    ) -> record.Results:
+        found = record.Results(results.environment)
+        run.execute(plan.make([CASE], methods, MODES), settings, found, None, saved)
+        return found
+
+    return function
+
+
+def nothing() -> None:
+    pass
+
+
+def test_every_mode_gives_a_figure(execute: Callable[..., record.Results]) -> None:
+    saved: list[int] = []
+    found = execute([Sdpa("a"), Sdpa("b")], run.Settings(), lambda: saved.append(1))
+    assert [(f.method, f.mode) for f in found.figures] == [
+        (m, mode) for mode in MODES for m in "ab"
+    ]
+    first = found.figures[0]
+    assert (first.milliseconds, first.low, first.high, first.samples) == (2.0, 1.9, 2.2, 3)
+    assert first.tflops == pytest.approx(4 * 2 * 8 * 1200 * 1200 / 2e-3 / 1e12)
+    assert (first.clock_mhz, first.watts, first.kernel) == (1500.0, 600.0, "a kernel")
+    assert [(a.method, a.values) for a in found.accuracies] == [
+        (m, v) for v in inputs.VALUES for m in "ab"
+    ]
+    assert max(a.relative_l1 for a in found.accuracies) < 0.01
+    assert found.gaps == [] and saved == [1]
+    assert record.from_json(record.to_json(found)) == found
+
+
+@pytest.mark.parametrize("step", ["prepare", "call"])
+def test_a_method_that_breaks_leaves_the_others(
+    execute: Callable[..., record.Results], step: str
+) -> None:
+    found = execute([Sdpa("a", step), Sdpa("b")], run.Settings(), nothing)
+    assert found.gaps == [
+        record.Gap(CASE.name, "a", f"RuntimeError: a breaks at {step}", failed=True)
+    ]
+    assert [f.method for f in found.figures] == ["b"] * 4
+    assert {a.method for a in found.accuracies} == {"b"}
+
+
+def test_a_lost_gpu_ends_the_run(
+    execute: Callable[..., record.Results], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost() -> None:
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr(torch.cuda, "synchronize", lost)
+    saved: list[int] = []
+    with pytest.raises(run.DeviceLostError):
+        execute([Sdpa("a", "prepare"), Sdpa("b")], run.Settings(), lambda: saved.append(1))
+    assert saved == [1]
+
+
+def test_a_spent_budget_is_said(
+    execute: Callable[..., record.Results], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([0.0, 100.0])
+    monkeypatch.setattr(run.time, "monotonic", lambda: next(times))
+    found = execute([Sdpa("a")], run.Settings(budget=50.0), nothing)
+    assert found.gaps == [record.Gap(CASE.name, "a", run.TOO_LATE)]
+    assert found.figures == []
