@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the Python tests that need neither torch nor a GPU (the benchmark's skip what needs torch); the others run in the test stage and on a GPU. The compilers
-# that they drive are those of the default wheel, by hash. The C library is built for every platform; for ARM64 and
+# Runs the Python tests that need neither torch nor a GPU; the others run in the test stage and on a GPU, those of the
+# benchmark that need torch where it is. The compilers that they drive are those of the default wheel, by hash. The C library is built for every platform; for ARM64 and
 # Windows it runs where qemu-user with libc6-arm64-cross, and wine, are installed.
 set -euo pipefail
 cd "$(dirname "$0")/../python"
@@ -9,4 +9,4 @@ trap 'rm -rf "$toolchain"' EXIT
 PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --no-deps --no-compile --require-hashes --target "$toolchain" \
     -r ../lock/toolchain-cu129.txt -r ../lock/host-toolchain.txt
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=.:$toolchain python3 -m pytest -q -rs -p no:cacheprovider \
-    tests/backend ../csrc/tests/host
+    tests/backend tests/bench ../csrc/tests/host
