@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/provenance"
 )
 
@@ -97,7 +98,7 @@ func checkBeside(t *testing.T, dir string) {
 		t.Errorf("SHA256SUMS: %v, %v", sums, err)
 	}
 	for name, want := range sums {
-		if got, err := provenance.HashFile(filepath.Join(dir, name)); err != nil || got != want {
+		if got, err := digest.File(filepath.Join(dir, name)); err != nil || got != want {
 			t.Errorf("%s: SHA-256 %s, %v, listed is %s", name, got, err, want)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/digest"
 )
 
 // stanza is one paragraph of Debian's control format: fields by name, without
@@ -141,7 +143,7 @@ func debPins(dir string) (map[string]Pin, error) {
 	}
 	pins := map[string]Pin{}
 	for _, path := range paths {
-		sum, err := fileDigest(path)
+		sum, err := digest.File(path)
 		if err != nil {
 			return nil, err
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -78,7 +79,7 @@ func (s *Store) pythonTar(ctx context.Context, work string, p *Python) (path str
 	if err != nil {
 		return "", err
 	}
-	if sum, err = fileDigest(path); err != nil {
+	if sum, err = digest.File(path); err != nil {
 		return "", err
 	}
 	if "sha256:"+sum != p.Tree {
@@ -186,17 +187,4 @@ func removeAll(pattern string) error {
 		}
 	}
 	return nil
-}
-
-func fileDigest(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

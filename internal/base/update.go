@@ -11,6 +11,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/sagebuild/sagebuild/internal/digest"
 )
 
 // UpdateLock makes everything that s.Lock names, taking whatever the archives
@@ -69,7 +71,7 @@ func (s *Store) updatePython(ctx context.Context, p *Python, block *hclwrite.Blo
 		if err != nil {
 			return err
 		}
-		sum, err := fileDigest(path)
+		sum, err := digest.File(path)
 		block.Body().SetAttributeValue("tree", cty.StringVal("sha256:"+sum))
 		return err
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/sagebuild/sagebuild/bake"
 	"github.com/sagebuild/sagebuild/internal/builder"
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/provenance"
 	"github.com/sagebuild/sagebuild/internal/report"
 )
@@ -100,7 +101,7 @@ func (p *project) buildWheel(ctx context.Context, s *session, target bake.Target
 
 // checkProvenance wants a statement about exactly this wheel.
 func checkProvenance(wheel string, text []byte) error {
-	sum, err := provenance.HashFile(wheel)
+	sum, err := digest.File(wheel)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/bake"
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/provenance"
 	"github.com/sagebuild/sagebuild/internal/report"
 	"github.com/sagebuild/sagebuild/internal/wheel"
@@ -159,10 +160,10 @@ func (o *verifyOptions) verifier(p *project, verdicts map[string]*verdict) work 
 
 // compare fills in the verdict for a wheel that was built again.
 func (v *verdict) compare(rebuilt string) (err error) {
-	if v.SHA256, err = provenance.HashFile(v.Wheel); err != nil {
+	if v.SHA256, err = digest.File(v.Wheel); err != nil {
 		return err
 	}
-	if v.Rebuilt, err = provenance.HashFile(rebuilt); err != nil {
+	if v.Rebuilt, err = digest.File(rebuilt); err != nil {
 		return err
 	}
 	if err := v.lookBeside(); err != nil {

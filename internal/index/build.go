@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/digest"
 )
 
 // Options say what is published where.
@@ -123,7 +124,7 @@ func inspectOnce(file string, published *Manifest) (Entry, error) {
 	if stat.Size() != known.Size {
 		return Inspect(file)
 	}
-	if sum, err := hashFile(file); err != nil || sum == known.SHA256 {
+	if sum, err := digest.File(file); err != nil || sum == known.SHA256 {
 		return known, err
 	}
 	return Inspect(file)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/digest"
 )
 
 const project280 = "simple/cu129/torch2.8/sageattention/"
@@ -39,7 +40,7 @@ func TestBuildWritesWhatInstallersRead(t *testing.T) {
 	if got := p.read(project280 + entry.Filename + ".metadata"); got != of280().metadata() {
 		t.Errorf("metadata is %q", got)
 	}
-	if sum, err := hashFile(filepath.Join(p.site, project280, entry.Filename+".metadata")); err != nil || sum != entry.MetadataSHA256 {
+	if sum, err := digest.File(filepath.Join(p.site, project280, entry.Filename+".metadata")); err != nil || sum != entry.MetadataSHA256 {
 		t.Errorf("metadata has hash %s, %v; the page says %s", sum, err, entry.MetadataSHA256)
 	}
 	if page := p.read("simple/cu129/torch2.8/index.html"); !strings.Contains(page, `<a href="sageattention/">sageattention</a>`) {
@@ -263,7 +264,7 @@ func TestDamagedSiteIsMended(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(p.site, entry.Path()), []byte("cut"), 0o644))
 	p.build()
 	checkSums(t, p.site)
-	if sum, err := hashFile(filepath.Join(p.site, entry.Path())); err != nil || sum != entry.SHA256 {
+	if sum, err := digest.File(filepath.Join(p.site, entry.Path())); err != nil || sum != entry.SHA256 {
 		t.Errorf("hash %s, %v", sum, err)
 	}
 }

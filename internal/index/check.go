@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -138,7 +139,7 @@ func (p *Proof) checkBytes(file, target string) error {
 	if p.Installer.Name == "pip" {
 		stored = filepath.Join(target, p.Wheel)
 	}
-	sum, err := hashFile(stored)
+	sum, err := digest.File(stored)
 	switch {
 	case err != nil:
 		return err

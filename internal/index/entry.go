@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -103,20 +102,6 @@ func (e *Entry) setDevices(w *wheel.Wheel) {
 		}
 	}
 	e.SMs, e.PTX = slices.Compact(e.SMs), slices.Compact(e.PTX)
-}
-
-// hashFile is the SHA-256 of a file in hexadecimal digits.
-func hashFile(file string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
 // metadata reads METADATA, whose bytes must be those that Inspect saw.

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/digest"
 )
 
 // sample is a small wheel that a test writes.
@@ -164,7 +166,7 @@ func tree(t testing.TB, dir string) string {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		sum, err := hashFile(path)
+		sum, err := digest.File(path)
 		name, _ := filepath.Rel(dir, path)
 		fmt.Fprintf(&lines, "%s  %s\n", sum, name)
 		return err

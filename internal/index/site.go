@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/digest"
 )
 
 // sumsFile has the hash of every other file that sagebuild wrote, for sha256sum --check.
@@ -91,7 +93,7 @@ func (s *site) addWheel(entry Entry) error {
 // file that is shared with dist/ changes in the site when somebody writes to it there.
 func (s *site) link(entry Entry, to string) bool {
 	from := filepath.Join(s.old, entry.Path())
-	sum, err := hashFile(from)
+	sum, err := digest.File(from)
 	return err == nil && sum == entry.SHA256 && os.Link(from, to) == nil
 }
 

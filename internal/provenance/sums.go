@@ -2,11 +2,8 @@ package provenance
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -17,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/digest"
 )
 
 // SumsFile is the name of the file with the hashes, in the format of sha256sum.
@@ -73,20 +71,6 @@ func ReadSums(dir string) (Sums, error) {
 	return sums, nil
 }
 
-// HashFile is the SHA-256 of a file in hexadecimal.
-func HashFile(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, file); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
-}
-
 // Publish moves files into dir, in the order given, each in one step and with its bytes on disk first, and lists them in
 // dir's SHA256SUMS. The list says nothing false at any time, even if the process is killed: lines of files that change
 // are taken out before, and written again after. Lines of files that are gone disappear; those of other files stay.
@@ -125,7 +109,7 @@ func hashAll(files []string) (sums Sums, err error) {
 	sums = Sums{}
 	for _, path := range files {
 		name := filepath.Base(path)
-		if sums[name], err = HashFile(path); err != nil {
+		if sums[name], err = digest.File(path); err != nil {
 			return nil, err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/provenance"
 	"github.com/sagebuild/sagebuild/internal/wheel"
 )
@@ -130,7 +131,7 @@ func kept(dir string) string {
 	}
 	for name, want := range sums {
 		path := filepath.Join(dir, name)
-		if got, err := provenance.HashFile(path); err == nil && got == want {
+		if got, err := digest.File(path); err == nil && got == want {
 			return path
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
-	"github.com/sagebuild/sagebuild/internal/provenance"
+	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/wheel"
 )
 
@@ -59,7 +59,7 @@ func offer(t *testing.T, links, name string) string {
 	if err := os.WriteFile(path, data.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	sum, err := provenance.HashFile(path)
+	sum, err := digest.File(path)
 	if err != nil {
 		t.Fatal(err)
 	}
