@@ -106,11 +106,7 @@ func checkBeside(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	statement, err := provenance.ParseStatement(text)
-	if err == nil {
-		err = statement.Check(wheelName, sums[wheelName])
-	}
-	if err != nil {
+	if err := provenance.CheckStatement(text, wheelName, sums[wheelName]); err != nil {
 		t.Error(err)
 	}
 	for _, want := range []string{`"build-arg:CUDA":"12.9.1"`, `pkg:oci/base`, "python3 -m build_backend"} {

@@ -105,11 +105,7 @@ func checkProvenance(wheel string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	statement, err := provenance.ParseStatement(text)
-	if err == nil {
-		err = statement.Check(filepath.Base(wheel), sum)
-	}
-	if err != nil {
+	if err := provenance.CheckStatement(text, filepath.Base(wheel), sum); err != nil {
 		return &diag.Error{Class: diag.Verification, Message: "the provenance of " + filepath.Base(wheel) + " is not of this wheel", Err: err}
 	}
 	return nil

@@ -202,11 +202,7 @@ func (v *verdict) lookBeside() error {
 	if err != nil {
 		return err
 	}
-	statement, err := provenance.ParseStatement(text)
-	if err == nil {
-		err = statement.Check(name, v.SHA256)
-	}
-	if err != nil {
+	if err := provenance.CheckStatement(text, name, v.SHA256); err != nil {
 		v.Problems = append(v.Problems, provenance.StatementFile(name)+": "+err.Error())
 	}
 	return nil

@@ -18,22 +18,31 @@ const (
 // StatementFile is the name of the file with a wheel's provenance, one statement on one line.
 func StatementFile(wheel string) string { return wheel + ".intoto.jsonl" }
 
-// Statement is the part of an in-toto statement that says what it is about.
-type Statement struct {
+// statement is the part of an in-toto statement that says what it is about.
+type statement struct {
 	Type          string    `json:"_type"`
 	PredicateType string    `json:"predicateType"`
-	Subject       []Subject `json:"subject"`
+	Subject       []subject `json:"subject"`
 }
 
-// Subject is a file that the statement is about.
-type Subject struct {
+// subject is a file that the statement is about.
+type subject struct {
 	Name   string            `json:"name"`
 	Digest map[string]string `json:"digest"`
 }
 
-// ParseStatement reads one statement of SLSA provenance.
-func ParseStatement(text []byte) (*Statement, error) {
-	var s Statement
+// CheckStatement wants one statement of SLSA provenance, about a file of this name and SHA-256, in hexadecimal, and about
+// nothing else.
+func CheckStatement(text []byte, name, sha256 string) error {
+	s, err := parseStatement(text)
+	if err != nil {
+		return err
+	}
+	return s.check(name, sha256)
+}
+
+func parseStatement(text []byte) (*statement, error) {
+	var s statement
 	if err := json.Unmarshal(text, &s); err != nil {
 		return nil, fmt.Errorf("it is no JSON statement: %w", err)
 	}
@@ -43,8 +52,7 @@ func ParseStatement(text []byte) (*Statement, error) {
 	return &s, nil
 }
 
-// Check wants the statement to be about a file of this name and SHA-256, in hexadecimal, and about nothing else.
-func (s *Statement) Check(name, sha256 string) error {
+func (s *statement) check(name, sha256 string) error {
 	if len(s.Subject) != 1 || s.Subject[0].Name != name {
 		names := []string{}
 		for _, subject := range s.Subject {

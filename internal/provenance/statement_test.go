@@ -20,10 +20,7 @@ func TestStatement(t *testing.T) {
 		{"no file", strings.Replace(sample, `"name":"a.whl","digest":{"sha256":"00ff"}`, "", 1), "a.whl", "00ff", "alone"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s, err := ParseStatement([]byte(test.text))
-			if err == nil {
-				err = s.Check(test.file, test.sum)
-			}
+			err := CheckStatement([]byte(test.text), test.file, test.sum)
 			if (err == nil) != (test.problem == "") || err != nil && !strings.Contains(err.Error(), test.problem) {
 				t.Errorf("error is %v, want %q", err, test.problem)
 			}
