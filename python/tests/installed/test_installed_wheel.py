@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from email.message import Message
 from email.parser import HeaderParser
 from importlib import metadata
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from support import fatbin, record
-from support.expectation import expect, wheel_file
+from support.expectation import expect, universal, wheel_file
 
 from sageattention import _library
 
@@ -41,7 +42,8 @@ def test_wheel_file_agrees_with_its_record() -> None:
 def test_contents_are_exactly_these_kinds(distribution: metadata.Distribution) -> None:
     names = [str(path) for path in distribution.files or []]
     native = {name for name in names if name.startswith("sageattention/lib/")}
-    assert native == {"sageattention/lib/libsageattn.so", "sageattention/lib/sageattn.fatbin"}
+    library = _library.library_path().name
+    assert native == {f"sageattention/lib/{library}", "sageattention/lib/sageattn.fatbin"}
     assert not [name for name in names if "test" in name.lower()]
     assert [name for name in names if name.endswith("dist-info/licenses/LICENSE")]
 
@@ -53,19 +55,25 @@ def test_version(distribution: metadata.Distribution) -> None:
 def test_tags(distribution: metadata.Distribution) -> None:
     fields = wheel_fields(distribution)
     assert fields.get_all("Tag") == [expect("TAG")]
-    assert fields["Build"] == expect("BUILD_TAG")
+    assert (fields["Build"] or "") == expect("BUILD_TAG")
     assert fields["Root-Is-Purelib"] == "false"
 
 
 def test_file_name() -> None:
-    parts = ["sageattention"]
-    parts += [expect(f"{name}") for name in ("VERSION", "BUILD_TAG", "TAG")]
-    assert wheel_file().name == "-".join(parts) + ".whl"
+    parts = ["sageattention", *(expect(name) for name in ("VERSION", "BUILD_TAG", "TAG"))]
+    assert wheel_file().name == "-".join(part for part in parts if part) + ".whl"
 
 
 def test_requires_the_torch_of_the_cell(distribution: metadata.Distribution) -> None:
     major, minor = expect("TORCH").split(".")[:2]
-    assert distribution.requires == [f"torch=={major}.{minor}.*"]
+    wanted = "torch>=2.4" if universal() else f"torch=={major}.{minor}.*"
+    assert distribution.requires == [wanted]
+
+
+def test_requires_the_python_of_the_cell(distribution: metadata.Distribution) -> None:
+    major, minor = sys.version_info[:2]
+    wanted = [">=3.9"] if universal() else [f"<{major}.{minor + 1}", f">={major}.{minor}"]
+    assert sorted(distribution.metadata["Requires-Python"].split(",")) == wanted
 
 
 def test_runs_on_the_torch_of_the_cell() -> None:

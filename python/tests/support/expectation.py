@@ -1,9 +1,9 @@
 """What the build says about the wheel under test, through environment variables.
 
     SAGEATTN_EXPECTED_VERSION    2.2.0
-    SAGEATTN_EXPECTED_BUILD_TAG  280.129
+    SAGEATTN_EXPECTED_BUILD_TAG  280.129; set and empty for the universal wheel, which has none
     SAGEATTN_EXPECTED_TAG        cp312-cp312-linux_x86_64
-    SAGEATTN_EXPECTED_TORCH      2.8.0, the torch of the cell
+    SAGEATTN_EXPECTED_TORCH      2.8.0, the torch beside the wheel
     SAGEATTN_EXPECTED_SMS        7.0 7.5 8.0, the SMs of the cell
     SAGEATTN_EXPECTED_PTX        12.1, the SM whose PTX rides along; "none" for none
     SAGEATTN_EXPECTED_KERNELS    mean packed_hd64@9.0, the kernels, and the SMs of each that some lack
@@ -26,6 +26,7 @@ NAMES = tuple(
     f"SAGEATTN_EXPECTED_{name}"
     for name in ("VERSION", "BUILD_TAG", "TAG", "TORCH", "SMS", "PTX", "KERNELS")
 )
+_MAY_BE_EMPTY = "SAGEATTN_EXPECTED_BUILD_TAG"
 _ABOVE = Path(__file__).parent.joinpath("..", "..").resolve()
 
 
@@ -34,11 +35,16 @@ def expect(name: str) -> str:
     name = f"SAGEATTN_EXPECTED_{name}"
     assert name in NAMES, name
     value = os.environ.get(name)
-    if value:
+    if value or (value is not None and name == _MAY_BE_EMPTY):
         return value
     if any(os.environ.get(other) for other in NAMES):
         pytest.fail(f"{name} is not set although other expectations are")
     pytest.skip(f"{name} is not set")
+
+
+def universal() -> bool:
+    """Whether the build meant the wheel for every torch and Python; skips the test where it says nothing."""
+    return not expect("BUILD_TAG")
 
 
 def wheel_file() -> Path:
