@@ -19,7 +19,8 @@ const bakeHelp = `Bake builds the wheels of the targets, groups and patterns tha
 
 It expands the matrix, drives BuildKit, and leaves each wheel in dist/ after it was verified: file name, metadata,
 RECORD hashes, the SMs inside, the glibc that it needs. A wheel that fails is never in dist/. Beside each wheel lies its
-SLSA provenance, as BuildKit attests it, and SHA256SUMS lists both. What targets share is built once. The run ends with a table of all targets; which SMs a CUDA leaves out, and why, is said at its start.
+SLSA provenance, as BuildKit attests it, and SHA256SUMS lists both. What targets share is built once. The run ends with a
+table of all targets; which SMs a CUDA leaves out, and why, is said at its start.
 
 Without --builder an embedded BuildKit does the work, which needs root and runc. With --print nothing is done, and the
 plan is printed as JSON: targets, stages, build arguments, contexts, SMs left out.`
