@@ -11,8 +11,12 @@
 //	member.go                             one unpacked file, and who reads it
 //	filename.go, header.go, metadata.go   names and headers
 //	record.go                             RECORD
-//	elf.go, strings.go                    ELF files, as far as they are alike
-//	object.go, versions.go                shared objects
+//	object.go                             shared objects, whatever their format
+//	elf.go, strings.go                    ELF files, as far as shared objects and cubins are alike
+//	elfobject.go, versions.go             ELF's shared objects
+//	pe.go, window.go                      Windows' PE files: headers, and tables by their address
+//	peimport.go, peexport.go, pedebug.go  what they need, what they give, what the linker left
+//	platform.go                           platform tags
 //	fatbin.go, entry.go, unpack.go        CUDA's fat binary container
 //	cubin.go, kernel.go                   images for one SM
 //	agree.go, verify.go, device.go        what must agree, with itself and with a plan

@@ -13,11 +13,11 @@ type image struct {
 	machine    elf.Machine
 	abiVersion byte
 	flags      uint32
-	sections   []section
+	sections   []elfSection
 	programs   []program
 }
 
-type section struct {
+type elfSection struct {
 	name                    string
 	kind                    elf.SectionType
 	flags                   uint64
@@ -99,8 +99,8 @@ func (i *image) readSections(header []byte, code Code) error {
 	return i.nameSections(starts, &i.sections[names], code)
 }
 
-func parseSection(raw []byte) section {
-	return section{
+func parseSection(raw []byte) elfSection {
+	return elfSection{
 		kind:      elf.SectionType(little.Uint32(raw[4:])),
 		flags:     little.Uint64(raw[8:]),
 		offset:    little.Uint64(raw[24:]),
@@ -111,7 +111,7 @@ func parseSection(raw []byte) section {
 	}
 }
 
-func (i *image) nameSections(starts []uint32, table *section, code Code) error {
+func (i *image) nameSections(starts []uint32, table *elfSection, code Code) error {
 	data, err := i.data(table, maxStringBytes, code)
 	if err != nil {
 		return err
@@ -137,7 +137,7 @@ func (i *image) table(offset, size uint64) ([]byte, bool) {
 }
 
 // data reads a section of at most limit bytes.
-func (i *image) data(s *section, limit int64, code Code) ([]byte, error) {
+func (i *image) data(s *elfSection, limit int64, code Code) ([]byte, error) {
 	if s.kind == elf.SHT_NOBITS || s.flags&uint64(elf.SHF_COMPRESSED) != 0 {
 		return nil, refuse(code, "", "section %q is compressed or has no bytes", s.name)
 	}
@@ -153,7 +153,7 @@ func (i *image) data(s *section, limit int64, code Code) ([]byte, error) {
 }
 
 // find returns the first section of a type, or nil.
-func (i *image) find(kind elf.SectionType) *section {
+func (i *image) find(kind elf.SectionType) *elfSection {
 	for at := range i.sections {
 		if i.sections[at].kind == kind {
 			return &i.sections[at]
@@ -163,7 +163,7 @@ func (i *image) find(kind elf.SectionType) *section {
 }
 
 // named returns the first section of a name, or nil.
-func (i *image) named(name string) *section {
+func (i *image) named(name string) *elfSection {
 	for at := range i.sections {
 		if i.sections[at].name == name {
 			return &i.sections[at]
@@ -173,7 +173,7 @@ func (i *image) named(name string) *section {
 }
 
 // linked reads the string table that a section names in its link field.
-func (i *image) linked(s *section, code Code) (*stringTable, error) {
+func (i *image) linked(s *elfSection, code Code) (*stringTable, error) {
 	if uint64(s.link) >= uint64(len(i.sections)) {
 		return nil, refuse(code, "", "section %q has no string table", s.name)
 	}
@@ -193,7 +193,7 @@ func (s symbol) binding() elf.SymBind { return elf.ST_BIND(s.info) }
 func (s symbol) kind() elf.SymType    { return elf.ST_TYPE(s.info) }
 
 // symbols reads a symbol table, without the empty first entry.
-func (i *image) symbols(s *section, code Code) ([]symbol, error) {
+func (i *image) symbols(s *elfSection, code Code) ([]symbol, error) {
 	data, err := i.data(s, maxSymbols*symbolBytes, code)
 	if err != nil {
 		return nil, err

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// A Source opens an ELF file from its start, as often as it is asked to: a file, or a member of a wheel.
+// A Source opens a shared object from its start, as often as it is asked to: a file, or a member of a wheel.
 type Source struct {
 	Name string
 	Size int64
@@ -25,13 +25,23 @@ type Source struct {
 // end: one pass over a compressed library is then enough.
 const tailBytes = 16 << 20
 
-// FindExports removes from wanted each name that the shared object defines for others. The object is read forward
-// only and nothing of it is kept but the offsets of its symbols' names, so that a torch of 1 GB inside a wheel
-// takes some megabytes of memory and no disk.
+// FindExports removes from wanted each name that the shared object defines for others; a DLL's numbers are spelled as
+// in Undefined. The object is read forward only and nothing of it is kept but what names its symbols, so that a torch of
+// 1 GB inside a wheel takes some megabytes of memory and no disk.
 func FindExports(s Source, wanted map[string]bool) error {
 	header := make([]byte, elfHeaderBytes)
-	if err := s.read(0, header); err != nil || !isELF(header) {
-		return refuse(CodeObjectFormat, s.Name, "it is no ELF file, or cut short")
+	if err := s.read(0, header); err != nil {
+		return refuse(CodeObjectFormat, s.Name, "it is no shared object, or cut short")
+	}
+	if isMZ(header) {
+		return s.findInPE(wanted)
+	}
+	return s.findInELF(header, wanted)
+}
+
+func (s Source) findInELF(header []byte, wanted map[string]bool) error {
+	if !isELF(header) {
+		return refuse(CodeObjectFormat, s.Name, "it is no shared object, or cut short")
 	}
 	if elf.Class(header[elf.EI_CLASS]) != elf.ELFCLASS64 || elf.Data(header[elf.EI_DATA]) != elf.ELFDATA2LSB {
 		return refuse(CodeObjectFormat, s.Name, "only 64-bit little-endian ELF files are read")
@@ -48,6 +58,40 @@ func FindExports(s Source, wanted map[string]bool) error {
 		return err
 	}
 	return s.matchNames(*names, offsets, wanted)
+}
+
+// findInPE reads the headers, then the export table alone.
+func (s Source) findInPE(wanted map[string]bool) error {
+	head := make([]byte, min(s.Size, maxPEHeaders))
+	if err := s.read(0, head); err != nil {
+		return refuse(CodeObjectFormat, s.Name, "the headers cannot be read: %v", err)
+	}
+	header, err := parsePE(head)
+	if err != nil || header.directories[peExports].address == 0 {
+		return err
+	}
+	d := header.directories[peExports]
+	offset, ok := header.offsetOf(d)
+	if !ok || d.size > maxStringBytes || offset+uint64(d.size) > uint64(s.Size) {
+		return refuse(CodeObjectFormat, s.Name, "the export table lies outside of the file, or is too large")
+	}
+	data := make([]byte, d.size)
+	if err := s.read(offset, data); err != nil {
+		return refuse(CodeObjectFormat, s.Name, "the export table cannot be read: %v", err)
+	}
+	table, err := parseExports(d, data)
+	if err != nil {
+		return err
+	}
+	for name := range wanted {
+		if number, ok := strings.CutPrefix(name, "#"); ok && table.hasNumber(number) {
+			delete(wanted, name)
+		}
+	}
+	return table.each(func(name []byte) error {
+		delete(wanted, string(name))
+		return nil
+	})
 }
 
 // at returns a reader of a part of the source.
@@ -106,7 +150,7 @@ func (s *Source) readTail() error {
 }
 
 // dynamicSymbols finds the dynamic symbol table and its strings; nil where there is none.
-func (s Source) dynamicSymbols(header []byte) (symbols, names *section, err error) {
+func (s Source) dynamicSymbols(header []byte) (symbols, names *elfSection, err error) {
 	size, count := little.Uint16(header[58:]), little.Uint16(header[60:])
 	if count == 0 {
 		return nil, nil, nil
@@ -118,11 +162,11 @@ func (s Source) dynamicSymbols(header []byte) (symbols, names *section, err erro
 	if err := s.read(little.Uint64(header[40:]), table); err != nil || size != sectionHeaderBytes {
 		return nil, nil, refuse(CodeObjectFormat, s.Name, "the section headers are malformed")
 	}
-	var sections []section
+	var sections []elfSection
 	for ; len(table) > 0; table = table[sectionHeaderBytes:] {
 		sections = append(sections, parseSection(table))
 	}
-	at := slices.IndexFunc(sections, func(s section) bool { return s.kind == elf.SHT_DYNSYM })
+	at := slices.IndexFunc(sections, func(s elfSection) bool { return s.kind == elf.SHT_DYNSYM })
 	if at < 0 {
 		return nil, nil, nil
 	}
@@ -134,7 +178,7 @@ func (s Source) dynamicSymbols(header []byte) (symbols, names *section, err erro
 }
 
 // definedNames lists, in order, where in the string table the names of defined symbols begin.
-func (s Source) definedNames(table section) ([]uint32, error) {
+func (s Source) definedNames(table elfSection) ([]uint32, error) {
 	r, closer, err := s.at(table.offset, table.size)
 	if err != nil {
 		return nil, err
@@ -158,7 +202,7 @@ func (s Source) definedNames(table section) ([]uint32, error) {
 
 // matchNames walks the string table once. Names may share their ends, so it looks ahead and goes on from a name's
 // start, not from its end.
-func (s Source) matchNames(table section, offsets []uint32, wanted map[string]bool) error {
+func (s Source) matchNames(table elfSection, offsets []uint32, wanted map[string]bool) error {
 	r, closer, err := s.at(table.offset, table.size)
 	if err != nil {
 		return err
@@ -217,7 +261,7 @@ func Libraries(path string) ([]Source, io.Closer, error) {
 }
 
 func isLibrary(name string) bool {
-	return strings.HasSuffix(name, ".so") || strings.Contains(name, ".so.")
+	return strings.HasSuffix(name, ".so") || strings.Contains(name, ".so.") || isDLL(name)
 }
 
 func directoryLibraries(dir string) ([]Source, error) {

@@ -19,12 +19,8 @@ func forward(name string, data []byte) Source {
 func TestFindExports(t *testing.T) {
 	for _, name := range []string{"good.so", "symbols.so", "new_glibc.so"} {
 		data := fixture(t, name)
-		i, err := readELF(contentOf(data), CodeObjectFormat)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var object Object
-		if err := object.read(i, newBudget()); err != nil || len(object.Exported) == 0 || len(object.Undefined) == 0 {
+		object, err := describe(t, data)
+		if err != nil || len(object.Exported) == 0 || len(object.Undefined) == 0 {
 			t.Fatalf("%s: %d exported, %d undefined, error %v", name, len(object.Exported), len(object.Undefined), err)
 		}
 		wanted := map[string]bool{"absent": true, object.Undefined[0].Name: true}

@@ -1,16 +1,18 @@
 package wheel
 
+import "strings"
+
 // Fatbin is one container of device code: a file, or a part of a shared object's section.
 type Fatbin struct {
 	Member  string  `json:"member"`
-	Section string  `json:"section,omitempty"` // ".nv_fatbin", "__nv_relfatbin", empty for a file
+	Section string  `json:"section,omitempty"` // ".nv_fatbin", "__nv_relfatbin", of PE ".nv_fatb" and "__nv_rel"; empty for a file
 	Offset  int64   `json:"offset"`            // within the file or section
 	Size    int64   `json:"size"`              // header and entries
 	Entries []Entry `json:"entries"`
 }
 
 // Relocatable reports whether the fatbin is input of a device linker, which the driver does not load.
-func (f Fatbin) Relocatable() bool { return f.Section == "__nv_relfatbin" }
+func (f Fatbin) Relocatable() bool { return strings.HasPrefix(f.Section, "__nv_rel") }
 
 const (
 	fatbinMagic       = 0xBA55ED50

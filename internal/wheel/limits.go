@@ -31,6 +31,8 @@ const (
 
 	maxDynamic     = 65_536 // strings in a dynamic section, versions that an object needs
 	maxSymbols     = 2 << 20
+	maxPEHeaders   = 64 << 10 // of which the table of sections is the last part
+	maxPESections  = 1024
 	maxSymbolName  = 32 << 10
 	maxStringBytes = 128 << 20
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -135,7 +136,7 @@ func (w *Wheel) readContent(name string, c content, problems *findings) []byte {
 		}
 		cubin.Member = name
 		w.Cubins = append(w.Cubins, cubin)
-	case isELF(head[:]):
+	case isELF(head[:]), isMZ(head[:]) && path.Ext(name) != ".exe" && isPE(c):
 		w.readObject(name, c, problems)
 	case isFatbin(head[:]) || path.Ext(name) == ".fatbin":
 		w.readFatbins(name, "", c, problems)
@@ -143,8 +144,16 @@ func (w *Wheel) readContent(name string, c content, problems *findings) []byte {
 		problems.fail(CodeCubinFormat, name, "it is no ELF file for a GPU")
 	case path.Ext(name) == ".so":
 		problems.fail(CodeObjectFormat, name, "it is no ELF file")
+	case isDLL(name):
+		problems.fail(CodeObjectFormat, name, "it is no PE file")
 	}
 	return nil
+}
+
+// isDLL knows the names of Windows libraries; .pyd is a DLL that Python imports.
+func isDLL(name string) bool {
+	extension := strings.ToLower(path.Ext(name))
+	return extension == ".dll" || extension == ".pyd"
 }
 
 // readDistInfo reads WHEEL and METADATA into w and returns the bytes of RECORD.
@@ -177,7 +186,7 @@ func (w *Wheel) readDistInfo(base string, c content, problems *findings) []byte 
 const magicBytes = 4
 
 // spool keeps an unpacked member for random access: in memory, or in an unlinked file once it is large. Unless
-// all is set it keeps only ELF files and fatbins, and forgets the rest.
+// all is set it keeps only shared objects, cubins and fatbins, and forgets the rest.
 type spool struct {
 	expect int64 // final size
 	limit  int64 // bytes in memory
@@ -210,7 +219,7 @@ func (s *spool) Write(p []byte) (int, error) {
 
 // decide looks at the first bytes: it drops the member, or makes room for all of it.
 func (s *spool) decide() {
-	if s.all || isELF(s.head.Bytes()) || isFatbin(s.head.Bytes()) {
+	if head := s.head.Bytes(); s.all || isELF(head) || isMZ(head) || isFatbin(head) {
 		s.head.Grow(max(0, int(min(s.expect, s.limit))-s.head.Len()))
 		return
 	}

@@ -1,205 +1,94 @@
 package wheel
 
-import (
-	"debug/elf"
-	"strings"
-)
-
-// Object is an ELF file for the host: a shared object, or rarely a program.
+// Object is a shared object for the host, or rarely a program, in one of the formats that a reader knows.
 type Object struct {
 	Member          string          `json:"member"`
+	Format          Format          `json:"format"`
 	Size            int64           `json:"size"`
-	Machine         string          `json:"machine"` // "x86_64", "aarch64", or ELF's name
-	SOName          string          `json:"soname,omitempty"`
-	Needed          []string        `json:"needed,omitempty"`
-	RPath           []string        `json:"rpath,omitempty"` // RPATH and RUNPATH entries
-	Stripped        bool            `json:"stripped"`        // neither symbol table nor debug information
+	Machine         string          `json:"machine"`           // "x86_64", "aarch64", or the format's name
+	SOName          string          `json:"soname,omitempty"`  // the name that it gives itself
+	Needed          []string        `json:"needed,omitempty"`  // libraries that are loaded with it
+	Delayed         []string        `json:"delayed,omitempty"` // DLLs that are loaded at the first call
+	RPath           []string        `json:"rpath,omitempty"`   // RPATH and RUNPATH entries
+	Stripped        bool            `json:"stripped"`          // neither symbol table nor debug information
 	SymbolTable     bool            `json:"symbolTable"`
 	DebugInfo       bool            `json:"debugInfo"`
+	Timestamp       uint32          `json:"timestamp,omitempty"`  // of PE: seconds since 1970, or a hash
+	Repeatable      bool            `json:"repeatable,omitempty"` // of PE: linked so that the timestamp is a hash
+	PDB             string          `json:"pdb,omitempty"`        // of PE: where the linker wrote the debug information
 	Versions        []SymbolVersion `json:"versions,omitempty"`
 	GlibcFloor      string          `json:"glibcFloor,omitempty"`     // highest GLIBC_ version needed
 	LibstdcxxFloor  string          `json:"libstdcxxFloor,omitempty"` // highest GLIBCXX_ version needed
 	CXXABIFloor     string          `json:"cxxabiFloor,omitempty"`    // highest CXXABI_ version needed
+	LibgccFloor     string          `json:"libgccFloor,omitempty"`    // highest GCC_ version needed
 	Undefined       []Undefined     `json:"undefined,omitempty"`
-	Exported        []string        `json:"-"`                         // dynamic symbols that the object defines, for others or for itself
+	Exported        []string        `json:"-"`                         // symbols that the object defines, for others or for itself
 	DeviceCodeBytes int64           `json:"deviceCodeBytes,omitempty"` // sections of fatbins
+}
+
+// Format is a file format of shared objects.
+type Format string
+
+const (
+	FormatELF Format = "elf"
+	FormatPE  Format = "pe" // DLLs of Windows, and Python's .pyd
+)
+
+// System is the operating system that loads files of the format, as Platform names it.
+func (f Format) System() string {
+	return map[Format]string{FormatELF: "linux", FormatPE: "windows"}[f]
 }
 
 // Undefined is a symbol that another library must give.
 type Undefined struct {
-	Name    string `json:"name"`
+	Name    string `json:"name"` // "#12" where a DLL is asked for a number
 	Version string `json:"version,omitempty"`
-	Library string `json:"library,omitempty"` // the library of the version, if it has one
+	Library string `json:"library,omitempty"` // of ELF that of the version, if it has one; a DLL always
 	Weak    bool   `json:"weak,omitempty"`
 }
 
+// objectReader is a file of one format whose headers have been read.
+type objectReader interface {
+	describe(o *Object, left *budget) error
+	parts() []section
+}
+
+// section is a named part of an object; of a missing one the file has no bytes.
+type section struct {
+	piece
+	missing bool
+}
+
+func openObject(c content) (objectReader, error) {
+	if head := c.magic(); isMZ(head[:]) {
+		return readPE(c)
+	}
+	return readELF(c, CodeObjectFormat)
+}
+
+// fatbinSections hold device code. PE keeps eight characters of a section's name.
+var fatbinSections = map[string]bool{".nv_fatbin": true, ".nv_fatb": true, "__nv_relfatbin": true, "__nv_rel": true}
+
 // readObject reads a shared object and the fatbins in its sections.
 func (w *Wheel) readObject(name string, c content, problems *findings) {
-	i, err := readELF(c, CodeObjectFormat)
+	reader, err := openObject(c)
 	if err != nil {
 		*problems = append(*problems, findingOf(err, CodeObjectFormat, name))
 		return
 	}
-	object := Object{Member: name, Size: c.size, Machine: machineName(i.machine)}
-	if err := object.read(i, w.budget); err != nil {
+	object := Object{Member: name, Size: c.size}
+	if err := reader.describe(&object, w.budget); err != nil {
 		*problems = append(*problems, findingOf(err, CodeObjectFormat, name))
 	}
-	for at := range i.sections {
-		s := &i.sections[at]
-		if s.name != ".nv_fatbin" && s.name != "__nv_relfatbin" {
-			continue
-		}
-		part, ok := i.slice(s.offset, s.size)
-		if !ok || s.kind == elf.SHT_NOBITS {
+	for _, s := range reader.parts() {
+		switch {
+		case !fatbinSections[s.name]:
+		case s.missing:
 			problems.fail(CodeFatbinFormat, name, "section %s reaches beyond the end of the file", s.name)
-			continue
+		default:
+			object.DeviceCodeBytes += s.size
+			w.readFatbins(name, s.name, s.content, problems)
 		}
-		object.DeviceCodeBytes += part.size
-		w.readFatbins(name, s.name, part, problems)
 	}
 	w.Objects = append(w.Objects, object)
-}
-
-func machineName(machine elf.Machine) string {
-	switch machine {
-	case elf.EM_X86_64:
-		return "x86_64"
-	case elf.EM_AARCH64:
-		return "aarch64"
-	}
-	return machine.String()
-}
-
-func (o *Object) read(i *image, left *budget) error {
-	o.readStripped(i)
-	if err := o.readDynamic(i); err != nil {
-		return err
-	}
-	var err error
-	if o.Versions, err = i.neededVersions(); err != nil {
-		return err
-	}
-	o.GlibcFloor = floor(o.Versions, "GLIBC_")
-	o.LibstdcxxFloor = floor(o.Versions, "GLIBCXX_")
-	o.CXXABIFloor = floor(o.Versions, "CXXABI_")
-	return o.readSymbols(i, left)
-}
-
-func (o *Object) readStripped(i *image) {
-	o.SymbolTable = i.find(elf.SHT_SYMTAB) != nil
-	for _, s := range i.sections {
-		if strings.HasPrefix(s.name, ".debug_") || strings.HasPrefix(s.name, ".zdebug_") {
-			o.DebugInfo = true
-		}
-	}
-	o.Stripped = !o.SymbolTable && !o.DebugInfo
-}
-
-// readDynamic reads the dynamic section. The loader finds it by the program headers, so both must agree: a file
-// whose sections were removed or forged is refused, not passed unread.
-func (o *Object) readDynamic(i *image) error {
-	s := i.find(elf.SHT_DYNAMIC)
-	loaded := i.loadedDynamic()
-	if s == nil && loaded == nil {
-		return nil
-	}
-	if s == nil || loaded == nil || s.offset != loaded.offset || s.size != loaded.size {
-		return refuse(CodeObjectFormat, "", "section and program headers disagree about the dynamic section")
-	}
-	data, err := i.data(s, maxStringBytes, CodeObjectFormat)
-	if err != nil {
-		return err
-	}
-	names, err := i.linked(s, CodeObjectFormat)
-	if err != nil {
-		return err
-	}
-	return o.parseDynamic(data, names)
-}
-
-func (i *image) loadedDynamic() *program {
-	for at := range i.programs {
-		if i.programs[at].kind == elf.PT_DYNAMIC {
-			return &i.programs[at]
-		}
-	}
-	return nil
-}
-
-func (o *Object) parseDynamic(data []byte, names *stringTable) error {
-	for ; len(data) >= dynamicBytes; data = data[dynamicBytes:] {
-		tag, value := elf.DynTag(little.Uint64(data)), little.Uint64(data[8:])
-		switch tag {
-		case elf.DT_NULL:
-			return nil
-		case elf.DT_NEEDED, elf.DT_SONAME, elf.DT_RPATH, elf.DT_RUNPATH:
-			text, ok := names.at(uint32(min(value, 1<<32-1)))
-			if !ok || len(o.Needed) >= maxDynamic {
-				return refuse(CodeObjectFormat, "", "the dynamic section names a string that is not there")
-			}
-			o.setDynamic(tag, text)
-		}
-	}
-	return nil
-}
-
-func (o *Object) setDynamic(tag elf.DynTag, text string) {
-	switch tag {
-	case elf.DT_NEEDED:
-		o.Needed = append(o.Needed, text)
-	case elf.DT_SONAME:
-		o.SOName = text
-	default:
-		o.RPath = append(o.RPath, strings.Split(text, ":")...)
-	}
-}
-
-// readSymbols lists the dynamic symbols that the object defines, and with their versions those that it does not.
-func (o *Object) readSymbols(i *image, left *budget) error {
-	s := i.find(elf.SHT_DYNSYM)
-	if s == nil {
-		return nil
-	}
-	symbols, err := i.symbols(s, CodeObjectFormat)
-	if err != nil {
-		return err
-	}
-	indices, err := i.symbolVersions()
-	if err != nil {
-		return err
-	}
-	needed := map[uint16]SymbolVersion{}
-	for _, version := range o.Versions {
-		needed[version.index] = version
-	}
-	for at, symbol := range symbols {
-		if symbol.binding() == elf.STB_LOCAL || symbol.name == "" {
-			continue
-		}
-		if !left.spendSymbol(len(symbol.name)) {
-			return refuse(CodeObjectFormat, "", "the wheel's objects have more than %d symbols, or %d bytes of names", maxWheelSymbols, maxWheelNames)
-		}
-		// Copies: a part of the string table would keep all of it in memory.
-		name := strings.Clone(symbol.name)
-		if elf.SectionIndex(symbol.section) != elf.SHN_UNDEF {
-			o.Exported = append(o.Exported, name)
-			continue
-		}
-		undefined := Undefined{Name: name, Weak: symbol.binding() == elf.STB_WEAK}
-		if index := 2 * (at + 1); index+2 <= len(indices) {
-			version := needed[little.Uint16(indices[index:])&0x7fff]
-			undefined.Version, undefined.Library = version.Version, version.Library
-		}
-		o.Undefined = append(o.Undefined, undefined)
-	}
-	return nil
-}
-
-// symbolVersions reads the table that gives each dynamic symbol its version, nil where there is none.
-func (i *image) symbolVersions() ([]byte, error) {
-	table := i.find(elf.SHT_GNU_VERSYM)
-	if table == nil {
-		return nil, nil
-	}
-	return i.data(table, maxSymbols*2, CodeObjectFormat)
 }

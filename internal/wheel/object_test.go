@@ -9,14 +9,14 @@ import (
 	"testing"
 )
 
-func openObject(t testing.TB, data []byte) (Object, error) {
+func describe(t testing.TB, data []byte) (Object, error) {
 	t.Helper()
-	i, err := readELF(contentOf(data), CodeObjectFormat)
+	reader, err := openObject(contentOf(data))
 	if err != nil {
 		return Object{}, err
 	}
 	var object Object
-	return object, object.read(i, newBudget())
+	return object, reader.describe(&object, newBudget())
 }
 
 func TestObject(t *testing.T) {
@@ -32,7 +32,7 @@ func TestObject(t *testing.T) {
 		{"symbols.so", "2.2.5", libraries, []string{"/opt/somewhere"}, false},
 	}
 	for _, c := range cases {
-		object, err := openObject(t, fixture(t, c.name))
+		object, err := describe(t, fixture(t, c.name))
 		if err != nil || object.GlibcFloor != c.glibc || object.Stripped != c.stripped || !slices.Equal(object.Needed, c.needed) || !slices.Equal(object.RPath, c.rpath) {
 			t.Errorf("%s: %+v, error %v", c.name, object, err)
 		}
@@ -40,7 +40,7 @@ func TestObject(t *testing.T) {
 }
 
 func TestObjectUndefinedSymbols(t *testing.T) {
-	object, err := openObject(t, fixture(t, "new_glibc.so"))
+	object, err := describe(t, fixture(t, "new_glibc.so"))
 	want := Undefined{Name: "pthread_create", Version: "GLIBC_2.34", Library: "libc.so.6"}
 	if err != nil || !slices.Contains(object.Undefined, want) {
 		t.Errorf("%+v, error %v; want %+v", object.Undefined, err, want)
@@ -59,7 +59,7 @@ func TestObjectAgreesWithDebugELF(t *testing.T) {
 		if err != nil || !isELF(data) {
 			continue
 		}
-		object, err := openObject(t, data)
+		object, err := describe(t, data)
 		if err != nil {
 			t.Errorf("%s: %v", path, err)
 			continue

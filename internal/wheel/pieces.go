@@ -2,7 +2,6 @@ package wheel
 
 import (
 	"bytes"
-	"debug/elf"
 	"fmt"
 	"unicode/utf8"
 )
@@ -131,14 +130,14 @@ func firstDifference(a, b content) (int64, error) {
 	return -1, nil
 }
 
-// pieces takes ELF files and fatbins apart. Anything else has no parts, and so has what is damaged or breaks a bound.
+// pieces takes shared objects, cubins and fatbins apart. Anything else has no parts, and so has what is damaged or breaks a bound.
 func (c comparison) pieces(depth int, of content) []piece {
 	var list []piece
 	head := of.magic()
 	switch {
 	case depth >= maxPieceDepth:
-	case isELF(head[:]):
-		list = elfPieces(of)
+	case isELF(head[:]), isMZ(head[:]):
+		list = objectPieces(of)
 	case isFatbin(head[:]):
 		list = fatbinPieces(of, c.left)
 	}
@@ -162,17 +161,15 @@ func numbered(list []piece) []piece {
 	return list
 }
 
-func elfPieces(c content) []piece {
-	i, err := readELF(c, CodeObjectFormat)
+func objectPieces(c content) []piece {
+	reader, err := openObject(c)
 	if err != nil {
 		return nil
 	}
-	header, _ := c.slice(0, elfHeaderBytes)
-	list := []piece{{"ELF header", header}}
-	for _, s := range i.sections {
-		part, ok := c.slice(s.offset, s.size)
-		if ok && s.kind != elf.SHT_NOBITS && s.kind != elf.SHT_NULL {
-			list = append(list, piece{s.name, part})
+	var list []piece
+	for _, s := range reader.parts() {
+		if !s.missing {
+			list = append(list, s.piece)
 		}
 	}
 	return list

@@ -72,6 +72,13 @@ def zig(output, target, *arguments):
         check=True, cwd=HERE)
 
 
+def windows(output, *arguments):
+    zig(output, "x86_64-windows-gnu", "-nostdlib", "-fno-stack-protector", *arguments,
+        "-lkernel32", "-lapi-ms-win-crt-convert-l1-1-0")
+    for beside in (pathlib.Path(output).stem + ".pdb", "windows.lib"):
+        (HERE / beside).unlink(missing_ok=True)
+
+
 def main():
     if sys.argv[1:] == ["cuda13"]:
         (HERE / "sm_90a_cuda13.cubin").write_bytes(compile_source("sm_90a"))
@@ -86,6 +93,10 @@ def main():
     zig("new_glibc.so", "x86_64-linux-gnu.2.34", "-s", "host.c")
     zig("symbols.so", "x86_64-linux-gnu.2.17", "host.c", "-Wl,-rpath,/opt/somewhere", "-lrt")
     zig("device.so", "x86_64-linux-gnu.2.17", "-s", "host.c", "device.S")
+    zig("aarch64.so", "aarch64-linux-gnu.2.17", "-s", "host.c")
+    windows("good.dll", "-s", "windows.c")
+    windows("symbols.dll", "-g", "windows.c")
+    windows("device.dll", "-s", "windows.c", "device_windows.S")
 
 
 main()

@@ -1,0 +1,244 @@
+package wheel
+
+import (
+	"bytes"
+	"debug/pe"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/sagebuild/sagebuild/tests/dll"
+)
+
+// sampleDLL has one of everything.
+func sampleDLL() dll.DLL {
+	return dll.DLL{
+		Name: "sample.dll", Timestamp: 1_700_000_000, PDB: `D:\a\_work\sample.pdb`,
+		Exports: []string{"zeta", "alpha", "middle"},
+		Imports: []dll.Import{{Library: "KERNEL32.dll", Symbols: []string{"CreateThread", "Sleep"}}, {Library: "WS2_32.dll", Symbols: []string{"#23", "connect"}}},
+		Delayed: []dll.Import{{Library: "nvcuda.dll", Symbols: []string{"cuInit", "#7"}}},
+	}
+}
+
+func TestPE(t *testing.T) {
+	o, err := describe(t, sampleDLL().Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Format != FormatPE || o.Machine != "x86_64" || o.SOName != "sample.dll" || o.Timestamp != 1_700_000_000 || o.Repeatable || !o.Stripped {
+		t.Errorf("%+v", o)
+	}
+	if !slices.Equal(o.Needed, []string{"KERNEL32.dll", "WS2_32.dll"}) || !slices.Equal(o.Delayed, []string{"nvcuda.dll"}) {
+		t.Errorf("needs %q, delayed %q", o.Needed, o.Delayed)
+	}
+	want := []Undefined{
+		{Name: "CreateThread", Library: "KERNEL32.dll"}, {Name: "Sleep", Library: "KERNEL32.dll"}, {Name: "#23", Library: "WS2_32.dll"},
+		{Name: "connect", Library: "WS2_32.dll"}, {Name: "cuInit", Library: "nvcuda.dll"}, {Name: "#7", Library: "nvcuda.dll"},
+	}
+	if !slices.Equal(o.Undefined, want) || !slices.Equal(o.Exported, []string{"alpha", "middle", "zeta"}) {
+		t.Errorf("undefined %+v, exported %q", o.Undefined, o.Exported)
+	}
+	if o.PDB != `D:\a\_work\sample.pdb` || !o.HasBuildPath() {
+		t.Errorf("PDB %q", o.PDB)
+	}
+}
+
+// TestPEFixtures reads DLLs that zig linked: testdata/README.md has what llvm-readobj says of them.
+func TestPEFixtures(t *testing.T) {
+	for _, c := range []struct {
+		name, pdb string
+		device    int64
+	}{
+		{"good.dll", "", 0},
+		{"symbols.dll", "symbols.pdb", 0},
+		{"device.dll", "", 14272 + 24 + 9184 + 9184},
+	} {
+		w := &Wheel{budget: newBudget()}
+		var problems findings
+		w.readContent(c.name, contentOf(fixture(t, c.name)), &problems)
+		if len(w.Objects) != 1 || len(problems) != 0 {
+			t.Fatalf("%s: %d objects, %s", c.name, len(w.Objects), lines(problems))
+		}
+		o := w.Objects[0]
+		if !slices.Equal(o.Needed, []string{"KERNEL32.dll", "api-ms-win-crt-convert-l1-1-0.dll"}) || !slices.Equal(o.Exported, []string{"fixture", "fixture_abi_version"}) {
+			t.Errorf("%s: needs %q, exports %q", c.name, o.Needed, o.Exported)
+		}
+		if o.PDB != c.pdb || o.HasBuildPath() || !o.Repeatable || !o.Stripped || o.DeviceCodeBytes != c.device {
+			t.Errorf("%s: %+v", c.name, o)
+		}
+	}
+}
+
+// TestPEDeviceCode wants the same entries as the fatbins that were linked in.
+func TestPEDeviceCode(t *testing.T) {
+	w := &Wheel{budget: newBudget()}
+	var problems findings
+	w.readContent("device.dll", contentOf(fixture(t, "device.dll")), &problems)
+	if len(w.Fatbins) != 3 || len(w.Fatbins[0].Entries) != 6 || w.Fatbins[1].Entries[0].Compression != "zstd" || len(problems) != 0 {
+		t.Fatalf("%+v, %s", w.Fatbins, lines(problems))
+	}
+	for at, relocatable := range []bool{false, false, true} {
+		if w.Fatbins[at].Relocatable() != relocatable {
+			t.Errorf("%s: relocatable %v", w.Fatbins[at].Section, !relocatable)
+		}
+	}
+}
+
+// TestPEAgreesWithDebugPE compares imports by name with the standard library, whose reader skips numbers and knows no exports.
+func TestPEAgreesWithDebugPE(t *testing.T) {
+	matches, _ := filepath.Glob("testdata/*.dll")
+	for _, path := range matches {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := describe(t, data)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		reference, err := pe.NewFile(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var found []string
+		for _, u := range o.Undefined {
+			found = append(found, u.Name+":"+u.Library)
+		}
+		want, err := reference.ImportedSymbols()
+		if err != nil || !slices.Equal(found, want) || o.Timestamp != reference.TimeDateStamp {
+			t.Errorf("%s: imports %q, debug/pe says %q, error %v", path, found, want, err)
+		}
+	}
+}
+
+// TestPELongSectionNames wants names behind the symbol table, which also makes the file unstripped.
+func TestPELongSectionNames(t *testing.T) {
+	names := []byte("\x00\x00\x00\x00.debug_info\x00.nv_fatbin\x00")
+	sample := sampleDLL()
+	sample.Sections = []dll.Section{{Name: "/4", Data: []byte("x")}, {Name: "/16", Data: fixture(t, "size.fatbin")}}
+	data := sample.Bytes()
+	symbols := uint32(len(data))
+	little.PutUint32(data[0x40+12:], symbols)
+	little.PutUint32(data[0x40+16:], 1)
+	data = slices.Concat(data, make([]byte, peSymbolBytes), names)
+	w := &Wheel{budget: newBudget()}
+	var problems findings
+	w.readContent("long.dll", contentOf(data), &problems)
+	if len(problems) != 0 || len(w.Fatbins) != 1 || w.Fatbins[0].Section != ".nv_fatbin" {
+		t.Fatalf("%+v, %s", w.Fatbins, lines(problems))
+	}
+	if o := w.Objects[0]; o.Stripped || !o.DebugInfo || !o.SymbolTable {
+		t.Errorf("%+v", o)
+	}
+	little.PutUint32(data[0x40+12:], symbols+1<<30)
+	if _, err := describe(t, data); !IsRefusal(err) {
+		t.Errorf("names outside of the file: %v", err)
+	}
+}
+
+// TestPERefuses damages single fields of a file that is fine.
+func TestPERefuses(t *testing.T) {
+	const optional, table = 0x40 + 24, 0x40 + 24 + 240
+	for name, damage := range map[string]func(data []byte) []byte{
+		"cut header":          func(d []byte) []byte { return d[:0x80] },
+		"cut file":            func(d []byte) []byte { return d[:headersOf(d)+16] },
+		"no signature":        func(d []byte) []byte { d[0x40] = 'N'; return d },
+		"signature outside":   func(d []byte) []byte { little.PutUint32(d[0x3c:], 1<<31); return d },
+		"32 bits":             func(d []byte) []byte { little.PutUint16(d[optional:], 0x10b); return d },
+		"too many sections":   func(d []byte) []byte { little.PutUint16(d[0x46:], 0xffff); return d },
+		"short optional":      func(d []byte) []byte { little.PutUint16(d[0x54:], 100); return d },
+		"offset in a sector":  func(d []byte) []byte { little.PutUint32(d[table+20:], 0x401); return d },
+		"imports outside":     func(d []byte) []byte { little.PutUint32(d[optional+112+8:], 1<<30); return d },
+		"exports outside":     func(d []byte) []byte { little.PutUint32(d[optional+112:], 1<<30); return d },
+		"exports cut":         func(d []byte) []byte { little.PutUint32(d[optional+112+4:], 44); return d },
+		"debug outside":       func(d []byte) []byte { little.PutUint32(d[optional+112+48:], 1<<30); return d },
+		"imports without end": func(d []byte) []byte { little.PutUint32(d[optional+112+8:], 0x1001); return d },
+		"section beyond": func(d []byte) []byte {
+			little.PutUint32(d[table+16:], 1<<30)
+			little.PutUint32(d[table+8:], 1<<30)
+			return d
+		},
+		"addresses that leave": func(d []byte) []byte { little.PutUint32(d[headersOf(d)+32:], 1<<30); return d },
+	} {
+		if _, err := describe(t, damage(sampleDLL().Bytes())); !IsRefusal(err) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
+func headersOf(data []byte) int { return int(little.Uint32(data[0x40+24+60:])) }
+
+// TestPEOverlap wants sections at rising addresses: where two overlap, an address would have two meanings.
+func TestPEOverlap(t *testing.T) {
+	sample := sampleDLL()
+	sample.Sections = []dll.Section{{Name: ".text", Data: []byte("x")}}
+	data := sample.Bytes()
+	little.PutUint32(data[0x40+24+240+peSectionBytes+12:], 0x1000)
+	if _, err := describe(t, data); !IsRefusal(err) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestPEDamage overwrites each field of the headers and tables: errors are welcome, panics are not.
+func TestPEDamage(t *testing.T) {
+	for _, data := range [][]byte{sampleDLL().Bytes(), fixture(t, "good.dll")} {
+		for at := 0; at+4 <= len(data); at += 4 {
+			for _, value := range []uint32{0, 1, 0x1000, 1<<31 - 1, 1 << 31, 1<<32 - 1} {
+				damaged := bytes.Clone(data)
+				little.PutUint32(damaged[at:], value)
+				w := &Wheel{budget: newBudget()}
+				w.readContent("a.dll", contentOf(damaged), &findings{})
+				FindExports(forward("a.dll", damaged), map[string]bool{"alpha": true, "#1": true})
+			}
+		}
+	}
+}
+
+// TestWhatIsNoPE wants text that begins with MZ to be no object, and a DLL's name to promise one.
+func TestWhatIsNoPE(t *testing.T) {
+	for name, want := range map[string]int{"a.txt": 0, "setup.exe": 0, "a.dll": 1, "a.PYD": 1} {
+		for _, text := range []string{"MZ", "MZ and more text than a header takes, so that there is one to look at"} {
+			w := &Wheel{budget: newBudget()}
+			var problems findings
+			w.readContent(name, contentOf([]byte(text)), &problems)
+			if len(problems) != want || len(w.Objects) != 0 {
+				t.Errorf("%s: %s", name, lines(problems))
+			}
+		}
+	}
+}
+
+func FuzzPE(f *testing.F) {
+	f.Add(sampleDLL().Bytes())
+	f.Add(fixture(f, "good.dll"))
+	f.Add(fixture(f, "symbols.dll"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		w := &Wheel{budget: newBudget()}
+		w.readObject("a.dll", contentOf(data), &findings{})
+		if len(w.Objects) == 1 {
+			if names := len(w.Objects[0].Undefined); names > maxDynamic*(len(data)/peThunkBytes+1) {
+				t.Errorf("%d imports in %d bytes", names, len(data))
+			}
+		}
+	})
+}
+
+// FuzzExports reads the same table at random and as a stream.
+func FuzzExports(f *testing.F) {
+	f.Add(sampleDLL().Bytes())
+	f.Add(fixture(f, "good.dll"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		o, err := describe(t, data)
+		if err != nil || o.Format != FormatPE {
+			return
+		}
+		wanted := map[string]bool{}
+		for _, name := range o.Exported {
+			wanted[name] = true
+		}
+		if err := FindExports(forward("a.dll", data), wanted); err != nil || len(wanted) != 0 {
+			t.Errorf("%d of %d names are left, error %v", len(wanted), len(o.Exported), err)
+		}
+	})
+}
