@@ -14,6 +14,7 @@
  * at 40. All little endian. */
 #define CONTAINER_MAGIC 0xBA55ED50u
 enum { CONTAINER_HEADER = 16, ENTRY_HEADER = 48 };
+#define FLAG_HOST 0xF0u
 #define FLAG_SPECIFIC 0x100000u
 #define FLAG_FAMILY 0x200000u
 
@@ -35,7 +36,12 @@ static const char* parse_name(char operation[32], const unsigned char* entry, ui
     return NULL;
 }
 
-static const char* parse_entries(sageattn_fatbin* fatbin, const unsigned char* entries, uint64_t size) {
+/* Flags name the system that a file was made on. One file serves every platform: each shows its driver its own name. */
+static void claim_host(unsigned char* entry) {
+    entry[40] = (unsigned char)((entry[40] & ~FLAG_HOST) | SAGEATTN_FLAG_HOST);
+}
+
+static const char* parse_entries(sageattn_fatbin* fatbin, unsigned char* entries, uint64_t size) {
     while (size > 0) {
         if (size < ENTRY_HEADER) return "an entry is cut off";
         const int kind = (int)little_endian(entries, 2);
@@ -46,6 +52,7 @@ static const char* parse_entries(sageattn_fatbin* fatbin, const unsigned char* e
             if (fatbin->images == SAGEATTN_MAX_IMAGES) return "it holds too many images";
             const char* wrong = parse_name(fatbin->operation[fatbin->containers], entries, header);
             if (wrong != NULL) return wrong;
+            claim_host(entries);
             const uint64_t flags = little_endian(entries + 40, 8);
             fatbin->image[fatbin->images++] =
                 (sageattn_image){fatbin->containers, kind, (int)little_endian(entries + 28, 4),

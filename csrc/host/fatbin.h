@@ -29,7 +29,8 @@ typedef struct sageattn_fatbin {
 int sageattn_fatbin_read(const char* path, sageattn_fatbin* fatbin);
 void sageattn_fatbin_free(sageattn_fatbin* fatbin);
 
-/* Parses size bytes at data. NULL if they are well formed, else what is wrong with them. */
+/* Parses size bytes at data, and marks the images as made on this system. NULL if they are well formed, else what is
+ * wrong with them. */
 const char* sageattn_fatbin_parse(unsigned char* data, size_t size, sageattn_fatbin* fatbin);
 
 /* Does a GPU of this SM (90 for 9.0) run an image of the container? */

@@ -6,8 +6,10 @@
 
 #if defined(_WIN32)
 #define SAGEATTN_DRIVER_NAME "nvcuda.dll"
+#define SAGEATTN_FLAG_HOST 0x40u /* of an image in a fatbin */
 #else
 #define SAGEATTN_DRIVER_NAME "libcuda.so.1"
+#define SAGEATTN_FLAG_HOST 0x10u
 #endif
 
 /* The CUDA driver's library, or NULL. On Windows it is the system's own folder alone that may hold it: neither a

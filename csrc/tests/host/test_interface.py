@@ -34,7 +34,7 @@ class Linux:
     """Runs programs of a Linux machine: natively, or by qemu-user with that machine's C library."""
 
     library, driver, program = "libsageattn.so", "libcuda.so.1", "interface"
-    options = ("-ldl", "-lpthread")
+    options, host = ("-ldl", "-lpthread"), "0x10"
     needs = re.compile(r"lib(c|dl|m|pthread)\.so\.[0-9]|ld-linux-[a-z0-9-]+\.so\.[0-9]")  # glibc
 
     def __init__(self, machine, number):
@@ -67,7 +67,7 @@ class Windows:
 
     target = "x86_64-windows-gnu"
     library, driver, program = "sageattn.dll", "nvcuda.dll", "interface.exe"
-    options, number = (), 0x8664
+    options, host, number = (), "0x40", 0x8664
     needs = re.compile(r"kernel32\.dll|api-ms-win-crt-[a-z]+-l1-1-0\.dll")  # Windows 10 and newer
 
     def missing(self):
@@ -142,9 +142,9 @@ def built(request, tmp_path_factory):
 
 
 def image(kind, sm):
-    """An entry of a fatbin for the operation quantize: kind 2 is machine code, 1 PTX."""
+    """An entry of a fatbin for the operation quantize, made on Linux: kind 2 is machine code, 1 PTX."""
     name = b"quantize_sm80"
-    head = struct.pack("<HHIQIIIIIIQ", kind, 0x101, 96, 8, 0, 0, 0, sm, 64, len(name), 0)
+    head = struct.pack("<HHIQIIIIIIQ", kind, 0x101, 96, 8, 0, 0, 0, sm, 64, len(name), 0x11)
     return (head.ljust(64, b"\0") + name).ljust(96, b"\0") + bytes(8)
 
 
@@ -174,10 +174,12 @@ def test_without_a_driver(built):
 
 
 def test_with_a_driver(built):
+    """The fatbin, which was made on Linux, is loaded once, as one for this system."""
+    system, _ = built
     result = run(built, 1)
     assert (result.returncode, result.stderr) == (0, "")
     lines = [line for line in result.stdout.splitlines() if not line.startswith("size ")]
-    assert lines == ["quantize_sm80 mean"] + ["launch 2"] * THREADS
+    assert lines == [f"host {system.host}", "quantize_sm80 mean"] + ["launch 2"] * THREADS
 
 
 def test_exports_the_interface_and_needs_the_system_alone(built):
