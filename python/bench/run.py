@@ -69,7 +69,7 @@ class _Run:
         self._case, self._jobs, self._settings = case, jobs, settings
         self._results, self._gpu = results, gpu
         self._methods = list({job.method.name: job.method for job in jobs}.values())
-        self._broken: set[str] = set()
+        self._broken: set[tuple[str, str]] = set()
 
     def all(self) -> None:
         operands = inputs.make(self._case)
@@ -83,8 +83,8 @@ class _Run:
                 self._bursts(jobs, calls)
                 continue
             for job in jobs:
-                if job.method.name not in self._broken:
-                    with self._guard(job.method):
+                if (job.method.name, job.part) not in self._broken:
+                    with self._guard(job.method, job.part):
                         self._measure(job, calls[job.method.name])
         calls.clear()
         del operands
@@ -92,8 +92,13 @@ class _Run:
         for values in self._settings.values:
             self._accuracies(values)
 
-    def _guard(self, method: Method) -> _Guard:
-        return _Guard(self._case, method, self._results, self._broken)
+    def _guard(self, method: Method, part: str = "") -> _Guard:
+        """part "": what concerns all of them."""
+        parts = (part,) if part else method.parts(self._case)
+        return _Guard(self._case, method, self._results, self._broken, parts)
+
+    def _all_broken(self, method: Method) -> bool:
+        return all((method.name, part) in self._broken for part in method.parts(self._case))
 
     def _measure(self, job: Job, calls: Calls) -> None:
         call, load = calls.parts[job.part], Load()
@@ -110,8 +115,8 @@ class _Run:
         """All or none: they are compared with each other. What fails alone is left out before."""
         sound = []
         for job in jobs:
-            if job.method.name not in self._broken:
-                with self._guard(job.method):
+            if (job.method.name, job.part) not in self._broken:
+                with self._guard(job.method, job.part):
                     calls[job.method.name].parts[job.part]()
                     torch.cuda.synchronize()
                     sound.append(job)
@@ -135,7 +140,7 @@ class _Run:
         dtype = getattr(torch, self._settings.reference)
         expected = accuracy.references(self._case, operands, dtype)
         for method in self._methods:
-            if method.name in self._broken:
+            if self._all_broken(method):
                 continue
             with self._guard(method):
                 output = method.prepare(self._case, operands).output()
@@ -150,8 +155,16 @@ class _Run:
 class _Guard:
     """Turns what a method raises into a gap, once; a GPU that no longer answers ends the run."""
 
-    def __init__(self, case: Case, method: Method, results: Results, broken: set[str]) -> None:
-        self._case, self._method, self._results, self._broken = case, method, results, broken
+    def __init__(
+        self,
+        case: Case,
+        method: Method,
+        results: Results,
+        broken: set[tuple[str, str]],
+        parts: Sequence[str],
+    ) -> None:
+        self._case, self._method, self._results = case, method, results
+        self._broken, self._parts = broken, parts
 
     def __enter__(self) -> None:
         pass
@@ -162,7 +175,7 @@ class _Guard:
         text = " ".join(str(error).split()) or type(error).__name__
         reason = f"{type(error).__name__}: {text[:300]}"
         self._results.gaps.append(Gap(self._case.name, self._method.name, reason, failed=True))
-        self._broken.add(self._method.name)
+        self._broken.update((self._method.name, part) for part in self._parts)
         print(f"{self._case.name}  {self._method.name} FAILED: {reason}", flush=True)
         try:
             torch.cuda.synchronize()

@@ -9,7 +9,7 @@ from ..suggest import unknown
 from .base import Method
 from .comfy_kitchen import ComfyInt8
 from .cudnn_fp8 import CudnnFp8
-from .ours import ours
+from .ours import our_methods
 from .sageattention_1 import SageAttention1
 from .torch_sdpa import torch_methods
 
@@ -17,7 +17,7 @@ from .torch_sdpa import torch_methods
 def all_methods(sageattention_1: Path | None = None) -> list[Method]:
     """Ours first, then the peers."""
     return [
-        *ours(),
+        *our_methods(),
         *torch_methods(),
         CudnnFp8(),
         SageAttention1(sageattention_1),
