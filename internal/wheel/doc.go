@@ -19,6 +19,6 @@
 //	platform.go                           platform tags
 //	fatbin.go, entry.go, unpack.go        CUDA's fat binary container
 //	cubin.go, kernel.go                   images for one SM
-//	agree.go, verify.go, device.go        what must agree, with itself and with a plan
+//	agree.go, verify.go, host.go, device.go   what must agree, with itself and with a plan
 //	limits.go                             every bound, in one place
 package wheel

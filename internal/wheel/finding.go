@@ -54,6 +54,10 @@ const (
 	CodeNeeded       Code = "needed"        // links a library that is not allowed
 	CodeRPath        Code = "rpath"         // carries RPATH or RUNPATH
 	CodeUnstripped   Code = "unstripped"    // carries a symbol table or debug information
+	CodeMachine      Code = "machine"       // is for another system or machine than the platform tag says
+	CodeExport       Code = "export"        // a planned function is not exported
+	CodeBuildPath    Code = "build-path"    // names a directory of the machine it was linked on
+	CodeTimestamp    Code = "timestamp"     // says when it was linked, so that no second build is the same
 
 	CodeFatbinFormat  Code = "fatbin-format"  // a fatbin that cannot be read
 	CodeCubinFormat   Code = "cubin-format"   // a cubin that cannot be read

@@ -23,7 +23,8 @@ type Expectation struct {
 	PTX            *SM             // the one PTX version that rides along
 	Kernels        map[SM][]string // kernel names in the cubin of each SM
 	GlibcFloor     string          // highest glibc version that shared objects may need, "2.17"
-	Needed         []string        // allowed DT_NEEDED; nil means glibc's own
+	Needed         []string        // libraries that may be linked; nil means those of the system: glibc's own, or Windows'
+	Exports        []string        // functions that the shared objects must give, together
 	AllowUnplanned bool            // unplanned kernels are no finding
 }
 
@@ -98,33 +99,4 @@ func unspaced(texts []string) []string {
 		plain[i] = unspace(text)
 	}
 	return plain
-}
-
-// libcLibraries are what a manylinux wheel may link without carrying it: glibc's own parts. Thread-local variables
-// need the loader, whose name tells the machine.
-var libcLibraries = []string{
-	"libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1",
-}
-
-func (w *Wheel) checkObjects(want Expectation, report *findings) {
-	allowed := want.Needed
-	if allowed == nil {
-		allowed = libcLibraries
-	}
-	for _, object := range w.Objects {
-		for _, library := range object.Needed {
-			if !slices.Contains(allowed, library) {
-				report.fail(CodeNeeded, object.Member, "it links %s; allowed are %s", library, list(allowed))
-			}
-		}
-		if len(object.RPath) > 0 {
-			report.fail(CodeRPath, object.Member, "it carries the run path %s", list(object.RPath))
-		}
-		if !object.Stripped {
-			report.fail(CodeUnstripped, object.Member, "it is not stripped")
-		}
-		if want.GlibcFloor != "" && object.GlibcFloor != "" && compareDotted(object.GlibcFloor, want.GlibcFloor) > 0 {
-			report.fail(CodeGlibcFloor, object.Member, "it needs glibc %s, the floor is %s", object.GlibcFloor, want.GlibcFloor)
-		}
-	}
 }
