@@ -23,6 +23,7 @@ class Block(NamedTuple):
     kind: str
     label: str
     attributes: dict[str, Any]
+    blocks: list[Block]
 
 
 def parse_toml(text: str) -> dict[str, Any]:
@@ -39,17 +40,11 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def parse_hcl(text: str) -> tuple[dict[str, Any], list[Block]]:
-    """The attributes and the blocks of a document; blocks hold attributes alone. Raises ValueError like parse_toml."""
-    attributes: dict[str, Any] = {}
-    blocks, tokens = [], _Tokens(text)
+    """The attributes and the blocks of a document. Raises ValueError like parse_toml."""
+    root, tokens = Block("", "", {}, []), _Tokens(text)
     while tokens.more():
-        name = tokens.name()
-        if tokens.peek() == "=":
-            _pair(tokens, name, attributes)
-        else:
-            blocks.append(_block(tokens, name))
-        tokens.end_of_line()
-    return attributes, blocks
+        _member(tokens, root)
+    return root.attributes, root.blocks
 
 
 def _open_table(root: dict[str, Any], tokens: _Tokens) -> dict[str, Any]:
@@ -75,13 +70,22 @@ def _open_table(root: dict[str, Any], tokens: _Tokens) -> dict[str, Any]:
 
 def _block(tokens: _Tokens, kind: str) -> Block:
     label = "" if tokens.peek() == "{" else tokens.string()
-    block = Block(kind, label, {})
+    block = Block(kind, label, {}, [])
     tokens.expect("{")
     tokens.end_of_line()
     while not tokens.take("}"):
-        _pair(tokens, tokens.name(), block.attributes)
-        tokens.end_of_line()
+        _member(tokens, block)
     return block
+
+
+def _member(tokens: _Tokens, block: Block) -> None:
+    """An attribute or a block inside another, with the end of its line."""
+    name = tokens.name()
+    if tokens.peek() == "=":
+        _pair(tokens, name, block.attributes)
+    else:
+        block.blocks.append(_block(tokens, name))
+    tokens.end_of_line()
 
 
 def _pair(tokens: _Tokens, key: str, table: dict[str, Any]) -> None:

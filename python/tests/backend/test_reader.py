@@ -47,6 +47,10 @@ package "sage2" {
 
 cells {
   cuda = "12.9.1"
+
+  test {
+    torch = "2.8.0"
+  }
 }
 """
 
@@ -103,10 +107,11 @@ def test_other_toml_is_refused(text: str, error: str) -> None:
 
 def test_hcl() -> None:
     attributes, blocks = reader.parse_hcl(HCL)
+    test = reader.Block("test", "", {"torch": "2.8.0"}, [])
     assert attributes == {"default": "one"}
     assert blocks == [
-        reader.Block("package", "sage2", {"version": "2.2.0", "list": ["a"]}),
-        reader.Block("cells", "", {"cuda": "12.9.1"}),
+        reader.Block("package", "sage2", {"version": "2.2.0", "list": ["a"]}, []),
+        reader.Block("cells", "", {"cuda": "12.9.1"}, [test]),
     ]
 
 
@@ -116,7 +121,8 @@ def test_hcl() -> None:
         'a "b" "c" {\n}',
         "a {",
         "a { b = 1 }",
-        "a {\n b {\n }\n}",
+        "a {\n b {\n }",
+        "a {\n b {\n } c = 1\n}",
         "a {\n} b {\n}",
         "a",
         "a = b.c",
