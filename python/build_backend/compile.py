@@ -77,7 +77,10 @@ def compile_source(compiler, source, target, includes=()):
     if target.startswith("compute"):
         options.remove("--ptxas-options=-v")
     return compiler.compile(
-        source.read_text(), source.name, options, "CUBIN" if target.startswith("sm") else "PTX"
+        source.read_text("utf-8"),
+        source.name,
+        options,
+        "CUBIN" if target.startswith("sm") else "PTX",
     )
 
 

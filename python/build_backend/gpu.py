@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from typing import Any, NamedTuple
 
-_DRIVER = "libcuda.so.1"
+_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+_SYSTEM32 = 0x800  # LOAD_LIBRARY_SEARCH_SYSTEM32, where drivers lie; has no effect elsewhere
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, …_MINOR
 _NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE
 
@@ -32,7 +34,7 @@ class _DriverError(Exception):
 def detect() -> Found:
     """What the driver says, within CUDA_VISIBLE_DEVICES. Never raises: no driver is an answer too."""
     try:
-        driver = ctypes.CDLL(_DRIVER)
+        driver = ctypes.CDLL(_DRIVER, winmode=_SYSTEM32)
     except OSError:
         return Found(reason=f"there is no NVIDIA driver ({_DRIVER} cannot be loaded)")
     try:

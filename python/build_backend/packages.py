@@ -6,6 +6,12 @@ import sys
 
 from .errors import BuildError
 
+# A library in its wheel, and what lies beside NVRTC. Windows has another NVRTC there, NAME64_120_0.alt.dll.
+_NAMES = {
+    "linux": ("lib/lib{}.so.[0-9]*", "lib{}-builtins.so.*"),
+    "win32": ("bin/**/{}*_[0-9].dll", "{}-builtins*.dll"),
+}
+
 
 def find(patterns, what, install):
     """First path that matches one of the glob patterns below an entry of sys.path, else BuildError."""
@@ -25,12 +31,12 @@ def find_all(patterns):
 
 
 def load_library(name, folder, install):
-    """Loads nvidia/{folder or cu13}/lib/lib{name}.so.* and returns the ctypes library."""
-    patterns = [f"nvidia/{directory}/lib/lib{name}.so.[0-9]*" for directory in (folder, "cu13")]
-    patterns += [f"nvidia/{directory}/bin/**/{name}*.dll" for directory in (folder, "cu13")]
+    """Loads libNAME.so.12 or NAME64_120_0.dll of nvidia/{folder or cu13} and returns the ctypes library."""
+    main, builtins = _NAMES["win32" if sys.platform == "win32" else "linux"]
+    patterns = [f"nvidia/{place}/{main.format(name)}" for place in (folder, "cu13")]
     path = find(patterns, f"lib{name}", install)
     # From 13.0 on, NVRTC does not look beside itself for its second library; a loaded one is found by its name.
-    for companion in sorted(path.parent.glob(f"lib{name}-builtins.so.*")):
+    for companion in sorted(path.parent.glob(builtins.format(name))):
         ctypes.CDLL(str(companion))
     return ctypes.CDLL(str(path))
 
