@@ -119,6 +119,102 @@ group "test-all" {
   ]
 }
 
+group "universal" {
+  targets = [
+    "linux-sage2-universal",
+    "linux-arm64-sage2-universal",
+    "windows-sage2-universal",
+  ]
+}
+
+group "test-universal" {
+  targets = [
+    "test-linux-sage2-universal-pytorch26-python39",
+    "test-linux-sage2-universal-pytorch215-python312",
+    "test-linux-arm64-sage2-universal-pytorch28-python312",
+    "test-windows-sage2-universal-pytorch28-python312",
+  ]
+}
+
+group "test-linux-sage2-universal" {
+  targets = [
+    "test-linux-sage2-universal-pytorch26-python39",
+    "test-linux-sage2-universal-pytorch215-python312",
+  ]
+}
+
+group "test-linux-arm64-sage2-universal" {
+  targets = [
+    "test-linux-arm64-sage2-universal-pytorch28-python312",
+  ]
+}
+
+group "test-windows-sage2-universal" {
+  targets = [
+    "test-windows-sage2-universal-pytorch28-python312",
+  ]
+}
+
+group "linux-arm64-all" {
+  targets = [
+    "linux-arm64-sage2-pytorch26-cu126-python310",
+    "linux-arm64-sage2-pytorch26-cu126-python311",
+    "linux-arm64-sage2-pytorch26-cu126-python312",
+    "linux-arm64-sage2-pytorch27-cu128-python310",
+    "linux-arm64-sage2-pytorch27-cu128-python311",
+    "linux-arm64-sage2-pytorch27-cu128-python312",
+    "linux-arm64-sage2-pytorch28-cu129-python310",
+    "linux-arm64-sage2-pytorch28-cu129-python311",
+    "linux-arm64-sage2-pytorch28-cu129-python312",
+    "linux-arm64-sage2-universal",
+  ]
+}
+
+group "test-linux-arm64-all" {
+  targets = [
+    "test-linux-arm64-sage2-pytorch26-cu126-python310",
+    "test-linux-arm64-sage2-pytorch26-cu126-python311",
+    "test-linux-arm64-sage2-pytorch26-cu126-python312",
+    "test-linux-arm64-sage2-pytorch27-cu128-python310",
+    "test-linux-arm64-sage2-pytorch27-cu128-python311",
+    "test-linux-arm64-sage2-pytorch27-cu128-python312",
+    "test-linux-arm64-sage2-pytorch28-cu129-python310",
+    "test-linux-arm64-sage2-pytorch28-cu129-python311",
+    "test-linux-arm64-sage2-pytorch28-cu129-python312",
+    "test-linux-arm64-sage2-universal-pytorch28-python312",
+  ]
+}
+
+group "windows-all" {
+  targets = [
+    "windows-sage2-pytorch26-cu126-python310",
+    "windows-sage2-pytorch26-cu126-python311",
+    "windows-sage2-pytorch26-cu126-python312",
+    "windows-sage2-pytorch27-cu128-python310",
+    "windows-sage2-pytorch27-cu128-python311",
+    "windows-sage2-pytorch27-cu128-python312",
+    "windows-sage2-pytorch28-cu129-python310",
+    "windows-sage2-pytorch28-cu129-python311",
+    "windows-sage2-pytorch28-cu129-python312",
+    "windows-sage2-universal",
+  ]
+}
+
+group "test-windows-all" {
+  targets = [
+    "test-windows-sage2-pytorch26-cu126-python310",
+    "test-windows-sage2-pytorch26-cu126-python311",
+    "test-windows-sage2-pytorch26-cu126-python312",
+    "test-windows-sage2-pytorch27-cu128-python310",
+    "test-windows-sage2-pytorch27-cu128-python311",
+    "test-windows-sage2-pytorch27-cu128-python312",
+    "test-windows-sage2-pytorch28-cu129-python310",
+    "test-windows-sage2-pytorch28-cu129-python311",
+    "test-windows-sage2-pytorch28-cu129-python312",
+    "test-windows-sage2-universal-pytorch28-python312",
+  ]
+}
+
 target "_common" {
   context    = "."
   dockerfile = "dockerfiles/Dockerfile"
@@ -195,17 +291,15 @@ target "linux-sage2-pytorch26-cu126-python39" {
   args = {
     VERSION         = "2.2.0"
     CUDA            = "12.6.1"
-    TORCH           = "2.6.0"
-    TORCH_DIGITS    = "26"
     REQUIRES_TORCH  = "torch==2.6.*"
-    PYTHON          = "3.9"
-    PYTHON_DIGITS   = "39"
     REQUIRES_PYTHON = ">=3.9,<3.10"
     BUILD_TAG       = "260.126"
     PYTHON_TAG      = "cp39"
     ABI_TAG         = "cp39"
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = "3.9"
   }
   output = ["type=local,dest=dist"]
 }
@@ -218,8 +312,12 @@ target "test-linux-sage2-pytorch26-cu126-python39" {
     python = "docker-image://${format(PYTHON_IMAGE, "3.9")}"
   }
   args = {
-    SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
-    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
+    TORCH         = "2.6.0"
+    TORCH_DIGITS  = "26"
+    PYTHON        = "3.9"
+    PYTHON_DIGITS = "39"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch26-cu126-python39"]
 }
@@ -232,17 +330,15 @@ target "linux-sage2-pytorch26-cu126-python310" {
   args = {
     VERSION         = "2.2.0"
     CUDA            = "12.6.1"
-    TORCH           = "2.6.0"
-    TORCH_DIGITS    = "26"
     REQUIRES_TORCH  = "torch==2.6.*"
-    PYTHON          = "3.10"
-    PYTHON_DIGITS   = "310"
     REQUIRES_PYTHON = ">=3.10,<3.11"
     BUILD_TAG       = "260.126"
     PYTHON_TAG      = "cp310"
     ABI_TAG         = "cp310"
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = "3.10"
   }
   output = ["type=local,dest=dist"]
 }
@@ -255,8 +351,12 @@ target "test-linux-sage2-pytorch26-cu126-python310" {
     python = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
   }
   args = {
-    SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
-    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
+    TORCH         = "2.6.0"
+    TORCH_DIGITS  = "26"
+    PYTHON        = "3.10"
+    PYTHON_DIGITS = "310"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch26-cu126-python310"]
 }
@@ -269,17 +369,15 @@ target "linux-sage2-pytorch26-cu126-python311" {
   args = {
     VERSION         = "2.2.0"
     CUDA            = "12.6.1"
-    TORCH           = "2.6.0"
-    TORCH_DIGITS    = "26"
     REQUIRES_TORCH  = "torch==2.6.*"
-    PYTHON          = "3.11"
-    PYTHON_DIGITS   = "311"
     REQUIRES_PYTHON = ">=3.11,<3.12"
     BUILD_TAG       = "260.126"
     PYTHON_TAG      = "cp311"
     ABI_TAG         = "cp311"
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = "3.11"
   }
   output = ["type=local,dest=dist"]
 }
@@ -292,8 +390,12 @@ target "test-linux-sage2-pytorch26-cu126-python311" {
     python = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
   }
   args = {
-    SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
-    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
+    TORCH         = "2.6.0"
+    TORCH_DIGITS  = "26"
+    PYTHON        = "3.11"
+    PYTHON_DIGITS = "311"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch26-cu126-python311"]
 }
@@ -306,17 +408,15 @@ target "linux-sage2-pytorch26-cu126-python312" {
   args = {
     VERSION         = "2.2.0"
     CUDA            = "12.6.1"
-    TORCH           = "2.6.0"
-    TORCH_DIGITS    = "26"
     REQUIRES_TORCH  = "torch==2.6.*"
-    PYTHON          = "3.12"
-    PYTHON_DIGITS   = "312"
     REQUIRES_PYTHON = ">=3.12,<3.13"
     BUILD_TAG       = "260.126"
     PYTHON_TAG      = "cp312"
     ABI_TAG         = "cp312"
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = "3.12"
   }
   output = ["type=local,dest=dist"]
 }
@@ -329,8 +429,12 @@ target "test-linux-sage2-pytorch26-cu126-python312" {
     python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
   }
   args = {
-    SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
-    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
+    TORCH         = "2.6.0"
+    TORCH_DIGITS  = "26"
+    PYTHON        = "3.12"
+    PYTHON_DIGITS = "312"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch26-cu126-python312"]
 }
@@ -343,17 +447,15 @@ target "linux-sage2-pytorch27-cu128-python310" {
   args = {
     VERSION         = "2.2.0"
     CUDA            = "12.8.1"
-    TORCH           = "2.7.0"
-    TORCH_DIGITS    = "27"
     REQUIRES_TORCH  = "torch==2.7.*"
-    PYTHON          = "3.10"
-    PYTHON_DIGITS   = "310"
     REQUIRES_PYTHON = ">=3.10,<3.11"
     BUILD_TAG       = "270.128"
     PYTHON_TAG      = "cp310"
     ABI_TAG         = "cp310"
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = "3.10"
   }
   output = ["type=local,dest=dist"]
 }
@@ -366,8 +468,12 @@ target "test-linux-sage2-pytorch27-cu128-python310" {
     python = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
   }
   args = {
-    SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
-    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
+    TORCH         = "2.7.0"
+    TORCH_DIGITS  = "27"
+    PYTHON        = "3.10"
+    PYTHON_DIGITS = "310"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch27-cu128-python310"]
 }
@@ -380,17 +486,15 @@ target "linux-sage2-pytorch27-cu128-python311" {
   args = {
     VERSION         = "2.2.0"
     CUDA            = "12.8.1"
-    TORCH           = "2.7.0"
-    TORCH_DIGITS    = "27"
     REQUIRES_TORCH  = "torch==2.7.*"
-    PYTHON          = "3.11"
-    PYTHON_DIGITS   = "311"
     REQUIRES_PYTHON = ">=3.11,<3.12"
     BUILD_TAG       = "270.128"
     PYTHON_TAG      = "cp311"
     ABI_TAG         = "cp311"
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = "3.11"
   }
   output = ["type=local,dest=dist"]
 }
@@ -403,8 +507,12 @@ target "test-linux-sage2-pytorch27-cu128-python311" {
     python = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
   }
   args = {
-    SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
-    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
+    TORCH         = "2.7.0"
+    TORCH_DIGITS  = "27"
+    PYTHON        = "3.11"
+    PYTHON_DIGITS = "311"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch27-cu128-python311"]
 }
@@ -417,17 +525,15 @@ target "linux-sage2-pytorch27-cu128-python312" {
   args = {
     VERSION         = "2.2.0"
     CUDA            = "12.8.1"
-    TORCH           = "2.7.0"
-    TORCH_DIGITS    = "27"
     REQUIRES_TORCH  = "torch==2.7.*"
-    PYTHON          = "3.12"
-    PYTHON_DIGITS   = "312"
     REQUIRES_PYTHON = ">=3.12,<3.13"
     BUILD_TAG       = "270.128"
     PYTHON_TAG      = "cp312"
     ABI_TAG         = "cp312"
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = "3.12"
   }
   output = ["type=local,dest=dist"]
 }
@@ -440,8 +546,12 @@ target "test-linux-sage2-pytorch27-cu128-python312" {
     python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
   }
   args = {
-    SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
-    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
+    TORCH         = "2.7.0"
+    TORCH_DIGITS  = "27"
+    PYTHON        = "3.12"
+    PYTHON_DIGITS = "312"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch27-cu128-python312"]
 }
@@ -454,17 +564,15 @@ target "linux-sage2-pytorch28-cu129-python310" {
   args = {
     VERSION         = "2.2.0"
     CUDA            = "12.9.1"
-    TORCH           = "2.8.0"
-    TORCH_DIGITS    = "28"
     REQUIRES_TORCH  = "torch==2.8.*"
-    PYTHON          = "3.10"
-    PYTHON_DIGITS   = "310"
     REQUIRES_PYTHON = ">=3.10,<3.11"
     BUILD_TAG       = "280.129"
     PYTHON_TAG      = "cp310"
     ABI_TAG         = "cp310"
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = "3.10"
   }
   output = ["type=local,dest=dist"]
 }
@@ -477,8 +585,12 @@ target "test-linux-sage2-pytorch28-cu129-python310" {
     python = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
   }
   args = {
-    SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
+    TORCH         = "2.8.0"
+    TORCH_DIGITS  = "28"
+    PYTHON        = "3.10"
+    PYTHON_DIGITS = "310"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch28-cu129-python310"]
 }
@@ -491,17 +603,15 @@ target "linux-sage2-pytorch28-cu129-python311" {
   args = {
     VERSION         = "2.2.0"
     CUDA            = "12.9.1"
-    TORCH           = "2.8.0"
-    TORCH_DIGITS    = "28"
     REQUIRES_TORCH  = "torch==2.8.*"
-    PYTHON          = "3.11"
-    PYTHON_DIGITS   = "311"
     REQUIRES_PYTHON = ">=3.11,<3.12"
     BUILD_TAG       = "280.129"
     PYTHON_TAG      = "cp311"
     ABI_TAG         = "cp311"
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = "3.11"
   }
   output = ["type=local,dest=dist"]
 }
@@ -514,8 +624,12 @@ target "test-linux-sage2-pytorch28-cu129-python311" {
     python = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
   }
   args = {
-    SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
+    TORCH         = "2.8.0"
+    TORCH_DIGITS  = "28"
+    PYTHON        = "3.11"
+    PYTHON_DIGITS = "311"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch28-cu129-python311"]
 }
@@ -528,17 +642,15 @@ target "linux-sage2-pytorch28-cu129-python312" {
   args = {
     VERSION         = "2.2.0"
     CUDA            = "12.9.1"
-    TORCH           = "2.8.0"
-    TORCH_DIGITS    = "28"
     REQUIRES_TORCH  = "torch==2.8.*"
-    PYTHON          = "3.12"
-    PYTHON_DIGITS   = "312"
     REQUIRES_PYTHON = ">=3.12,<3.13"
     BUILD_TAG       = "280.129"
     PYTHON_TAG      = "cp312"
     ABI_TAG         = "cp312"
     PLATFORM_TAG    = "linux_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = "3.12"
   }
   output = ["type=local,dest=dist"]
 }
@@ -551,8 +663,849 @@ target "test-linux-sage2-pytorch28-cu129-python312" {
     python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
   }
   args = {
-    SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
+    TORCH         = "2.8.0"
+    TORCH_DIGITS  = "28"
+    PYTHON        = "3.12"
+    PYTHON_DIGITS = "312"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
   }
   output = ["type=local,dest=dist/test-results/linux-sage2-pytorch28-cu129-python312"]
+}
+
+target "linux-arm64-sage2-pytorch26-cu126-python310" {
+  description = "sageattention-2.2.0-260.126-cp310-cp310-linux_aarch64.whl"
+  inherits    = ["_common", "_cu126"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.6.1"
+    REQUIRES_TORCH  = "torch==2.6.*"
+    REQUIRES_PYTHON = ">=3.10,<3.11"
+    BUILD_TAG       = "260.126"
+    PYTHON_TAG      = "cp310"
+    ABI_TAG         = "cp310"
+    PLATFORM_TAG    = "linux_aarch64"
+    HOST_TARGET     = "aarch64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = "3.10"
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-linux-arm64-sage2-pytorch26-cu126-python310" {
+  description = "tests of sageattention-2.2.0-260.126-cp310-cp310-linux_aarch64.whl"
+  inherits    = ["linux-arm64-sage2-pytorch26-cu126-python310"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
+  }
+  args = {
+    TORCH         = "2.6.0"
+    TORCH_DIGITS  = "26"
+    PYTHON        = "3.10"
+    PYTHON_DIGITS = "310"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
+  }
+  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch26-cu126-python310"]
+}
+
+target "linux-arm64-sage2-pytorch26-cu126-python311" {
+  description = "sageattention-2.2.0-260.126-cp311-cp311-linux_aarch64.whl"
+  inherits    = ["_common", "_cu126"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.6.1"
+    REQUIRES_TORCH  = "torch==2.6.*"
+    REQUIRES_PYTHON = ">=3.11,<3.12"
+    BUILD_TAG       = "260.126"
+    PYTHON_TAG      = "cp311"
+    ABI_TAG         = "cp311"
+    PLATFORM_TAG    = "linux_aarch64"
+    HOST_TARGET     = "aarch64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = "3.11"
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-linux-arm64-sage2-pytorch26-cu126-python311" {
+  description = "tests of sageattention-2.2.0-260.126-cp311-cp311-linux_aarch64.whl"
+  inherits    = ["linux-arm64-sage2-pytorch26-cu126-python311"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
+  }
+  args = {
+    TORCH         = "2.6.0"
+    TORCH_DIGITS  = "26"
+    PYTHON        = "3.11"
+    PYTHON_DIGITS = "311"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
+  }
+  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch26-cu126-python311"]
+}
+
+target "linux-arm64-sage2-pytorch26-cu126-python312" {
+  description = "sageattention-2.2.0-260.126-cp312-cp312-linux_aarch64.whl"
+  inherits    = ["_common", "_cu126"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.6.1"
+    REQUIRES_TORCH  = "torch==2.6.*"
+    REQUIRES_PYTHON = ">=3.12,<3.13"
+    BUILD_TAG       = "260.126"
+    PYTHON_TAG      = "cp312"
+    ABI_TAG         = "cp312"
+    PLATFORM_TAG    = "linux_aarch64"
+    HOST_TARGET     = "aarch64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = "3.12"
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-linux-arm64-sage2-pytorch26-cu126-python312" {
+  description = "tests of sageattention-2.2.0-260.126-cp312-cp312-linux_aarch64.whl"
+  inherits    = ["linux-arm64-sage2-pytorch26-cu126-python312"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+  }
+  args = {
+    TORCH         = "2.6.0"
+    TORCH_DIGITS  = "26"
+    PYTHON        = "3.12"
+    PYTHON_DIGITS = "312"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
+  }
+  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch26-cu126-python312"]
+}
+
+target "linux-arm64-sage2-pytorch27-cu128-python310" {
+  description = "sageattention-2.2.0-270.128-cp310-cp310-linux_aarch64.whl"
+  inherits    = ["_common", "_cu128"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.8.1"
+    REQUIRES_TORCH  = "torch==2.7.*"
+    REQUIRES_PYTHON = ">=3.10,<3.11"
+    BUILD_TAG       = "270.128"
+    PYTHON_TAG      = "cp310"
+    ABI_TAG         = "cp310"
+    PLATFORM_TAG    = "linux_aarch64"
+    HOST_TARGET     = "aarch64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = "3.10"
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-linux-arm64-sage2-pytorch27-cu128-python310" {
+  description = "tests of sageattention-2.2.0-270.128-cp310-cp310-linux_aarch64.whl"
+  inherits    = ["linux-arm64-sage2-pytorch27-cu128-python310"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
+  }
+  args = {
+    TORCH         = "2.7.0"
+    TORCH_DIGITS  = "27"
+    PYTHON        = "3.10"
+    PYTHON_DIGITS = "310"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
+  }
+  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch27-cu128-python310"]
+}
+
+target "linux-arm64-sage2-pytorch27-cu128-python311" {
+  description = "sageattention-2.2.0-270.128-cp311-cp311-linux_aarch64.whl"
+  inherits    = ["_common", "_cu128"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.8.1"
+    REQUIRES_TORCH  = "torch==2.7.*"
+    REQUIRES_PYTHON = ">=3.11,<3.12"
+    BUILD_TAG       = "270.128"
+    PYTHON_TAG      = "cp311"
+    ABI_TAG         = "cp311"
+    PLATFORM_TAG    = "linux_aarch64"
+    HOST_TARGET     = "aarch64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = "3.11"
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-linux-arm64-sage2-pytorch27-cu128-python311" {
+  description = "tests of sageattention-2.2.0-270.128-cp311-cp311-linux_aarch64.whl"
+  inherits    = ["linux-arm64-sage2-pytorch27-cu128-python311"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
+  }
+  args = {
+    TORCH         = "2.7.0"
+    TORCH_DIGITS  = "27"
+    PYTHON        = "3.11"
+    PYTHON_DIGITS = "311"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
+  }
+  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch27-cu128-python311"]
+}
+
+target "linux-arm64-sage2-pytorch27-cu128-python312" {
+  description = "sageattention-2.2.0-270.128-cp312-cp312-linux_aarch64.whl"
+  inherits    = ["_common", "_cu128"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.8.1"
+    REQUIRES_TORCH  = "torch==2.7.*"
+    REQUIRES_PYTHON = ">=3.12,<3.13"
+    BUILD_TAG       = "270.128"
+    PYTHON_TAG      = "cp312"
+    ABI_TAG         = "cp312"
+    PLATFORM_TAG    = "linux_aarch64"
+    HOST_TARGET     = "aarch64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = "3.12"
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-linux-arm64-sage2-pytorch27-cu128-python312" {
+  description = "tests of sageattention-2.2.0-270.128-cp312-cp312-linux_aarch64.whl"
+  inherits    = ["linux-arm64-sage2-pytorch27-cu128-python312"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+  }
+  args = {
+    TORCH         = "2.7.0"
+    TORCH_DIGITS  = "27"
+    PYTHON        = "3.12"
+    PYTHON_DIGITS = "312"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
+  }
+  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch27-cu128-python312"]
+}
+
+target "linux-arm64-sage2-pytorch28-cu129-python310" {
+  description = "sageattention-2.2.0-280.129-cp310-cp310-linux_aarch64.whl"
+  inherits    = ["_common", "_cu129"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.9.1"
+    REQUIRES_TORCH  = "torch==2.8.*"
+    REQUIRES_PYTHON = ">=3.10,<3.11"
+    BUILD_TAG       = "280.129"
+    PYTHON_TAG      = "cp310"
+    ABI_TAG         = "cp310"
+    PLATFORM_TAG    = "linux_aarch64"
+    HOST_TARGET     = "aarch64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = "3.10"
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-linux-arm64-sage2-pytorch28-cu129-python310" {
+  description = "tests of sageattention-2.2.0-280.129-cp310-cp310-linux_aarch64.whl"
+  inherits    = ["linux-arm64-sage2-pytorch28-cu129-python310"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
+  }
+  args = {
+    TORCH         = "2.8.0"
+    TORCH_DIGITS  = "28"
+    PYTHON        = "3.10"
+    PYTHON_DIGITS = "310"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
+  }
+  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch28-cu129-python310"]
+}
+
+target "linux-arm64-sage2-pytorch28-cu129-python311" {
+  description = "sageattention-2.2.0-280.129-cp311-cp311-linux_aarch64.whl"
+  inherits    = ["_common", "_cu129"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.9.1"
+    REQUIRES_TORCH  = "torch==2.8.*"
+    REQUIRES_PYTHON = ">=3.11,<3.12"
+    BUILD_TAG       = "280.129"
+    PYTHON_TAG      = "cp311"
+    ABI_TAG         = "cp311"
+    PLATFORM_TAG    = "linux_aarch64"
+    HOST_TARGET     = "aarch64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = "3.11"
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-linux-arm64-sage2-pytorch28-cu129-python311" {
+  description = "tests of sageattention-2.2.0-280.129-cp311-cp311-linux_aarch64.whl"
+  inherits    = ["linux-arm64-sage2-pytorch28-cu129-python311"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
+  }
+  args = {
+    TORCH         = "2.8.0"
+    TORCH_DIGITS  = "28"
+    PYTHON        = "3.11"
+    PYTHON_DIGITS = "311"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
+  }
+  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch28-cu129-python311"]
+}
+
+target "linux-arm64-sage2-pytorch28-cu129-python312" {
+  description = "sageattention-2.2.0-280.129-cp312-cp312-linux_aarch64.whl"
+  inherits    = ["_common", "_cu129"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.9.1"
+    REQUIRES_TORCH  = "torch==2.8.*"
+    REQUIRES_PYTHON = ">=3.12,<3.13"
+    BUILD_TAG       = "280.129"
+    PYTHON_TAG      = "cp312"
+    ABI_TAG         = "cp312"
+    PLATFORM_TAG    = "linux_aarch64"
+    HOST_TARGET     = "aarch64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = "3.12"
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-linux-arm64-sage2-pytorch28-cu129-python312" {
+  description = "tests of sageattention-2.2.0-280.129-cp312-cp312-linux_aarch64.whl"
+  inherits    = ["linux-arm64-sage2-pytorch28-cu129-python312"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+  }
+  args = {
+    TORCH         = "2.8.0"
+    TORCH_DIGITS  = "28"
+    PYTHON        = "3.12"
+    PYTHON_DIGITS = "312"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
+  }
+  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch28-cu129-python312"]
+}
+
+target "windows-sage2-pytorch26-cu126-python310" {
+  description = "sageattention-2.2.0-260.126-cp310-cp310-win_amd64.whl"
+  inherits    = ["_common", "_cu126"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.6.1"
+    REQUIRES_TORCH  = "torch==2.6.*"
+    REQUIRES_PYTHON = ">=3.10,<3.11"
+    BUILD_TAG       = "260.126"
+    PYTHON_TAG      = "cp310"
+    ABI_TAG         = "cp310"
+    PLATFORM_TAG    = "win_amd64"
+    HOST_TARGET     = "x86_64-windows-gnu"
+    LIBRARY         = "sageattn.dll"
+    INTERPRETER     = "3.10"
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-windows-sage2-pytorch26-cu126-python310" {
+  description = "tests of sageattention-2.2.0-260.126-cp310-cp310-win_amd64.whl"
+  inherits    = ["windows-sage2-pytorch26-cu126-python310"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
+  }
+  args = {
+    TORCH         = "2.6.0"
+    TORCH_DIGITS  = "26"
+    PYTHON        = "3.10"
+    PYTHON_DIGITS = "310"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
+  }
+  output = ["type=local,dest=dist/test-results/windows-sage2-pytorch26-cu126-python310"]
+}
+
+target "windows-sage2-pytorch26-cu126-python311" {
+  description = "sageattention-2.2.0-260.126-cp311-cp311-win_amd64.whl"
+  inherits    = ["_common", "_cu126"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.6.1"
+    REQUIRES_TORCH  = "torch==2.6.*"
+    REQUIRES_PYTHON = ">=3.11,<3.12"
+    BUILD_TAG       = "260.126"
+    PYTHON_TAG      = "cp311"
+    ABI_TAG         = "cp311"
+    PLATFORM_TAG    = "win_amd64"
+    HOST_TARGET     = "x86_64-windows-gnu"
+    LIBRARY         = "sageattn.dll"
+    INTERPRETER     = "3.11"
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-windows-sage2-pytorch26-cu126-python311" {
+  description = "tests of sageattention-2.2.0-260.126-cp311-cp311-win_amd64.whl"
+  inherits    = ["windows-sage2-pytorch26-cu126-python311"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
+  }
+  args = {
+    TORCH         = "2.6.0"
+    TORCH_DIGITS  = "26"
+    PYTHON        = "3.11"
+    PYTHON_DIGITS = "311"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
+  }
+  output = ["type=local,dest=dist/test-results/windows-sage2-pytorch26-cu126-python311"]
+}
+
+target "windows-sage2-pytorch26-cu126-python312" {
+  description = "sageattention-2.2.0-260.126-cp312-cp312-win_amd64.whl"
+  inherits    = ["_common", "_cu126"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.6.1"
+    REQUIRES_TORCH  = "torch==2.6.*"
+    REQUIRES_PYTHON = ">=3.12,<3.13"
+    BUILD_TAG       = "260.126"
+    PYTHON_TAG      = "cp312"
+    ABI_TAG         = "cp312"
+    PLATFORM_TAG    = "win_amd64"
+    HOST_TARGET     = "x86_64-windows-gnu"
+    LIBRARY         = "sageattn.dll"
+    INTERPRETER     = "3.12"
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-windows-sage2-pytorch26-cu126-python312" {
+  description = "tests of sageattention-2.2.0-260.126-cp312-cp312-win_amd64.whl"
+  inherits    = ["windows-sage2-pytorch26-cu126-python312"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+  }
+  args = {
+    TORCH         = "2.6.0"
+    TORCH_DIGITS  = "26"
+    PYTHON        = "3.12"
+    PYTHON_DIGITS = "312"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
+  }
+  output = ["type=local,dest=dist/test-results/windows-sage2-pytorch26-cu126-python312"]
+}
+
+target "windows-sage2-pytorch27-cu128-python310" {
+  description = "sageattention-2.2.0-270.128-cp310-cp310-win_amd64.whl"
+  inherits    = ["_common", "_cu128"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.8.1"
+    REQUIRES_TORCH  = "torch==2.7.*"
+    REQUIRES_PYTHON = ">=3.10,<3.11"
+    BUILD_TAG       = "270.128"
+    PYTHON_TAG      = "cp310"
+    ABI_TAG         = "cp310"
+    PLATFORM_TAG    = "win_amd64"
+    HOST_TARGET     = "x86_64-windows-gnu"
+    LIBRARY         = "sageattn.dll"
+    INTERPRETER     = "3.10"
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-windows-sage2-pytorch27-cu128-python310" {
+  description = "tests of sageattention-2.2.0-270.128-cp310-cp310-win_amd64.whl"
+  inherits    = ["windows-sage2-pytorch27-cu128-python310"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
+  }
+  args = {
+    TORCH         = "2.7.0"
+    TORCH_DIGITS  = "27"
+    PYTHON        = "3.10"
+    PYTHON_DIGITS = "310"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
+  }
+  output = ["type=local,dest=dist/test-results/windows-sage2-pytorch27-cu128-python310"]
+}
+
+target "windows-sage2-pytorch27-cu128-python311" {
+  description = "sageattention-2.2.0-270.128-cp311-cp311-win_amd64.whl"
+  inherits    = ["_common", "_cu128"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.8.1"
+    REQUIRES_TORCH  = "torch==2.7.*"
+    REQUIRES_PYTHON = ">=3.11,<3.12"
+    BUILD_TAG       = "270.128"
+    PYTHON_TAG      = "cp311"
+    ABI_TAG         = "cp311"
+    PLATFORM_TAG    = "win_amd64"
+    HOST_TARGET     = "x86_64-windows-gnu"
+    LIBRARY         = "sageattn.dll"
+    INTERPRETER     = "3.11"
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-windows-sage2-pytorch27-cu128-python311" {
+  description = "tests of sageattention-2.2.0-270.128-cp311-cp311-win_amd64.whl"
+  inherits    = ["windows-sage2-pytorch27-cu128-python311"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
+  }
+  args = {
+    TORCH         = "2.7.0"
+    TORCH_DIGITS  = "27"
+    PYTHON        = "3.11"
+    PYTHON_DIGITS = "311"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
+  }
+  output = ["type=local,dest=dist/test-results/windows-sage2-pytorch27-cu128-python311"]
+}
+
+target "windows-sage2-pytorch27-cu128-python312" {
+  description = "sageattention-2.2.0-270.128-cp312-cp312-win_amd64.whl"
+  inherits    = ["_common", "_cu128"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.8.1"
+    REQUIRES_TORCH  = "torch==2.7.*"
+    REQUIRES_PYTHON = ">=3.12,<3.13"
+    BUILD_TAG       = "270.128"
+    PYTHON_TAG      = "cp312"
+    ABI_TAG         = "cp312"
+    PLATFORM_TAG    = "win_amd64"
+    HOST_TARGET     = "x86_64-windows-gnu"
+    LIBRARY         = "sageattn.dll"
+    INTERPRETER     = "3.12"
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-windows-sage2-pytorch27-cu128-python312" {
+  description = "tests of sageattention-2.2.0-270.128-cp312-cp312-win_amd64.whl"
+  inherits    = ["windows-sage2-pytorch27-cu128-python312"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+  }
+  args = {
+    TORCH         = "2.7.0"
+    TORCH_DIGITS  = "27"
+    PYTHON        = "3.12"
+    PYTHON_DIGITS = "312"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
+  }
+  output = ["type=local,dest=dist/test-results/windows-sage2-pytorch27-cu128-python312"]
+}
+
+target "windows-sage2-pytorch28-cu129-python310" {
+  description = "sageattention-2.2.0-280.129-cp310-cp310-win_amd64.whl"
+  inherits    = ["_common", "_cu129"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.9.1"
+    REQUIRES_TORCH  = "torch==2.8.*"
+    REQUIRES_PYTHON = ">=3.10,<3.11"
+    BUILD_TAG       = "280.129"
+    PYTHON_TAG      = "cp310"
+    ABI_TAG         = "cp310"
+    PLATFORM_TAG    = "win_amd64"
+    HOST_TARGET     = "x86_64-windows-gnu"
+    LIBRARY         = "sageattn.dll"
+    INTERPRETER     = "3.10"
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-windows-sage2-pytorch28-cu129-python310" {
+  description = "tests of sageattention-2.2.0-280.129-cp310-cp310-win_amd64.whl"
+  inherits    = ["windows-sage2-pytorch28-cu129-python310"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
+  }
+  args = {
+    TORCH         = "2.8.0"
+    TORCH_DIGITS  = "28"
+    PYTHON        = "3.10"
+    PYTHON_DIGITS = "310"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
+  }
+  output = ["type=local,dest=dist/test-results/windows-sage2-pytorch28-cu129-python310"]
+}
+
+target "windows-sage2-pytorch28-cu129-python311" {
+  description = "sageattention-2.2.0-280.129-cp311-cp311-win_amd64.whl"
+  inherits    = ["_common", "_cu129"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.9.1"
+    REQUIRES_TORCH  = "torch==2.8.*"
+    REQUIRES_PYTHON = ">=3.11,<3.12"
+    BUILD_TAG       = "280.129"
+    PYTHON_TAG      = "cp311"
+    ABI_TAG         = "cp311"
+    PLATFORM_TAG    = "win_amd64"
+    HOST_TARGET     = "x86_64-windows-gnu"
+    LIBRARY         = "sageattn.dll"
+    INTERPRETER     = "3.11"
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-windows-sage2-pytorch28-cu129-python311" {
+  description = "tests of sageattention-2.2.0-280.129-cp311-cp311-win_amd64.whl"
+  inherits    = ["windows-sage2-pytorch28-cu129-python311"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
+  }
+  args = {
+    TORCH         = "2.8.0"
+    TORCH_DIGITS  = "28"
+    PYTHON        = "3.11"
+    PYTHON_DIGITS = "311"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
+  }
+  output = ["type=local,dest=dist/test-results/windows-sage2-pytorch28-cu129-python311"]
+}
+
+target "windows-sage2-pytorch28-cu129-python312" {
+  description = "sageattention-2.2.0-280.129-cp312-cp312-win_amd64.whl"
+  inherits    = ["_common", "_cu129"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.9.1"
+    REQUIRES_TORCH  = "torch==2.8.*"
+    REQUIRES_PYTHON = ">=3.12,<3.13"
+    BUILD_TAG       = "280.129"
+    PYTHON_TAG      = "cp312"
+    ABI_TAG         = "cp312"
+    PLATFORM_TAG    = "win_amd64"
+    HOST_TARGET     = "x86_64-windows-gnu"
+    LIBRARY         = "sageattn.dll"
+    INTERPRETER     = "3.12"
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-windows-sage2-pytorch28-cu129-python312" {
+  description = "tests of sageattention-2.2.0-280.129-cp312-cp312-win_amd64.whl"
+  inherits    = ["windows-sage2-pytorch28-cu129-python312"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+  }
+  args = {
+    TORCH         = "2.8.0"
+    TORCH_DIGITS  = "28"
+    PYTHON        = "3.12"
+    PYTHON_DIGITS = "312"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
+  }
+  output = ["type=local,dest=dist/test-results/windows-sage2-pytorch28-cu129-python312"]
+}
+
+target "linux-sage2-universal" {
+  description = "sageattention-2.2.0-py3-none-manylinux_2_17_x86_64.whl"
+  inherits    = ["_common", "_cu129"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.9.1"
+    REQUIRES_TORCH  = "torch>=2.4"
+    REQUIRES_PYTHON = ">=3.9"
+    BUILD_TAG       = ""
+    PYTHON_TAG      = "py3"
+    ABI_TAG         = "none"
+    PLATFORM_TAG    = "manylinux_2_17_x86_64"
+    HOST_TARGET     = "x86_64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = ""
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-linux-sage2-universal-pytorch26-python39" {
+  description = "tests of sageattention-2.2.0-py3-none-manylinux_2_17_x86_64.whl"
+  inherits    = ["linux-sage2-universal"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.9")}"
+  }
+  args = {
+    TORCH         = "2.6.0"
+    TORCH_DIGITS  = "26"
+    PYTHON        = "3.9"
+    PYTHON_DIGITS = "39"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
+  }
+  output = ["type=local,dest=dist/test-results/linux-sage2-universal-pytorch26-python39"]
+}
+
+target "test-linux-sage2-universal-pytorch215-python312" {
+  description = "tests of sageattention-2.2.0-py3-none-manylinux_2_17_x86_64.whl"
+  inherits    = ["linux-sage2-universal"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+  }
+  args = {
+    TORCH         = "2.15.0"
+    TORCH_DIGITS  = "215"
+    PYTHON        = "3.12"
+    PYTHON_DIGITS = "312"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
+  }
+  output = ["type=local,dest=dist/test-results/linux-sage2-universal-pytorch215-python312"]
+}
+
+target "linux-arm64-sage2-universal" {
+  description = "sageattention-2.2.0-py3-none-manylinux_2_17_aarch64.whl"
+  inherits    = ["_common", "_cu129"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.9.1"
+    REQUIRES_TORCH  = "torch>=2.4"
+    REQUIRES_PYTHON = ">=3.9"
+    BUILD_TAG       = ""
+    PYTHON_TAG      = "py3"
+    ABI_TAG         = "none"
+    PLATFORM_TAG    = "manylinux_2_17_aarch64"
+    HOST_TARGET     = "aarch64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    INTERPRETER     = ""
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-linux-arm64-sage2-universal-pytorch28-python312" {
+  description = "tests of sageattention-2.2.0-py3-none-manylinux_2_17_aarch64.whl"
+  inherits    = ["linux-arm64-sage2-universal"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+  }
+  args = {
+    TORCH         = "2.8.0"
+    TORCH_DIGITS  = "28"
+    PYTHON        = "3.12"
+    PYTHON_DIGITS = "312"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
+  }
+  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-universal-pytorch28-python312"]
+}
+
+target "windows-sage2-universal" {
+  description = "sageattention-2.2.0-py3-none-win_amd64.whl"
+  inherits    = ["_common", "_cu129"]
+  target      = "wheel"
+  platforms   = ["linux/amd64"]
+  args = {
+    VERSION         = "2.2.0"
+    CUDA            = "12.9.1"
+    REQUIRES_TORCH  = "torch>=2.4"
+    REQUIRES_PYTHON = ">=3.9"
+    BUILD_TAG       = ""
+    PYTHON_TAG      = "py3"
+    ABI_TAG         = "none"
+    PLATFORM_TAG    = "win_amd64"
+    HOST_TARGET     = "x86_64-windows-gnu"
+    LIBRARY         = "sageattn.dll"
+    INTERPRETER     = ""
+  }
+  output = ["type=local,dest=dist"]
+}
+
+target "test-windows-sage2-universal-pytorch28-python312" {
+  description = "tests of sageattention-2.2.0-py3-none-win_amd64.whl"
+  inherits    = ["windows-sage2-universal"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+  }
+  args = {
+    TORCH         = "2.8.0"
+    TORCH_DIGITS  = "28"
+    PYTHON        = "3.12"
+    PYTHON_DIGITS = "312"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
+  }
+  output = ["type=local,dest=dist/test-results/windows-sage2-universal-pytorch28-python312"]
 }

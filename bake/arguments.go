@@ -42,28 +42,39 @@ func cellArguments(cell matrix.Cell) []argument {
 	return []argument{
 		{"VERSION", cell.Package.Version.String()},
 		{"CUDA", cell.CUDA.String()},
-		{"TORCH", cell.Torch.String()},
-		{"TORCH_DIGITS", cell.Torch.Minor().Digits()},
 		{"REQUIRES_TORCH", cell.TorchRequirement()},
-		{"PYTHON", cell.Python.String()},
-		{"PYTHON_DIGITS", cell.Python.Digits()},
 		{"REQUIRES_PYTHON", cell.PythonRequirement()},
 		{"BUILD_TAG", cell.BuildTag()},
 		{"PYTHON_TAG", cell.PythonTag()},
-		{"ABI_TAG", cell.PythonTag()},
-		{"PLATFORM_TAG", cell.Platform.Tag},
+		{"ABI_TAG", cell.ABITag()},
+		{"PLATFORM_TAG", cell.PlatformTag()},
 		{"HOST_TARGET", cell.Platform.HostTarget()},
+		{"LIBRARY", cell.Platform.Library},
+		{"INTERPRETER", interpreter(cell)},
 	}
 }
 
-// testArguments tell the tests of a wheel what the plan put into it: SMs and kernels, separated by spaces. A kernel
-// that some SMs lack is followed by those that have it: packed_hd64@9.0, attention_hd64_tiles16@7.5,8.6.
-func testArguments(cell matrix.Cell, k *Kernels) []argument {
+// interpreter is the CPython that a wheel is for, as its bill of materials names it; a universal wheel is for none.
+func interpreter(cell matrix.Cell) string {
+	if cell.Universal {
+		return ""
+	}
+	return cell.Python.String()
+}
+
+// testArguments are what the tests of a wheel run on, and what the plan put into it: SMs and kernels, separated by
+// spaces. A kernel that some SMs lack is followed by those that have it: packed_hd64@9.0, attention_hd64_tiles16@7.5,8.6.
+func testArguments(selected matrix.Selection, k *Kernels) []argument {
+	cell := selected.Cell
 	sms := make([]string, len(cell.SMs))
 	for i, sm := range cell.SMs {
 		sms[i] = sm.String()
 	}
 	return []argument{
+		{"TORCH", selected.Test.Torch.String()},
+		{"TORCH_DIGITS", selected.Test.Torch.Minor().Digits()},
+		{"PYTHON", selected.Test.Python.String()},
+		{"PYTHON_DIGITS", selected.Test.Python.Digits()},
 		{"SMS", strings.Join(sms, " ")},
 		{"KERNELS", strings.Join(k.names(cell.SMs), " ")},
 	}

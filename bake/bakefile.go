@@ -21,9 +21,12 @@ const (
 // outputDir receives the wheels, below the source directory.
 const outputDir = "dist"
 
-// resultsDir receives the results of a cell's tests.
-func resultsDir(output string, cell matrix.Cell) string {
-	return path.Join(output, "test-results", cell.Target())
+// buildPlatform is where every stage runs. Wheels of other platforms are cross-compiled, and tested by an emulator.
+const buildPlatform = "linux/amd64"
+
+// resultsDir receives the results of a test, below the directory of wheels: the target without the word test.
+func resultsDir(output string, test matrix.Selection) string {
+	return path.Join(output, "test-results", strings.TrimPrefix(test.Target(), "test-"))
 }
 
 // Stages of the Dockerfile that targets name.
@@ -71,7 +74,9 @@ func RenderBake(m *matrix.Matrix, k *Kernels) ([]byte, error) {
 	}
 	for _, cell := range m.Cells() {
 		w.cell(cell)
-		w.test(cell, k)
+		for i := range cell.Runtimes {
+			w.test(matrix.Selection{Cell: cell, Test: &cell.Runtimes[i]}, k)
+		}
 	}
 	return hclwrite.Format(append(trimEnd(file.Bytes()), '\n')), nil
 }
@@ -132,21 +137,21 @@ func (w bakeWriter) cell(cell matrix.Cell) {
 		attribute{"description", text(cell.WheelName())},
 		attribute{"inherits", list("_common", toolkitTarget(cell))},
 		attribute{"target", text(StageWheel)},
-		attribute{"platforms", list(cell.Platform.OSArch)},
+		attribute{"platforms", list(buildPlatform)},
 		attribute{"args", object(fields(cellArguments(cell)))},
 		attribute{"output", list("type=local,dest=" + outputDir)},
 	)
 }
 
-func (w bakeWriter) test(cell matrix.Cell, k *Kernels) {
-	image := fmt.Sprintf(`docker-image://${format(PYTHON_IMAGE, "%s")}`, cell.Python)
-	output := "type=local,dest=" + resultsDir(outputDir, cell)
-	w.block("target", cell.TestTarget(),
-		attribute{"description", text("tests of " + cell.WheelName())},
-		attribute{"inherits", list(cell.Target())},
+func (w bakeWriter) test(test matrix.Selection, k *Kernels) {
+	image := fmt.Sprintf(`docker-image://${format(PYTHON_IMAGE, "%s")}`, test.Test.Python)
+	output := "type=local,dest=" + resultsDir(outputDir, test)
+	w.block("target", test.Target(),
+		attribute{"description", text("tests of " + test.Cell.WheelName())},
+		attribute{"inherits", list(test.Cell.Target())},
 		attribute{"target", text(StageTest)},
 		attribute{"contexts", object([]field{{"python", interpolated(image)}})},
-		attribute{"args", object(fields(testArguments(cell, k)))},
+		attribute{"args", object(fields(testArguments(test, k)))},
 		attribute{"output", list(output)},
 	)
 }

@@ -19,9 +19,9 @@ type Target struct {
 	Name      string            `json:"name"`
 	Cell      string            `json:"cell"` // name of the build target; differs from Name for a test
 	Platform  string            `json:"platform"`
-	Torch     string            `json:"torch"`
+	Torch     string            `json:"torch"` // that the wheel asks for, or that a test runs on
 	CUDA      string            `json:"cuda"`
-	Python    string            `json:"python"`
+	Python    string            `json:"python"` // the same
 	Stage     string            `json:"stage"`
 	Args      map[string]string `json:"args"`
 	Contexts  map[string]string `json:"contexts"`
@@ -43,11 +43,11 @@ type Exclusion struct {
 
 // PlanOptions are choices of the command line. The zero value is what docker-bake.hcl says.
 type PlanOptions struct {
-	Output          string            // directory of wheels; "" is dist
-	SourceDateEpoch string            // "" is SourceDateEpoch
-	Base            string            // context of the base; "" is the image of docker-bake.hcl
-	Python          map[string]string // contexts of CPython by version ("3.12"); missing ones are images
-	WheelFile       string            // tests: a wheel that exists already, instead of building one
+	Output          string                        // directory of wheels; "" is dist
+	SourceDateEpoch string                        // "" is SourceDateEpoch
+	Base            string                        // context of the base; "" is the image of docker-bake.hcl
+	Python          func(matrix.Selection) string // context of the CPython of a test; nil, or "", is an image
+	WheelFile       string                        // tests: a wheel that exists already, instead of building one
 }
 
 // NewPlan lists what building and testing the selection does, in its order.
@@ -57,7 +57,7 @@ func NewPlan(m *matrix.Matrix, k *Kernels, selection []matrix.Selection, options
 	}
 	plan := &Plan{Command: "bake", Matrix: m.File(), Targets: []Target{}}
 	for _, selected := range selection {
-		if selected.Test {
+		if selected.Test != nil {
 			plan.Command = "test"
 		}
 		plan.Targets = append(plan.Targets, newTarget(m, k, selected, options))
@@ -68,15 +68,16 @@ func NewPlan(m *matrix.Matrix, k *Kernels, selection []matrix.Selection, options
 func newTarget(m *matrix.Matrix, k *Kernels, selected matrix.Selection, options PlanOptions) Target {
 	cell := selected.Cell
 	target := Target{
-		Name: selected.Target(), Cell: cell.Target(), Platform: cell.Platform.OSArch,
+		Name: selected.Target(), Cell: cell.Target(), Platform: cell.Platform.Name,
 		Torch: cell.Torch.String(), CUDA: cell.CUDA.String(), Python: cell.Python.String(),
 		Stage: StageWheel, Args: planArguments(m, k, selected, options), Contexts: contexts(selected, options),
 		SMs: cell.SMs, Excluded: exclusions(cell), Output: orElse(options.Output, outputDir),
 		Wheel: cell.WheelName(), Steps: buildSteps(cell), Selection: selected,
 	}
-	if selected.Test {
+	if on := selected.Test; on != nil {
+		target.Torch, target.Python = on.Torch.String(), on.Python.String()
 		target.Stage = StageTest
-		target.Output = resultsDir(target.Output, cell)
+		target.Output = resultsDir(target.Output, selected)
 		target.Steps = testSteps(target.Steps, options.WheelFile != "")
 	}
 	return target
@@ -91,8 +92,8 @@ func orElse(value, otherwise string) string {
 
 func planArguments(m *matrix.Matrix, k *Kernels, selected matrix.Selection, options PlanOptions) map[string]string {
 	arguments := append(toolkitArguments(m, selected.Cell), cellArguments(selected.Cell)...)
-	if selected.Test {
-		arguments = append(arguments, testArguments(selected.Cell, k)...)
+	if selected.Test != nil {
+		arguments = append(arguments, testArguments(selected, k)...)
 	}
 	values := map[string]string{"SOURCE_DATE_EPOCH": orElse(options.SourceDateEpoch, SourceDateEpoch)}
 	for _, a := range arguments {
@@ -103,9 +104,11 @@ func planArguments(m *matrix.Matrix, k *Kernels, selected matrix.Selection, opti
 
 func contexts(selected matrix.Selection, options PlanOptions) map[string]string {
 	all := map[string]string{"base": orElse(options.Base, "docker-image://"+baseImage)}
-	if selected.Test {
-		python := selected.Cell.Python.String()
-		all["python"] = orElse(options.Python[python], "docker-image://"+fmt.Sprintf(pythonImage, python))
+	if on := selected.Test; on != nil {
+		all["python"] = "docker-image://" + fmt.Sprintf(pythonImage, on.Python)
+		if options.Python != nil {
+			all["python"] = orElse(options.Python(selected), all["python"])
+		}
 		if options.WheelFile != "" {
 			all["wheel"] = path.Dir(options.WheelFile)
 		}

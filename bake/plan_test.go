@@ -33,7 +33,7 @@ func TestPlanOfTheDefaultWheel(t *testing.T) {
 		t.Errorf("stage %s, output %s, wheel %s", target.Stage, target.Output, target.Wheel)
 	}
 	for name, want := range map[string]string{
-		"CUDA": "12.9.1", "CUDA_DIGITS": "129", "TORCH": "2.8.0", "TORCH_DIGITS": "28", "PYTHON": "3.12", "PYTHON_DIGITS": "312",
+		"CUDA": "12.9.1", "CUDA_DIGITS": "129", "INTERPRETER": "3.12", "LIBRARY": "libsageattn.so", "HOST_TARGET": "x86_64-linux-gnu.2.17",
 		"VERSION": "2.2.0", "BUILD_TAG": "280.129", "PYTHON_TAG": "cp312", "ABI_TAG": "cp312", "PLATFORM_TAG": "linux_x86_64",
 		"PTX_SM": "12.1", "SM70": "build", "SM121": "build", "REQUIRES_TORCH": "torch==2.8.*", "SOURCE_DATE_EPOCH": "315532800",
 	} {
@@ -68,24 +68,46 @@ func TestPlanOfATest(t *testing.T) {
 	const cell = "linux-sage2-pytorch26-cu126-python39"
 	options := PlanOptions{
 		Output: "out", SourceDateEpoch: "1700000000",
-		Base: "oci-layout:///base", Python: map[string]string{"3.9": "oci-layout:///python39"},
+		Base: "oci-layout:///base", Python: func(test matrix.Selection) string { return "oci-layout:///python-" + test.Test.Python.String() },
 	}
 	plan := planned(t, "test-"+cell, options)
 	target := plan.Targets[0]
 	if plan.Command != "test" || target.Cell != cell || target.Stage != "test" || target.Output != "out/test-results/"+cell {
 		t.Errorf("command %s, target %+v", plan.Command, target)
 	}
-	if target.Contexts["base"] != "oci-layout:///base" || target.Contexts["python"] != "oci-layout:///python39" {
+	if target.Contexts["base"] != "oci-layout:///base" || target.Contexts["python"] != "oci-layout:///python-3.9" {
 		t.Errorf("contexts %v", target.Contexts)
 	}
 	if target.Args["SMS"] != "7.0 7.5 8.0 8.6 8.7 8.9 9.0" || !strings.Contains(target.Args["KERNELS"], "attention_hd128_masked") {
 		t.Errorf("the test does not learn what the wheel holds: %v", target.Args)
+	}
+	if target.Args["TORCH"] != "2.6.0" || target.Args["PYTHON_DIGITS"] != "39" {
+		t.Errorf("the test does not learn what it runs on: %v", target.Args)
 	}
 	if target.Args["SOURCE_DATE_EPOCH"] != "1700000000" {
 		t.Errorf("SOURCE_DATE_EPOCH is %s", target.Args["SOURCE_DATE_EPOCH"])
 	}
 	if !slices.Contains(target.Steps, "builder") || target.Steps[len(target.Steps)-1] != "test" {
 		t.Errorf("steps %v", target.Steps)
+	}
+}
+
+// A universal wheel is for no interpreter; each of its tests is a target of its own, with results of its own.
+func TestPlanOfAUniversalWheel(t *testing.T) {
+	plan := planned(t, "linux-sage2-universal test-linux-sage2-universal", PlanOptions{})
+	if len(plan.Targets) != 3 {
+		t.Fatalf("%d targets, want the wheel and two tests", len(plan.Targets))
+	}
+	wheel, test := plan.Targets[0], plan.Targets[2]
+	for name, want := range map[string]string{
+		"BUILD_TAG": "", "INTERPRETER": "", "PYTHON_TAG": "py3", "ABI_TAG": "none", "PLATFORM_TAG": "manylinux_2_17_x86_64", "REQUIRES_TORCH": "torch>=2.4",
+	} {
+		if wheel.Args[name] != want || test.Args[name] != want {
+			t.Errorf("argument %s is %q and %q, want %q", name, wheel.Args[name], test.Args[name], want)
+		}
+	}
+	if test.Torch != "2.15.0" || test.Args["TORCH_DIGITS"] != "215" || test.Output != "dist/test-results/linux-sage2-universal-pytorch215-python312" {
+		t.Errorf("test %+v", test)
 	}
 }
 

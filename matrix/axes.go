@@ -18,7 +18,7 @@ func (m *Matrix) readAxes(r *reader, schema *fileSchema) {
 func (m *Matrix) readPackages(r *reader, blocks []packageSchema) {
 	seen := map[string]hcl.Range{}
 	for _, block := range blocks {
-		r.name("package", block.Name, block.NameRange)
+		r.name("package", namePattern, block.Name, block.NameRange)
 		r.unique(seen, "package", block.Name, block.NameRange)
 		distribution := r.text(block.Distribution)
 		if !namePattern.MatchString(distribution.value) {
@@ -33,17 +33,30 @@ func (m *Matrix) readPackages(r *reader, blocks []packageSchema) {
 func (m *Matrix) readPlatforms(r *reader, blocks []platformSchema) {
 	seen := map[string]hcl.Range{}
 	for _, block := range blocks {
-		r.name("platform", block.Name, block.NameRange)
+		r.name("platform", platformPattern, block.Name, block.NameRange)
 		r.unique(seen, "platform", block.Name, block.NameRange)
-		tag := r.text(block.Tag)
-		if !namePattern.MatchString(tag.value) {
-			r.fail(tag.at, "", "platform tag %q: want lower-case letters, digits and _", tag.value)
-		}
 		m.platforms = append(m.platforms, Platform{
-			Name: block.Name, OSArch: r.text(block.OSArch).value, Tag: tag.value,
-			Triple: r.text(block.Triple).value, Glibc: r.version(r.text(block.Glibc), 2, 2).value,
+			Name: block.Name, Tag: r.platformTag(block.Tag), UniversalTag: r.platformTag(block.UniversalTag),
+			Triple: r.text(block.Triple).value, Library: r.libraryName(block.Library),
+			Glibc: r.version(r.optional(block.Glibc), 2, 2).value,
 		})
 	}
+}
+
+func (r *reader) platformTag(e hcl.Expression) string {
+	tag := r.text(e)
+	if tag.value != "" && !namePattern.MatchString(tag.value) {
+		r.fail(tag.at, "", "platform tag %q: want lower-case letters, digits and _", tag.value)
+	}
+	return tag.value
+}
+
+func (r *reader) libraryName(e hcl.Expression) string {
+	name := r.text(e)
+	if name.value != "" && !libraryPattern.MatchString(name.value) {
+		r.fail(name.at, "", "library %q: want a file name that ends in .so or .dll", name.value)
+	}
+	return name.value
 }
 
 func (m *Matrix) readTorches(r *reader, blocks []torchSchema) {

@@ -11,15 +11,21 @@ type Package struct {
 
 // Platform is a system that wheels are built for.
 type Platform struct {
-	Name   string  `json:"name"`   // its word in target names: linux
-	OSArch string  `json:"osArch"` // as BuildKit names it: linux/amd64
-	Tag    string  `json:"tag"`    // platform tag of the wheel: linux_x86_64
-	Triple string  `json:"triple"` // target of the host compiler, without the glibc version: x86_64-linux-gnu
-	Glibc  Version `json:"glibc"`  // oldest glibc that the host library may need
+	Name         string  `json:"name"`         // its word in target names: linux
+	Tag          string  `json:"tag"`          // platform tag of the wheel of one torch: linux_x86_64
+	UniversalTag string  `json:"universalTag"` // of the universal wheel: manylinux_2_17_x86_64
+	Triple       string  `json:"triple"`       // target of the host compiler, without the glibc version: x86_64-linux-gnu
+	Library      string  `json:"library"`      // file name of the host library: libsageattn.so
+	Glibc        Version `json:"glibc"`        // oldest glibc that the host library may need; zero where there is none
 }
 
-// HostTarget is what the host compiler is told to build for: x86_64-linux-gnu.2.17.
-func (p Platform) HostTarget() string { return p.Triple + "." + p.Glibc.String() }
+// HostTarget is what the host compiler is told to build for: x86_64-linux-gnu.2.17, x86_64-windows-gnu.
+func (p Platform) HostTarget() string {
+	if p.Glibc.IsZero() {
+		return p.Triple
+	}
+	return p.Triple + "." + p.Glibc.String()
+}
 
 // Rule is one fact about what goes together, with the public document that says so.
 type Rule struct {
@@ -37,44 +43,126 @@ type Exclusion struct {
 // Reason is the exclusion in one line: "8.9 needs CUDA 12.4 or newer".
 func (e Exclusion) Reason() string { return e.Rule.Text }
 
-// Cell is one wheel of the matrix.
+// Cell is one wheel of the matrix: for one torch and one Python, or universal, for every torch and Python from its own
+// on. Native code depends on neither, so that the two differ in their names and requirements alone.
 type Cell struct {
-	Package  Package     `json:"package"`
-	Platform Platform    `json:"platform"`
-	Torch    Version     `json:"torch"`  // three numbers
-	CUDA     Version     `json:"cuda"`   // two or three numbers
-	Python   Version     `json:"python"` // two numbers
-	SMs      []SM        `json:"sms"`    // old to new, never empty
-	Excluded []Exclusion `json:"excluded"`
+	Package   Package     `json:"package"`
+	Platform  Platform    `json:"platform"`
+	Universal bool        `json:"universal"`
+	Torch     Version     `json:"torch"`    // three numbers; of a universal wheel two, of the oldest torch
+	CUDA      Version     `json:"cuda"`     // two or three numbers
+	Python    Version     `json:"python"`   // two numbers; of a universal wheel the oldest
+	Runtimes  []Runtime   `json:"runtimes"` // what its wheel is tested on, never empty
+	SMs       []SM        `json:"sms"`      // old to new, never empty
+	Excluded  []Exclusion `json:"excluded"`
 }
 
-// Target is the name of the build target: linux-sage2-pytorch28-cu129-python312.
+// Runtime is a torch on a CPython.
+type Runtime struct {
+	Torch  Version `json:"torch"`  // three numbers
+	Python Version `json:"python"` // two numbers
+}
+
+// Target is the name of the build target: linux-sage2-pytorch28-cu129-python312, linux-sage2-universal.
 func (c Cell) Target() string {
+	if c.Universal {
+		return c.Platform.Name + "-" + c.Package.Name + "-" + universal
+	}
 	return fmt.Sprintf("%s-%s-pytorch%s-cu%s-python%s", c.Platform.Name, c.Package.Name,
 		c.Torch.Minor().Digits(), c.CUDA.Minor().Digits(), c.Python.Digits())
 }
 
-// TestTarget is the name of the target that tests the cell's wheel: test-<target>.
-func (c Cell) TestTarget() string { return testPrefix + c.Target() }
-
-// BuildTag is {torch digits}.{cuda major and minor}: 280.129.
-func (c Cell) BuildTag() string { return c.Torch.Digits() + "." + c.CUDA.Minor().Digits() }
-
-// PythonTag is the wheel's Python tag, and its ABI tag as well: cp312.
-func (c Cell) PythonTag() string { return "cp" + c.Python.Digits() }
-
-// WheelName is the file name of the wheel:
-// sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl.
-func (c Cell) WheelName() string {
-	return fmt.Sprintf("%s-%s-%s-%s-%s-%s.whl", c.Package.Distribution, c.Package.Version,
-		c.BuildTag(), c.PythonTag(), c.PythonTag(), c.Platform.Tag)
+// TestTarget is the name of the target that tests the cell's wheel on one of its runtimes: test-<target>, for a universal
+// wheel test-<target>-pytorch28-python312.
+func (c Cell) TestTarget(on Runtime) string {
+	if c.Universal {
+		return fmt.Sprintf("%s%s-pytorch%s-python%s", testPrefix, c.Target(), on.Torch.Minor().Digits(), on.Python.Digits())
+	}
+	return testPrefix + c.Target()
 }
 
-// TorchRequirement is the wheel's dependency on torch: torch==2.8.*.
-func (c Cell) TorchRequirement() string { return fmt.Sprintf("torch==%s.*", c.Torch.Minor()) }
+// TestTargets are the names of all targets that test the cell's wheel.
+func (c Cell) TestTargets() []string {
+	names := make([]string, len(c.Runtimes))
+	for i, on := range c.Runtimes {
+		names[i] = c.TestTarget(on)
+	}
+	return names
+}
 
-// PythonRequirement is the wheel's Requires-Python: >=3.12,<3.13.
-func (c Cell) PythonRequirement() string { return fmt.Sprintf(">=%s,<%s", c.Python, c.Python.Next()) }
+// BuildTag is {torch digits}.{cuda major and minor}: 280.129. A universal wheel has none.
+func (c Cell) BuildTag() string {
+	if c.Universal {
+		return ""
+	}
+	return c.Torch.Digits() + "." + c.CUDA.Minor().Digits()
+}
+
+// PythonTag is the wheel's Python tag: cp312, py3.
+func (c Cell) PythonTag() string {
+	if c.Universal {
+		return "py3"
+	}
+	return "cp" + c.Python.Digits()
+}
+
+// ABITag is the wheel's ABI tag: cp312, none.
+func (c Cell) ABITag() string {
+	if c.Universal {
+		return "none"
+	}
+	return c.PythonTag()
+}
+
+// PlatformTag is the wheel's platform tag: linux_x86_64, manylinux_2_17_x86_64.
+func (c Cell) PlatformTag() string {
+	if c.Universal {
+		return c.Platform.UniversalTag
+	}
+	return c.Platform.Tag
+}
+
+// Tag is the wheel's whole tag: cp312-cp312-linux_x86_64.
+func (c Cell) Tag() string { return c.PythonTag() + "-" + c.ABITag() + "-" + c.PlatformTag() }
+
+// WheelName is the file name of the wheel: sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl,
+// sageattention-2.2.0-py3-none-manylinux_2_17_x86_64.whl.
+func (c Cell) WheelName() string {
+	stem := c.Package.Distribution + "-" + c.Package.Version.String()
+	if tag := c.BuildTag(); tag != "" {
+		stem += "-" + tag
+	}
+	return stem + "-" + c.Tag() + ".whl"
+}
+
+// TorchWords is the torch of the wheel for people: 2.8.0, or 2.4+ for every torch from 2.4 on.
+func (c Cell) TorchWords() string { return c.andLater(c.Torch) }
+
+// PythonWords is the Python of the wheel for people: 3.12, 3.9+.
+func (c Cell) PythonWords() string { return c.andLater(c.Python) }
+
+func (c Cell) andLater(oldest Version) string {
+	if c.Universal {
+		return oldest.String() + "+"
+	}
+	return oldest.String()
+}
+
+// TorchRequirement is the wheel's dependency on torch: torch==2.8.*, torch>=2.4.
+func (c Cell) TorchRequirement() string {
+	if c.Universal {
+		return "torch>=" + c.Torch.String()
+	}
+	return fmt.Sprintf("torch==%s.*", c.Torch.Minor())
+}
+
+// PythonRequirement is the wheel's Requires-Python: >=3.12,<3.13; >=3.9.
+func (c Cell) PythonRequirement() string {
+	if c.Universal {
+		return ">=" + c.Python.String()
+	}
+	return fmt.Sprintf(">=%s,<%s", c.Python, c.Python.Next())
+}
 
 // NewestSM is the last SM of the cell, whose PTX rides along for GPUs that come later.
 func (c Cell) NewestSM() SM { return c.SMs[len(c.SMs)-1] }

@@ -23,6 +23,7 @@ func (m *Matrix) readCells(r *reader, blocks []cellsSchema, end hcl.Range) {
 		}
 		for _, python := range pythons {
 			cell.Python = python.value
+			cell.Runtimes = []Runtime{{cell.Torch, cell.Python}}
 			if r.unique(targets, "target", cell.Target(), python.at) {
 				m.cells = append(m.cells, cell)
 			}
@@ -33,8 +34,7 @@ func (m *Matrix) readCells(r *reader, blocks []cellsSchema, end hcl.Range) {
 // readCell reads what the cells of one block share, and checks torch and CUDA against each other.
 func (m *Matrix) readCell(r *reader, block cellsSchema) (cell Cell, ok bool) {
 	before := len(r.errs)
-	cell.Package = pick(r, "package", r.text(block.Package), m.packages, func(p Package) string { return p.Name })
-	cell.Platform = pick(r, "platform", r.text(block.Platform), m.platforms, func(p Platform) string { return p.Name })
+	m.readPlace(r, &cell, block.Package, block.Platform)
 	torch := r.version(r.text(block.Torch), 3, 3)
 	cuda := r.version(r.text(block.CUDA), 2, 3)
 	cell.Torch, cell.CUDA = torch.value, cuda.value
@@ -42,13 +42,26 @@ func (m *Matrix) readCell(r *reader, block cellsSchema) (cell Cell, ok bool) {
 		return cell, false
 	}
 	m.checkTorch(r, torch, cuda)
-	if release, found := m.toolkit(r, cuda); found {
-		cell.SMs, cell.Excluded = m.split(release)
-		if len(cell.SMs) == 0 {
-			r.fail(cuda.at, "choose a newer CUDA, or lower the cuda of an sm block", "CUDA %s can build no SM of this matrix", cuda.value)
-		}
-	}
+	m.chooseSMs(r, &cell, cuda)
 	return cell, len(r.errs) == before
+}
+
+// readPlace reads the blocks that a cell refers to.
+func (m *Matrix) readPlace(r *reader, cell *Cell, pkg, platform hcl.Expression) {
+	cell.Package = pick(r, "package", r.text(pkg), m.packages, func(p Package) string { return p.Name })
+	cell.Platform = pick(r, "platform", r.text(platform), m.platforms, func(p Platform) string { return p.Name })
+}
+
+// chooseSMs gives a cell every SM that its CUDA can build, and the reasons for the others.
+func (m *Matrix) chooseSMs(r *reader, cell *Cell, cuda located[Version]) {
+	release, found := m.toolkit(r, cuda)
+	if !found {
+		return
+	}
+	cell.SMs, cell.Excluded = m.split(release)
+	if len(cell.SMs) == 0 {
+		r.fail(cuda.at, "choose a newer CUDA, or lower the cuda of an sm block", "CUDA %s can build no SM of this matrix", cuda.value)
+	}
 }
 
 // pick finds the block that a name in a cells block refers to.
@@ -82,15 +95,28 @@ func (m *Matrix) torch(version Version) *torchRelease {
 
 // checkTorch reports a torch without facts, and a CUDA that it is not built for.
 func (m *Matrix) checkTorch(r *reader, torch, cuda located[Version]) {
+	release := m.knownTorch(r, torch)
+	if release != nil && !slices.Contains(release.cuda, cuda.value.Minor()) {
+		r.illegal(cuda.at, release.cudaRule(), fmt.Sprintf("use CUDA %s here", choice(release.cuda)),
+			fmt.Sprintf("torch %s does not go with CUDA %s", torch.value, cuda.value))
+	}
+}
+
+// knownTorch finds the facts about a torch, and reports one without.
+func (m *Matrix) knownTorch(r *reader, torch located[Version]) *torchRelease {
 	release := m.torch(torch.value)
 	if release == nil {
 		r.fail(torch.at, fmt.Sprintf("add the block: torch %q { cuda = […] python = […] source = … }", torch.value.Minor()),
 			"nothing is known about torch %s: there is no torch %q block", torch.value, torch.value.Minor())
-		return
 	}
-	if !slices.Contains(release.cuda, cuda.value.Minor()) {
-		r.illegal(cuda.at, release.cudaRule(), fmt.Sprintf("use CUDA %s here", choice(release.cuda)),
-			fmt.Sprintf("torch %s does not go with CUDA %s", torch.value, cuda.value))
+	return release
+}
+
+// checkPython reports a Python that a torch is not built for.
+func (r *reader) checkPython(release *torchRelease, torch Version, python located[Version]) {
+	if !python.value.IsZero() && !slices.Contains(release.python, python.value) {
+		r.illegal(python.at, release.pythonRule(), fmt.Sprintf("use Python %s here", choice(release.python)),
+			fmt.Sprintf("torch %s does not go with Python %s", torch, python.value))
 	}
 }
 
@@ -117,9 +143,8 @@ func (m *Matrix) readPythons(r *reader, torch Version, e hcl.Expression) []locat
 	release := m.torch(torch)
 	for _, text := range r.list(e) {
 		python := r.version(text, 2, 2)
-		if release != nil && !python.value.IsZero() && !slices.Contains(release.python, python.value) {
-			r.illegal(python.at, release.pythonRule(), fmt.Sprintf("use Python %s here", choice(release.python)),
-				fmt.Sprintf("torch %s does not go with Python %s", torch, python.value))
+		if release != nil {
+			r.checkPython(release, torch, python)
 		}
 		pythons = append(pythons, python)
 	}

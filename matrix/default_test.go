@@ -16,7 +16,8 @@ func load(t *testing.T, path string) *Matrix {
 	return m
 }
 
-var defaultTargets = []string{
+// Cells of the platform that groups without a platform in their name hold.
+var homeTargets = []string{
 	"linux-sage2-pytorch26-cu126-python39",
 	"linux-sage2-pytorch26-cu126-python310",
 	"linux-sage2-pytorch26-cu126-python311",
@@ -29,9 +30,23 @@ var defaultTargets = []string{
 	"linux-sage2-pytorch28-cu129-python312",
 }
 
+// onPlatform are the cells that another platform has as well: those of Python 3.10 and newer.
+func onPlatform(name string) []string {
+	var targets []string
+	for _, target := range homeTargets[1:] {
+		targets = append(targets, name+strings.TrimPrefix(target, "linux"))
+	}
+	return targets
+}
+
+func defaultTargets() []string {
+	universal := []string{"linux-sage2-universal", "linux-arm64-sage2-universal", "windows-sage2-universal"}
+	return slices.Concat(homeTargets, onPlatform("linux-arm64"), onPlatform("windows"), universal)
+}
+
 func TestDefaultCells(t *testing.T) {
 	m := load(t, "")
-	if got := m.targets(); !slices.Equal(got, defaultTargets) {
+	if got := m.targets(); !slices.Equal(got, defaultTargets()) {
 		t.Errorf("targets\n%s", strings.Join(got, "\n"))
 	}
 	if got := words(m.SMs()); got != "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1" {
@@ -47,7 +62,7 @@ func TestDefaultCells(t *testing.T) {
 			if cell.CUDA.Minor().Digits() != cuda {
 				continue
 			}
-			if got := cell.Torch.String() + " " + cell.CUDA.String(); got != want.versions {
+			if got := cell.Torch.String() + " " + cell.CUDA.String(); got != want.versions && !cell.Universal {
 				t.Errorf("%s: versions %s, want %s", cell.Target(), got, want.versions)
 			}
 			if got := words(cell.SMs); got != want.sms {
@@ -82,9 +97,9 @@ func TestNamesOfTheDefaultCell(t *testing.T) {
 		t.Fatalf("the default group is %v, %v", selected, err)
 	}
 	cell := selected[0].Cell
-	for what, pair := range map[string][2]string{
+	compareNames(t, map[string][2]string{
 		"target":             {cell.Target(), "linux-sage2-pytorch28-cu129-python312"},
-		"test target":        {cell.TestTarget(), "test-linux-sage2-pytorch28-cu129-python312"},
+		"test target":        {strings.Join(cell.TestTargets(), " "), "test-linux-sage2-pytorch28-cu129-python312"},
 		"wheel":              {cell.WheelName(), "sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl"},
 		"build tag":          {cell.BuildTag(), "280.129"},
 		"Python tag":         {cell.PythonTag(), "cp312"},
@@ -92,11 +107,45 @@ func TestNamesOfTheDefaultCell(t *testing.T) {
 		"Python requirement": {cell.PythonRequirement(), ">=3.12,<3.13"},
 		"host target":        {cell.Platform.HostTarget(), "x86_64-linux-gnu.2.17"},
 		"newest SM":          {cell.NewestSM().String(), "12.1"},
-	} {
+	})
+}
+
+func compareNames(t *testing.T, names map[string][2]string) {
+	t.Helper()
+	for what, pair := range names {
 		if pair[0] != pair[1] {
 			t.Errorf("%s: %q, want %q", what, pair[0], pair[1])
 		}
 	}
+}
+
+func TestNamesOfUniversalWheels(t *testing.T) {
+	m := load(t, "")
+	cell, _ := m.cell("linux-sage2-universal")
+	tests := "test-linux-sage2-universal-pytorch26-python39 test-linux-sage2-universal-pytorch215-python312"
+	compareNames(t, map[string][2]string{
+		"wheel":              {cell.WheelName(), "sageattention-2.2.0-py3-none-manylinux_2_17_x86_64.whl"},
+		"test targets":       {strings.Join(cell.TestTargets(), " "), tests},
+		"build tag":          {cell.BuildTag(), ""},
+		"torch requirement":  {cell.TorchRequirement(), "torch>=2.4"},
+		"Python requirement": {cell.PythonRequirement(), ">=3.9"},
+		"SMs":                {words(cell.SMs), words(m.SMs())},
+	})
+	for target, want := range map[string]string{
+		"linux-arm64-sage2-universal":                 "sageattention-2.2.0-py3-none-manylinux_2_17_aarch64.whl",
+		"windows-sage2-universal":                     "sageattention-2.2.0-py3-none-win_amd64.whl",
+		"linux-arm64-sage2-pytorch28-cu129-python312": "sageattention-2.2.0-280.129-cp312-cp312-linux_aarch64.whl",
+		"windows-sage2-pytorch28-cu129-python312":     "sageattention-2.2.0-280.129-cp312-cp312-win_amd64.whl",
+	} {
+		if cell, ok := m.cell(target); !ok || cell.WheelName() != want {
+			t.Errorf("%s makes %q, want %q", target, cell.WheelName(), want)
+		}
+	}
+	windows, _ := m.cell("windows-sage2-universal")
+	compareNames(t, map[string][2]string{
+		"host target": {windows.Platform.HostTarget(), "x86_64-windows-gnu"},
+		"library":     {windows.Platform.Library, "sageattn.dll"},
+	})
 }
 
 func TestWheelNamesAreDistinct(t *testing.T) {
@@ -176,7 +225,7 @@ func TestAddTorch29(t *testing.T) {
 			t.Errorf("group %s lacks the new target: %v", name, groups[name])
 		}
 	}
-	if !slices.Contains(groups["test-all"], cell.TestTarget()) {
+	if !slices.Contains(groups["test-all"], cell.TestTargets()[0]) {
 		t.Errorf("test-all lacks the new target")
 	}
 }

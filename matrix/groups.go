@@ -19,25 +19,63 @@ type Group struct {
 	Targets []string `json:"targets"`
 }
 
-// Groups lists default, <package>-all, pytorchNN, pythonNNN, stable and test-all, in that order.
+// Groups lists default, <package>-all, pytorchNN, pythonNNN, stable, test-all, and then universal and <platform>-all with
+// their tests. The groups whose names say no platform hold the platform of the default target.
 func (m *Matrix) Groups() []Group { return slices.Clone(m.groups) }
 
 // readGroups derives the groups from the cells. chosen is the definition's `default` attribute, a target;
-// without one the newest stable target is the default.
+// without one the newest stable target of the first cell's platform is the default.
 func (m *Matrix) readGroups(r *reader, chosen hcl.Expression) {
-	stable := m.stable()
+	home := m.cells[0].Platform.Name
 	name := r.optional(chosen)
-	if name.value == "" {
-		name.value = stable[len(stable)-1]
-	} else if _, ok := m.cell(name.value); !ok {
+	if cell, ok := m.cell(name.value); ok {
+		home = cell.Platform.Name
+	} else if name.value != "" {
 		r.fail(name.at, didYouMean(name.value, m.targets()), "default names no target of this definition: %q", name.value)
 	}
+	cells := m.cellsWhere(func(c Cell) bool { return c.Platform.Name == home && !c.Universal })
+	stable := stableOf(cells)
+	if name.value == "" {
+		name.value = stable[len(stable)-1]
+	}
 	groups := []Group{{Name: defaultGroup, Targets: []string{name.value}}}
-	groups = append(groups, m.groupBy(func(c Cell) string { return c.Package.Name + "-all" }, inOrder)...)
-	groups = append(groups, m.groupBy(func(c Cell) string { return "pytorch" + c.Torch.Minor().Digits() }, byTorch)...)
-	groups = append(groups, m.groupBy(func(c Cell) string { return "python" + c.Python.Digits() }, byPython)...)
-	groups = append(groups, Group{Name: stableGroup, Targets: stable})
-	m.groups = append(groups, Group{Name: testAllGroup, Targets: m.testTargets()})
+	groups = append(groups, groupBy(cells, func(c Cell) string { return c.Package.Name + "-all" }, inOrder)...)
+	groups = append(groups, groupBy(cells, func(c Cell) string { return "pytorch" + c.Torch.Minor().Digits() }, byTorch)...)
+	groups = append(groups, groupBy(cells, func(c Cell) string { return "python" + c.Python.Digits() }, byPython)...)
+	groups = append(groups, Group{Name: stableGroup, Targets: stable}, Group{Name: testAllGroup, Targets: testTargets(cells)})
+	groups = append(groups, m.universalGroups()...)
+	groups = append(groups, m.platformGroups(home)...)
+	m.groups = slices.DeleteFunc(groups, func(g Group) bool { return len(g.Targets) == 0 })
+}
+
+// universalGroups are universal, test-universal and, for each universal wheel, the group of its tests.
+func (m *Matrix) universalGroups() []Group {
+	cells := m.cellsWhere(func(c Cell) bool { return c.Universal })
+	groups := withTests(universal, cells)
+	for _, cell := range cells {
+		groups = append(groups, Group{Name: testPrefix + cell.Target(), Targets: cell.TestTargets()})
+	}
+	return groups
+}
+
+// platformGroups are <platform>-all and test-<platform>-all for each platform but the one of the other groups.
+func (m *Matrix) platformGroups(home string) []Group {
+	var groups []Group
+	for _, platform := range m.platforms {
+		if platform.Name != home {
+			cells := m.cellsWhere(func(c Cell) bool { return c.Platform.Name == platform.Name })
+			groups = append(groups, withTests(platform.Name+"-all", cells)...)
+		}
+	}
+	return groups
+}
+
+// withTests is a group and the one of its tests; nothing for no cells.
+func withTests(name string, cells []Cell) []Group {
+	if len(cells) == 0 {
+		return nil
+	}
+	return []Group{{name, targetsOf(cells)}, {testPrefix + name, testTargets(cells)}}
 }
 
 func inOrder(Cell, Cell) int { return 0 }
@@ -54,8 +92,8 @@ func newerCell(a, b Cell) int {
 }
 
 // groupBy makes one group for each key, the groups sorted by compare, the targets in matrix order.
-func (m *Matrix) groupBy(key func(Cell) string, compare func(a, b Cell) int) []Group {
-	cells := m.Cells()
+func groupBy(cells []Cell, key func(Cell) string, compare func(a, b Cell) int) []Group {
+	cells = slices.Clone(cells)
 	slices.SortStableFunc(cells, compare)
 	var groups []Group
 	for _, cell := range cells {
@@ -69,16 +107,16 @@ func (m *Matrix) groupBy(key func(Cell) string, compare func(a, b Cell) int) []G
 	return groups
 }
 
-// stable is one target for each package, platform and torch, old to new: its newest CUDA and Python.
-func (m *Matrix) stable() []string {
-	cells := m.Cells()
+// stableOf is one target for each package and torch, old to new: its newest CUDA and Python.
+func stableOf(cells []Cell) []string {
+	cells = slices.Clone(cells)
 	slices.SortStableFunc(cells, newerCell)
 	slices.Reverse(cells)
-	type key struct{ pkg, platform, torch string }
+	type key struct{ pkg, torch string }
 	seen := map[key]bool{}
 	var targets []string
 	for _, cell := range cells {
-		k := key{cell.Package.Name, cell.Platform.Name, cell.Torch.Minor().String()}
+		k := key{cell.Package.Name, cell.Torch.Minor().String()}
 		if !seen[k] {
 			targets = append(targets, cell.Target())
 		}
@@ -88,18 +126,24 @@ func (m *Matrix) stable() []string {
 	return targets
 }
 
-func (m *Matrix) targets() []string {
-	names := make([]string, len(m.cells))
-	for i, cell := range m.cells {
+func (m *Matrix) cellsWhere(wanted func(Cell) bool) []Cell {
+	return slices.DeleteFunc(m.Cells(), func(c Cell) bool { return !wanted(c) })
+}
+
+func (m *Matrix) targets() []string { return targetsOf(m.cells) }
+
+func targetsOf(cells []Cell) []string {
+	names := make([]string, len(cells))
+	for i, cell := range cells {
 		names[i] = cell.Target()
 	}
 	return names
 }
 
-func (m *Matrix) testTargets() []string {
-	names := m.targets()
-	for i := range names {
-		names[i] = testPrefix + names[i]
+func testTargets(cells []Cell) []string {
+	var names []string
+	for _, cell := range cells {
+		names = append(names, cell.TestTargets()...)
 	}
 	return names
 }

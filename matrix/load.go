@@ -93,6 +93,7 @@ func Parse(name string, src []byte) (*Matrix, error) {
 		return nil, r.err()
 	}
 	m.readCells(r, schema.Cells, file.Body.MissingItemRange())
+	m.readUniversal(r, schema.Universal)
 	if r.err() != nil {
 		return nil, r.err()
 	}

@@ -149,12 +149,16 @@ func (r *reader) sm(text located[string]) SM {
 	return sm
 }
 
-var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+var (
+	namePattern     = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	platformPattern = regexp.MustCompile(`^[a-z][a-z0-9_]*(-[a-z0-9_]+)*$`)
+	libraryPattern  = regexp.MustCompile(`^[a-z0-9_]+\.(so|dll)$`)
+)
 
 // name checks a label that becomes a word of target names.
-func (r *reader) name(kind, name string, at hcl.Range) {
+func (r *reader) name(kind string, pattern *regexp.Regexp, name string, at hcl.Range) {
 	switch {
-	case !namePattern.MatchString(name):
+	case !pattern.MatchString(name):
 		r.fail(at, "", "%s name %q: want lower-case letters, digits and _, a letter first", kind, name)
 	case name == "test":
 		r.fail(at, "", "%s name %q is reserved for test targets", kind, name)

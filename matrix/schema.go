@@ -11,13 +11,14 @@ import (
 // reported at its own line and column.
 
 type fileSchema struct {
-	Default   hcl.Expression   `hcl:"default,optional"`
-	Packages  []packageSchema  `hcl:"package,block"`
-	Platforms []platformSchema `hcl:"platform,block"`
-	Cells     []cellsSchema    `hcl:"cells,block"`
-	Torches   []torchSchema    `hcl:"torch,block"`
-	CUDAs     []cudaSchema     `hcl:"cuda,block"`
-	SMs       []smSchema       `hcl:"sm,block"`
+	Default   hcl.Expression    `hcl:"default,optional"`
+	Packages  []packageSchema   `hcl:"package,block"`
+	Platforms []platformSchema  `hcl:"platform,block"`
+	Cells     []cellsSchema     `hcl:"cells,block"`
+	Universal []universalSchema `hcl:"universal,block"`
+	Torches   []torchSchema     `hcl:"torch,block"`
+	CUDAs     []cudaSchema      `hcl:"cuda,block"`
+	SMs       []smSchema        `hcl:"sm,block"`
 }
 
 type packageSchema struct {
@@ -28,12 +29,13 @@ type packageSchema struct {
 }
 
 type platformSchema struct {
-	Name      string         `hcl:"name,label"`
-	NameRange hcl.Range      `hcl:"name,label_range"`
-	OSArch    hcl.Expression `hcl:"os_arch"`
-	Tag       hcl.Expression `hcl:"tag"`
-	Triple    hcl.Expression `hcl:"triple"`
-	Glibc     hcl.Expression `hcl:"glibc"`
+	Name         string         `hcl:"name,label"`
+	NameRange    hcl.Range      `hcl:"name,label_range"`
+	Tag          hcl.Expression `hcl:"tag"`
+	UniversalTag hcl.Expression `hcl:"universal_tag"`
+	Triple       hcl.Expression `hcl:"triple"`
+	Library      hcl.Expression `hcl:"library"`
+	Glibc        hcl.Expression `hcl:"glibc,optional"`
 }
 
 type cellsSchema struct {
@@ -43,6 +45,21 @@ type cellsSchema struct {
 	CUDA     hcl.Expression `hcl:"cuda"`
 	Python   hcl.Expression `hcl:"python"`
 	DefRange hcl.Range      `hcl:",def_range"`
+}
+
+type universalSchema struct {
+	Package  hcl.Expression  `hcl:"package"`
+	Platform hcl.Expression  `hcl:"platform"`
+	Torch    hcl.Expression  `hcl:"torch"`
+	CUDA     hcl.Expression  `hcl:"cuda"`
+	Python   hcl.Expression  `hcl:"python"`
+	Tests    []runtimeSchema `hcl:"test,block"`
+	DefRange hcl.Range       `hcl:",def_range"`
+}
+
+type runtimeSchema struct {
+	Torch  hcl.Expression `hcl:"torch"`
+	Python hcl.Expression `hcl:"python"`
 }
 
 type torchSchema struct {

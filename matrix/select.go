@@ -12,13 +12,13 @@ import (
 // Selection is a cell to build, or to test.
 type Selection struct {
 	Cell Cell
-	Test bool
+	Test *Runtime // what to test its wheel on; nil means to build it
 }
 
 // Target is the name of the selection's target.
 func (s Selection) Target() string {
-	if s.Test {
-		return s.Cell.TestTarget()
+	if s.Test != nil {
+		return s.Cell.TestTarget(*s.Test)
 	}
 	return s.Cell.Target()
 }
@@ -49,26 +49,25 @@ func (m *Matrix) SelectTests(names []string) ([]Selection, error) {
 	if err != nil {
 		return nil, err
 	}
-	var tests []Selection
-	seen := map[string]bool{}
+	wanted := map[string]bool{}
 	for _, s := range selected {
-		if target := s.Cell.Target(); !seen[target] {
-			seen[target] = true
-			tests = append(tests, Selection{Cell: s.Cell, Test: true})
-		}
+		wanted[s.Target()] = true
 	}
-	return tests, nil
+	return slices.DeleteFunc(m.all(), func(s Selection) bool {
+		return s.Test == nil || !wanted[s.Target()] && !wanted[s.Cell.Target()]
+	}), nil
 }
 
 // all lists every build target and then every test target.
 func (m *Matrix) all() []Selection {
-	all := make([]Selection, 0, 2*len(m.cells))
-	for _, test := range []bool{false, true} {
-		for _, cell := range m.cells {
-			all = append(all, Selection{Cell: cell, Test: test})
+	var builds, tests []Selection
+	for _, cell := range m.cells {
+		builds = append(builds, Selection{Cell: cell})
+		for i := range cell.Runtimes {
+			tests = append(tests, Selection{Cell: cell, Test: &cell.Runtimes[i]})
 		}
 	}
-	return all
+	return append(builds, tests...)
 }
 
 // resolve expands one name to targets.
@@ -78,7 +77,7 @@ func (m *Matrix) resolve(name string) ([]string, error) {
 			return group.Targets, nil
 		}
 	}
-	names := append(m.targets(), m.testTargets()...)
+	names := append(m.targets(), testTargets(m.cells)...)
 	matched, err := match(name, names)
 	if err != nil {
 		return nil, err

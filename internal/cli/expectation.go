@@ -40,11 +40,11 @@ func (p *project) expectation(target bake.Target) wheel.Expectation {
 	want := wheel.Expectation{
 		Filename: target.Wheel, Distribution: cell.Package.Distribution, Version: cell.Package.Version.String(),
 		BuildTag:     cell.BuildTag(),
-		Tags:         []string{cell.PythonTag() + "-" + cell.PythonTag() + "-" + cell.Platform.Tag},
+		Tags:         []string{cell.Tag()},
 		RequiresDist: []string{cell.TorchRequirement()}, RequiresPython: cell.PythonRequirement(),
-		Members: []string{"sageattention/__init__.py", "sageattention/lib/libsageattn.so", "sageattention/lib/sageattn.fatbin",
-			distInfo(cell) + "/sboms/sagebuild.cdx.json"},
-		SMs: cell.SMs, PTX: &newest, GlibcFloor: cell.Platform.Glibc.String(),
+		Members: []string{"sageattention/__init__.py", "sageattention/lib/" + cell.Platform.Library,
+			"sageattention/lib/sageattn.fatbin", distInfo(cell) + "/sboms/sagebuild.cdx.json"},
+		SMs: cell.SMs, PTX: &newest, GlibcFloor: cell.Platform.Glibc.String(), // empty where there is no glibc
 		Suffixes: map[matrix.SM]string{}, Kernels: map[matrix.SM][]string{},
 	}
 	for _, sm := range cell.SMs {

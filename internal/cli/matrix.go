@@ -84,9 +84,9 @@ type matrixJSON struct {
 }
 
 type cellJSON struct {
-	Target string `json:"target"`
-	Test   string `json:"test"`
-	Wheel  string `json:"wheel"`
+	Target string   `json:"target"`
+	Tests  []string `json:"tests"`
+	Wheel  string   `json:"wheel"`
 	matrix.Cell
 }
 
@@ -97,8 +97,8 @@ type smJSON struct {
 
 func newMatrixJSON(m *matrix.Matrix, selection []matrix.Selection) matrixJSON {
 	result := matrixJSON{Definition: m.File(), Groups: m.Groups()}
-	for _, s := range selection {
-		result.Cells = append(result.Cells, cellJSON{s.Cell.Target(), s.Cell.TestTarget(), s.Cell.WheelName(), s.Cell})
+	for _, cell := range report.CellsOf(selection) {
+		result.Cells = append(result.Cells, cellJSON{cell.Target(), cell.TestTargets(), cell.WheelName(), cell})
 	}
 	for _, sm := range m.SMs() {
 		result.SMs = append(result.SMs, smJSON{sm, m.GPUs(sm)})
@@ -128,9 +128,8 @@ func writeMatrix(console *ui.Console, m *matrix.Matrix, selection []matrix.Selec
 
 func cellTable(selection []matrix.Selection) *ui.Table {
 	table := &ui.Table{Header: []string{"target", "torch", "cuda", "python", "sms", "wheel"}}
-	for _, s := range selection {
-		c := s.Cell
-		table.Add(ui.Text(c.Target()), ui.Text(c.Torch.String()), ui.Text(c.CUDA.String()), ui.Text(c.Python.String()),
+	for _, c := range report.CellsOf(selection) {
+		table.Add(ui.Text(c.Target()), ui.Text(c.TorchWords()), ui.Text(c.CUDA.String()), ui.Text(c.PythonWords()),
 			ui.Text(joinSMs(c.SMs)), ui.Text(c.WheelName()))
 	}
 	return table

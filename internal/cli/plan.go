@@ -42,7 +42,7 @@ func (o *buildOptions) makePlan(p *project, selection []matrix.Selection, wheelF
 		Output:          o.plan.dist,
 		SourceDateEpoch: os.Getenv("SOURCE_DATE_EPOCH"),
 		Base:            orLock(image(o.base), "debian"),
-		Python:          o.pythons(selection),
+		Python:          o.python,
 		WheelFile:       wheelFile,
 	})
 }
@@ -54,14 +54,10 @@ func orLock(context, name string) string {
 	return context
 }
 
-// pythons is the context of each CPython that the tests of a selection run on.
-func (o *buildOptions) pythons(selection []matrix.Selection) map[string]string {
-	all := map[string]string{}
-	for _, selected := range selection {
-		version := selected.Cell.Python.String()
-		all[version] = orLock(image(strings.ReplaceAll(o.pythonImage, "%s", version)), "python-"+version)
-	}
-	return all
+// python is the context of the CPython that a test runs on.
+func (o *buildOptions) python(test matrix.Selection) string {
+	version := test.Test.Python.String()
+	return orLock(image(strings.ReplaceAll(o.pythonImage, "%s", version)), "python-"+version)
 }
 
 // image is a build context for what the user gave: an image reference, unless it names its kind itself.
@@ -78,7 +74,7 @@ func selectBuilds(m *matrix.Matrix, names []string) ([]matrix.Selection, error) 
 	if err != nil {
 		return nil, err
 	}
-	builds := slices.DeleteFunc(slices.Clone(selection), func(s matrix.Selection) bool { return s.Test })
+	builds := slices.DeleteFunc(slices.Clone(selection), func(s matrix.Selection) bool { return s.Test != nil })
 	if len(builds) == 0 {
 		return nil, diag.Usagef("sagebuild test "+strings.Join(names, " "), "%s names tests, and bake makes wheels", strings.Join(names, " "))
 	}

@@ -121,7 +121,7 @@ func (o *testOptions) testTarget(ctx context.Context, s *session, target bake.Ta
 	}
 	row.Outcome = report.Passed
 	verdict := judge(dir, target, row)
-	published, err := s.staging.publishDir(dir, filepath.Join("test-results", target.Cell))
+	published, err := s.staging.publishDir(dir, filepath.Join("test-results", filepath.Base(target.Output)))
 	if err != nil {
 		return err
 	}

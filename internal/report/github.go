@@ -27,7 +27,7 @@ type IncludeEntry struct {
 // NewInclude lists one entry for each cell of the selection. With shards > 0 it lists at most that many
 // entries instead, cells of one CUDA side by side so that a job compiles as few sets of kernels as possible.
 func NewInclude(selection []matrix.Selection, shards int) Include {
-	cells := cellsOf(selection)
+	cells := CellsOf(selection)
 	if shards > 0 {
 		return Include{shardEntries(cells, shards)}
 	}
@@ -35,15 +35,15 @@ func NewInclude(selection []matrix.Selection, shards int) Include {
 	for _, cell := range cells {
 		entries = append(entries, IncludeEntry{
 			Name: cell.Target(), Targets: cell.Target(), Wheels: cell.WheelName(),
-			Target: cell.Target(), Wheel: cell.WheelName(), Platform: cell.Platform.OSArch,
-			Torch: cell.Torch.String(), CUDA: cell.CUDA.String(), Python: cell.Python.String(),
+			Target: cell.Target(), Wheel: cell.WheelName(), Platform: cell.Platform.Name,
+			Torch: cell.TorchWords(), CUDA: cell.CUDA.String(), Python: cell.PythonWords(),
 		})
 	}
 	return Include{entries}
 }
 
-// cellsOf lists each cell of a selection once.
-func cellsOf(selection []matrix.Selection) []matrix.Cell {
+// CellsOf lists each cell of a selection once.
+func CellsOf(selection []matrix.Selection) []matrix.Cell {
 	var cells []matrix.Cell
 	seen := map[string]bool{}
 	for _, selected := range selection {

@@ -29,7 +29,7 @@ func TestIncludeHasAnEntryForEachCell(t *testing.T) {
 		Targets: "linux-sage2-pytorch28-cu129-python312",
 		Wheel:   "sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl",
 		Wheels:  "sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl",
-		Torch:   "2.8.0", CUDA: "12.9.1", Python: "3.12", Platform: "linux/amd64",
+		Torch:   "2.8.0", CUDA: "12.9.1", Python: "3.12", Platform: "linux",
 	}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)

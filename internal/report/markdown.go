@@ -62,7 +62,7 @@ func (d *document) cells(m *matrix.Matrix) {
 	d.linef("## Wheels\n")
 	d.head("target", "torch", "CUDA", "Python", "SMs", "left out", "wheel")
 	for _, cell := range m.Cells() {
-		d.row(code(cell.Target()), cell.Torch.String(), cell.CUDA.String(), cell.Python.String(),
+		d.row(code(cell.Target()), cell.TorchWords(), cell.CUDA.String(), cell.PythonWords(),
 			words(cell.SMs), excludedWords(cell), code(cell.WheelName()))
 	}
 	d.linef("")
@@ -112,7 +112,7 @@ func torchesWith(m *matrix.Matrix, sm matrix.SM) string {
 	seen := map[matrix.Version]bool{}
 	for _, cell := range m.Cells() {
 		for _, has := range cell.SMs {
-			if has == sm && !seen[cell.Torch] {
+			if has == sm && !cell.Universal && !seen[cell.Torch] {
 				seen[cell.Torch] = true
 				found = append(found, cell.Torch.String())
 			}

@@ -10,11 +10,29 @@ package "sage2" {
   version      = "2.2.0"
 }
 
+# Every platform is built on linux/amd64: kernels are the same everywhere, and the host library is cross-compiled.
+
 platform "linux" {
-  os_arch = "linux/amd64"
-  tag     = "linux_x86_64"
-  triple  = "x86_64-linux-gnu"
-  glibc   = "2.17"
+  tag           = "linux_x86_64"
+  universal_tag = "manylinux_2_17_x86_64"
+  triple        = "x86_64-linux-gnu"
+  library       = "libsageattn.so"
+  glibc         = "2.17"
+}
+
+platform "linux-arm64" {
+  tag           = "linux_aarch64"
+  universal_tag = "manylinux_2_17_aarch64"
+  triple        = "aarch64-linux-gnu"
+  library       = "libsageattn.so"
+  glibc         = "2.17"
+}
+
+platform "windows" {
+  tag           = "win_amd64"
+  universal_tag = "win_amd64"
+  triple        = "x86_64-windows-gnu"
+  library       = "sageattn.dll"
 }
 
 # ---- Cells: one wheel for each Python of each block -------------------------------------------------------
@@ -51,6 +69,100 @@ cells {
   python   = ["3.13"]
 }
 
+cells {
+  package  = "sage2"
+  platform = "linux-arm64"
+  torch    = "2.6.0"
+  cuda     = "12.6.1"
+  python   = ["3.10", "3.11", "3.12"]
+}
+
+cells {
+  package  = "sage2"
+  platform = "linux-arm64"
+  torch    = "2.7.0"
+  cuda     = "12.8.1"
+  python   = ["3.10", "3.11", "3.12"]
+}
+
+cells {
+  package  = "sage2"
+  platform = "linux-arm64"
+  torch    = "2.8.0"
+  cuda     = "12.9.1"
+  python   = ["3.10", "3.11", "3.12"]
+}
+
+cells {
+  package  = "sage2"
+  platform = "windows"
+  torch    = "2.6.0"
+  cuda     = "12.6.1"
+  python   = ["3.10", "3.11", "3.12"]
+}
+
+cells {
+  package  = "sage2"
+  platform = "windows"
+  torch    = "2.7.0"
+  cuda     = "12.8.1"
+  python   = ["3.10", "3.11", "3.12"]
+}
+
+cells {
+  package  = "sage2"
+  platform = "windows"
+  torch    = "2.8.0"
+  cuda     = "12.9.1"
+  python   = ["3.10", "3.11", "3.12"]
+}
+
+# ---- Universal: one wheel for every torch and Python from these on -----------------------------------------
+
+universal {
+  package  = "sage2"
+  platform = "linux"
+  torch    = "2.4"
+  cuda     = "12.9.1"
+  python   = "3.9"
+
+  test {
+    torch  = "2.6.0"
+    python = "3.9"
+  }
+
+  test {
+    torch  = "2.15.0"
+    python = "3.12"
+  }
+}
+
+universal {
+  package  = "sage2"
+  platform = "linux-arm64"
+  torch    = "2.4"
+  cuda     = "12.9.1"
+  python   = "3.9"
+
+  test {
+    torch  = "2.8.0"
+    python = "3.12"
+  }
+}
+
+universal {
+  package  = "sage2"
+  platform = "windows"
+  torch    = "2.4"
+  cuda     = "12.9.1"
+  python   = "3.9"
+
+  test {
+    torch  = "2.8.0"
+    python = "3.12"
+  }
+}
+
 # ---- torch: the CUDA releases and Pythons that each release is built for ----------------------------------
 
 torch "2.6" {
@@ -75,6 +187,12 @@ torch "2.9" {
   cuda   = ["12.6", "12.8", "13.0"]
   python = ["3.10", "3.11", "3.12", "3.13", "3.14"]
   source = "PyTorch RELEASE.md, release compatibility matrix"
+}
+
+torch "2.15" {
+  cuda   = ["13.2"]
+  python = ["3.11", "3.12", "3.13", "3.14", "3.15"]
+  source = "PyPI, files of torch 2.15.0 and their torch.version.cuda"
 }
 
 # ---- CUDA: the SMs that each toolkit's NVRTC compiles for -------------------------------------------------

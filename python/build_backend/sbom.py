@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--wheels", type=Path, nargs="+", default=[], metavar="FILE", help="locked wheels")
     add("--system", type=Path, required=True, metavar="FILE", help="lock/system.hcl")
     add("--dpkg-status", type=Path, required=True, metavar="FILE", help="dpkg's database")
-    add("--python", required=True, help="of the wheel's tests, for example 3.12")
+    add("--python", default="", help="that the wheel is for, for example 3.12; none by default")
     add("--output", type=Path, required=True, metavar="FILE", help="ends in .cdx.json")
 
 
@@ -78,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
     blocks = read_system(args.system.read_text("utf-8"))
     components = [part for path in args.wheels for part in wheel_components(path)]
     components += base_components(args.dpkg_status.read_text("utf-8"), blocks.get("base"))
-    components += interpreter_components(args.python, blocks)
+    if args.python:
+        components += interpreter_components(args.python, blocks)
     text = document(name, args.version, args.build_tag, components)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     args.output.write_text(text, "utf-8")

@@ -76,10 +76,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the `wheel` command."""
     add = parser.add_argument
     add("--package", type=Path, required=True, metavar="DIR", help="the Python package")
-    add("--library", type=Path, required=True, metavar="FILE", help="libsageattn.so")
+    add("--library", type=Path, required=True, metavar="FILE", help="libsageattn.so, sageattn.dll")
     add("--fatbin", type=Path, required=True, metavar="FILE", help="the kernels of one CUDA")
     add("--version", required=True, help="for example 2.2.0")
-    add("--build-tag", help="for example 280.129")
+    add("--build-tag", help="for example 280.129; none by default")
     add("--python-tag", required=True, help="for example cp312")
     add("--abi-tag", required=True, help="for example cp312")
     add("--platform-tag", required=True, help="for example linux_x86_64")
@@ -120,7 +120,7 @@ def check_names(version: str, build_tag: str | None, tags: Tags) -> None:
     """Raises WheelError unless all of them can stand in a wheel's file name."""
     if not _VERSION.fullmatch(version):
         raise WheelError(f"version {version!r} is not a normalised PEP 440 version such as 2.2.0")
-    if build_tag is not None and not _BUILD_TAG.fullmatch(build_tag):
+    if build_tag and not _BUILD_TAG.fullmatch(build_tag):
         raise WheelError(
             f"build tag {build_tag!r} must start with a digit, such as 280.129 (PEP 427)"
         )

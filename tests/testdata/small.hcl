@@ -5,10 +5,11 @@ package "sage2" {
 }
 
 platform "linux" {
-  os_arch = "linux/amd64"
-  tag     = "linux_x86_64"
-  triple  = "x86_64-linux-gnu"
-  glibc   = "2.17"
+  tag           = "linux_x86_64"
+  universal_tag = "manylinux_2_17_x86_64"
+  triple        = "x86_64-linux-gnu"
+  library       = "libsageattn.so"
+  glibc         = "2.17"
 }
 
 cells {
