@@ -234,9 +234,10 @@ type answer struct {
 }
 
 type otherWheel struct {
-	Wheel   string   `json:"wheel"`
-	Fits    bool     `json:"fits"`
-	Reasons []string `json:"reasons"`
+	Wheel        string   `json:"wheel"`
+	Fits         bool     `json:"fits"`
+	Reasons      []string `json:"reasons"`
+	OtherMachine bool     `json:"otherMachine"`
 }
 
 func newAnswer(need index.Need, verdicts []index.Verdict, site string) answer {
@@ -251,7 +252,7 @@ func newAnswer(need index.Need, verdicts []index.Verdict, site string) answer {
 		if v.Fits() {
 			reasons = append([]string{"it fits as well; the one above fits better or is newer"}, v.Notes...)
 		}
-		a.Others = append(a.Others, otherWheel{v.Candidate.Filename, v.Fits(), reasons})
+		a.Others = append(a.Others, otherWheel{v.Candidate.Filename, v.Fits(), reasons, v.OtherMachine})
 	}
 	return a
 }
@@ -271,8 +272,16 @@ func (a answer) write(console *ui.Console) error {
 	if a.Wheel == "" {
 		table.Header[0] = "wheel"
 	}
+	elsewhere := 0
 	for _, other := range a.Others {
+		if other.OtherMachine {
+			elsewhere++
+			continue
+		}
 		table.Add(ui.Text(other.Wheel), ui.Text(strings.Join(other.Reasons, "; ")))
+	}
+	if elsewhere > 0 {
+		table.Add(ui.Text(describe(elsewhere, "more wheel")), ui.Text("for another system or processor than "+a.Need.Platform))
 	}
 	for _, fact := range a.Facts {
 		defer fmt.Fprintln(console.Out, fact)

@@ -25,7 +25,7 @@ func Planned(m *matrix.Matrix) ([]Candidate, error) {
 		}
 		entry := Entry{
 			Filename: cell.WheelName(), names: names, Project: wheel.NormalizeName(cell.Package.Distribution),
-			Version: cell.Package.Version.String(), Channel: Channel{cell.Torch, cell.CUDA.Minor()},
+			Version: cell.Package.Version.String(), Channel: channelOf(cell),
 			RequiresPython: cell.PythonRequirement(), RequiresDist: []string{cell.TorchRequirement()},
 			PTX: []string{cell.NewestSM().String()},
 		}
@@ -35,6 +35,14 @@ func Planned(m *matrix.Matrix) ([]Candidate, error) {
 		all = append(all, Candidate{Entry: entry, Target: cell.Target(), Excluded: cell.Excluded})
 	}
 	return all, nil
+}
+
+// channelOf is what the cell's build tag says.
+func channelOf(cell matrix.Cell) Channel {
+	if cell.Universal {
+		return Channel{}
+	}
+	return Channel{cell.Torch, cell.CUDA.Minor()}
 }
 
 // AddFiles marks the candidates whose wheels lie in a directory. Wheels that are no candidates yet are inspected and

@@ -22,10 +22,11 @@ type Need struct {
 
 // Verdict is a candidate held against a need.
 type Verdict struct {
-	Candidate Candidate
-	Reasons   []string // why it does not fit; none if it does
-	Notes     []string // what to know where it fits
-	rank      int      // how far from perfect: another CUDA, no machine code of its own
+	Candidate    Candidate
+	Reasons      []string // why it does not fit; none if it does
+	Notes        []string // what to know where it fits
+	OtherMachine bool     // one of the reasons: it is for another system or processor
+	rank         int      // how far from perfect: universal, another CUDA, and worst no machine code of its own
 }
 
 // Fits reports whether the wheel serves the need.
@@ -52,6 +53,9 @@ func newer(a, b Candidate) int {
 
 func judge(need Need, candidate Candidate) Verdict {
 	v := Verdict{Candidate: candidate}
+	if candidate.Channel.IsUniversal() {
+		v.rank++
+	}
 	v.judgeTorch(need)
 	v.judgePython(need)
 	v.judgePlatform(need)
@@ -110,6 +114,7 @@ func (v *Verdict) judgePlatform(need Need) {
 	platforms := v.Candidate.names.Platform
 	fits := func(tag string) bool { return tag == "any" || machine(tag) == machine(need.Platform) }
 	if !slices.ContainsFunc(platforms, fits) {
+		v.OtherMachine = true
 		v.refuse("it is for %s, not %s", strings.Join(platforms, ", "), need.Platform)
 	}
 }
@@ -139,7 +144,11 @@ func (v *Verdict) judgeGPU(gpu GPU) {
 		v.note("it holds no device code that could be checked against SM %s", gpu.SM)
 		return
 	}
-	switch arch, how := loads(c.Entry, gpu.SM); how {
+	arch, how := loads(c.Entry, gpu.SM)
+	if how != native {
+		v.rank++ // beside the note's one
+	}
+	switch how {
 	case native:
 	case sameMajor:
 		v.note("it has no code for SM %s%s; the driver loads that for %s", gpu.SM, why, arch)

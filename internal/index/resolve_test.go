@@ -1,6 +1,7 @@
 package index
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,8 +89,10 @@ func TestResolve(t *testing.T) {
 		{"3.12 2.8.0 12.8", "280.129-cp312", "built with CUDA 12.9, not 12.8"},
 		{"3.12 2.8.0 12.9 RTX-4090", "280.129-cp312", ""},
 		{"3.12 2.8.0 12.9 V100", "280.129-cp312", ""},
-		{"3.12 2.7.0 12.8 12.1", "270.128-cp312", "12.1 needs CUDA 12.9 or newer; the driver loads that for 12.0"},
-		{"3.12 2.6.0 12.6 12.0", "260.126-cp312", "12.0 needs CUDA 12.8 or newer; the driver compiles the PTX for 9.0"},
+		{"3.12 2.7.0 12.8 12.1", "2.2.0-py3-none-manylinux_2_17_x86_64", ""},
+		{"3.12 2.6.0 12.6 12.0", "2.2.0-py3-none-manylinux_2_17_x86_64", ""},
+		{"3.13 2.8.0 12.9", "2.2.0-py3-none-manylinux_2_17_x86_64", ""},
+		{"3.12 2.9.0 13.0", "2.2.0-py3-none-manylinux_2_17_x86_64", ""},
 	} {
 		t.Run(test.need, func(t *testing.T) {
 			verdicts := resolveText(t, test.need)
@@ -101,7 +104,7 @@ func TestResolve(t *testing.T) {
 				t.Errorf("notes %q, want %q", notes, test.note)
 			}
 			for _, other := range verdicts[1:] {
-				if other.Fits() {
+				if other.Fits() && !other.Candidate.Channel.IsUniversal() && !best.Candidate.Channel.IsUniversal() {
 					t.Errorf("%s fits as well", other.Candidate.Filename)
 				}
 			}
@@ -109,10 +112,27 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+// Without a universal wheel, one whose code the driver makes fit is the best there is, and says so.
+func TestResolveWithoutMachineCode(t *testing.T) {
+	planned, err := Planned(load(t))
+	must(t, err)
+	cells := slices.DeleteFunc(planned, func(c Candidate) bool { return c.Channel.IsUniversal() })
+	for _, test := range []struct{ need, want, note string }{
+		{"3.12 2.7.0 12.8 12.1", "270.128-cp312", "12.1 needs CUDA 12.9 or newer; the driver loads that for 12.0"},
+		{"3.12 2.6.0 12.6 12.0", "260.126-cp312", "12.0 needs CUDA 12.8 or newer; the driver compiles the PTX for 9.0"},
+	} {
+		best := Resolve(needOf(t, test.need), cells)[0]
+		if notes := strings.Join(best.Notes, "; "); !strings.Contains(best.Candidate.Filename, test.want) || !strings.Contains(notes, test.note) {
+			t.Errorf("%s: %s, notes %q", test.need, best.Candidate.Filename, notes)
+		}
+	}
+}
+
 func TestResolveSaysWhyNothingFits(t *testing.T) {
 	for need, want := range map[string]string{
-		"3.13 2.8.0 12.9":     "it is for Python 3.10, not 3.13",
-		"3.12 2.9.0 13.0":     "it requires torch==2.7.*, not 2.9.0; its kernels are built with CUDA 12.8 and need such a driver, not one for 13.0",
+		"3.8 2.8.0 12.9":      "it is for Python 3.10, not 3.8",
+		"3.8 2.9.0 13.0":      "it requires torch==2.7.*, not 2.9.0; it is for Python 3.10, not 3.8; its kernels are built with CUDA 12.8 and need such a driver, not one for 13.0",
+		"3.12 2.3.1 12.1":     "it requires torch>=2.4, not 2.3.1",
 		"3.12 2.8.0 12.9 6.1": "it has no code for SM 6.1: it has 7.0 7.5",
 	} {
 		t.Run(need, func(t *testing.T) {
@@ -156,8 +176,8 @@ func TestResolveKnowsFilesAndPlatforms(t *testing.T) {
 		}
 	}
 	elsewhere := needOf(t, "3.12 2.8.0 12.9")
-	elsewhere.Platform = "win_amd64"
-	if best := Resolve(elsewhere, all)[0]; best.Fits() || !strings.Contains(strings.Join(best.Reasons, ""), "not win_amd64") {
+	elsewhere.Platform = "macosx_14_0_arm64"
+	if best := Resolve(elsewhere, all)[0]; best.Fits() || !best.OtherMachine || !strings.Contains(strings.Join(best.Reasons, ""), "not macosx_14_0_arm64") {
 		t.Errorf("%s: %v", best.Candidate.Filename, best.Reasons)
 	}
 }
