@@ -11,6 +11,7 @@ import math
 import os
 import pathlib
 import random
+import re
 import runpy
 from types import SimpleNamespace
 
@@ -65,9 +66,13 @@ class Case:
 
     BATCH, HEADS, KEY_HEADS = 2, 4, 2
 
-    def __init__(self, rows, keys, dim, causal, dtype, nhd, gap, granularity, masked=False, sequences=False):
+    def __init__(
+        self, rows, keys, dim, causal, dtype, nhd, gap, granularity, masked=False, sequences=False, fp8=False, tiles=False
+    ):  # fmt: skip
+        """fp8: E4M3 values. tiles: sums in float16 within a key tile."""
         self.rows, self.keys, self.dim, self.causal, self.dtype = rows, keys, dim, causal, dtype
         self.nhd, self.gap, self.granularity, self.masked, self.sequences = nhd, gap, granularity, masked, sequences
+        self.fp8, self.tiles = fp8, tiles
 
     def __str__(self):
         return ", ".join(f"{name} {value}" for name, value in vars(self).items())
@@ -87,6 +92,21 @@ class Case:
 
     def longest(self, rows):
         return self.BATCH * rows - rows // 3 if self.sequences else rows
+
+    def padded(self):
+        """Keys of E4M3 values."""
+        return -(-self.keys // 64) * 64
+
+    def e4m3_view(self, address):
+        """E4M3 values: channels are rows of keys."""
+        padded, heads = self.padded(), self.KEY_HEADS
+        strides = (padded, heads * padded) if self.nhd else (self.dim * padded, padded)
+        batch = heads * self.dim * padded
+        return abi.Tensor(data=address, batch_stride=batch, head_stride=strides[0], row_stride=strides[1])
+
+    def suffix(self):
+        """Of the kernel that the case is meant for."""
+        return "_masked" * self.masked + "_fp8" * self.fp8 + "_tiles16" * self.tiles
 
     def scales(self, operand, rows):
         """Scales of all heads' batches."""
@@ -156,6 +176,32 @@ class Session:
         self.call("sageattn_quantize", ctypes.byref(params), 0, None)
         return output, scale, dot
 
+    def quantize_value(self, case, view):
+        """E4M3 view, scales and means."""
+        sizes = case.BATCH, case.KEY_HEADS, case.keys, case.dim
+        output = case.e4m3_view(self.driver.allocate(case.BATCH * case.KEY_HEADS * case.dim * case.padded()))
+        scale, mean = (self.driver.allocate(4 * case.BATCH * case.KEY_HEADS * case.dim) for _ in range(2))
+        params = abi.QuantizeValueParams(
+            size=ctypes.sizeof(abi.QuantizeValueParams), input=view, output=output, scale=scale, mean=mean,
+            workspace=self.driver.allocate(4 * self.library.sageattn_value_workspace(*sizes)), batch=case.BATCH,
+            heads=case.KEY_HEADS, rows=case.keys, padded_rows=case.padded(), head_dim=case.dim,
+            scale_max=2.25 if case.tiles else 448.0, dtype=case.dtype, smooth=1,
+        )  # fmt: skip
+        self.call("sageattn_quantize_value", ctypes.byref(params), 0, None)
+        return output, scale, mean
+
+    def has(self, case):
+        """Whether the fatbin has the kernel that a case without mask or sequences is meant for."""
+        name = ctypes.c_char_p()
+        params = abi.AttentionParams(
+            size=ctypes.sizeof(abi.AttentionParams), batch=1, query_heads=1, key_heads=1, query_rows=64, key_rows=64,
+            head_dim=case.dim, sm_scale=1.0, granularity=case.granularity, accumulation=int(case.tiles),
+            value_scale=16 if case.fp8 else None, value_dtype=abi.FLOAT8_E4M3 if case.fp8 else case.dtype,
+        )  # fmt: skip
+        if self.library.sageattn_attention_kernel(ctypes.byref(params), 0, ctypes.byref(name)):
+            return False
+        return re.fullmatch(rf"attention_hd\d+{case.suffix()}", name.value.decode()) is not None
+
     def attend(self, case):
         """Runs the case; fails unless every LSE is finite, which says that the kernels ran."""
         q = case.view(case.HEADS, case.rows, self.numbers)
@@ -163,6 +209,9 @@ class Session:
         mean = self.mean(case, k)
         key, key_scale, _ = self.quantize(case, k, abi.KEY, case.KEY_HEADS, case.keys, mean)
         query, query_scale, dot = self.quantize(case, q, abi.QUERY, case.HEADS, case.rows, mean)
+        value_scale = value_mean = None
+        if case.fp8:
+            v, value_scale, value_mean = self.quantize_value(case, v)
         output = case.view(case.HEADS, case.rows, lambda elements: self.driver.allocate(2 * elements))
         size = 4 * case.BATCH * case.HEADS * case.rows
         lse = self.driver.upload(b"\xff" * size)  # NaN
@@ -175,7 +224,8 @@ class Session:
             key_starts=self.starts(case, case.keys), total_query_rows=case.BATCH * case.rows,
             total_key_rows=case.BATCH * case.keys, mask=mask, mask_column_stride=mask_column_stride,
             mask_dtype=abi.BOOL, head_dim=case.dim, sm_scale=case.dim**-0.5, causal=case.causal,
-            granularity=case.granularity, value_dtype=case.dtype, output_dtype=case.dtype,
+            granularity=case.granularity, value_dtype=abi.FLOAT8_E4M3 if case.fp8 else case.dtype,
+            output_dtype=case.dtype, value_scale=value_scale, value_mean=value_mean, accumulation=int(case.tiles),
         )  # fmt: skip
         self.call("sageattn_attention", ctypes.byref(params), 0, None)
         found = array.array("f", self.driver.download(lse, size))
@@ -198,10 +248,19 @@ def grid():
     yield Case(90, 140, 64, 0, abi.FLOAT16, 1, 0, 3, masked=True, sequences=True)
 
 
+def variants():
+    """E4M3 values and sums in float16 within tiles, of which a fatbin may have the kernels or not."""
+    granularities, dtypes = itertools.cycle((1, 2, 3)), itertools.cycle((abi.FLOAT16, abi.BFLOAT16))
+    for dim, (fp8, tiles) in itertools.product((40, 96, 128, 192, 256), ((True, False), (True, True), (False, True))):
+        for rows, keys, nhd, causal in ((77, 131, 0, 2), (129, 65, 1, 1)):
+            dtype = next(dtypes) if fp8 else abi.FLOAT16  # which alone is summed in float16
+            yield Case(rows, keys, dim, causal, dtype, nhd, 0, next(granularities), fp8=fp8, tiles=tiles)
+
+
 def main():
     session = Session()
     count = 0
-    for case in grid():
+    for case in itertools.chain(grid(), filter(session.has, variants())):
         session.attend(case)
         count += 1
     print(f"{count} calls")
