@@ -9,11 +9,19 @@ from . import reader
 from .errors import BuildError
 
 
+class Platform(NamedTuple):
+    """A system that wheels are for: its tag such as "linux_x86_64", what zig calls it, and the C library's name."""
+
+    tag: str
+    target: str
+    library: str
+
+
 class Facts(NamedTuple):
     """What the build matrix says. Versions are text such as "12.9", SMs text such as "9.0"."""
 
     version: str  # of the package
-    glibc: str  # the oldest that the C library runs with
+    platforms: dict[str, Platform]  # tag → platform
     oldest_torch: str
     preferred_cuda: str  # the newest that wheels are built with
     targets: dict[str, tuple[str, ...]]  # CUDA → SMs
@@ -51,9 +59,16 @@ def _facts(blocks: list[reader.Block]) -> Facts:
 
     return Facts(
         version=of("package")[0].attributes["version"],
-        glibc=of("platform")[0].attributes["glibc"],
+        platforms={found.tag: found for found in map(_platform, of("platform"))},
         oldest_torch=min((block.label for block in of("torch")), key=order),
         preferred_cuda=max((minor(block.attributes["cuda"]) for block in of("cells")), key=order),
         targets={block.label: tuple(block.attributes["targets"]) for block in of("cuda")},
         minimum={block.label: block.attributes["cuda"] for block in of("sm")},
     )
+
+
+def _platform(block: reader.Block) -> Platform:
+    """A target of zig names the oldest glibc that the library runs with; Windows has none."""
+    parts = [block.attributes["triple"], block.attributes.get("glibc", "")]
+    target = ".".join(filter(None, parts))
+    return Platform(block.attributes["tag"], target, block.attributes["library"])

@@ -35,7 +35,7 @@ def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
     """The compilers for what will be built, at the versions that lock/ pins."""
     with _told():
         build = _read()
-        native.machine()
+        native.platform(build.facts)
         decided = build.choice()
         requirements = decided.requirements(build.tree)
         _announce(decided, requirements)
@@ -65,7 +65,7 @@ def prepare_metadata_for_build_wheel(
     with _told():
         build = _read()
         arguments = _wheel_arguments(build, [])
-        entries = wheel.dist_info(_project(build), arguments, _tags())
+        entries = wheel.dist_info(_project(build), arguments, _tags(build))
         for entry in entries:
             path = Path(metadata_directory, entry.name)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def build_wheel(
         library, fatbin = _compile(build, Path(scratch))
         options = [f"--library={library}", f"--fatbin={fatbin}", f"--output={wheel_directory}"]
         wheel.run(_wheel_arguments(build, options))
-        return wheel.file_name(_project(build)["name"], build.facts.version, None, _tags())
+        return wheel.file_name(_project(build)["name"], build.facts.version, None, _tags(build))
 
 
 def build_editable(
@@ -97,9 +97,9 @@ def build_editable(
         described = _project(build)
         for path in _compile(build, Path(scratch)):
             native.place(path, build.tree.package / "lib")
-        entries = wheel.dist_info(described, _wheel_arguments(build, []), _tags())
+        entries = wheel.dist_info(described, _wheel_arguments(build, []), _tags(build))
         entries.append(wheel.Entry("sageattention.pth", f"{build.tree.project}\n".encode()))
-        name = wheel.file_name(described["name"], build.facts.version, None, _tags())
+        name = wheel.file_name(described["name"], build.facts.version, None, _tags(build))
         record = wheel.record_name(described["name"], build.facts.version)
         wheel.write(Path(wheel_directory, name), entries, record, wheel.epoch())
         return name
@@ -130,8 +130,8 @@ def _announce(decided: choice.Choice, requirements: list[str]) -> None:
         report(f"needs {requirement}")
 
 
-def _tags() -> wheel.Tags:
-    return wheel.Tags("py3", "none", f"linux_{native.machine()}")
+def _tags(build: _Build) -> wheel.Tags:
+    return wheel.Tags("py3", "none", native.platform(build.facts).tag)
 
 
 def _metadata(build: _Build) -> str:
@@ -149,7 +149,7 @@ def _wheel_arguments(build: _Build, options: list[str]) -> argparse.Namespace:
     """Those of the `wheel` command, with its own defaults."""
     parser = argparse.ArgumentParser()
     wheel.add_arguments(parser)
-    tags = [f"--{name}-tag={tag}" for name, tag in _tags()._asdict().items()]
+    tags = [f"--{name}-tag={tag}" for name, tag in _tags(build)._asdict().items()]
     unused = [] if options else ["--library=", "--fatbin=", "--output="]
     common = [f"--package={build.tree.package}", f"--version={build.facts.version}"]
     return parser.parse_args([*common, *tags, f"--requires={_torch(build)}", *options, *unused])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,20 +16,20 @@ from pathlib import Path
 
 from .choice import Choice
 from .errors import BuildError
-from .facts import Facts
+from .facts import Facts, Platform
 from .tree import Source, Tree
 
-MACHINES = ("x86_64", "aarch64")
-LIBRARY, FATBIN = "libsageattn.so", "sageattn.fatbin"
+FATBIN = "sageattn.fatbin"
+_HAS_AFFINITY = hasattr(os, "sched_getaffinity")
 
 
-def machine() -> str:
-    """The machine that this Python runs on. Raises BuildError unless there are compilers for it."""
-    name = sysconfig.get_platform()
-    for known in MACHINES:
-        if name == f"linux-{known}":
-            return known
-    raise BuildError(f"{name}: the kernels' driver and compilers are for Linux on x86-64 and ARM64")
+def platform(facts: Facts) -> Platform:
+    """The platform that this Python runs on. Raises BuildError unless wheels can be for it."""
+    tag = re.sub(r"[-.]", "_", sysconfig.get_platform())
+    if tag not in facts.platforms:
+        known = ", ".join(facts.platforms)
+        raise BuildError(f"{tag}: the kernels' driver and compilers are for {known}")
+    return facts.platforms[tag]
 
 
 def build(
@@ -36,15 +37,17 @@ def build(
 ) -> tuple[Path, Path]:
     """Writes the C library and the fatbin into directory; returns their paths. Raises BuildError."""
     kernels = directory / "kernels"
-    host = ["host", "--target", f"{machine()}-linux-gnu.{facts.glibc}"]
-    host += ["--output", str(directory / LIBRARY), *map(str, sorted(tree.host.glob("*.c")))]
+    here = platform(facts)
+    library = directory / here.library
+    host = ["host", "--target", here.target, "--output", str(library)]
+    host += map(str, sorted(tree.host.glob("*.c")))
     jobs = [
         _compile(tree, sm, source, choice.ptx, kernels) for sm, source in choice.sources(sources)
     ]
     runner = _Runner(tree, directory)
     runner.run([host, *jobs])
     runner.run([["fatbin", "--output", str(directory / FATBIN), str(kernels)]])
-    return directory / LIBRARY, directory / FATBIN
+    return library, directory / FATBIN
 
 
 def _compile(tree: Tree, sm: str, source: Source, ptx: str, output: Path) -> list[str]:
@@ -57,7 +60,7 @@ def _compile(tree: Tree, sm: str, source: Source, ptx: str, output: Path) -> lis
 
 def workers() -> int:
     """How many compilers run at a time: the CPUs that this process may use, or MAX_JOBS if that is fewer."""
-    available = len(os.sched_getaffinity(0))
+    available = len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count() or 1
     limit = os.environ.get("MAX_JOBS", "")
     return min(available, int(limit)) if limit.isdigit() and int(limit) else available
 
@@ -71,6 +74,7 @@ class _Runner:
             "ZIG_LOCAL_CACHE_DIR": str(scratch / "zig"),
             **os.environ,
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUTF8": "1",
             # Whatever path pip gave this process; a child would not find the compilers otherwise.
             "PYTHONPATH": os.pathsep.join([str(tree.project), *filter(None, sys.path)]),
         }
@@ -95,7 +99,7 @@ class _Runner:
             if self._stopped:
                 raise BuildError("stopped")
             process = subprocess.Popen(
-                whole, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+                whole, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
             )  # fmt: skip
             self._running.add(process)
         started = time.monotonic()
