@@ -74,6 +74,10 @@ test-default: tools build ## the default wheel, built and tested for real
 bench-build: tools build ## measures builds; the last results are docs/bench-build.md
 	go run ./scripts/bench-build -sagebuild $(SAGEBUILD) -output docs/bench-build.md
 
+.PHONY: kernels-report
+kernels-report: wheel ## docs/kernels.md: registers and shared memory of each kernel of the default wheel
+	go run ./scripts/kernels-report
+
 GPU_RESULTS ?= dist/gpu-results
 
 .PHONY: gpu-results

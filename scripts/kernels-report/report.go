@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/audit"
+	"github.com/sagebuild/sagebuild/internal/wheel"
+)
+
+// kernels is what one wheel holds, by name and SM.
+type kernels struct {
+	wheel string
+	sms   []wheel.Arch
+	named map[string]map[wheel.Arch]wheel.Kernel
+}
+
+func collect(report *audit.Report) *kernels {
+	r := &kernels{wheel: report.Name, named: map[string]map[wheel.Arch]wheel.Kernel{}}
+	for _, group := range report.Kernels {
+		r.sms = append(r.sms, group.Arch)
+		for _, kernel := range group.Kernels {
+			if r.named[kernel.Name] == nil {
+				r.named[kernel.Name] = map[wheel.Arch]wheel.Kernel{}
+			}
+			r.named[kernel.Name][group.Arch] = kernel
+		}
+	}
+	slices.SortFunc(r.sms, wheel.Arch.Compare)
+	return r
+}
+
+func (r *kernels) count() (count int) {
+	for _, variants := range r.named {
+		count += len(variants)
+	}
+	return count
+}
+
+// checkLocalMemory names the kernels that have local memory: spilled registers, local arrays or calls.
+func (r *kernels) checkLocalMemory() error {
+	var found []string
+	for _, name := range slices.Sorted(maps.Keys(r.named)) {
+		for _, sm := range r.sms {
+			if stack := r.named[name][sm].Stack; stack > 0 {
+				found = append(found, fmt.Sprintf("%s for SM %s (%d bytes)", name, sm, stack))
+			}
+		}
+	}
+	if found != nil {
+		return fmt.Errorf("%s: kernels with local memory: %s", r.wheel, strings.Join(found, ", "))
+	}
+	return nil
+}
+
+const head = `# What kernels take
+
+From the cubins of ` + "`%s`" + `, by ` + "`make kernels-report`" + `:
+%d kernels by name, %d with each SM counted. None has local memory, so none spills registers. An empty cell: that SM has
+no such kernel.
+`
+
+func (r *kernels) markdown() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, head, r.wheel, len(r.named), r.count())
+	r.table(&text, "Registers of a thread", "", func(k wheel.Kernel) int64 { return int64(k.Registers) })
+	r.table(&text, "Static shared memory of a block, in bytes",
+		"From SM 9.0 on with the 1,024 bytes that the system reserves. Attention asks for dynamic shared memory besides, at launch.\n\n",
+		func(k wheel.Kernel) int64 { return k.Shared })
+	return text.String()
+}
+
+func (r *kernels) table(text *strings.Builder, title, note string, value func(wheel.Kernel) int64) {
+	fmt.Fprintf(text, "\n## %s\n\n%s| kernel |", title, note)
+	for _, sm := range r.sms {
+		fmt.Fprintf(text, " %s |", sm)
+	}
+	fmt.Fprintf(text, "\n|---|%s\n", strings.Repeat("---:|", len(r.sms)))
+	for _, name := range slices.SortedFunc(maps.Keys(r.named), compareNames) {
+		fmt.Fprintf(text, "| `%s` |", name)
+		for _, sm := range r.sms {
+			if kernel, ok := r.named[name][sm]; ok {
+				fmt.Fprintf(text, " %d |", value(kernel))
+			} else {
+				text.WriteString("  |")
+			}
+		}
+		text.WriteString("\n")
+	}
+}
+
+var number = regexp.MustCompile(`[0-9]+`)
+
+// compareNames takes numbers as numbers: attention_hd64 stands before attention_hd128.
+func compareNames(a, b string) int {
+	padded := func(name string) string {
+		return number.ReplaceAllStringFunc(name, func(digits string) string { return fmt.Sprintf("%4s", digits) })
+	}
+	return strings.Compare(padded(a), padded(b))
+}
