@@ -161,7 +161,7 @@ func symbolNames(w *wheel.Wheel, kind string) map[string]bool {
 	for _, object := range w.Objects {
 		switch kind {
 		case "needed":
-			for _, name := range object.Needed {
+			for _, name := range slices.Concat(object.Needed, object.Delayed) {
 				names[name] = true
 			}
 		case "undefined":

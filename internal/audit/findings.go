@@ -15,7 +15,7 @@ const (
 	CodePlatformTag   wheel.Code = "platform-tag"   // the platform tag names another machine, or none where there is native code
 	CodePlatformFloor wheel.Code = "platform-floor" // the platform tag promises an older system than the code runs on
 	CodePurelib       wheel.Code = "purelib"        // WHEEL calls it pure although it holds shared objects
-	CodePython        wheel.Code = "python-library" // links libpython, which static interpreters do not have
+	CodePython        wheel.Code = "python-library" // links libpython, which static interpreters do not have, or the DLL of another Python
 	CodeUnread        wheel.Code = "not-read"       // libraries in a format that is not read
 	CodeTorchSymbol   wheel.Code = "torch-symbol"   // the torch that was asked does not export a symbol
 	CodePolicySM      wheel.Code = "policy-sm"      // a required SM does not load natively
@@ -59,6 +59,7 @@ func (r *Report) checkHost() {
 		if !object.Stripped {
 			r.warn(wheel.CodeUnstripped, object.Member, "it carries a symbol table or debug information")
 		}
+		r.checkDLL(object)
 		if slices.ContainsFunc(object.Needed, func(name string) bool { return strings.HasPrefix(name, "libpython") }) {
 			r.warn(CodePython, object.Member, "it links libpython, which many interpreters do not have")
 		}
@@ -71,17 +72,20 @@ func (r *Report) checkPlatform(tag string) {
 		r.fail(CodePlatformTag, "", "the platform tag is any, yet there are shared objects for %s", r.Objects[0].Machine)
 		return
 	}
-	machine, glibc := platformOf(tag)
-	for _, object := range r.Objects {
-		if machine != "" && object.Machine != machine {
-			r.fail(CodePlatformTag, object.Member, "it is for %s, the platform tag is %s", object.Machine, tag)
+	platform := wheel.ParsePlatform(tag)
+	for _, object := range r.wheel.Objects {
+		if !platform.Fits(object) {
+			r.fail(CodePlatformTag, object.Member, "it is for %s on %s, the platform tag is %s", object.Format.System(), object.Machine, tag)
 		}
 	}
-	if glibc == "" || r.promises(glibc) {
+	if oldest := oldestGlibc(platform.Machine); newer(oldest, platform.Glibc) && platform.Glibc != "" {
+		r.fail(CodePlatformTag, "", "installers take no %s: on %s the oldest is %s_%s", tag, platform.Machine, tagOf(oldest), platform.Machine)
+	}
+	if platform.Glibc == "" || r.promises(platform.Glibc) {
 		return
 	}
 	for _, object := range r.Objects {
-		if f := object.Floor; f.Manylinux == "" || newer(f.Glibc, glibc) || newer(f.minimum(), glibc) {
+		if f := object.Floor; isELF(object) && (f.promise == "" || newer(f.promise, platform.Glibc)) {
 			r.fail(CodePlatformFloor, object.Member, "the platform tag %s promises less than it needs: %s", tag, f)
 		}
 	}
@@ -90,22 +94,17 @@ func (r *Report) checkPlatform(tag string) {
 // promises reports whether an older tag of the wheel makes a stronger promise than glibc, so that one finding is enough.
 func (r *Report) promises(glibc string) bool {
 	for _, tag := range r.Filename.Platform {
-		if _, other := platformOf(tag); other != "" && newer(glibc, other) {
+		if other := wheel.ParsePlatform(tag).Glibc; other != "" && newer(glibc, other) {
 			return true
 		}
 	}
 	return false
 }
 
-// minimum is the glibc of the manylinux tag, which the C++ library may raise above the glibc that is needed.
-func (f Floor) minimum() string {
-	return strings.ReplaceAll(strings.TrimPrefix(f.Manylinux, "manylinux_"), "_", ".")
-}
-
 // String lists what is needed: "glibc 2.28, GLIBCXX 3.4.24".
 func (f Floor) String() string {
 	var parts []string
-	for _, part := range []struct{ name, version string }{{"glibc", f.Glibc}, {"GLIBCXX", f.Libstdcxx}, {"CXXABI", f.CXXABI}} {
+	for _, part := range []struct{ name, version string }{{"glibc", f.Glibc}, {"GLIBCXX", f.Libstdcxx}, {"CXXABI", f.CXXABI}, {"GCC", f.Libgcc}} {
 		if part.version != "" {
 			parts = append(parts, part.name+" "+part.version)
 		}
@@ -167,7 +166,7 @@ func (r *Report) checkUnread() {
 	var unread []string
 	for _, member := range r.wheel.Members {
 		switch strings.ToLower(path.Ext(member.Name)) {
-		case ".dll", ".pyd", ".dylib", ".lib", ".a":
+		case ".dylib", ".lib", ".a":
 			unread = append(unread, member.Name)
 		}
 	}

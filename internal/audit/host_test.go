@@ -48,7 +48,7 @@ func FuzzNamespaceOf(f *testing.F) {
 }
 
 func TestGroupOf(t *testing.T) {
-	own := map[string]bool{"_ZN3lib4callEv": true, "crc32": true}
+	own := owned{symbols: map[string]bool{"_ZN3lib4callEv": true, "crc32": true}}
 	for _, c := range []struct {
 		name, library string
 		want          Group
@@ -80,40 +80,43 @@ func TestGroupOf(t *testing.T) {
 		if c.library != "" {
 			symbol.Version = "V_1"
 		}
-		if got := groupOf(symbol, own); got != c.want {
+		if got := groupOf(wheel.FormatELF, symbol, own); got != c.want {
 			t.Errorf("%s of %q: %s, want %s", c.name, c.library, got, c.want)
 		}
 	}
 }
 
+// TestManylinux names the oldest tag, and where they differ the glibc that a tag of PEP 600 must name at least.
 func TestManylinux(t *testing.T) {
 	for _, c := range []struct {
-		floor Floor
-		want  string
+		machine string
+		floor   Floor
+		want    string
+		promise string
 	}{
-		{Floor{}, "manylinux_2_5"},
-		{Floor{Glibc: "2.2.5"}, "manylinux_2_5"},
-		{Floor{Glibc: "2.14"}, "manylinux_2_17"},
-		{Floor{Glibc: "2.17", Libstdcxx: "3.4.19"}, "manylinux_2_17"},
-		{Floor{Glibc: "2.17", Libstdcxx: "3.4.21"}, "manylinux_2_24"},
-		{Floor{Glibc: "2.4", CXXABI: "1.3.11"}, "manylinux_2_27"},
-		{Floor{Glibc: "2.34"}, "manylinux_2_34"},
-		{Floor{Glibc: "2.99"}, ""},
+		{"x86_64", Floor{}, "manylinux_2_5", "2.5"},
+		{"x86_64", Floor{Glibc: "2.2.5"}, "manylinux_2_5", "2.5"},
+		{"x86_64", Floor{Glibc: "2.14"}, "manylinux_2_17", "2.14"},
+		{"x86_64", Floor{Glibc: "2.18"}, "manylinux_2_24", "2.18"},
+		{"x86_64", Floor{Glibc: "2.17", Libstdcxx: "3.4.19"}, "manylinux_2_17", "2.17"},
+		{"x86_64", Floor{Glibc: "2.17", Libstdcxx: "3.4.21"}, "manylinux_2_24", "2.24"},
+		{"x86_64", Floor{Glibc: "2.4", Libstdcxx: "3.4.24"}, "manylinux_2_27", "2.27"},
+		{"x86_64", Floor{Glibc: "2.4", CXXABI: "1.3.11"}, "manylinux_2_27", "2.27"},
+		{"x86_64", Floor{Libgcc: "12.0.0"}, "manylinux_2_35", "2.35"},
+		{"x86_64", Floor{Glibc: "2.29", Libstdcxx: "3.4.19"}, "manylinux_2_31", "2.29"},
+		{"x86_64", Floor{Glibc: "2.99"}, "", "2.99"},
+		{"x86_64", Floor{Libstdcxx: "3.4.99"}, "", ""},
+		{"aarch64", Floor{}, "manylinux_2_17", "2.17"},
+		{"aarch64", Floor{Glibc: "2.18"}, "manylinux_2_17", "2.17"},
+		{"aarch64", Floor{Glibc: "2.19"}, "manylinux_2_24", "2.19"},
+		{"aarch64", Floor{Libstdcxx: "3.4.24"}, "manylinux_2_26", "2.26"},
+		{"aarch64", Floor{Libgcc: "4.8.0"}, "manylinux_2_26", "2.26"},
+		{"aarch64", Floor{Libgcc: "11.0"}, "manylinux_2_34", "2.34"},
+		{"riscv64", Floor{Glibc: "2.31"}, "manylinux_2_31", "2.31"},
 	} {
-		c.floor.setManylinux()
-		if c.floor.Manylinux != c.want {
-			t.Errorf("%+v, want %q", c.floor, c.want)
-		}
-	}
-}
-
-func TestPlatformOf(t *testing.T) {
-	for tag, want := range map[string][2]string{
-		"manylinux_2_28_x86_64": {"x86_64", "2.28"}, "manylinux2014_aarch64": {"aarch64", "2.17"},
-		"manylinux1_x86_64": {"x86_64", "2.5"}, "linux_x86_64": {"x86_64", ""}, "any": {}, "win_amd64": {},
-	} {
-		if machine, glibc := platformOf(tag); machine != want[0] || glibc != want[1] {
-			t.Errorf("%s: %q %q, want %q", tag, machine, glibc, want)
+		c.floor.setManylinux(c.machine)
+		if c.floor.Manylinux != c.want || c.floor.promise != c.promise {
+			t.Errorf("%s: %+v, want %q and %q", c.machine, c.floor, c.want, c.promise)
 		}
 	}
 }
@@ -145,9 +148,9 @@ func TestHostFindings(t *testing.T) {
 
 // TestUnread wants libraries of other systems to be named, and errors before warnings.
 func TestUnread(t *testing.T) {
-	r := audited(t, defaults(t), "fixture-1.0-py3-none-any.whl", file{"fixture/x.dll", []byte("MZ")}, file{"fixture/lib.so", fixture(t, "good.so")})
+	r := audited(t, defaults(t), "fixture-1.0-py3-none-any.whl", file{"fixture/x.dylib", []byte("text")}, file{"fixture/lib.so", fixture(t, "good.so")})
 	last := len(r.Findings) - 1
-	if last < 1 || r.Findings[0].Code != CodePlatformTag || r.Findings[last].Code != CodeUnread || !strings.Contains(r.Findings[last].Message, "fixture/x.dll") {
+	if last < 1 || r.Findings[0].Code != CodePlatformTag || r.Findings[last].Code != CodeUnread || !strings.Contains(r.Findings[last].Message, "fixture/x.dylib") {
 		t.Errorf("%+v", r.Findings)
 	}
 }

@@ -1,50 +1,96 @@
 package audit
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
-// Floor is the oldest system that an object, or all of a wheel, runs on.
+// Floor is the oldest system that an ELF object, or all of a wheel, runs on.
 type Floor struct {
 	Glibc     string `json:"glibc,omitempty"`
 	Libstdcxx string `json:"libstdcxx,omitempty"` // GLIBCXX_
 	CXXABI    string `json:"cxxabi,omitempty"`
+	Libgcc    string `json:"libgcc,omitempty"`    // GCC_
 	Manylinux string `json:"manylinux,omitempty"` // "manylinux_2_28"; empty if no known one is new enough
+
+	promise string // the glibc that a manylinux tag must name at least; empty as Manylinux
 }
 
-// manylinuxPolicies are the highest symbol versions of x86_64 in each manylinux tag, old to new. Source: auditwheel's
-// manylinux-policy.json. A tag between two of them differs in glibc alone.
-var manylinuxPolicies = []struct{ glibc, libstdcxx, cxxabi string }{
-	{"2.5", "3.4.8", "1.3.1"},
-	{"2.12", "3.4.13", "1.3.3"},
-	{"2.17", "3.4.19", "1.3.7"},
-	{"2.24", "3.4.22", "1.3.10"},
-	{"2.26", "3.4.22", "1.3.10"},
-	{"2.27", "3.4.24", "1.3.11"},
-	{"2.28", "3.4.24", "1.3.11"},
-	{"2.31", "3.4.28", "1.3.12"},
-	{"2.34", "3.4.29", "1.3.13"},
-	{"2.35", "3.4.30", "1.3.13"},
-	{"2.36", "3.4.30", "1.3.13"},
-	{"2.37", "3.4.30", "1.3.13"},
-	{"2.38", "3.4.30", "1.3.13"},
-	{"2.39", "3.4.33", "1.3.15"},
-	{"2.40", "3.4.33", "1.3.15"},
-	{"2.41", "3.4.33", "1.3.15"},
+// policy is a manylinux tag and the highest symbol versions that its systems have.
+type policy struct{ tag, glibc, libstdcxx, cxxabi, libgcc string }
+
+// manylinuxPolicies are those of each machine, old to new. Source: manylinux-policy.json of auditwheel 6.8.2. A tag
+// between two of them differs in glibc alone. aarch64 begins with 2.17 (PEP 599), whose glibc has one symbol of 2.18
+// there; its 2.26 has a newer libstdc++ than x86_64's, and libgcc goes its own way.
+var manylinuxPolicies = map[string][]policy{
+	"x86_64": {
+		{"2.5", "2.5", "3.4.8", "1.3.1", "4.2.0"},
+		{"2.12", "2.12", "3.4.13", "1.3.3", "4.3.0"},
+		{"2.17", "2.17", "3.4.19", "1.3.7", "4.8.0"},
+		{"2.24", "2.24", "3.4.22", "1.3.10", "4.8.0"},
+		{"2.26", "2.26", "3.4.22", "1.3.10", "4.8.0"},
+		{"2.27", "2.27", "3.4.24", "1.3.11", "7.0.0"},
+		{"2.28", "2.28", "3.4.24", "1.3.11", "7.0.0"},
+		{"2.31", "2.31", "3.4.28", "1.3.12", "7.0.0"},
+		{"2.34", "2.34", "3.4.29", "1.3.13", "7.0.0"},
+		{"2.35", "2.35", "3.4.30", "1.3.13", "12.0.0"},
+		{"2.36", "2.36", "3.4.30", "1.3.13", "12.0.0"},
+		{"2.37", "2.37", "3.4.30", "1.3.13", "12.0.0"},
+		{"2.38", "2.38", "3.4.30", "1.3.13", "12.0.0"},
+		{"2.39", "2.39", "3.4.33", "1.3.15", "14.0.0"},
+		{"2.40", "2.40", "3.4.33", "1.3.15", "14.0.0"},
+		{"2.41", "2.41", "3.4.33", "1.3.15", "14.0.0"},
+	},
+	"aarch64": {
+		{"2.17", "2.18", "3.4.19", "1.3.7", "4.7.0"},
+		{"2.24", "2.24", "3.4.22", "1.3.10", "4.7.0"},
+		{"2.26", "2.26", "3.4.24", "1.3.11", "7.0.0"},
+		{"2.27", "2.27", "3.4.24", "1.3.11", "7.0.0"},
+		{"2.28", "2.28", "3.4.24", "1.3.11", "7.0.0"},
+		{"2.31", "2.31", "3.4.28", "1.3.12", "7.0.0"},
+		{"2.34", "2.34", "3.4.29", "1.3.13", "11.0"},
+		{"2.35", "2.35", "3.4.30", "1.3.13", "11.0"},
+		{"2.36", "2.36", "3.4.30", "1.3.13", "11.0"},
+		{"2.37", "2.37", "3.4.30", "1.3.13", "11.0"},
+		{"2.38", "2.38", "3.4.30", "1.3.13", "11.0"},
+		{"2.39", "2.39", "3.4.33", "1.3.15", "14.0.0"},
+		{"2.40", "2.40", "3.4.33", "1.3.15", "14.0.0"},
+		{"2.41", "2.41", "3.4.33", "1.3.15", "14.0.0"},
+	},
+}
+
+// oldestGlibc is what the oldest manylinux tag that installers take names. Source: packaging's _manylinux.py.
+func oldestGlibc(machine string) string {
+	if machine == "x86_64" || machine == "i686" {
+		return "2.5"
+	}
+	return "2.17"
 }
 
 // setManylinux finds the oldest tag whose systems have every version. An object without versions runs on the oldest.
-func (f *Floor) setManylinux() {
-	for _, policy := range manylinuxPolicies {
-		if !newer(f.Glibc, policy.glibc) && !newer(f.Libstdcxx, policy.libstdcxx) && !newer(f.CXXABI, policy.cxxabi) {
-			f.Manylinux = tagOf(policy.glibc)
+// Machines without a table of their own are judged by x86_64's.
+func (f *Floor) setManylinux(machine string) {
+	policies := manylinuxPolicies[machine]
+	if policies == nil {
+		policies = manylinuxPolicies["x86_64"]
+	}
+	f.Manylinux, f.promise = "", ""
+	for _, p := range policies {
+		if newer(f.Libstdcxx, p.libstdcxx) || newer(f.CXXABI, p.cxxabi) || newer(f.Libgcc, p.libgcc) {
+			continue
+		}
+		if f.promise == "" {
+			f.promise = p.tag
+			if newer(f.Glibc, p.glibc) {
+				f.promise = newest(f.promise, f.Glibc)
+			}
+		}
+		if !newer(f.Glibc, p.glibc) {
+			f.Manylinux = tagOf(p.tag)
 			return
 		}
 	}
-	f.Manylinux = ""
 }
 
 func tagOf(glibc string) string { return "manylinux_" + strings.ReplaceAll(glibc, ".", "_") }
@@ -61,25 +107,4 @@ func newest(a, b string) string {
 		return b
 	}
 	return a
-}
-
-var (
-	manylinuxTag = regexp.MustCompile(`^manylinux_(2_\d+)_(.+)$`)
-	legacyTag    = regexp.MustCompile(`^manylinux(1|2010|2014)_(.+)$`)
-	linuxTag     = regexp.MustCompile(`^linux_(.+)$`)
-	legacyGlibc  = map[string]string{"1": "2.5", "2010": "2.12", "2014": "2.17"}
-)
-
-// platformOf takes a platform tag apart: the machine, and the glibc that it promises to be enough, "" for none.
-func platformOf(tag string) (machine, glibc string) {
-	if match := manylinuxTag.FindStringSubmatch(tag); match != nil {
-		return match[2], "2." + match[1][2:]
-	}
-	if match := legacyTag.FindStringSubmatch(tag); match != nil {
-		return match[2], legacyGlibc[match[1]]
-	}
-	if match := linuxTag.FindStringSubmatch(tag); match != nil {
-		return match[1], ""
-	}
-	return "", ""
 }

@@ -122,8 +122,8 @@ func (p *Policy) judgeSizes(r *Report) {
 
 func (p *Policy) judgeObjects(r *Report) {
 	for _, object := range r.Objects {
-		for _, library := range object.Needed {
-			if p.dependencies.at != nil && !matches(p.dependencies.value, library) {
+		for _, library := range slices.Concat(object.Needed, object.Delayed) {
+			if p.dependencies.at != nil && !object.linksBy(p.dependencies.value, library) {
 				r.breaks(p.dependencies.at, CodePolicyNeeded, object.Member, "it links %s; allowed are %s", library, strings.Join(p.dependencies.value, ", "))
 			}
 		}
@@ -134,6 +134,16 @@ func (p *Policy) judgeObjects(r *Report) {
 			r.breaks(p.stripped.at, CodePolicyStrip, object.Member, "it is not stripped")
 		}
 	}
+}
+
+// linksBy tries patterns on a library's name; Windows does not tell case.
+func (o Object) linksBy(patterns []string, library string) bool {
+	if isELF(o) {
+		return matches(patterns, library)
+	}
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		return matches([]string{strings.ToLower(pattern)}, strings.ToLower(library))
+	})
 }
 
 // setSeverities changes or drops findings by their codes.

@@ -20,6 +20,9 @@ const (
 	GroupCUDA     Group = "cuda-libraries"
 	GroupPython   Group = "python"
 	GroupLibc     Group = "libc"
+	GroupWindows  Group = "windows"
+	GroupUCRT     Group = "ucrt" // Microsoft's C runtime, a part of Windows
+	GroupMSVC     Group = "msvc" // that of the Visual C++ Redistributable
 	GroupCXX      Group = "c++"
 	GroupWheel    Group = "wheel" // another object of the same wheel
 	GroupVersions Group = "other-versioned"
@@ -66,14 +69,17 @@ var groupLibraries = []struct {
 	{"libpython", GroupPython},
 }
 
-// groupOf tells who must give a symbol. own are the names that objects of the wheel define.
-func groupOf(symbol wheel.Undefined, own map[string]bool) Group {
+// groupOf tells who must give a symbol: by its DLL, or where formats name no library, by its name.
+func groupOf(format wheel.Format, symbol wheel.Undefined, own owned) Group {
+	if format == wheel.FormatPE {
+		return dllGroup(symbol.Library, own.libraries)
+	}
 	for _, known := range groupLibraries {
 		if symbol.Library != "" && strings.HasPrefix(symbol.Library, known.prefix) {
 			return known.group
 		}
 	}
-	if own[symbol.Name] {
+	if own.symbols[symbol.Name] {
 		return GroupWheel
 	}
 	if group, ok := groupNamespaces[namespaceOf(symbol.Name)]; ok {
@@ -90,24 +96,13 @@ func groupOf(symbol wheel.Undefined, own map[string]bool) Group {
 	return GroupOther
 }
 
-// exportsOf is what the objects of a wheel define.
-func exportsOf(w *wheel.Wheel) map[string]bool {
-	own := map[string]bool{}
-	for _, object := range w.Objects {
-		for _, name := range object.Exported {
-			own[name] = true
-		}
-	}
-	return own
-}
-
 func symbolGroups(w *wheel.Wheel) []SymbolGroup {
-	own := exportsOf(w)
+	own := ownedBy(w)
 	var list []SymbolGroup
 	for _, object := range w.Objects {
 		groups := map[Group]*SymbolGroup{}
 		for _, symbol := range object.Undefined {
-			name := groupOf(symbol, own)
+			name := groupOf(object.Format, symbol, own)
 			if groups[name] == nil {
 				groups[name] = &SymbolGroup{Member: object.Member, Group: name}
 			}
@@ -130,8 +125,11 @@ func (g *SymbolGroup) add(symbol wheel.Undefined) {
 		g.Weak++
 	}
 	name := symbol.Name
-	if symbol.Version != "" {
+	switch {
+	case symbol.Version != "":
 		name += "@" + symbol.Version
+	case strings.HasPrefix(name, "#"):
+		name = symbol.Library + name
 	}
 	g.Symbols = append(g.Symbols, name)
 }

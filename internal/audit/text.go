@@ -18,7 +18,7 @@ func (r *Report) WriteText(out io.Writer, color bool) error {
 	for _, coverage := range r.GPUs {
 		sections = append(sections, coverage.table())
 	}
-	sections = append(sections, r.kernelTable(), r.allKernelsTable(), r.objectTable(), r.neededTable(), r.symbolTable(), r.findingTable())
+	sections = append(sections, r.kernelTable(), r.allKernelsTable(), r.objectTable(), r.dllTable(), r.neededTable(), r.symbolTable(), r.findingTable())
 	return writeTables(out, color, sections)
 }
 
@@ -101,7 +101,7 @@ func (r *Report) requires() []string {
 }
 
 func (r *Report) floorText() string {
-	if len(r.Objects) == 0 {
+	if !slices.ContainsFunc(r.Objects, isELF) {
 		return ""
 	}
 	tag := r.Floor.Manylinux
@@ -199,9 +199,25 @@ func (r *Report) allKernelsTable() *ui.Table {
 func (r *Report) objectTable() *ui.Table {
 	table := &ui.Table{Header: []string{"shared object", "machine", "size", "glibc", "glibcxx", "cxxabi", "runs on", "stripped", "run path"}}
 	for _, o := range r.Objects {
+		if !isELF(o) {
+			continue
+		}
 		table.Add(ui.Text(o.Member), ui.Text(o.Machine), ui.Number(ui.Size(o.Size).String()), ui.Text(dash(o.Floor.Glibc)),
 			ui.Text(dash(o.Floor.Libstdcxx)), ui.Text(dash(o.Floor.CXXABI)), ui.Text(dash(o.Floor.Manylinux)),
 			ui.Text(yesNo(o.Stripped)), ui.Text(dash(strings.Join(o.RPath, ":"))))
+	}
+	return table
+}
+
+// dllTable shows what only Windows' libraries have.
+func (r *Report) dllTable() *ui.Table {
+	table := &ui.Table{Header: []string{"library", "machine", "size", "linked", "stripped", "loads at the first call", "debug information"}}
+	for _, o := range r.Objects {
+		if isELF(o) {
+			continue
+		}
+		table.Add(ui.Text(o.Member), ui.Text(o.Machine), ui.Number(ui.Size(o.Size).String()), ui.Text(dash(o.Linked)),
+			ui.Text(yesNo(o.Stripped)), ui.Text(dash(strings.Join(o.Delayed, " "))), ui.Text(dash(o.PDB)))
 	}
 	return table
 }
@@ -213,12 +229,12 @@ func yesNo(value bool) string {
 	return "no"
 }
 
-// neededTable marks libraries that neither the wheel nor every Linux has.
+// neededTable marks libraries that neither the wheel nor every system has.
 func (r *Report) neededTable() *ui.Table {
 	table := &ui.Table{Header: []string{"needs", "libraries of others", "of the system or the wheel"}}
 	for _, o := range r.Objects {
 		var known []string
-		for _, library := range o.Needed {
+		for _, library := range slices.Concat(o.Needed, o.Delayed) {
 			if !slices.Contains(o.External, library) {
 				known = append(known, library)
 			}

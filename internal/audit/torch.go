@@ -15,9 +15,10 @@ import (
 
 // TorchResult is what a torch exports of what the wheel needs.
 type TorchResult struct {
-	Path      string          `json:"path"`      // empty where no torch was needed
-	Libraries int             `json:"libraries"` // shared objects of torch
-	Asked     int             `json:"asked"`     // symbols that torch or c10 must give, over all objects
+	Path      string          `json:"path"`             // empty where no torch was needed
+	Libraries int             `json:"libraries"`        // shared objects of torch
+	Asked     int             `json:"asked"`            // symbols that torch or c10 must give, over all objects
+	Absent    []string        `json:"absent,omitempty"` // DLLs that torch must give and does not have
 	Missing   []MissingSymbol `json:"missing"`
 	Elsewhere []MissingSymbol `json:"elsewhere"` // symbols of no known group that torch does not export either
 }
@@ -25,8 +26,12 @@ type TorchResult struct {
 // MissingSymbol is an undefined symbol that torch does not export.
 type MissingSymbol struct {
 	Name    string   `json:"name"`
-	Members []string `json:"members"` // who needs it
+	Library string   `json:"library,omitempty"` // the DLL that must give it
+	Members []string `json:"members"`           // who needs it
 }
+
+// wanted is a symbol to look up: of ELF in any library, of PE in the DLL that the import names, in lower case.
+type wanted struct{ library, name string }
 
 // lookUp asks the torch of the options, if there is one.
 func (r *Report) lookUp(options Options) error {
@@ -50,45 +55,85 @@ func (r *Report) lookUp(options Options) error {
 // askTorch looks every strong undefined symbol of torch, c10 and of nobody known up in torch's libraries.
 func (r *Report) askTorch(path string) error {
 	asked, other := r.needed(GroupTorch, GroupC10), r.needed(GroupOther)
-	wanted := map[string]bool{}
-	for _, set := range []map[string][]string{asked, other} {
-		for name := range set {
-			wanted[name] = true
+	open := map[wanted]bool{}
+	for symbol := range asked {
+		open[symbol] = true
+	}
+	for symbol := range other {
+		if symbol.library == "" {
+			open[symbol] = true
 		}
 	}
-	libraries, err := findInTorch(path, wanted)
+	libraries, err := findInTorch(path, asked, open)
 	if err != nil {
 		return err
 	}
-	r.Torch = &TorchResult{
-		Path: path, Libraries: libraries, Asked: len(asked),
-		Missing: left(asked, wanted), Elsewhere: left(other, wanted),
-	}
+	r.Torch = &TorchResult{Path: path, Libraries: len(libraries), Asked: len(asked), Missing: left(asked, open), Elsewhere: left(other, open)}
+	r.checkTorch(libraries)
+	return nil
+}
+
+// checkTorch reports what torch lacks: a DLL that is not there once, not by each of its symbols.
+func (r *Report) checkTorch(libraries map[string]bool) {
+	counts := map[string]int{}
 	for _, symbol := range r.Torch.Missing {
-		r.fail(CodeTorchSymbol, symbol.Members[0], "torch does not export %s", symbol.Name)
+		switch {
+		case symbol.Library == "":
+			r.fail(CodeTorchSymbol, symbol.Members[0], "torch does not export %s", symbol.Name)
+		case libraries[symbol.Library]:
+			r.fail(CodeTorchSymbol, symbol.Members[0], "torch's %s does not export %s", symbol.Library, symbol.Name)
+		default:
+			counts[symbol.Library]++
+		}
+	}
+	r.Torch.Absent = slices.Sorted(maps.Keys(counts))
+	for _, library := range r.Torch.Absent {
+		r.fail(CodeTorchSymbol, "", "torch has no %s, which must give %d symbols", library, counts[library])
+	}
+}
+
+// findInTorch removes what torch exports from open and returns the names of its libraries.
+func findInTorch(path string, asked map[wanted][]string, open map[wanted]bool) (map[string]bool, error) {
+	const hint = "sagebuild audit --torch site-packages/torch/lib WHEEL"
+	sources, closer, err := wheel.Libraries(path)
+	if err != nil {
+		return nil, &diag.Error{Class: diag.Usage, Message: "reading torch", Hint: hint, Err: err}
+	}
+	defer closer.Close()
+	names := map[string]bool{}
+	for _, source := range sources {
+		names[libraryName(source)] = true
+	}
+	if err := isTorch(path, names, asked); err != nil {
+		return nil, err
+	}
+	if err := search(sources, open); err != nil {
+		return nil, &diag.Error{Class: diag.Usage, Message: "reading torch", Hint: hint, Err: err}
+	}
+	return names, nil
+}
+
+// isTorch wants a torch, of the system that the wheel's libraries are for.
+func isTorch(path string, names map[string]bool, asked map[wanted][]string) error {
+	elf, pe := names["libc10.so"], names["c10.dll"]
+	if !elf && !pe {
+		return diag.Usagef("sagebuild audit --torch site-packages/torch/lib WHEEL", "%s holds no torch: it has neither libc10.so nor c10.dll", path)
+	}
+	for symbol, members := range asked {
+		if dll := symbol.library != ""; dll && !pe || !dll && !elf {
+			return diag.Usagef("sagebuild audit --torch 2.8.0 WHEEL", "%s is a torch for another system than %s is for", path, members[0])
+		}
 	}
 	return nil
 }
 
-// findInTorch removes what torch exports from wanted and returns how many libraries it read.
-func findInTorch(path string, wanted map[string]bool) (int, error) {
-	const hint = "sagebuild audit --torch site-packages/torch/lib WHEEL"
-	sources, closer, err := wheel.Libraries(path)
-	if err != nil {
-		return 0, &diag.Error{Class: diag.Usage, Message: "reading torch", Hint: hint, Err: err}
-	}
-	defer closer.Close()
-	if !slices.ContainsFunc(sources, func(s wheel.Source) bool { return strings.Contains(s.Name, "libc10") }) {
-		return 0, diag.Usagef(hint, "%s holds no torch: it has no libc10", path)
-	}
-	if err := search(sources, wanted); err != nil {
-		return 0, &diag.Error{Class: diag.Usage, Message: "reading torch", Hint: hint, Err: err}
-	}
-	return len(sources), nil
+// libraryName is a source's file name, in lower case as Windows compares it.
+func libraryName(source wheel.Source) string {
+	return strings.ToLower(source.Name[strings.LastIndexAny(source.Name, `/\`)+1:])
 }
 
 // search reads libraries side by side, the small ones first: the largest is seldom needed, and takes longest.
-func search(sources []wheel.Source, wanted map[string]bool) error {
+func search(sources []wheel.Source, open map[wanted]bool) error {
 	slices.SortStableFunc(sources, func(a, b wheel.Source) int { return cmp.Compare(a.Size, b.Size) })
 	var mutex sync.Mutex
 	var group sync.WaitGroup
@@ -97,45 +142,72 @@ func search(sources []wheel.Source, wanted map[string]bool) error {
 	for at, source := range sources {
 		slots <- true
 		mutex.Lock()
-		left := maps.Clone(wanted)
+		asked := askedOf(libraryName(source), open)
 		mutex.Unlock()
-		if len(left) == 0 {
-			break
+		if len(asked) == 0 {
+			<-slots
+			continue
 		}
 		group.Go(func() {
 			defer func() { <-slots }()
+			left := map[string]bool{}
+			for name := range asked {
+				left[name] = true
+			}
 			errs[at] = wheel.FindExports(source, left)
 			mutex.Lock()
 			defer mutex.Unlock()
-			maps.DeleteFunc(wanted, func(name string, _ bool) bool { return !left[name] })
+			for name, symbol := range asked {
+				if !left[name] {
+					delete(open, symbol)
+				}
+			}
 		})
 	}
 	group.Wait()
 	return errors.Join(errs...)
 }
 
+// askedOf is what a library may give, by name.
+func askedOf(library string, open map[wanted]bool) map[string]wanted {
+	asked := map[string]wanted{}
+	for symbol := range open {
+		if symbol.library == "" || symbol.library == library {
+			asked[symbol.name] = symbol
+		}
+	}
+	return asked
+}
+
 // needed maps the strong undefined symbols of some groups to the objects that need them.
-func (r *Report) needed(groups ...Group) map[string][]string {
-	own := exportsOf(r.wheel)
-	names := map[string][]string{}
+func (r *Report) needed(groups ...Group) map[wanted][]string {
+	own := ownedBy(r.wheel)
+	names := map[wanted][]string{}
 	for _, object := range r.wheel.Objects {
 		for _, symbol := range object.Undefined {
-			if !symbol.Weak && slices.Contains(groups, groupOf(symbol, own)) {
-				names[symbol.Name] = append(names[symbol.Name], object.Member)
+			if symbol.Weak || !slices.Contains(groups, groupOf(object.Format, symbol, own)) {
+				continue
 			}
+			key := wanted{name: symbol.Name}
+			if object.Format == wheel.FormatPE {
+				key.library = strings.ToLower(symbol.Library)
+			}
+			names[key] = append(names[key], object.Member)
 		}
 	}
 	return names
 }
 
-// left lists, sorted, the names that are still wanted.
-func left(names map[string][]string, wanted map[string]bool) []MissingSymbol {
+// left lists, sorted, the symbols that are still open.
+func left(names map[wanted][]string, open map[wanted]bool) []MissingSymbol {
 	var list []MissingSymbol
-	for name, members := range names {
-		if wanted[name] {
-			list = append(list, MissingSymbol{name, members})
+	for symbol, members := range names {
+		if open[symbol] {
+			list = append(list, MissingSymbol{symbol.name, symbol.library, members})
 		}
 	}
-	slices.SortFunc(list, func(a, b MissingSymbol) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(list, func(a, b MissingSymbol) int {
+		return cmp.Or(strings.Compare(a.Library, b.Library), strings.Compare(a.Name, b.Name))
+	})
 	return list
 }

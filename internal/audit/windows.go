@@ -1,0 +1,108 @@
+package audit
+
+import (
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/wheel"
+)
+
+// windowsLibraries tells by the name of a DLL, in lower case, who must give it; the first pattern that fits counts.
+// Sources: Microsoft's pages on the Universal C Runtime (a part of Windows 10) and on the Visual C++ Redistributable
+// (which is none), the DLLs of torch's and NVIDIA's wheels for Windows on PyPI, and the system32 directory of Windows 10.
+var windowsLibraries = []struct {
+	group    Group
+	patterns []string
+}{
+	{GroupUCRT, []string{"ucrtbase.dll", "api-ms-win-crt-*.dll"}},
+	{GroupWindows, []string{
+		"api-ms-win-*.dll", "ext-ms-*.dll", "advapi32.dll", "avrt.dll", "bcrypt*.dll", "cfgmgr32.dll", "comctl32.dll",
+		"comdlg32.dll", "crypt32.dll", "d2d1.dll", "d3d*.dll", "dbghelp.dll", "dnsapi.dll", "dwmapi.dll", "dwrite.dll",
+		"dxgi.dll", "gdi32.dll", "gdiplus.dll", "glu32.dll", "imagehlp.dll", "imm32.dll", "iphlpapi.dll", "kernel32.dll",
+		"kernelbase.dll", "mf.dll", "mfplat.dll", "mfreadwrite.dll", "mpr.dll", "msvcrt.dll", "mswsock.dll", "ncrypt.dll",
+		"netapi32.dll", "normaliz.dll", "ntdll.dll", "ole32.dll", "oleaut32.dll", "opengl32.dll", "pdh.dll", "powrprof.dll",
+		"propsys.dll", "psapi.dll", "rpcrt4.dll", "secur32.dll", "setupapi.dll", "shcore.dll", "shell32.dll", "shlwapi.dll",
+		"synchronization.dll", "user32.dll", "userenv.dll", "uxtheme.dll", "version.dll", "windowscodecs.dll", "winhttp.dll",
+		"wininet.dll", "winmm.dll", "wintrust.dll", "wldap32.dll", "ws2_32.dll", "wsock32.dll",
+	}},
+	{GroupMSVC, []string{
+		"vcruntime1??*.dll", "msvcp1??*.dll", "concrt1??.dll", "vcomp1??.dll", "vccorlib1??.dll", "vcamp1??.dll", "mfc1??*.dll", "msvcr1??.dll",
+	}},
+	{GroupC10, []string{"c10.dll", "c10_*.dll"}},
+	{GroupTorch, []string{"torch.dll", "torch_*.dll", "caffe2_*.dll", "shm.dll"}},
+	{GroupRuntime, []string{"cudart64_*.dll"}},
+	{GroupDriver, []string{"nvcuda.dll", "nvml.dll", "nvcuvid.dll", "nvencodeapi64.dll"}},
+	{GroupCUDA, []string{
+		"cublas*64_*.dll", "cudnn*64_*.dll", "cudss*64_*.dll", "cufft*64_*.dll", "cupti64_*.dll", "curand64_*.dll", "cusolver*64_*.dll",
+		"cusparse*.dll", "cutensor*.dll", "nccl*.dll", "nppc64_*.dll", "npp[is]*64_*.dll", "nvblas64_*.dll", "nvfatbin*.dll", "nvjitlink*.dll",
+		"nvjpeg*64_*.dll", "nvrtc*64_*.dll", "nvtoolsext64_*.dll",
+	}},
+}
+
+var (
+	pythonDLL    = regexp.MustCompile(`^python3(\d*)(t?)(_d)?\.dll$`)
+	cpythonABI   = regexp.MustCompile(`^cp3(\d+)(t?)$`)
+	interpreters = []string{"vcruntime140.dll", "vcruntime140_1.dll"} // beside CPython's python.exe since 3.8: python/cpython issue 154376
+)
+
+// dllGroup tells who must give a DLL. own are the names of the wheel's DLLs, in lower case.
+func dllGroup(library string, own map[string]bool) Group {
+	name := strings.ToLower(library)
+	if own[name] {
+		return GroupWheel
+	}
+	if pythonDLL.MatchString(name) {
+		return GroupPython
+	}
+	for _, known := range windowsLibraries {
+		if slices.ContainsFunc(known.patterns, func(pattern string) bool { same, _ := path.Match(pattern, name); return same }) {
+			return known.group
+		}
+	}
+	return GroupOther
+}
+
+// externalDLL reports whether a DLL is neither in the wheel nor on every Windows with a CPython.
+func externalDLL(library string, own map[string]bool) bool {
+	switch dllGroup(library, own) {
+	case GroupWheel, GroupWindows, GroupUCRT, GroupPython:
+		return false
+	}
+	return !slices.Contains(interpreters, strings.ToLower(library))
+}
+
+// checkPythonDLL compares the Python that a DLL links with the one that the wheel's tag asks for: another one is not
+// found when the module is imported.
+func (r *Report) checkPythonDLL(object Object) {
+	want := r.pythonDLL()
+	for _, library := range object.Needed {
+		match := pythonDLL.FindStringSubmatch(strings.ToLower(library))
+		if match == nil || want == "" || match[1] == "" {
+			continue
+		}
+		if !strings.EqualFold(library, want) {
+			r.fail(CodePython, object.Member, "it links %s, the tag %s allows %s", library, r.Filename.CompressedTag(), want)
+		}
+	}
+}
+
+// pythonDLL is the one that a wheel with one ABI tag may link besides python3.dll; "" where there are several.
+func (r *Report) pythonDLL() string {
+	if len(r.Filename.ABI) != 1 {
+		return ""
+	}
+	if match := cpythonABI.FindStringSubmatch(r.Filename.ABI[0]); match != nil {
+		return "python3" + match[1] + match[2] + ".dll"
+	}
+	return "python3.dll" // abi3 and none
+}
+
+// checkDLL reports what makes a DLL tell about the machine it was linked on, or fail on others.
+func (r *Report) checkDLL(object Object) {
+	if object.buildPath {
+		r.warn(wheel.CodeBuildPath, object.Member, "it names %s, a path of the machine it was linked on", object.PDB)
+	}
+	r.checkPythonDLL(object)
+}
