@@ -13,8 +13,9 @@
 
 enum { MAX_DEVICES = 64 };
 
-#define ATTENTION_KERNEL(kind, index, operation, name) \
-    [SAGEATTN_KERNEL_ATTENTION + SAGEATTN_KIND_##kind * SAGEATTN_HEAD_DIMS + index] = {operation, name, name "_traits"}
+#define ATTENTION_KERNEL(kind, index, operation, name)                                \
+    [SAGEATTN_KERNEL_ATTENTION + SAGEATTN_KIND_##kind * SAGEATTN_HEAD_DIMS + index] = \
+        {operation, name, name "_traits"}
 #define ATTENTION_KERNELS(kind, suffix)                                                  \
     ATTENTION_KERNEL(kind, 0, "attention" suffix, "attention_hd64" suffix),              \
         ATTENTION_KERNEL(kind, 1, "attention" suffix, "attention_hd96" suffix),          \

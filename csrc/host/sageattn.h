@@ -64,8 +64,8 @@ enum sageattn_accumulation {
 #define SAGEATTN_QUERY_WARP 32
 #define SAGEATTN_KEY_BLOCK 64
 
-/* A [batch, heads, rows, head_dim] view. Where address and strides are multiples of 16 bytes, kernels read units of 16:
- * the last one of a row may reach beyond its head_dim elements, and what lies there is not used. */
+/* A [batch, heads, rows, head_dim] view. Where address and strides are multiples of 16 bytes, kernels read units of
+ * 16: the last one of a row may reach beyond its head_dim elements, and what lies there is not used. */
 typedef struct sageattn_tensor {
     void *data; /* device pointer, aligned to its element */
     int64_t batch_stride, head_stride, row_stride;
@@ -193,7 +193,8 @@ SAGEATTN_API int64_t sageattn_value_workspace(int64_t batch, int64_t heads, int6
 /* The kernel that sageattn_attention would launch with these params, such as "attention_hd128_fp8"; the pointers in
  * params need not point anywhere (mask.data and the starts: NULL or not is what counts). name lives as long as the
  * library. NO_IMAGE if the fatbin has none for the device. */
-SAGEATTN_API int sageattn_attention_kernel(const sageattn_attention_params *params, int32_t device, const char **name);
+SAGEATTN_API int sageattn_attention_kernel(const sageattn_attention_params *params, int32_t device,
+                                           const char **name);
 
 /* The images of an operation ("attention", "attention_fp8", "quantize") in the loaded fatbin, into text of so many
  * bytes: "7.0 7.5 9.0 PTX 12.1"; NULL: of the fatbin, each once. Empty if it has none. */

@@ -25,7 +25,7 @@ typedef struct sageattn_packed_params {
     int64_t batch, query_heads, key_heads, query_rows, key_rows, head_dim; /* head_dim 1 … 128 */
     float sm_scale;             /* above 0 and finite */
     int32_t causal;             /* sageattn_causal */
-    int32_t smooth_k;           /* 1: the mean over rows is taken from keys before they are quantised; lse includes it */
+    int32_t smooth_k;           /* 1: the mean over rows is taken from keys before quantisation; lse includes it */
     int32_t dtype, output_dtype; /* SAGEATTN_FLOAT16 or SAGEATTN_BFLOAT16 */
     int32_t steps;              /* sageattn_packed_steps */
 } sageattn_packed_params;
