@@ -7,7 +7,8 @@
 #
 # WHEEL is by default that of the default target, in dist/. The GPU machine needs the driver, the wheel's Python with
 # torch and pip, and compute-sanitizer for the part that uses it. PYTHON names another Python than python3. What has
-# not begun after GPU_RESULTS_SECONDS (540) is left out, and the report says so.
+# not begun after GPU_RESULTS_SECONDS (540) is left out, and the report says so. With GPU_RESULTS_BENCH=1, prepare takes
+# the peers of python/bench along (50 MB), and run measures beside them, last, in the time that is left.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -56,9 +57,33 @@ copy_tests() { # directory
     cp "$root/python/sageattention/_abi.py" "$1/python/sageattention/"
     cp "$root"/python/tests/{conftest.py,pytest.ini} "$1/python/tests/"
     cp -r "$root"/python/tests/{gpu,support} "$1/python/tests/"
+    cp -r "$root/python/bench" "$1/python/"
     cp "$root"/csrc/tests/{*.py,pytest.ini} "$1/csrc/tests/"
     cp "$root/scripts/gpu-results.sh" "$1/scripts/"
     find "$1" -name __pycache__ -prune -exec rm -rf {} +
+}
+
+# The benchmark's peers as wheels for the Python of the wheel. What is not to be had is missing there, and named.
+peers() { # directory, wheel
+    local tag name platforms=()
+    tag=$(basename "$2" | grep -o 'cp3[0-9]*' | head -n 1) || tag=cp312
+    for name in 2_28 2_27 2_24 2_17; do platforms+=(--platform "manylinux_${name}_x86_64"); done
+    for name in sageattention==1.0.6 comfy-kitchen==0.2.40 nvidia-cudnn-frontend==1.32.0; do
+        "$python" -m pip download --quiet --no-deps --only-binary :all: --python-version "3.${tag#cp3}" \
+            --implementation cp "${platforms[@]}" --platform manylinux2014_x86_64 --dest "$1" "$name" ||
+            echo "warning: $name could not be downloaded: the benchmark will name it as missing" >&2
+    done
+    "$python" - "$1" <<'EOF' # comfy-kitchen's kernels for AMD are half of its wheel
+import pathlib, sys, zipfile
+
+for path in pathlib.Path(sys.argv[1]).glob("comfy_kitchen-*.whl"):
+    whole = path.rename(path.with_suffix(".whole"))
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for item in old.infolist():
+            if not (item.filename.startswith("comfy_kitchen/backends/hip/") and item.filename.endswith(".so")):
+                new.writestr(item, old.read(item))
+    whole.unlink()
+EOF
 }
 
 commit() {
@@ -79,7 +104,7 @@ prepare() { # directory, wheel
         --requirement "$root/lock/toolchain-cu129.txt" || fail "the compilers could not be installed"
 
     mkdir -p "$directory"
-    rm -rf "$directory"/{wheel,wheels,families,python,csrc,scripts,commit}
+    rm -rf "$directory"/{wheel,wheels,peers,families,python,csrc,scripts,commit}
     mkdir "$directory"/{wheel,wheels,families}
     cp "$wheel" "$directory/wheel/"
     copy_tests "$directory"
@@ -91,6 +116,10 @@ prepare() { # directory, wheel
     "$python" -m pip download --quiet --dest "$directory/wheels" --only-binary :all: --python-version 3.10 \
         pytest iniconfig pluggy packaging pygments exceptiongroup tomli typing-extensions ||
         echo "warning: pytest could not be downloaded: the GPU machine needs its own" >&2
+    if [[ -n ${GPU_RESULTS_BENCH:-} ]]; then
+        mkdir "$directory/peers"
+        peers "$directory/peers" "$wheel"
+    fi
     commit >"$directory/commit"
     echo "$directory: $(du -sh "$directory" | cut -f 1)"
 }
@@ -161,13 +190,31 @@ test_families() { # names
     done
 }
 
-sanitize() { # family, fatbin
-    local tool sanitizer
+sanitize() { # name, fatbin, script
+    local tool sanitizer script=${3:-sanitize_cases.py}
     sanitizer=$(PATH="$PATH:/usr/local/cuda/bin" type -P compute-sanitizer) || return 0 # the report says so
     for tool in memcheck racecheck synccheck initcheck; do
         phase "$tool-$1" 60 env SAGEATTN_FATBIN="$2" "$sanitizer" --tool "$tool" --error-exitcode 9 \
-            "$python" "$bundle/csrc/tests/sanitize_cases.py"
+            "$python" "$bundle/csrc/tests/$script"
     done
+}
+
+# Speed and accuracy beside the peers, in the working folder. Figures are saved as they come: the tables are of those.
+bench() {
+    local left=$((${GPU_RESULTS_SECONDS:-540} - SECONDS)) wheel folder
+    local -a command=(env PYTHONPATH="$site:$bundle/python" "$python" -m bench.attention)
+    mkdir -p peers sageattention-1
+    for wheel in "$bundle"/peers/*.whl; do
+        [[ -f $wheel ]] || continue
+        folder=peers
+        [[ $(basename "$wheel") != sageattention-1.* ]] || folder=sageattention-1
+        "$python" -m zipfile -e "$wheel" "$folder"
+    done
+    phase bench "$left" "${command[@]}" --case short --seconds 0.2 --budget $((left > 80 ? left - 50 : 30)) \
+        --peers peers --sageattention-1 sageattention-1 --json bench.json
+    [[ -f bench.json ]] || return 0
+    "${command[@]}" --read bench.json --markdown bench.md >bench-tables.log 2>&1 || true
+    "${command[@]}" --read bench.json --plot bench.png >bench-plot.log 2>&1 || true
 }
 
 run() { # bundle, output
@@ -191,13 +238,15 @@ run() { # bundle, output
     tests library 150 "$wheel_fatbin" "$kernels" # every kernel that the driver takes from the wheel
     phase speed 60 env SAGEATTN_FATBIN="$wheel_fatbin" "$python" "$kernels/bench_kernels.py"
     sanitize wheel "$wheel_fatbin"
-    for name in "${names[@]/tiles16/}"; do
-        [[ -z $name ]] ||
-            sanitize "$name" "$bundle/families/$name.fatbin"
+    for name in "${names[@]}"; do
+        [[ $name != tiles16 ]] || # SM 9.0
+            sanitize packed "$wheel_fatbin" sanitize_packed.py
+        sanitize "$name" "$bundle/families/$name.fatbin"
     done
+    [[ -z ${GPU_RESULTS_BENCH:-} ]] || bench
 
     "$python" "$kernels/report.py" "$work" "$bundle" "$output"
-    tar -czf "$output/details.tar.gz" -C "$work" --exclude site-packages .
+    tar -czf "$output/details.tar.gz" -C "$work" --exclude site-packages --exclude ./peers --exclude ./sageattention-1 .
     [[ -z $(awk '$2 != 0' "$work/phases.tsv") ]]
 }
 
@@ -211,7 +260,7 @@ run)
     [[ -f $2/commit ]] || fail "$2 was not made by prepare" "$0 prepare $2"
     run "$2" "$3"
     ;;
--*) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" ;;
+-*) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" ;;
 *)
     need_gpu
     bundle=$(mktemp -d)

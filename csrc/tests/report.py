@@ -52,7 +52,7 @@ def render(work, bundle, device):
     lines = [f"# {device['GPU']}, {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}", ""]
     lines += [f"- {name}: {value}" for name, value in {**device, **software(bundle)}.items()]
     lines += ["", *tests(work, phases), "", *accuracy(work), "", *families(work), "", *sanitizer(work, phases)]
-    return "\n".join([*lines, "", *speed(work, phases)]) + "\n"
+    return "\n".join([*lines, "", *speed(work, phases), *bench(work, phases)]) + "\n"
 
 
 def software(bundle):
@@ -102,6 +102,19 @@ def tests(work, phases):
     if len(failures) > SHOWN:
         failures[SHOWN:] = [f"- and {len(failures) - SHOWN} more"]
     return [*lines, *([""] if failures else []), *failures]
+
+
+def bench(work, phases):
+    """The tables of python/bench, if it was asked for."""
+    if "bench" not in phases:
+        return []
+    lines = ["", "## Attention beside its peers", ""]
+    code, seconds = phases["bench"]
+    path = work / "bench.md"
+    if not path.exists():
+        return [*lines, f"Nothing was measured: {verdict(code)}."]
+    text = path.read_text(encoding="utf-8").rstrip()
+    return [*lines, re.sub(r"^## ", "### ", text, flags=re.MULTILINE), "", f"{seconds} seconds: {verdict(code)}."]
 
 
 def verdict(code):

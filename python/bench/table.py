@@ -102,7 +102,7 @@ def _modes(figures: Sequence[Figure]) -> list[str]:
 
 
 def _milliseconds(value: float) -> str:
-    return f"{value:.4g}" if value < 1000 else f"{value:.0f}"
+    return f"{value:#.4g}" if value < 1000 else f"{value:.0f}"
 
 
 def _clock(figure: Figure) -> str:
