@@ -1,4 +1,4 @@
-"""The attention kernel on tensors that the quantisers of this folder made."""
+"""The attention kernel on tensors that the quantisers of this folder made, for the modules of 2.2."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from .._shapes import is_nhd
 from ._attention import expanded
 from ._launch import Scales, attend, dense, packed
 
-Sequences = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
-
 
 def forward_dense(
     q: torch.Tensor,
@@ -17,17 +15,19 @@ def forward_dense(
     v: torch.Tensor,
     q_scale: torch.Tensor,
     k_scale: torch.Tensor,
-    tensor_layout: str,
+    tensor_layout: str = "HND",
+    attn_mask: torch.Tensor | None = None,
+    output_dtype: torch.dtype = torch.float16,
+    return_lse: bool = False,
+    *,
     causal: int,
-    attn_mask: torch.Tensor | None,
-    output_dtype: torch.dtype,
-    return_lse: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Output, contiguous in the layout, and LSE, float32 [batch, heads, rows], empty unless return_lse.
+    """Output in output_dtype, contiguous in the layout, and LSE, float32 [batch, heads, rows].
 
     q and k are int8, v is float16 or bfloat16. q_scale, float32 [batch, heads, blocks of 128 rows], holds
-    sm_scale * log2(e); k_scale is per 64 rows. The LSE is to the base of 2 and of the keys as they are
-    here, without their mean. attn_mask is bool, or float in natural units (2.2 took base 2 for them).
+    sm_scale * log2(e); k_scale is per 64 rows. The LSE is empty unless return_lse; it is to the base of 2
+    and of the keys as they are here, without their mean. attn_mask is bool, or float in natural units (2.2
+    took base 2 for them).
     """
     nhd = is_nhd(tensor_layout)
     query, key, value = dense(q, nhd), dense(k, nhd), dense(v, nhd)
@@ -50,28 +50,32 @@ def forward_dense(
 
 
 def forward_varlen(
-    queries: Sequences,
-    keys: Sequences,
+    q: torch.Tensor,
+    k: torch.Tensor,
     v: torch.Tensor,
+    cu_seqlens_q: torch.Tensor,
+    cu_seqlens_k: torch.Tensor,
     max_seqlen_q: int,
+    q_scale: torch.Tensor,
+    k_scale: torch.Tensor,
+    cu_seqlens_q_scale: torch.Tensor,
+    cu_seqlens_k_scale: torch.Tensor,
+    output_dtype: torch.dtype = torch.float16,
+    *,
     causal: int,
-    output_dtype: torch.dtype,
 ) -> torch.Tensor:
-    """Contiguous output like the queries; without keys 0.
+    """Contiguous output like q, in output_dtype; without keys 0. Takes no mask and gives no LSE, as in 2.2.
 
-    queries and keys are the int8 rows, the starts of the sequences in them, their scales [blocks, heads],
-    and the starts of the sequences' scales.
+    Scales are float32 [blocks, heads]; those of sequence b begin at cu_seqlens_scale[b].
     """
-    q, q_starts, q_scale, q_scale_starts = queries
-    k, k_starts, k_scale, k_scale_starts = keys
     output = torch.empty(q.shape, dtype=output_dtype, device=q.device)
     attend(
-        packed(q, q_starts, max_seqlen_q),
-        packed(k, k_starts, 0),
-        packed(v, k_starts, 0),
-        packed(output, q_starts, max_seqlen_q),
-        Scales(q_scale, q_scale_starts),
-        Scales(k_scale, k_scale_starts),
+        packed(q, cu_seqlens_q, max_seqlen_q),
+        packed(k, cu_seqlens_k, 0),
+        packed(v, cu_seqlens_k, 0),
+        packed(output, cu_seqlens_q, max_seqlen_q),
+        Scales(q_scale, cu_seqlens_q_scale),
+        Scales(k_scale, cu_seqlens_k_scale),
         causal,
     )
     return output

@@ -22,5 +22,5 @@ def forward(
     Unlike in 2.2 the numbers of queries and keys may differ; the mask is aligned top left.
     """
     return forward_dense(
-        q, k, v, q_scale, k_scale, tensor_layout, 1, None, output_dtype, return_lse
+        q, k, v, q_scale, k_scale, tensor_layout, None, output_dtype, return_lse, causal=1
     )

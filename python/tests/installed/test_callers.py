@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+
 import pytest
 import torch
 from support.callers import CALLERS
@@ -76,3 +79,26 @@ def test_flags_tell_what_the_wheel_holds(distribution: object) -> None:
 
     assert SM80_ENABLED
     assert SM89_ENABLED == SM90_ENABLED
+
+
+DENSE = "q k v q_scale k_scale tensor_layout='HND' "
+PACKED = (
+    "q k v cu_seqlens_q cu_seqlens_k max_seqlen_q q_scale k_scale cu_seqlens_q_scale"
+    " cu_seqlens_k_scale output_dtype=torch.float16"
+)
+TRITON_SIGNATURES = {
+    "attn_qk_int8_per_block": DENSE + "attn_mask=None output_dtype=torch.float16 return_lse=False",
+    "attn_qk_int8_per_block_causal": DENSE + "output_dtype=torch.float16 return_lse=False",
+    "attn_qk_int8_block_varlen": PACKED,
+    "attn_qk_int8_per_block_causal_varlen": PACKED,
+}
+
+
+@pytest.mark.parametrize("name", [*TRITON_SIGNATURES])
+def test_triton_modules_have_the_signatures_of_2_2(name: str) -> None:
+    pytest.importorskip("triton")
+    forward = importlib.import_module(f"sageattention.triton.{name}").forward
+    found = inspect.signature(forward).parameters.values()
+    named = [p for p in found if p.kind is p.POSITIONAL_OR_KEYWORD]
+    text = [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in named]
+    assert " ".join(text) == TRITON_SIGNATURES[name]
