@@ -200,8 +200,9 @@ def sageattn_varlen(
 
     cu_seqlens (int32 or int64 [batch + 1], contiguous) says where each sequence begins and the last one ends;
     max_seqlen is the largest length. Nothing waits for the GPU. Causal masks are aligned per sequence, keys are
-    smoothed per sequence. attn_mask broadcasts to [batch, query heads, max_seqlen_q, max_seqlen_k]. return_lse
-    adds float32 [query heads, rows of all sequences].
+    smoothed per sequence. Besides what 2.2 offers there are attn_mask, which broadcasts to [batch, query heads,
+    max_seqlen_q, max_seqlen_k], and return_lse, which adds float32 [query heads, rows of all sequences]. Only the
+    CUDA kernels serve these two: on a GPU that takes Triton a mask raises RuntimeError, an LSE NotImplementedError.
     """
     q, k, v = cast_for_autocast(q, k, v)
     check_tensors(q, k, v)
