@@ -8,12 +8,12 @@ import (
 	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/matrix"
 )
 
 // LockFiles names the lock files that the stages of a target copy, below the source directory.
 func (t Target) LockFiles() []string {
 	cell := t.Selection.Cell
-	torch := "lock/torch" + cell.Torch.Minor().Digits()
 	var files []string
 	for _, step := range t.Steps {
 		switch step {
@@ -24,12 +24,25 @@ func (t Target) LockFiles() []string {
 		case "host-toolchain":
 			files = append(files, "lock/host-toolchain.txt")
 		case "libraries":
-			files = append(files, torch+"-libraries.txt")
+			files = append(files, torchLock(t.Selection)+"-libraries.txt")
 		case "runtime":
-			files = append(files, torch+"-python"+cell.Python.Digits()+".txt")
+			files = append(files, torchLock(t.Selection)+"-python"+t.Selection.Test.Python.Digits()+platformSuffix(cell.Platform)+".txt")
 		}
 	}
 	return files
+}
+
+// torchLock begins the names of the lock files of a test's torch.
+func torchLock(test matrix.Selection) string {
+	return "lock/torch" + test.Test.Torch.Minor().Digits()
+}
+
+// platformSuffix tells the packages of an emulated platform from those of the machine that builds.
+func platformSuffix(platform matrix.Platform) string {
+	if platform.Emulator == "" {
+		return ""
+	}
+	return "-" + platform.Name
 }
 
 // CheckLocks reports, in one error of class Usage, the lock files that the plan needs and sourceDir lacks: a
@@ -51,6 +64,6 @@ func CheckLocks(sourceDir string, plan *Plan) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return diag.Usagef("sagebuild matrix --json --matrix "+plan.Matrix+" | scripts/lock.py",
+	return diag.Usagef("sagebuild matrix --json --matrix "+plan.Matrix+" | scripts/lock.py --missing",
 		"not locked yet: %s", strings.Join(missing, ", "))
 }

@@ -2,9 +2,13 @@ package matrix
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 )
+
+// emulators are those that the Dockerfile has a stage for.
+var emulators = []string{"qemu", "wine"}
 
 // readAxes fills everything but the cells and groups.
 func (m *Matrix) readAxes(r *reader, schema *fileSchema) {
@@ -38,7 +42,7 @@ func (m *Matrix) readPlatforms(r *reader, blocks []platformSchema) {
 		m.platforms = append(m.platforms, Platform{
 			Name: block.Name, Tag: r.platformTag(block.Tag), UniversalTag: r.platformTag(block.UniversalTag),
 			Triple: r.text(block.Triple).value, Library: r.libraryName(block.Library),
-			Glibc: r.version(r.optional(block.Glibc), 2, 2).value,
+			Glibc: r.version(r.optional(block.Glibc), 2, 2).value, Emulator: r.emulator(block.Emulator),
 		})
 	}
 }
@@ -49,6 +53,14 @@ func (r *reader) platformTag(e hcl.Expression) string {
 		r.fail(tag.at, "", "platform tag %q: want lower-case letters, digits and _", tag.value)
 	}
 	return tag.value
+}
+
+func (r *reader) emulator(e hcl.Expression) string {
+	name := r.optional(e)
+	if name.value != "" && !slices.Contains(emulators, name.value) {
+		r.fail(name.at, "leave it out where the machine itself runs the tests", "emulator %q: the Dockerfile has %s", name.value, strings.Join(emulators, " and "))
+	}
+	return name.value
 }
 
 func (r *reader) libraryName(e hcl.Expression) string {

@@ -17,6 +17,7 @@ type Platform struct {
 	Triple       string  `json:"triple"`       // target of the host compiler, without the glibc version: x86_64-linux-gnu
 	Library      string  `json:"library"`      // file name of the host library: libsageattn.so
 	Glibc        Version `json:"glibc"`        // oldest glibc that the host library may need; zero where there is none
+	Emulator     string  `json:"emulator"`     // what runs the tests: qemu, wine, or "" for the machine itself
 }
 
 // HostTarget is what the host compiler is told to build for: x86_64-linux-gnu.2.17, x86_64-windows-gnu.

@@ -10,7 +10,8 @@ package "sage2" {
   version      = "2.2.0"
 }
 
-# Every platform is built on linux/amd64: kernels are the same everywhere, and the host library is cross-compiled.
+# Every platform is built on linux/amd64: kernels are the same everywhere, and the host library is cross-compiled. Where
+# an emulator is named, tests run in it.
 
 platform "linux" {
   tag           = "linux_x86_64"
@@ -26,6 +27,7 @@ platform "linux-arm64" {
   triple        = "aarch64-linux-gnu"
   library       = "libsageattn.so"
   glibc         = "2.17"
+  emulator      = "qemu"
 }
 
 platform "windows" {
@@ -33,6 +35,7 @@ platform "windows" {
   universal_tag = "win_amd64"
   triple        = "x86_64-windows-gnu"
   library       = "sageattn.dll"
+  emulator      = "wine"
 }
 
 # ---- Cells: one wheel for each Python of each block -------------------------------------------------------

@@ -68,6 +68,7 @@ func TestMistakesPointAtTheirPlace(t *testing.T) {
 		{"bad name", `package "sage2"`, `package "Sage-2"`, `"Sage-2"`, "lower-case letters", ""},
 		{"reserved name", `package "sage2"`, `package "test"`, `"test"`, "reserved", ""},
 		{"bad platform name", `platform "windows"`, `platform "win--dows"`, `"win--dows"`, "lower-case letters", ""},
+		{"unknown emulator", `"wine"`, `"box64"`, `"box64"`, "the Dockerfile has qemu and wine", "leave it out"},
 		{"bad library", `"sageattn.dll"`, `"../sageattn.dll"`, `"../sageattn.dll"`, "ends in .so or .dll", ""},
 		{"untested universal", "python   = \"3.9\"\n\n  test {\n    torch  = \"2.8.0\"\n    python = \"3.12\"\n  }\n", "python = \"3.9\"\n", "universal {\n  package  = \"sage2\"\n  platform = \"linux-arm64\"", "tested on nothing", "add the block: test"},
 		{"test on an older torch", `torch    = "2.4"`, `torch = "2.7"`, `"2.6.0"` + "\n    python", "torch 2.6.0 is older than the 2.7", ""},

@@ -36,6 +36,7 @@ type platformSchema struct {
 	Triple       hcl.Expression `hcl:"triple"`
 	Library      hcl.Expression `hcl:"library"`
 	Glibc        hcl.Expression `hcl:"glibc,optional"`
+	Emulator     hcl.Expression `hcl:"emulator,optional"`
 }
 
 type cellsSchema struct {

@@ -1,34 +1,64 @@
 #!/usr/bin/env python3
 """Resolve lock/*.in and the matrix's torch versions into lock/*.txt, every file pinned by hash.
 
-    make lock, or: bin/sagebuild matrix --json | scripts/lock.py
+    make lock, or: bin/sagebuild matrix --json | scripts/lock.py [--missing]
 
-lock/NAME.in (compilers, uv, zig) is written by hand and becomes lock/NAME.txt. For each torch and Python of the
-matrix, the packages that torch brings are split in two: lock/torchNN-libraries.txt, the CUDA libraries that all
-Pythons share (one layer in the build), and lock/torchNN-pythonMMM.txt, the rest and the test tools.
+lock/NAME.in (compilers, uv, zig) is written by hand and becomes lock/NAME.txt. For each torch and Python that wheels are
+tested on, the packages that torch brings are split in two: lock/torchNN-libraries.txt, the CUDA libraries that all
+Pythons share (one layer in the build), and lock/torchNN-pythonMMM.txt, the rest and the test tools. Platforms that are
+tested by an emulator take torch without CUDA, as PyPI has it, and one file: lock/torchNN-pythonMMM-PLATFORM.txt.
+
+--missing writes the files that are not there yet and leaves the pins of the others.
 
 Needs uv in the Python that runs this (pip install --require-hashes -r lock/uv.txt), which `make lock` sees to.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 LOCK = Path(__file__).resolve().parent.parent / "lock"
-PLATFORM = "x86_64-manylinux_2_28"
-BASE_PYTHON = "3.11"  # the base's own Python, which runs the compilers
+UV_PLATFORMS = {
+    "linux": "x86_64-manylinux_2_28",
+    "linux-arm64": "aarch64-manylinux_2_28",
+    "windows": "x86_64-pc-windows-msvc",
+}
+BASE_PLATFORM, BASE_PYTHON = "linux", "3.11"  # the base's own Python runs the compilers
 TEST_TOOLS = ("pytest", "numpy")
 CUDA_LIBRARY = re.compile(r"nvidia-")
 
 
-def resolve(requirements: str, python: str) -> list[str]:
+class Runtime(NamedTuple):
+    """A torch and the Pythons that wheels of a platform are tested on with it."""
+
+    platform: str
+    emulated: bool
+    torch: str
+    pythons: list[str]
+
+    def libraries(self) -> str:
+        """The name of the file with the CUDA libraries."""
+        return f"torch{self._digits()}-libraries"
+
+    def packages(self, python: str) -> str:
+        """The name of the file with all else."""
+        suffix = f"-{self.platform}" if self.emulated else ""
+        return f"torch{self._digits()}-python{python.replace('.', '')}{suffix}"
+
+    def _digits(self) -> str:
+        return "".join(self.torch.split(".")[:2])
+
+
+def resolve(requirements: str, python: str, platform: str) -> list[str]:
     """The pinned requirement blocks (name, version and hash lines) that satisfy the requirements."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "-", "--quiet", "--generate-hashes", "--no-annotate",
-               "--no-header", "--python-version", python, "--python-platform", PLATFORM]
+               "--no-header", "--python-version", python, "--python-platform", UV_PLATFORMS[platform]]
     output = subprocess.run(command, input=requirements, text=True, check=True, stdout=subprocess.PIPE).stdout
     return re.split(r"\n(?=\S)", output.strip())
 
@@ -41,33 +71,62 @@ def write(name: str, blocks: list[str]) -> None:
     print(f"{path.name}: {len(blocks)} packages")
 
 
-def lock_tools() -> None:
+def exists(name: str) -> bool:
+    return (LOCK / f"{name}.txt").exists()
+
+
+def lock_tools(missing: bool) -> None:
     for source in sorted(LOCK.glob("*.in")):
-        write(source.stem, resolve(source.read_text(), BASE_PYTHON))
+        if not (missing and exists(source.stem)):
+            write(source.stem, resolve(source.read_text(), BASE_PYTHON, BASE_PLATFORM))
 
 
-def lock_torch(torch: str, pythons: list[str]) -> None:
-    digits = "".join(torch.split(".")[:2])
+def lock_native(runtime: Runtime) -> None:
+    """The files of a torch with its CUDA libraries, which all Pythons must agree on."""
     shared: list[str] | None = None
-    for python in pythons:
-        blocks = resolve("\n".join((f"torch=={torch}", *TEST_TOOLS)), python)
+    for python in runtime.pythons:
+        blocks = torch_packages(runtime, python)
         libraries = [block for block in blocks if CUDA_LIBRARY.match(block)]
         if shared is not None and libraries != shared:
-            sys.exit(f"lock: torch {torch} takes other CUDA libraries on Python {python}; they cannot share a layer")
+            sys.exit(f"lock: torch {runtime.torch} takes other CUDA libraries on Python {python}; they cannot share a layer")
         shared = libraries
-        rest = [block for block in blocks if block not in libraries]
-        write(f"torch{digits}-python{python.replace('.', '')}", rest)
-    write(f"torch{digits}-libraries", shared or [])
+        write(runtime.packages(python), [block for block in blocks if block not in libraries])
+    write(runtime.libraries(), shared or [])
+
+
+def lock_emulated(runtime: Runtime, missing: bool) -> None:
+    for python in runtime.pythons:
+        if not (missing and exists(runtime.packages(python))):
+            write(runtime.packages(python), torch_packages(runtime, python))
+
+
+def torch_packages(runtime: Runtime, python: str) -> list[str]:
+    return resolve("\n".join((f"torch=={runtime.torch}", *TEST_TOOLS)), python, runtime.platform)
+
+
+def runtimes(cells: list[dict]) -> list[Runtime]:
+    """What the wheels of the matrix are tested on."""
+    pythons: dict[tuple[str, bool, str], set[str]] = {}
+    for cell in cells:
+        for on in cell["runtimes"]:
+            key = cell["platform"]["name"], bool(cell["platform"]["emulator"]), on["torch"]
+            pythons.setdefault(key, set()).add(on["python"])
+    return [
+        Runtime(*key, sorted(versions, key=lambda version: tuple(map(int, version.split(".")))))
+        for key, versions in sorted(pythons.items())
+    ]
 
 
 def main() -> None:
-    cells = json.load(sys.stdin)["cells"]
-    lock_tools()
-    pythons: dict[str, set[str]] = {}
-    for cell in cells:
-        pythons.setdefault(cell["torch"], set()).add(cell["python"])
-    for torch, versions in sorted(pythons.items()):
-        lock_torch(torch, sorted(versions, key=lambda version: tuple(map(int, version.split(".")))))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--missing", action="store_true", help="write only the files that are not there yet")
+    missing = parser.parse_args().missing
+    lock_tools(missing)
+    for runtime in runtimes(json.load(sys.stdin)["cells"]):
+        if runtime.emulated:
+            lock_emulated(runtime, missing)
+        elif not (missing and all(map(exists, map(runtime.packages, runtime.pythons)))):
+            lock_native(runtime)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,14 @@ requires-python = ">=3.9"
 
 def write(folder: Path, **changes: str) -> bytes:
     """Runs the command on small inputs and returns the bytes of its file."""
-    options = {"python": "3.12", "lock": LOCK, "system": SYSTEM, "status": STATUS, **changes}
+    options = {
+        "python": "3.12",
+        "build_tag": "280.129",
+        "lock": LOCK,
+        "system": SYSTEM,
+        "status": STATUS,
+        **changes,
+    }
     files = {
         "pyproject.toml": PYPROJECT,
         "uv.txt": options["lock"],
@@ -84,7 +91,8 @@ def write(folder: Path, **changes: str) -> bytes:
         (folder / name).write_text(text)
     parser = argparse.ArgumentParser()
     sbom.add_arguments(parser)
-    given = [f"--pyproject={folder / 'pyproject.toml'}", "--version=2.2.0", "--build-tag=280.129"]
+    given = [f"--pyproject={folder / 'pyproject.toml'}", "--version=2.2.0"]
+    given += [f"--build-tag={options['build_tag']}"]
     given += [f"--wheels={folder / 'uv.txt'}", f"--system={folder / 'system.hcl'}"]
     given += [f"--dpkg-status={folder / 'status'}", f"--python={options['python']}"]
     assert sbom.run(parser.parse_args([*given, f"--output={folder / 'out' / 'a.cdx.json'}"])) == 0
@@ -134,6 +142,13 @@ def test_interpreter_of_debian_packages(tmp_path: Path) -> None:
     parts = components(write(tmp_path, python="3.9"))
     assert parts["python3.9-minimal"]["hashes"][0]["content"] == "c" * 64
     assert "cpython" not in parts
+
+
+def test_a_universal_wheel_names_no_interpreter_and_no_build_tag(tmp_path: Path) -> None:
+    text = write(tmp_path, python="", build_tag="")
+    parts = components(text)
+    assert "cpython" not in parts and "libc6" in parts
+    assert "properties" not in json.loads(text)["metadata"]["component"]
 
 
 def test_same_inputs_same_bytes(tmp_path: Path) -> None:
