@@ -27,10 +27,11 @@ type Store struct {
 	Log   io.Writer // told what is fetched, a line each
 }
 
-// Request is a torch release for one interpreter and machine.
+// Request is a torch release for one interpreter, system and machine.
 type Request struct {
 	Version string // 2.8.0, or 2.8.0+cu129 where an index tells them apart
 	Python  string // 3.12
+	System  string // linux or windows
 	Machine string // x86_64 or aarch64
 }
 
@@ -42,19 +43,18 @@ func IsRelease(text string) bool { return release.MatchString(text) }
 
 var cpython = regexp.MustCompile(`^cp3(\d+)$`)
 
-// RequestFor is the release for a wheel's interpreter and machine. Wheels of no single CPython get that of 3.12: what
-// torch's own libraries export does not depend on it.
+// RequestFor is the release for a wheel's interpreter, system and machine. Wheels of no single CPython get that of 3.12:
+// what torch's own libraries export does not depend on it.
 func RequestFor(version string, name wheel.Filename) (Request, error) {
 	request := Request{Version: version, Python: "3.12"}
 	if len(name.ABI) == 1 && cpython.MatchString(name.ABI[0]) {
 		request.Python = "3." + cpython.FindStringSubmatch(name.ABI[0])[1]
 	}
 	for _, tag := range name.Platform {
-		for _, machine := range []string{"x86_64", "aarch64"} {
-			if strings.Contains(tag, "linux") && strings.HasSuffix(tag, "_"+machine) {
-				request.Machine = machine
-				return request, nil
-			}
+		platform := wheel.ParsePlatform(tag)
+		request.System, request.Machine = platform.System, platform.Machine
+		if len(request.platforms()) > 0 {
+			return request, nil
 		}
 	}
 	return request, diag.Usagef("sagebuild audit --torch DIR WHEEL", "no torch can be fetched for the platform %s: name a directory or a wheel", strings.Join(name.Platform, "."))
@@ -67,13 +67,30 @@ func (r Request) digits() string {
 
 func (r Request) pythonDigits() string { return strings.ReplaceAll(r.Python, ".", "") }
 
-// platforms are the tags that torch's wheels have had.
+// platforms are the tags that torch's wheels have had; none for a system or machine without a torch.
 func (r Request) platforms() []string {
-	var tags []string
-	for _, family := range []string{"manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux1", "linux"} {
-		tags = append(tags, family+"_"+r.Machine)
+	switch r.System + " " + r.Machine {
+	case "windows x86_64":
+		return []string{"win_amd64"}
+	case "windows aarch64":
+		return []string{"win_arm64"}
+	case "linux x86_64", "linux aarch64":
+		var tags []string
+		for _, family := range []string{"manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux1", "linux"} {
+			tags = append(tags, family+"_"+r.Machine)
+		}
+		return tags
 	}
-	return tags
+	return nil
+}
+
+// folder is where in the store the release lies.
+func (r Request) folder() string {
+	name := r.Version + "-cp" + r.pythonDigits() + "-" + r.Machine
+	if r.System == "windows" {
+		name += "-windows"
+	}
+	return name
 }
 
 // Wheel returns the path of the release's wheel. It is fetched where the store lacks it, or has other bytes than it once
@@ -82,7 +99,7 @@ func (s Store) Wheel(ctx context.Context, request Request) (string, error) {
 	if !IsRelease(request.Version) {
 		return "", diag.Usagef("sagebuild audit --torch 2.8.0 WHEEL", "%q names no release of torch", request.Version)
 	}
-	dir := filepath.Join(folder(s.State), request.Version+"-cp"+request.pythonDigits()+"-"+request.Machine)
+	dir := filepath.Join(folder(s.State), request.folder())
 	if path := kept(dir); path != "" {
 		return path, nil
 	}
@@ -160,7 +177,7 @@ func (s Store) fetch(ctx context.Context, request Request, scratch string) (stri
 	if hashed {
 		args = append(args, "--require-hashes")
 	}
-	fmt.Fprintf(s.Log, "fetching torch %s for Python %s, %s\n", request.Version, request.Python, request.Machine)
+	fmt.Fprintf(s.Log, "fetching torch %s for Python %s, %s\n", request.Version, request.Python, request.platforms()[0])
 	if err := run(ctx, command[0], args); err != nil {
 		return "", err
 	}

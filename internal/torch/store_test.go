@@ -18,7 +18,7 @@ import (
 
 const fixture = "torch-2.8.0-cp312-cp312-manylinux_2_28_x86_64.whl"
 
-var asked = Request{Version: "2.8.0", Python: "3.12", Machine: "x86_64"}
+var asked = Request{Version: "2.8.0", Python: "3.12", System: "linux", Machine: "x86_64"}
 
 // offline makes pip see the wheels of a directory and nothing else.
 func offline(t *testing.T) (links string) {
@@ -108,6 +108,27 @@ func TestWheelIsFetchedOnce(t *testing.T) {
 	}
 }
 
+// TestPlatforms wants each system and machine to get its own wheel, kept apart from the others.
+func TestPlatforms(t *testing.T) {
+	links := offline(t)
+	store := Store{State: t.TempDir(), Log: &bytes.Buffer{}}
+	for platform, request := range map[string]Request{
+		"manylinux_2_28_x86_64":  asked,
+		"manylinux_2_28_aarch64": {"2.8.0", "3.12", "linux", "aarch64"},
+		"win_amd64":              {"2.8.0", "3.12", "windows", "x86_64"},
+	} {
+		name := strings.ReplaceAll(fixture, "manylinux_2_28_x86_64", platform)
+		offer(t, links, name)
+		path, err := store.Wheel(t.Context(), request)
+		if err != nil || filepath.Base(path) != name {
+			t.Errorf("%s: %s, %v", platform, path, err)
+		}
+	}
+	if folders, err := filepath.Glob(filepath.Join(folder(store.State), "*")); err != nil || len(folders) != 3 {
+		t.Errorf("folders %q, error %v", folders, err)
+	}
+}
+
 func TestLockedHashes(t *testing.T) {
 	links := offline(t)
 	sum := offer(t, links, fixture)
@@ -156,12 +177,14 @@ func TestIsRelease(t *testing.T) {
 
 func TestRequestFor(t *testing.T) {
 	for name, want := range map[string]Request{
-		"a-1-cp311-cp311-linux_x86_64.whl":                            {"2.8.0", "3.11", "x86_64"},
-		"a-1-cp39-abi3-manylinux_2_28_aarch64.whl":                    {"2.8.0", "3.12", "aarch64"},
-		"a-1-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl": {"2.8.0", "3.12", "x86_64"},
-		"a-1-cp313-cp313t-manylinux_2_28_x86_64.whl":                  {"2.8.0", "3.12", "x86_64"},
-		"sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl":    {"2.8.0", "3.12", "x86_64"},
-		"a-1-cp312-cp312-win_amd64.whl":                               {},
+		"a-1-cp311-cp311-linux_x86_64.whl":                            {"2.8.0", "3.11", "linux", "x86_64"},
+		"a-1-cp39-abi3-manylinux_2_28_aarch64.whl":                    {"2.8.0", "3.12", "linux", "aarch64"},
+		"a-1-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl": {"2.8.0", "3.12", "linux", "x86_64"},
+		"a-1-cp313-cp313t-manylinux_2_28_x86_64.whl":                  {"2.8.0", "3.12", "linux", "x86_64"},
+		"sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl":    {"2.8.0", "3.12", "linux", "x86_64"},
+		"a-1-cp310-cp310-win_amd64.whl":                               {"2.8.0", "3.10", "windows", "x86_64"},
+		"a-1-py3-none-win_arm64.whl":                                  {"2.8.0", "3.12", "windows", "aarch64"},
+		"a-1-cp312-cp312-win32.whl":                                   {},
 		"a-1-py3-none-any.whl":                                        {},
 		"a-1-cp312-cp312-macosx_11_0_x86_64.whl":                      {},
 	} {
