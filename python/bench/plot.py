@@ -49,11 +49,18 @@ def write(results: Results, path: Path) -> None:
 
 
 def _draw(axes: Any, groups: list[str], series: dict[str, list[float]]) -> None:
+    """A colour a method; kernels alone are full, wholes pale."""
     width = _WIDTH / len(series)
+    methods = list(dict.fromkeys(name.rsplit(" ", 1)[0] for name in series))
     for number, (name, heights) in enumerate(series.items()):
+        method, part = name.rsplit(" ", 1)
         left = (number + 0.5) * width - _WIDTH / 2
-        axes.bar([index + left for index in range(len(groups))], heights, width, label=name)
+        axes.bar(
+            [index + left for index in range(len(groups))], heights, width, label=name,
+            color=f"C{methods.index(method)}", alpha=1.0 if part == "kernel" else 0.55,
+        )  # fmt: skip
     axes.set_xticks(range(len(groups)), groups, rotation=_LABEL_ROTATION, ha="right")
     axes.set_ylabel("TFLOP/s")
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(fontsize="small", ncols=2)
+    axes.set_axisbelow(True)
+    axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -16,6 +16,7 @@ ROUNDS = 7
 BURST_SECONDS = 0.025
 COLD_CALLS = 20
 LEAST_CALLS = 4
+FLUSH_BYTES = 1 << 30
 
 Call = Callable[[], Any]
 
@@ -85,9 +86,9 @@ def bursts(calls: Sequence[Call]) -> list[list[float]]:
 
 
 def cold(call: Call, cache_bytes: int) -> list[float]:
-    """Single calls, each after a write of more than the L2 cache holds. The write hides the launch too."""
+    """Single calls, each after a write of more than the L2 cache holds, long enough to hide most launches too."""
     once(call)
-    flush = torch.empty(max(4 * cache_bytes, 1 << 28), dtype=torch.uint8, device="cuda")
+    flush = torch.empty(max(4 * cache_bytes, FLUSH_BYTES), dtype=torch.uint8, device="cuda")
     pairs = [(_event(), _event()) for _ in range(COLD_CALLS)]
     for begin, end in pairs:
         flush.fill_(1)
