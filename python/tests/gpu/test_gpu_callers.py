@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from support import gpu, kinds
 from support.accuracy import compare
-from support.callers import CALLERS
+from support.callers import CALLERS, kjnodes_patch_fp8
 from support.cases import Case, inputs
 
 import sageattention
@@ -45,36 +45,15 @@ def test_scale_and_groups_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     assert compare(causal, kinds.exact(q, k, v, 1, 0.3)[0]).good(0.05)
 
 
-def test_memory_efficient_patches_of_kjnodes() -> None:
-    """The pieces that its patches take out of the core module, in their order."""
-    from sageattention.core import (
-        get_cuda_arch_versions,
-        per_channel_fp8,
-        per_warp_int8_cuda,
-        sm80_compile,
-        sm89_compile,
-    )
+def test_memory_efficient_patch_of_kjnodes_with_e4m3_values() -> None:
+    from sageattention.core import get_cuda_arch_versions
 
-    q, k, v = inputs(Case(1, 4, 4, 300, 300, 128), seed=10)
     assert get_cuda_arch_versions()[0].startswith("sm")
-    km = k.mean(dim=2, keepdim=True)
-    q_int8, q_scale, k_int8, k_scale = per_warp_int8_cuda(
-        q, k, km, tensor_layout="HND", BLKQ=128, WARPQ=32, BLKK=64
-    )
-    expected, _ = kinds.exact(q, k, v)
-    output = torch.empty_like(q)
-    sm80_compile.qk_int8_sv_f16_accum_f32_attn(
-        q_int8, k_int8, v, output, q_scale, k_scale, 1, 0, 2, 128**-0.5, 0
-    )
-    assert compare(output, expected).good(), compare(output, expected)
     if not kinds.available("fp8", 128):
         pytest.skip("no E4M3 kernel here")
-    v_fp8, v_scale, _ = per_channel_fp8(v, tensor_layout="HND", smooth_v=False)
-    output = torch.empty_like(q)
-    sm89_compile.qk_int8_sv_f8_accum_f32_fuse_v_scale_attn_inst_buf(
-        q_int8, k_int8, v_fp8, output, q_scale, k_scale, v_scale, 1, 0, 2, 128**-0.5, 0
-    )
-    assert compare(output, expected).good(0.05), compare(output, expected)
+    tensors = inputs(Case(1, 4, 4, 300, 300, 128), seed=10)
+    found = compare(kjnodes_patch_fp8(*tensors), kinds.exact(*tensors)[0])
+    assert found.good(0.05), found
 
 
 def test_triton_pieces_of_the_core_module() -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import subprocess
+import sys
+from importlib import metadata
 
 import pytest
 import torch
-from support.callers import CALLERS
+from support.callers import CALLERS, kjnodes_patch_fp8
 from torch._subclasses.fake_tensor import FakeTensorMode
+
+import sageattention
 
 
 @pytest.mark.parametrize("caller", [*CALLERS])
@@ -18,6 +23,37 @@ def test_caller(caller: str, dtype: torch.dtype) -> None:
         q, k, v = (torch.empty(2, 4, 200, 64, dtype=dtype, device="cuda") for _ in "qkv")
         output = CALLERS[caller](q, k, v)
     assert (output.shape, output.dtype, output.device) == (q.shape, dtype, q.device)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_memory_efficient_patch_of_kjnodes_with_e4m3_values(dtype: torch.dtype) -> None:
+    with FakeTensorMode():
+        q, k, v = (torch.empty(2, 4, 200, 64, dtype=dtype, device="cuda") for _ in "qkv")
+        assert kjnodes_patch_fp8(q, k, v).shape == q.shape
+
+
+def test_the_version_passes_the_gate_of_diffusers(distribution: metadata.Distribution) -> None:
+    """It asks importlib.metadata for at least 2.1.1 and imports the six names at once."""
+    assert tuple(map(int, distribution.version.split("+")[0].split("."))) >= (2, 1, 1)
+    assert distribution.version == sageattention.__version__
+    assert len([name for name in sageattention.__all__ if name.startswith("sageattn")]) == 6
+
+
+MODULES = ("_fused", "_qattn_sm80", "_qattn_sm89", "_qattn_sm90", "core", "quant")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_of_2_2_are_attributes_too(name: str) -> None:
+    module = importlib.import_module(f"sageattention.{name}")
+    assert getattr(sageattention, name) is module
+
+
+def test_without_triton_its_names_say_so() -> None:
+    code = "import sys; sys.modules['triton'] = None; from sageattention.core import attn_false"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, check=False, capture_output=True, text=True, cwd="/")
+    last = result.stderr.strip().splitlines()[-1]
+    assert "ModuleNotFoundError" in last and "triton" in last
 
 
 def test_names_that_callers_import() -> None:

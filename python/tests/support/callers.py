@@ -121,6 +121,56 @@ def light_x2v(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor
     return sageattention.sageattn(*_nhd(q, k, v), tensor_layout="NHD").transpose(1, 2)  # type: ignore[union-attr]
 
 
+def light_x2v_lse(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """Parallel over rows, it merges the outputs of several calls by their LSE."""
+    scale = q.shape[-1] ** -0.5
+    out, lse = sageattention.sageattn(
+        *_nhd(q, k, v), tensor_layout="NHD", sm_scale=scale, return_lse=True
+    )
+    assert lse.shape == q.shape[:3]
+    return out.transpose(1, 2)
+
+
+def vllm_omni(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    scale = q.shape[-1] ** -0.5
+    out = sageattention.sageattn(
+        *_nhd(q, k, v), tensor_layout="NHD", is_causal=False, sm_scale=scale
+    )
+    return out.transpose(1, 2)  # type: ignore[union-attr]
+
+
+def _kjnodes_quantised(q: torch.Tensor, k: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    from sageattention.core import per_warp_int8_cuda
+
+    km = k.mean(dim=2, keepdim=True)
+    return per_warp_int8_cuda(q, k, km, tensor_layout="HND", BLKQ=128, WARPQ=32, BLKK=64)
+
+
+def kjnodes_patch_fp16(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """What its patch for little memory takes out of the core module, in its order."""
+    from sageattention.core import sm80_compile
+
+    q_int8, q_scale, k_int8, k_scale = _kjnodes_quantised(q, k)
+    output = torch.empty_like(q)
+    sm80_compile.qk_int8_sv_f16_accum_f32_attn(
+        q_int8, k_int8, v.half(), output, q_scale, k_scale, 1, 0, 2, q.shape[-1] ** -0.5, 0
+    )
+    return output
+
+
+def kjnodes_patch_fp8(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """The same with E4M3 values, for the GPUs that have a kernel for them."""
+    from sageattention.core import per_channel_fp8, sm89_compile
+
+    q_int8, q_scale, k_int8, k_scale = _kjnodes_quantised(q, k)
+    v_fp8, v_scale, _ = per_channel_fp8(v, tensor_layout="HND", smooth_v=False)
+    output = torch.empty_like(q)
+    sm89_compile.qk_int8_sv_f8_accum_f32_fuse_v_scale_attn_inst_buf(
+        q_int8, k_int8, v_fp8, output, q_scale, k_scale, v_scale, 1, 0, 2, q.shape[-1] ** -0.5, 0
+    )
+    return output
+
+
 def sdpa(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
     """F.scaled_dot_product_attention = sageattn, called in torch's ways."""
     function = sageattention.sageattn
@@ -146,6 +196,7 @@ CALLERS: dict[str, Attention] = {
     "KJNodes fp16_triton": kjnodes(_TRITON),
     "KJNodes fp8_cuda": kjnodes(_FP8, pv_accum_dtype="fp32+fp32"),
     "KJNodes fp8_cuda++": kjnodes(_FP8, pv_accum_dtype="fp32+fp16"),
+    "KJNodes patch fp16": kjnodes_patch_fp16,
     "WanVideoWrapper": wan_video_wrapper,
     "yunchang sage": yunchang("sageattn"),
     "yunchang fp16": yunchang(_FP16, pv_accum_dtype="fp32"),
@@ -155,5 +206,7 @@ CALLERS: dict[str, Attention] = {
     "yunchang fp8_sm90": yunchang(_SM90, pv_accum_dtype="fp32+fp32"),
     "musubi-tuner": musubi_tuner,
     "LightX2V": light_x2v,
+    "LightX2V LSE": light_x2v_lse,
+    "vllm-omni": vllm_omni,
     "F.scaled_dot_product_attention": sdpa,
 }
