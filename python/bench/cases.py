@@ -90,11 +90,11 @@ SHORT = (
     case(128, 8192),
     case(128, 8192, causal=True),
     case(64, 8192),
-    case(128, 1024),
     case(128, 4096),
     case(128, 16384),
     case(128, 8192, group=4),
     varlen(128),
+    case(128, 1024),
 )
 ALL = tuple(
     dict.fromkeys(

@@ -51,6 +51,11 @@ def execute(
         results.shapes[case.name] = case.shape
         try:
             _Run(case, jobs, settings, results, gpu).all()
+        except DeviceLostError:
+            raise
+        except RuntimeError as error:  # the case's own tensors: out of memory
+            results.gaps += [Gap(case.name, name, reason(error), True) for name in _names(jobs)]
+            print(f"{case.name}  FAILED: {reason(error)}", flush=True)
         finally:
             saved()
         torch.cuda.empty_cache()
@@ -58,6 +63,12 @@ def execute(
 
 def _names(jobs: Sequence[Job]) -> list[str]:
     return list(dict.fromkeys(job.method.name for job in jobs))
+
+
+def reason(error: BaseException) -> str:
+    """One line of what was raised."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}".rstrip(": ")
 
 
 class _Run:
@@ -172,14 +183,13 @@ class _Guard:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
         if not isinstance(error, Exception):
             return False
-        text = " ".join(str(error).split()) or type(error).__name__
-        reason = f"{type(error).__name__}: {text[:300]}"
-        self._results.gaps.append(Gap(self._case.name, self._method.name, reason, failed=True))
+        why = reason(error)
+        self._results.gaps.append(Gap(self._case.name, self._method.name, why, failed=True))
         self._broken.update((self._method.name, part) for part in self._parts)
-        print(f"{self._case.name}  {self._method.name} FAILED: {reason}", flush=True)
+        print(f"{self._case.name}  {self._method.name} FAILED: {why}", flush=True)
         try:
             torch.cuda.synchronize()
         except Exception as lost:
-            raise DeviceLostError(f"the GPU no longer answers: {reason}") from lost
+            raise DeviceLostError(f"the GPU no longer answers: {why}") from lost
         torch.cuda.empty_cache()
         return True

@@ -138,3 +138,17 @@ def test_a_spent_budget_is_said(
     found = execute([Sdpa("a")], run.Settings(budget=50.0), nothing)
     assert found.gaps == [record.Gap(CASE.name, "a", run.TOO_LATE)]
     assert found.figures == []
+
+
+def test_a_case_that_does_not_fit_leaves_the_others(
+    execute: Callable[..., record.Results], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(case: cases.Case, values: str = "randn") -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(inputs, "make", full)
+    saved: list[int] = []
+    found = execute([Sdpa("a"), Sdpa("b")], run.Settings(), lambda: saved.append(1))
+    assert [(gap.method, gap.failed) for gap in found.gaps] == [("a", True), ("b", True)]
+    assert found.gaps[0].reason == "OutOfMemoryError: out of memory"
+    assert saved == [1]
