@@ -119,7 +119,7 @@ class _Run:
             times, load = timing.replayed(call, self._settings.seconds, self._gpu)
         else:
             cache = torch.cuda.get_device_properties(torch.cuda.current_device()).L2_cache_size
-            times = timing.cold(call, cache)
+            times = timing.cold(call, timing.flusher(cache))
         self._add(job, times, load, calls.kernel)
 
     def _bursts(self, jobs: list[Job], calls: dict[str, Calls]) -> None:

@@ -40,7 +40,7 @@ def _sections(results: Results, write: _Writer, heading: str) -> list[str]:
             continue
         lines += [f"{heading}{case}: {shape}", ""]
         if figures:
-            lines += [*write(*speed_rows(figures, results.peers)), ""]
+            lines += [*write(*speed_rows(figures, results.peers)), *_kernels(figures), ""]
         if accuracies:
             lines += [*write(_ACCURACY, [_accuracy_row(found) for found in accuracies]), ""]
     return [*lines, *_gaps(results.gaps, heading), *_modes(results.figures)]
@@ -72,6 +72,11 @@ def speed_rows(figures: list[Figure], peers: Sequence[str]) -> tuple[list[str], 
         row += [f"{spread.percent:.1f} %", f"{figure.tflops:.0f}", _clock(figure), _watts(figure)]
         rows.append(row + [_ratio(ratio(figures, figure, peer)) for peer in columns])
     return header, rows
+
+
+def _kernels(figures: Sequence[Figure]) -> list[str]:
+    named = dict.fromkeys(f"{f.method}: {f.kernel}" for f in figures if f.kernel)
+    return ["", "Kernels: " + "; ".join(named) + "."] if named else []
 
 
 def _accuracy_row(found: Accuracy) -> list[str]:

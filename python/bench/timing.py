@@ -85,13 +85,18 @@ def bursts(calls: Sequence[Call]) -> list[list[float]]:
     return found
 
 
-def cold(call: Call, cache_bytes: int) -> list[float]:
-    """Single calls, each after a write of more than the L2 cache holds, long enough to hide most launches too."""
+def flusher(cache_bytes: int) -> Call:
+    """A write of more than the L2 cache holds, long enough to hide most launches too."""
+    memory = torch.empty(max(4 * cache_bytes, FLUSH_BYTES), dtype=torch.uint8, device="cuda")
+    return lambda: memory.fill_(1)
+
+
+def cold(call: Call, flush: Call) -> list[float]:
+    """Single calls, each after a flush."""
     once(call)
-    flush = torch.empty(max(4 * cache_bytes, FLUSH_BYTES), dtype=torch.uint8, device="cuda")
     pairs = [(_event(), _event()) for _ in range(COLD_CALLS)]
     for begin, end in pairs:
-        flush.fill_(1)
+        flush()
         begin.record()
         call()
         end.record()

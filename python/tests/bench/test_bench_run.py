@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from bench import cases, inputs, plan, record, run
+from bench import attention, cases, environment, inputs, methods, plan, record, run
 from bench.methods.base import Calls, Method
 from bench.nvml import Load
 
@@ -55,24 +58,28 @@ class Timing:
         return [[2.0, 2.0] for call in calls if call() is not None]
 
     @staticmethod
-    def cold(call: Callable[[], Any], cache: int) -> list[float]:
+    def flusher(cache: int) -> Callable[[], None]:
+        return nothing
+
+    @staticmethod
+    def cold(call: Callable[[], Any], flush: Callable[[], Any]) -> list[float]:
         call()
         return [2.0]
 
 
 @pytest.fixture
-def execute(
-    monkeypatch: pytest.MonkeyPatch, results: record.Results
-) -> Callable[..., record.Results]:
+def _on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     make = inputs.make
+    properties = SimpleNamespace(name="no GPU", major=0, minor=0, L2_cache_size=1)
     monkeypatch.setattr(inputs, "make", lambda case, values="randn": make(case, values, "cpu"))
     monkeypatch.setattr(run, "timing", Timing)
     for name in ("synchronize", "empty_cache", "current_device"):
         monkeypatch.setattr(torch.cuda, name, lambda: 0)
-    monkeypatch.setattr(
-        torch.cuda, "get_device_properties", lambda _: type("P", (), {"L2_cache_size": 1})
-    )
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
 
+
+@pytest.fixture
+def execute(_on_the_cpu: None, results: record.Results) -> Callable[..., record.Results]:
     def function(
         methods: list[Method], settings: run.Settings, saved: Callable[[], None]
     ) -> record.Results:
@@ -152,3 +159,58 @@ def test_a_case_that_does_not_fit_leaves_the_others(
     assert [(gap.method, gap.failed) for gap in found.gaps] == [("a", True), ("b", True)]
     assert found.gaps[0].reason == "OutOfMemoryError: out of memory"
     assert saved == [1]
+
+
+@pytest.fixture
+def main(_on_the_cpu: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """The command line with these methods, on the case of this file."""
+    monkeypatch.setattr(environment, "why_no_gpu", lambda: "")
+    monkeypatch.setattr(environment, "gpu", lambda: (None, "no clock"))
+
+    def function(found: list[Method], *arguments: str) -> int:
+        monkeypatch.setattr(methods, "all_methods", lambda _: found)
+        shape = ["--head-dim", "8", "--sequence", "1200", "--batch", "1", "--heads", "2"]
+        return attention.main([*shape, *arguments])
+
+    return function
+
+
+class Absent(Sdpa):
+    def why_missing(self) -> str:
+        return "it is not here; install it"
+
+
+def test_a_run_from_the_command_line(
+    main: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [tmp_path / "out.json", tmp_path / "out.md"]
+    status = main(
+        [Sdpa("a"), Absent("b")],
+        "--values",
+        "randn",
+        "--json",
+        str(files[0]),
+        "--markdown",
+        str(files[1]),
+    )
+    output = capsys.readouterr().out
+    assert status == attention.OK
+    assert "missing: b: it is not here; install it" in output
+    found = record.from_json(files[0].read_text())
+    assert [(f.method, f.mode, f.milliseconds) for f in found.figures] == [("a", "sustained", 2.0)]
+    assert [a.values for a in found.accuracies] == ["randn"]
+    assert found.environment.notes == ["no clock"]
+    assert found.environment.command.startswith("python -m bench.attention --head-dim 8")
+    assert found.environment.commit != ""
+    assert "| a | whole | sustained | 2.000 |" in files[1].read_text()
+    assert "Kernels: a: a kernel." in files[1].read_text()
+    assert json.loads(files[0].read_text())["gaps"][0]["method"] == "b"
+
+
+def test_the_exit_status_says_that_a_method_failed(main: Callable[..., int]) -> None:
+    assert main([Sdpa("a", "call"), Sdpa("b")], "--values", "none") == attention.FAILED
+
+
+def test_nothing_to_measure(main: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([Absent("b")]) == attention.NO_GPU
+    assert "error: nothing can be measured" in capsys.readouterr().err
