@@ -12,6 +12,8 @@ from typing import Callable
 import pytest
 from support import fatbin, record
 
+from sageattention import _library
+
 TESTS = Path(__file__).with_name("test_installed_wheel.py")
 
 
@@ -56,7 +58,7 @@ def fail_to_import(root: Path) -> None:
 
 
 def corrupt_the_library(root: Path) -> None:
-    write(root, "sageattention/lib/libsageattn.so", b"\x7fELF")
+    write(root, f"sageattention/lib/{_library.library_path().name}", b"\x7fELF")
 
 
 @pytest.mark.parametrize(
