@@ -133,6 +133,11 @@ func TestHostFindings(t *testing.T) {
 		"fixture-1.0-py3-none-manylinux2014_x86_64.manylinux_2_40_x86_64.whl": {"new_glibc.so", []wheel.Code{CodePlatformFloor}, nil},
 		"fixture-1.0-py3-none-manylinux_2_28_x86_64.whl":                      {"new_glibc.so", []wheel.Code{CodePlatformFloor}, nil},
 		"fixture-1.0-py3-none-manylinux_2_17_aarch64.whl":                     {"good.so", []wheel.Code{CodePlatformTag}, nil},
+		"fixture-1.1-py3-none-manylinux_2_17_aarch64.whl":                     {library: "aarch64.so"},
+		"fixture-1.0-py3-none-linux_aarch64.whl":                              {library: "aarch64.so"},
+		"fixture-1.0-py3-none-manylinux_2_12_aarch64.whl":                     {"aarch64.so", []wheel.Code{CodePlatformFloor, CodePlatformTag}, nil},
+		"fixture-1.2-py3-none-manylinux_2_17_x86_64.whl":                      {"aarch64.so", []wheel.Code{CodePlatformTag}, nil},
+		"fixture-1.0-py3-none-win_amd64.whl":                                  {"good.so", []wheel.Code{CodePlatformTag}, nil},
 		"fixture-1.0-py3-none-any.whl":                                        {"good.so", []wheel.Code{CodePlatformTag}, nil},
 		"fixture-2.0-py3-none-linux_x86_64.whl":                               {"symbols.so", nil, []wheel.Code{wheel.CodeRPath, wheel.CodeUnstripped}},
 	} {

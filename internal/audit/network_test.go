@@ -39,12 +39,9 @@ func readOracles(t *testing.T) []oracle {
 // kernels that it confirms. It needs the network and pip; SAGEBUILD_TEST_WHEELS may name a directory that keeps the wheels.
 func TestAgainstCuobjdump(t *testing.T) {
 	if os.Getenv("SAGEBUILD_TEST_NETWORK") != "1" {
-		t.Skip("SAGEBUILD_TEST_NETWORK=1 downloads 96 MB of wheels")
+		t.Skip("SAGEBUILD_TEST_NETWORK=1 downloads 192 MB of wheels")
 	}
-	directory := os.Getenv("SAGEBUILD_TEST_WHEELS")
-	if directory == "" {
-		directory = t.TempDir()
-	}
+	directory := wheelDirectory(t)
 	for _, want := range readOracles(t) {
 		t.Run(want.Name, func(t *testing.T) {
 			r, err := Run(download(t, directory, want.Name), defaults(t))
@@ -58,6 +55,69 @@ func TestAgainstCuobjdump(t *testing.T) {
 			checkKernels(t, r)
 		})
 	}
+}
+
+// TestAgainstPefile downloads wheels for Windows and wants the imports and exports that pefile lists.
+func TestAgainstPefile(t *testing.T) {
+	if os.Getenv("SAGEBUILD_TEST_NETWORK") != "1" {
+		t.Skip("SAGEBUILD_TEST_NETWORK=1 downloads 80 MB of wheels")
+	}
+	var all []struct {
+		Name  string
+		Files map[string]dllOracle
+	}
+	data, err := os.ReadFile("testdata/dlls.json")
+	if err == nil {
+		err = json.Unmarshal(data, &all)
+	}
+	if err != nil || len(all) < 5 {
+		t.Fatalf("%d wheels, error %v", len(all), err)
+	}
+	directory := wheelDirectory(t)
+	for _, want := range all {
+		r, err := Run(download(t, directory, want.Name), defaults(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.wheel.Objects) != len(want.Files) {
+			t.Errorf("%s: %d libraries, pefile reads %d", want.Name, len(r.wheel.Objects), len(want.Files))
+		}
+		for _, object := range r.wheel.Objects {
+			if got := oracleOf(object); got != want.Files[object.Member] {
+				t.Errorf("%s: %s: %+v, pefile says %+v", want.Name, object.Member, got, want.Files[object.Member])
+			}
+		}
+	}
+}
+
+// dllOracle is what pefile says of one DLL: testdata/dlls.py.
+type dllOracle struct {
+	Timestamp        uint32
+	PDB              string
+	Imports, Exports int
+	SHA256           string
+}
+
+func oracleOf(o wheel.Object) dllOracle {
+	var lines []string
+	for _, symbol := range o.Undefined {
+		lines = append(lines, "import "+symbol.Library+" "+symbol.Name+"\n")
+	}
+	for _, name := range o.Exported {
+		lines = append(lines, "export "+name+"\n")
+	}
+	slices.Sort(lines)
+	sum := sha256.Sum256([]byte(strings.Join(lines, "")))
+	return dllOracle{o.Timestamp, o.PDB, len(o.Undefined), len(o.Exported), hex.EncodeToString(sum[:])}
+}
+
+// wheelDirectory is where downloaded wheels are kept.
+func wheelDirectory(t *testing.T) string {
+	t.Helper()
+	if directory := os.Getenv("SAGEBUILD_TEST_WHEELS"); directory != "" {
+		return directory
+	}
+	return t.TempDir()
 }
 
 // download asks pip for exactly this file, unless it is there.

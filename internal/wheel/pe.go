@@ -171,6 +171,7 @@ type peImage struct {
 	*peHeader
 	windows map[int]*window // by section
 	room    int64           // bytes that may still be read into windows
+	thunks  int64           // imports that were read
 }
 
 // readPE reads the headers.

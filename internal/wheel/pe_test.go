@@ -180,6 +180,26 @@ func TestPEOverlap(t *testing.T) {
 	}
 }
 
+// TestPESharedImports lets many records name one table of symbols: memory must not grow with their product.
+func TestPESharedImports(t *testing.T) {
+	sample := sampleDLL()
+	for range 2000 {
+		sample.Imports[0].Symbols = append(sample.Imports[0].Symbols, "Sleep")
+	}
+	for range 2000 {
+		sample.Imports = append(sample.Imports, dll.Import{Library: "a.dll"})
+	}
+	data := sample.Bytes()
+	table := headersOf(data) + int(little.Uint32(data[0x40+24+112+8:])) - 0x1000
+	for at := table + peImportBytes; little.Uint32(data[at+12:]) != 0; at += peImportBytes {
+		copy(data[at:at+4], data[table:])
+	}
+	o, err := describe(t, data)
+	if !IsRefusal(err) || len(o.Undefined) > len(data)/peThunkBytes {
+		t.Errorf("%d imports of %d bytes, error %v", len(o.Undefined), len(data), err)
+	}
+}
+
 // TestPEDamage overwrites each field of the headers and tables: errors are welcome, panics are not.
 func TestPEDamage(t *testing.T) {
 	for _, data := range [][]byte{sampleDLL().Bytes(), fixture(t, "good.dll")} {

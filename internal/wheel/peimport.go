@@ -81,6 +81,10 @@ func (i *peImage) readThunks(o *Object, library string, address uint32, left *bu
 		if thunk == 0 {
 			return nil
 		}
+		// Each symbol has its 8 bytes in a file that is what it seems; tables that share them could go on for ever.
+		if i.thunks++; i.thunks > i.size/peThunkBytes {
+			return refuse(CodeObjectFormat, "", "the tables of imports overlap")
+		}
 		name, err := i.symbolOf(thunk)
 		if err != nil {
 			return err

@@ -4,6 +4,9 @@
 
 For each file of a wheel it counts the entries of fatbins by kind, SM, version of the code and compression. New
 releases of cuobjdump refuse old SMs: each wheel is read by the first one given that reads all its files.
+
+cuobjdump for Linux finds no device code in Windows DLLs: it reads their section .nv_fatb, which objcopy of GNU
+binutils copies out.
 """
 
 import collections
@@ -37,13 +40,24 @@ def dump(tool, path):
     return collections.Counter(entries(done.stdout))
 
 
+def device_code(path):
+    """The file that cuobjdump reads: of a DLL its section of fatbins, None where it has none."""
+    if not path.lower().endswith((".dll", ".pyd")):
+        return path
+    section = path + ".fatbin"
+    command = ["objcopy", "--output-target=binary", "--only-section=.nv_fatb", path, section]
+    subprocess.run(command, check=True)
+    return section if pathlib.Path(section).stat().st_size else None
+
+
 def files(tool, wheel, directory):
     """Maps each member with device code to its counted entries."""
     found = {}
     with zipfile.ZipFile(wheel) as archive:
         for name in sorted(archive.namelist()):
-            if ".so" in name or name.endswith((".fatbin", ".cubin")):
-                count = dump(tool, archive.extract(name, directory))
+            if ".so" in name or name.lower().endswith((".fatbin", ".cubin", ".dll", ".pyd")):
+                path = device_code(archive.extract(name, directory))
+                count = dump(tool, path) if path else None
                 if count:
                     found[name] = dict(sorted(count.items()))
     return found

@@ -16,6 +16,8 @@ import sys
 import tempfile
 import zipfile
 
+from cuobjdump import device_code
+
 
 def usage(tools, path):
     """Counts (name, registers, stack, shared) by SM, as the first tool that reads the file prints them."""
@@ -55,7 +57,7 @@ def record(sagebuild, tools, wheel):
     with tempfile.TemporaryDirectory() as directory, zipfile.ZipFile(wheel) as archive:
         for member, arch, kernels in groups(sagebuild, wheel):
             if member not in known:
-                known[member] = usage(tools, archive.extract(member, directory))
+                known[member] = usage(tools, device_code(archive.extract(member, directory)))
             if wrong := kernels - known[member][arch]:
                 raise SystemExit(f"{wheel}: {member}: {arch}: {list(wrong)[:3]}")
             lines += [f"{member} {arch} {' '.join(map(str, kernel))}\n" for kernel in kernels.elements()]
