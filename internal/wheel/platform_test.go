@@ -96,3 +96,23 @@ func TestVerifyDLL(t *testing.T) {
 		}
 	}
 }
+
+// TestCompareLooksIntoDLLs wants the section that differs, and inside of a section of device code the entry.
+func TestCompareLooksIntoDLLs(t *testing.T) {
+	before := universal("win_amd64", "sageattn.dll", fixture(t, "device.dll")).pack(t)
+	i, err := readPE(contentOf(fixture(t, "device.dll")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	offset := func(name string) uint32 {
+		return i.sections[slices.IndexFunc(i.sections, func(s peSection) bool { return s.name == name })].offset
+	}
+	for want, at := range map[string]uint32{"PE headers": 0x80, ".rdata": offset(".rdata") + 8, ".nv_fatb / cubin SM 7.0": offset(".nv_fatb") + 400} {
+		data := fixture(t, "device.dll")
+		data[at] ^= 1
+		found := compare(t, before, universal("win_amd64", "sageattn.dll", data).pack(t))
+		if len(found.Members) != 2 || len(found.Members[0].Parts) != 1 || !strings.HasPrefix(found.Members[0].Parts[0].Name, want) {
+			t.Errorf("%s: %+v", want, found.Members)
+		}
+	}
+}
