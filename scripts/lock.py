@@ -30,7 +30,8 @@ UV_PLATFORMS = {
     "windows": "x86_64-pc-windows-msvc",
 }
 BASE_PLATFORM, BASE_PYTHON = "linux", "3.11"  # the base's own Python runs the compilers
-TEST_TOOLS = ("pytest", "numpy")
+# numpy 2.1 and newer call crealf of the C runtime, which Wine 8.0 does not have.
+TEST_TOOLS = {"linux": ("pytest", "numpy"), "linux-arm64": ("pytest", "numpy"), "windows": ("pytest", "numpy<2.1")}
 CUDA_LIBRARY = re.compile(r"nvidia-")
 
 
@@ -101,7 +102,7 @@ def lock_emulated(runtime: Runtime, missing: bool) -> None:
 
 
 def torch_packages(runtime: Runtime, python: str) -> list[str]:
-    return resolve("\n".join((f"torch=={runtime.torch}", *TEST_TOOLS)), python, runtime.platform)
+    return resolve("\n".join((f"torch=={runtime.torch}", *TEST_TOOLS[runtime.platform])), python, runtime.platform)
 
 
 def runtimes(cells: list[dict]) -> list[Runtime]:
