@@ -37,12 +37,24 @@ class TorchSdpa(Method):
         return ""
 
     def prepare(self, case: Case, operands: Operands) -> Calls:
-        q, k, v = operands.q, operands.k, operands.v
+        q = operands.q
+        k, v, note = self.grouped(case, q, operands.k, operands.v)
 
         def whole() -> torch.Tensor:
             return self.attend(case, q, k, v)
 
-        return Calls({"whole": whole}, whole)
+        return Calls({"whole": whole}, whole, note)
+
+    def grouped(self, case: Case, q: Any, k: Any, v: Any) -> tuple[Any, Any, str]:
+        """Keys and values; repeated for every query head, and a note, where the backend takes no groups."""
+        if case.heads == case.kv_heads:
+            return k, v, ""
+        try:
+            self.attend(case, q, k, v)
+        except RuntimeError:
+            group = case.heads // case.kv_heads
+            return k.repeat_interleave(group, 1), v.repeat_interleave(group, 1), "keys repeated"
+        return k, v, ""
 
     def attend(self, case: Case, q: Any, k: Any, v: Any) -> torch.Tensor:
         """One call, [batch, heads, rows, head_dim]."""
@@ -51,7 +63,7 @@ class TorchSdpa(Method):
 
         with sdpa_kernel(getattr(SDPBackend, self.backend)):
             return scaled_dot_product_attention(
-                q, k, v, is_causal=case.causal, enable_gqa=case.heads != case.kv_heads
+                q, k, v, is_causal=case.causal, enable_gqa=q.shape[1] != k.shape[1]
             )
 
 
@@ -68,7 +80,11 @@ class TorchCudnn(TorchSdpa):
             return super().prepare(case, operands)
         import torch
 
-        views = [tuple(x[None] for x in parts) for parts in operands.sequences()]
+        views, note = [], ""
+        for parts in operands.sequences():
+            q, k, v = (x[None] for x in parts)
+            k, v, note = self.grouped(case, q, k, v)
+            views.append((q, k, v))
 
         def whole() -> list[torch.Tensor]:
             return [self.attend(case, *parts) for parts in views]
@@ -76,7 +92,7 @@ class TorchCudnn(TorchSdpa):
         def output() -> torch.Tensor:
             return torch.cat([part[0].transpose(0, 1) for part in whole()])
 
-        return Calls({"whole": whole}, output, f"{len(views)} calls")
+        return Calls({"whole": whole}, output, f"{len(views)} calls{note and ', ' + note}")
 
 
 class TorchFlash(TorchSdpa):
