@@ -160,17 +160,22 @@ func TestUnread(t *testing.T) {
 	}
 }
 
-// TestPlan audits a wheel whose name the matrix plans, with device code for other SMs.
+// TestPlan audits wheels whose names the matrix plans, with device code for other SMs.
 func TestPlan(t *testing.T) {
-	r := audited(t, defaults(t), "sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl", file{"sageattention/a.fatbin", fixture(t, "plain.fatbin")})
-	missing := 0
-	for _, finding := range r.Findings {
-		if finding.Code == wheel.CodeSMMissing {
-			missing++
+	for _, name := range []string{
+		"sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl", "sageattention-2.2.0-280.129-cp312-cp312-linux_aarch64.whl",
+		"sageattention-2.2.0-280.129-cp312-cp312-win_amd64.whl", "sageattention-2.2.0-py3-none-win_amd64.whl",
+	} {
+		r := audited(t, defaults(t), name, file{"sageattention/a.fatbin", fixture(t, "plain.fatbin")})
+		missing := 0
+		for _, finding := range r.Findings {
+			if finding.Code == wheel.CodeSMMissing {
+				missing++
+			}
 		}
-	}
-	if missing != 5 || !r.Failed() {
-		t.Errorf("%d SMs missing, want 7.5, 8.6, 8.7, 8.9 and 12.0: %+v", missing, r.Findings)
+		if missing != 5 || !r.Failed() {
+			t.Errorf("%s: %d SMs missing, want 7.5, 8.6, 8.7, 8.9 and 12.0: %+v", name, missing, r.Findings)
+		}
 	}
 }
 
