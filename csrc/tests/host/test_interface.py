@@ -116,7 +116,9 @@ PLATFORMS = {"linux": Linux("x86_64", 62), "linux-arm64": Linux("aarch64", 183),
 
 
 def zig(target, *arguments):
-    subprocess.run([sys.executable, "-m", "ziglang", "cc", "-target", target, "-O1", *arguments], check=True)
+    """With the library's own flags, for which zig has then compiled Windows' C runtime."""
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-O2", "-g0", "-s", "-fvisibility=hidden"]
+    subprocess.run([*command, *arguments], check=True)
 
 
 def build_library(target, output, host=HOST):
@@ -129,16 +131,25 @@ def build_library(target, output, host=HOST):
 
 @pytest.fixture(scope="session", params=PLATFORMS)
 def built(request, tmp_path_factory):
-    """A platform, and a folder with its library, the test's program and, in driver/, a driver."""
+    """A platform, and a folder with its library."""
     system, folder = PLATFORMS[request.param], tmp_path_factory.mktemp(request.param)
     build_library(system.target, folder / system.library)
+    yield system, folder
+    system.close(folder)
+
+
+@pytest.fixture(scope="session")
+def runnable(built):
+    """The same where this machine runs it, with the test's program and, in driver/, a driver."""
+    system, folder = built
+    if system.missing():
+        pytest.skip(system.missing())
     strict = ("-std=c11", "-Wall", "-Wextra", "-Werror")
     zig(system.target, *strict, "-o", folder / system.program, HERE / "interface.c", *system.options)
     (folder / "driver").mkdir()
-    zig(system.target, "-w", "-fPIC", "-shared", "-o", folder / "driver" / system.driver, HERE / "fake_driver.c")
+    zig(system.target, "-w", "-shared", "-o", folder / "driver" / system.driver, HERE / "fake_driver.c")
     (folder / FATBIN).write_bytes(container(image(2, 90), image(1, 121)))
-    yield system, folder
-    system.close(folder)
+    return system, folder
 
 
 def image(kind, sm):
@@ -153,18 +164,16 @@ def container(*images):
     return struct.pack("<IHHQ", 0xBA55ED50, 1, 16, len(body)) + body
 
 
-def run(built, devices):
-    system, folder = built
-    if system.missing():
-        pytest.skip(system.missing())
+def run(runnable, devices):
+    system, folder = runnable
     return system.run([system.program, system.library, str(devices)], folder, with_driver=devices > 0)
 
 
-def test_without_a_driver(built):
+def test_without_a_driver(runnable):
     """One that lies in the program's folder is no driver."""
-    system, folder = built
+    system, folder = runnable
     shutil.copy(folder / "driver" / system.driver, folder)
-    result = run(built, 0)
+    result = run(runnable, 0)
     assert (result.returncode, result.stderr) == (0, "")
     abi = runpy.run_path(str(ROOT / "python" / "sageattention" / "_abi.py"))
     sizes = dict(re.findall(r"^size (\w+) (\d+)$", result.stdout, re.MULTILINE))
@@ -173,10 +182,10 @@ def test_without_a_driver(built):
         assert int(sizes[name]) == ctypes.sizeof(abi[name]), name
 
 
-def test_with_a_driver(built):
+def test_with_a_driver(runnable):
     """The fatbin, which was made on Linux, is loaded once, as one for this system."""
-    system, _ = built
-    result = run(built, 1)
+    system, _ = runnable
+    result = run(runnable, 1)
     assert (result.returncode, result.stderr) == (0, "")
     lines = [line for line in result.stdout.splitlines() if not line.startswith("size ")]
     assert lines == [f"host {system.host}", "quantize_sm80 mean"] + ["launch 2"] * THREADS
