@@ -18,16 +18,18 @@ var windowsLibraries = []struct {
 }{
 	{GroupUCRT, []string{"ucrtbase.dll", "api-ms-win-crt-*.dll"}},
 	{GroupWindows, []string{
-		"api-ms-win-*.dll", "ext-ms-*.dll", "aclui.dll", "activeds.dll", "advapi32.dll", "avrt.dll", "bcrypt*.dll",
+		"api-ms-win-*.dll", "ext-ms-*.dll", "aclui.dll", "activeds.dll", "advapi32.dll", "authz.dll", "avrt.dll", "bcrypt*.dll",
 		"cfgmgr32.dll", "comctl32.dll", "comdlg32.dll", "credui.dll", "crypt32.dll", "d2d1.dll", "d3d*.dll", "dbghelp.dll",
-		"dnsapi.dll", "dsound.dll", "dwmapi.dll", "dwrite.dll", "dxgi.dll", "gdi32.dll", "gdiplus.dll", "glu32.dll",
+		"dnsapi.dll", "dsound.dll", "dwmapi.dll", "dwrite.dll", "dxcore.dll", "dxgi.dll", "dxva2.dll", "evr.dll",
+		"gdi32.dll", "gdiplus.dll", "glu32.dll",
 		"imagehlp.dll", "imm32.dll", "iphlpapi.dll", "kernel32.dll", "kernelbase.dll", "lz32.dll", "mf.dll", "mfplat.dll",
 		"mfreadwrite.dll", "mpr.dll", "msimg32.dll", "msvcrt.dll", "mswsock.dll", "ncrypt.dll", "netapi32.dll", "normaliz.dll",
 		"ntdll.dll", "odbc32.dll", "ole32.dll", "oleacc.dll", "oleaut32.dll", "oledlg.dll", "opengl32.dll", "pdh.dll",
 		"powrprof.dll", "propsys.dll", "psapi.dll", "query.dll", "rasapi32.dll", "rpcrt4.dll", "secur32.dll", "setupapi.dll",
-		"shcore.dll", "shell32.dll", "shlwapi.dll", "synchronization.dll", "urlmon.dll", "user32.dll", "userenv.dll",
+		"shcore.dll", "shell32.dll", "shlwapi.dll", "synchronization.dll", "uiautomationcore.dll", "urlmon.dll",
+		"user32.dll", "userenv.dll",
 		"uxtheme.dll", "version.dll", "wevtapi.dll", "windowscodecs.dll", "winhttp.dll", "wininet.dll", "winmm.dll",
-		"winspool.drv", "wintrust.dll", "wldap32.dll", "ws2_32.dll", "wsock32.dll", "wtsapi32.dll",
+		"winscard.dll", "winspool.drv", "wintrust.dll", "wldap32.dll", "ws2_32.dll", "wsock32.dll", "wtsapi32.dll",
 	}},
 	{GroupMSVC, []string{
 		"vcruntime1??*.dll", "msvcp1??*.dll", "concrt1??.dll", "vcomp1??.dll", "vccorlib1??.dll", "vcamp1??.dll", "mfc1??*.dll", "msvcr1??.dll",
@@ -38,8 +40,9 @@ var windowsLibraries = []struct {
 	{GroupDriver, []string{"nvcuda.dll", "nvml.dll", "nvcuvid.dll", "nvencodeapi64.dll"}},
 	{GroupCUDA, []string{
 		"cublas*64_*.dll", "cudnn*64_*.dll", "cudss*64_*.dll", "cufft*64_*.dll", "cupti64_*.dll", "curand64_*.dll", "cusolver*64_*.dll",
-		"cusparse*.dll", "cutensor*.dll", "nccl*.dll", "nppc64_*.dll", "npp[is]*64_*.dll", "nvblas64_*.dll", "nvfatbin*.dll", "nvjitlink*.dll",
-		"nvjpeg*64_*.dll", "nvrtc*64_*.dll", "nvtoolsext64_*.dll",
+		"cusparse*.dll", "cutensor*.dll", "nccl*.dll", "nppc64_*.dll", "npp[is]*64_*.dll", "nvblas64_*.dll",
+		"nvfatbin*.dll", "nvinfer*.dll", "nvjitlink*.dll",
+		"nvjpeg*64_*.dll", "nvonnxparser*.dll", "nvrtc*64_*.dll", "nvtoolsext64_*.dll",
 	}},
 }
 
