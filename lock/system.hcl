@@ -197,3 +197,191 @@ python "3.13" {
   }
   tree = "sha256:38d3a91b0aab5c9b05b8c55a9943de46132064fdb2725ffe0b03152665124d7d"
 }
+
+platform "linux-arm64" {
+  machine = "linux-arm64"
+  image   = "arm64"
+  emulator {
+    suite   = "bookworm"
+    include = ["qemu-user"]
+    packages = {
+      "libcapstone4" = "4.0.2-5 sha256:41277f0388184f6e3b9fc02eda3184afbc999314b25b77ed75e8049428bdfe5e"
+      "libglib2.0-0" = "2.74.6-2+deb12u9 sha256:7ff85197685d89e150e342b29a59aab1beee400050ba7da73de81cd999ffee5a"
+      "libnuma1"     = "2.0.16-1 sha256:639e1ab6bd66ead40db8a22c332d7199679fa22db261cac34444eb8eb4c17dda"
+      "liburing2"    = "2.3-3 sha256:c23077e3640e6cb4b819c134b3f41d5cf21b3edac099654b1b4142c3069a39a3"
+      "qemu-user"    = "1:7.2+dfsg-7+deb12u18+b3 sha256:02a7d6a2675a12dd7fdd474924295552470c0c933e0b543975887f493a84219f"
+    }
+  }
+
+  libraries {
+    suite   = "bookworm"
+    include = ["libc6", "libcrypt1", "libgcc-s1", "libstdc++6", "zlib1g"]
+    packages = {
+      "libc6"      = "2.36-9+deb12u14 sha256:01f4330719fd4f65580e16ea5a0527f372fca750e8f588d26deaf09f2d3b1cf4"
+      "libcrypt1"  = "1:4.4.33-2 sha256:eea0ad76ea5eb507127fea0c291622ea4ecdbb71c4b9a8ed9c76ae33fc1a0127"
+      "libgcc-s1"  = "12.2.0-14+deb12u1 sha256:576926b283613db80168ddf76380a3bd877602778cf0d226caa7bfbfa71eacf3"
+      "libstdc++6" = "12.2.0-14+deb12u1 sha256:26e138c677a985775331373828a6c286c551ff397cb735d00e2383cb273d1cb2"
+      "zlib1g"     = "1:1.2.13.dfsg-1 sha256:52b8b8a145bbe1956bba82034f77022cbef0c3d0885c9e32d9817a7932fe1913"
+    }
+  }
+
+  python "3.10" {
+    module {
+      path    = "github.com/kluctl/go-embed-python"
+      version = "v0.0.0-3.10.16-20241219-1"
+      sum     = "h1:bfJRrtWlbdrPtwXXXZzA95yj2Pr9AvSbxDEm8YvbaP0="
+    }
+    tree = "sha256:a2f00f98b44b30cb58a1b1179c15c69de3fa7c588a6d425310929bd3568037b3"
+  }
+
+  python "3.11" {
+    module {
+      path    = "github.com/kluctl/go-embed-python"
+      version = "v0.0.0-3.11.11-20241219-1"
+      sum     = "h1:yVXFTxa6cvhLC6TwkDEHmNaiWlDyaFEGiXd1DQdoeOU="
+    }
+    tree = "sha256:b9a1674444d6fe350d34bbfb2cbcad774a5e505950a4b722127b3c740e789169"
+  }
+
+  python "3.12" {
+    module {
+      path    = "github.com/kluctl/go-embed-python"
+      version = "v0.0.0-3.12.3-20240415-1"
+      sum     = "h1:IX2O3LJUL0AjYsROGZ4aNENTEb3c/Ll/0b9Yb/8P61Q="
+    }
+    tree = "sha256:1a54507ea3845da5a73f2ef76949a25a80fa31fb08ded0a65953cf7101e1fae6"
+  }
+
+  python "3.13" {
+    module {
+      path    = "github.com/kluctl/go-embed-python"
+      version = "v0.0.0-3.13.1-20241219-1"
+      sum     = "h1:x1cSEj4Ug5mpuZgUHLvUmlc5r//KHFn6iYiRSrRcVy4="
+    }
+    tree = "sha256:43652be7ecea78613e5c5d982e94323012c68786bd439ca8a15b07eac1630143"
+  }
+}
+
+platform "windows" {
+  machine = "windows-amd64"
+  image   = "amd64"
+  emulator {
+    suite   = "bookworm"
+    include = ["wine64"]
+    packages = {
+      "fontconfig-config"              = "2.14.1-4 sha256:281c66e46b95f045a0282a6c7a03b33de0e9a08d016897a759aaf4a04adfddbe"
+      "fonts-dejavu-core"              = "2.37-6 sha256:8892669e51aab4dc56682c8e39d8ddb7d70fad83c369344e1e240bf3ca22bb76"
+      "iso-codes"                      = "4.15.0-1 sha256:b1beb869303229c38288d4ddacfd582c91f594759b5767c9cecebd87f16ff70e"
+      "libabsl20220623"                = "20220623.1-1+deb12u2 sha256:3fb1a98ff3a1b7b27cd3b2544e033af3bc3419d82f33bbe3f3d5faa07b400eb5"
+      "libaom3"                        = "3.6.0-1+deb12u2 sha256:33fd9b3af7c1bf65fd7e603d60f5034ac3bc0b4eefdabd8c33de8daff0e87205"
+      "libasound2"                     = "1.2.8-1+b1 sha256:44c77b076a7b11ae99712439022d822245b1994c435da564ebd320bb676faf4c"
+      "libasound2-data"                = "1.2.8-1 sha256:fe0780d2d3674b2977e0acb0d48b448ad72ba1642564b7dc537f55e839984c2d"
+      "libasyncns0"                    = "0.8-6+b3 sha256:cadaff99f4178b1f580331045621b363abaaefc994e78eecba1857774a3cead2"
+      "libavif15"                      = "0.11.1-1+deb12u1 sha256:c79d57f0f62d67d2353765592fb4f519119392befa53d27a34c9d0348cd580a3"
+      "libbrotli1"                     = "1.0.9-2+b6 sha256:563b4caec1aa5e876bd3355b36e7a38e1484baf5a293b48d1e8bd22db786e4d7"
+      "libbsd0"                        = "0.11.7-2 sha256:bb31cc8b40f962a85b2cec970f7f79cc704a1ae4bad24257a822055404b2c60b"
+      "libcap2-bin"                    = "1:2.66-4+deb12u3+b1 sha256:e7e14ebae53ef34c881a557e0a6d125b5e6721b692999045cf6af962daebe8d6"
+      "libcapi20-3"                    = "1:3.27-3+b1 sha256:c2b9518d5457e4495a85334ff4b5d5abd8d15ef2b80a153aa2f95a920d4aeff1"
+      "libcurl4"                       = "7.88.1-10+deb12u15 sha256:3042904de01f9c4fbdcf1452b8f81abedcf2b015f9b9deba109063322b5bd68b"
+      "libdav1d6"                      = "1.0.0-2+deb12u1 sha256:197f08108242177aeae4c04aac11825c39b7d18598191ab769f910687ccb387f"
+      "libdbus-1-3"                    = "1.14.10-1~deb12u1 sha256:18ee0ce5fab9f7b671e87da1e9fa18660e36e04a3402f24bdb8635e0ba1d35f6"
+      "libde265-0"                     = "1.0.11-1+deb12u2 sha256:cef2a550eb3aa0f7d01799a3ab5d5c10b48d0184c41d23ebdefd2e43f0800f42"
+      "libdeflate0"                    = "1.14-1 sha256:3d4b39f94317b64a860db8a7a8b581b555124cd461fe07ec0d347edbdb9f6683"
+      "libdw1"                         = "0.188-2.1 sha256:ffd7b1bad982ad1afd9c2b75ab2edd18e229508df731a8f4d8443f093a91442f"
+      "libelf1"                        = "0.188-2.1 sha256:619add379c606b3ac6c1a175853b918e6939598a83d8ebadf3bdfd50d10b3c8c"
+      "libexif12"                      = "0.6.24-1+deb12u1 sha256:93889c7fd57bcb0311209f983704373f5f8eb8395b05efd1169dc133adc7beb9"
+      "libflac12"                      = "1.4.2+ds-2 sha256:4d8431c274eef13ec9ee2c0bf988c34b4342367dec053b7f69a432525be5b1fe"
+      "libfontconfig1"                 = "2.14.1-4 sha256:16ee38d374e064f534116dc442b086ef26f9831f1c0af7e5fb4fe4512e700649"
+      "libfreetype6"                   = "2.12.1+dfsg-5+deb12u4 sha256:8043e479f73f29992d652e3f9dfe8b17f9780c7ea6330afe379ec5f9f188ac44"
+      "libgav1-1"                      = "0.18.0-1+b1 sha256:4cf64c4e1168f3c7e858bb4a71f2c5bea9a36dd448cdcc2154a551ac146e293b"
+      "libgd3"                         = "2.3.3-9 sha256:d3564267cef9f0162ad21b73d34b6a4302ee3a84426188168d74be737b079647"
+      "libglib2.0-0"                   = "2.74.6-2+deb12u9 sha256:7ff85197685d89e150e342b29a59aab1beee400050ba7da73de81cd999ffee5a"
+      "libgphoto2-6"                   = "2.5.30-1 sha256:63db08e7970759446d16420ad2d89041fef383dd290e63bdcb4629276c6b33b7"
+      "libgphoto2-port12"              = "2.5.30-1 sha256:82e017750aa6db74d8b4456c449d8353d6a56791aee50c032827f5ffc7c3a4b2"
+      "libgstreamer-plugins-base1.0-0" = "1.22.0-3+deb12u6 sha256:28a543ac3b395b38dac16e98597a3a2d1b09b0183ac6ec70675c5d468dfb4874"
+      "libgstreamer1.0-0"              = "1.22.0-2+deb12u1 sha256:97fa34146e892871db0b60b70494b238519c5ae906ddbdd31c39a5a77b5e5499"
+      "libheif1"                       = "1.15.1-1+deb12u1 sha256:13a0a3a6e22ddf5eb891b7c7873ace79f13f2c96473576e5f7da2ae3228a2113"
+      "libicu72"                       = "72.1-3+deb12u1 sha256:f7f6f99c6d7b025914df2447fc93e11d22c44c0c8bdd8b6f36691c9e7ddcef88"
+      "libjbig0"                       = "2.1-6.1 sha256:6b07c77b700a615642888a82ba92a7e7c429d04b9c8669c62b2263f15c4c4059"
+      "libjpeg62-turbo"                = "1:2.1.5-2 sha256:95ec30140789a342add8f8371ed018924de51b539056522b66f207b25cba9cad"
+      "libldap-2.5-0"                  = "2.5.13+dfsg-5 sha256:4b6c30f6554149c594628d945edc6003f0eea8d0cc1341638c0e71375db147ed"
+      "liblerc4"                       = "4.0.0+ds-2 sha256:771f5c47ca69f24ca61e4be0c98c5912b182ce442f921697d17a472f3ded5c9c"
+      "libltdl7"                       = "2.4.7-7~deb12u1 sha256:8070b550321d4bd1c298f52f75374898d39112b709026d2ea5362ef1277b775a"
+      "libmp3lame0"                    = "3.100-6 sha256:b1292c749172e7623547ecf684da57d3ec6ca22109f08b11bbb9e6be6e6beb95"
+      "libmpg123-0"                    = "1.31.2-1+deb12u1 sha256:a10ad0d59995b859797a5f20d2833672051d0b2c7dab4c71f2e79258b2e3f631"
+      "libnghttp2-14"                  = "1.52.0-1+deb12u3 sha256:5a5736cee57e51c1baed869979e6ecdbc6495e939e33203d6cfe3b6e5a149e3f"
+      "libnuma1"                       = "2.0.16-1 sha256:639e1ab6bd66ead40db8a22c332d7199679fa22db261cac34444eb8eb4c17dda"
+      "libogg0"                        = "1.3.5-3 sha256:f67acb0477aed0354f411172e37af338f3ac6bd4f3766134a2cf5539884b5a28"
+      "libopus0"                       = "1.3.1-3 sha256:c172e212f9039e741916aa8e12f3670d1e049dc0c16685325641288c2d83faa7"
+      "liborc-0.4-0"                   = "1:0.4.33-2 sha256:f2b775c4281fc4d02432833cef274cfaa927a446bdf619f02292bd83b201fe3a"
+      "libpcap0.8"                     = "1.10.3-1 sha256:856014904c4d7ec9a9ba864c546d91c059b9bf00c7c89eda6fd0a16045f8faac"
+      "libpng16-16"                    = "1.6.39-2+deb12u5 sha256:a56d64bfaa9da12aafb83347909e62e6fd5fd251e6b34c194065911a30359978"
+      "libpsl5"                        = "0.21.2-1 sha256:4f0d35610204e4e754b057748719744114621f2f6f4202d846c314860a981afb"
+      "libpulse0"                      = "16.1+dfsg1-2+b1 sha256:7b2c5403cb726312219aad678becc6d6adcee1d8694fdffce0b6ec15ae010831"
+      "librav1e0"                      = "0.5.1-6 sha256:c266adb3545b0b8ff6450dbd09f85f19361bf5bc9290ddf2e869f040cb9725b7"
+      "librtmp1"                       = "2.4+20151223.gitfa8646d.1-2+b2 sha256:e1f69020dc2c466e421ec6a58406b643be8b5c382abf0f8989011c1d3df91c87"
+      "libsasl2-2"                     = "2.1.28+dfsg-10 sha256:11ee190ad39f8d7af441d2c8347388b9449434c73acc67b4b372445ac4152efa"
+      "libsasl2-modules-db"            = "2.1.28+dfsg-10 sha256:3ac4fd6cbe3b3b06e68d24b931bf3eb9385b42f15604a37ed25310e948ca0ee6"
+      "libsndfile1"                    = "1.2.0-1+deb12u1 sha256:02dc3f08fe8476e82e005f412e3b7289ff641180f33a9be8073f4bde61c85e8e"
+      "libssh2-1"                      = "1.10.0-3+b1 sha256:d20a3ee34fa84ad8bd381e8be6e9c2c2ea32347cff5e1169c10e978d43f54f24"
+      "libsvtav1enc1"                  = "1.4.1+dfsg-1 sha256:e0f6e357f327e80f26438dcda9c9304c43e2f3343359c6a5075d0b10ddfdb05d"
+      "libtiff6"                       = "4.5.0-6+deb12u4 sha256:255cd1d9f204355c366638ee21756234a8d43c03a3de18a5af6cdd94765b5053"
+      "libunwind8"                     = "1.6.2-3 sha256:7b297868682836e4c87be349f17e4a56bc287586e3576503e84a5cb5485ce925"
+      "libusb-1.0-0"                   = "2:1.0.26-1 sha256:0a8a6c4a7d944538f2820cbde2a313f2fe6f94c21ffece9e6f372fc2ab8072e1"
+      "libvorbis0a"                    = "1.3.7-1 sha256:01c14f9d1109650077a4c5c337c285476a6932d4d448f5a190c2b845724dbf21"
+      "libvorbisenc2"                  = "1.3.7-1 sha256:75dd4d6f904c7db82f5112e60d8efea9e81dfedf94e970c5da7af2b3d81643c0"
+      "libwebp7"                       = "1.2.4-0.2+deb12u1 sha256:7259b7ce46444694ce536360ad53acb68eb3b47a7ff81d7b1b8a3939b2ac9918"
+      "libwine"                        = "8.0~repack-4 sha256:512b715f32fccf2ebec2b63f23d9d83394d30e27cc5570a8ef92c5d3627ef305"
+      "libx11-6"                       = "2:1.8.4-2+deb12u2 sha256:d88c973e79fd9b65838d77624142952757e47a6eb1a58602acf0911cf35989f4"
+      "libx11-data"                    = "2:1.8.4-2+deb12u2 sha256:987a848aeb1c358e4186368871b0526f10bb14c6b53214ab3bf8b69abb830191"
+      "libx11-xcb1"                    = "2:1.8.4-2+deb12u2 sha256:f5da45e1d881a793250a96613f28c471a248877f1a0f18a5c90e2a620a76c898"
+      "libx265-199"                    = "3.5-2+b1 sha256:9cd87d1b0c56f34f51bcbe8bdb55ebb45dd08ce6c0c6ff2dc77378bac3f64cc0"
+      "libxau6"                        = "1:1.0.9-1 sha256:679db1c4579ec7c61079adeaae8528adeb2e4bf5465baa6c56233b995d714750"
+      "libxcb1"                        = "1.15-1 sha256:fdc61332a3892168f3cc9cfa1fe9cf11a91dc3e0acacbc47cbc50ebaa234cc71"
+      "libxdmcp6"                      = "1:1.1.2-3 sha256:ecb8536f5fb34543b55bb9dc5f5b14c9dbb4150a7bddb3f2287b7cab6e9d25ef"
+      "libxext6"                       = "2:1.3.4-1+b1 sha256:504b7be9d7df4f6f4519e8dd4d6f9d03a9fb911a78530fa23a692fba3058cba6"
+      "libxml2"                        = "2.9.14+dfsg-1.3~deb12u6 sha256:4460e39dda10a815881374217cde08474747cfa018358cd8612c14b390eff53b"
+      "libxpm4"                        = "1:3.5.12-1.1+deb12u1 sha256:505400598dcda712380f2e4a73b09b015a3fedf78bd874f6429622c448e249f9"
+      "libyuv0"                        = "0.0~git20230123.b2528b0-1 sha256:48225793c486310600459d08a417dca0c28cbaf184047c09c82aff19107aa6f2"
+      "libz-mingw-w64"                 = "1.2.13+dfsg-1 sha256:b9e73ca486bc2aa66da86b5724220d2dd7c8299636b1df74c3414757a2170615"
+      "ocl-icd-libopencl1"             = "2.3.1-1 sha256:ddd8509c0430545173752bed272c7f44f8b5f7d125265b20456207aaefbb52c8"
+      "wine64"                         = "8.0~repack-4 sha256:4ff56d97fb84c41dd450775f03ae42208f092e822f9baa742dcde951773ecb42"
+    }
+  }
+
+  python "3.10" {
+    module {
+      path    = "github.com/kluctl/go-embed-python"
+      version = "v0.0.0-3.10.16-20241219-1"
+      sum     = "h1:bfJRrtWlbdrPtwXXXZzA95yj2Pr9AvSbxDEm8YvbaP0="
+    }
+    tree = "sha256:0ce17e928e7c318507d5cf37d8d04a2f63c0cb7fd2e5df5e5836d0694afb7e4b"
+  }
+
+  python "3.11" {
+    module {
+      path    = "github.com/kluctl/go-embed-python"
+      version = "v0.0.0-3.11.11-20241219-1"
+      sum     = "h1:yVXFTxa6cvhLC6TwkDEHmNaiWlDyaFEGiXd1DQdoeOU="
+    }
+    tree = "sha256:ce81699a2e3053b93b524e51f50135630d3452cc6f8dbeff6cfc2d2a756e63b1"
+  }
+
+  python "3.12" {
+    module {
+      path    = "github.com/kluctl/go-embed-python"
+      version = "v0.0.0-3.12.3-20240415-1"
+      sum     = "h1:IX2O3LJUL0AjYsROGZ4aNENTEb3c/Ll/0b9Yb/8P61Q="
+    }
+    tree = "sha256:9e1c3bb777354a8dbea35c8124a5ec777d048804638e3490f81874bb08ddf44d"
+  }
+
+  python "3.13" {
+    module {
+      path    = "github.com/kluctl/go-embed-python"
+      version = "v0.0.0-3.13.1-20241219-1"
+      sum     = "h1:x1cSEj4Ug5mpuZgUHLvUmlc5r//KHFn6iYiRSrRcVy4="
+    }
+    tree = "sha256:61fde11cfd1df0756dcf4c89a3a65f00321e30114c4334c9260774443a017dd2"
+  }
+}

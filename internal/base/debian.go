@@ -24,10 +24,9 @@ const minimal = `cd "$1" && rm -rf etc/resolv.conf etc/hostname var/log/* var/ca
 // suites for updates change from day to day.
 const mainOnly = `sed -i -e '/-updates/d' -e '/-security/d' "$1/etc/apt/sources.list"`
 
-// bootstrap makes a Debian root and returns the path of its tar file.
-func (s *Store) bootstrap(ctx context.Context, work string, verify verifier) (string, error) {
+// bootstrap makes the Debian root of a and returns the path of its tar file.
+func (s *Store) bootstrap(ctx context.Context, work string, a *Archive, verify verifier) (string, error) {
 	tar := filepath.Join(work, "base.tar")
-	a := &s.Lock.Base
 	var pathOptions []string
 	for _, dir := range []string{"doc", "man", "info", "lintian", "locale"} {
 		pathOptions = append(pathOptions, "--dpkgopt=path-exclude=/usr/share/"+dir+"/*")
@@ -38,7 +37,7 @@ func (s *Store) bootstrap(ctx context.Context, work string, verify verifier) (st
 		"--variant=minbase",
 		"--customize-hook=copy-out /var/lib/dpkg/status /var/lib/apt/lists "+shellQuote(work),
 		"--customize-hook="+minimal)
-	if err := s.mmdebstrap(ctx, a, tar, options); err != nil {
+	if err := s.mmdebstrap(ctx, a, s.Lock.Architecture, tar, options); err != nil {
 		return "", err
 	}
 	pins, err := installedPins(filepath.Join(work, "status"), filepath.Join(work, "lists"))
@@ -48,14 +47,14 @@ func (s *Store) bootstrap(ctx context.Context, work string, verify verifier) (st
 	return tar, verify(pins)
 }
 
-// download fetches the packages of a with all that they depend on, and returns
-// the directory of the files and what they are.
-func (s *Store) download(ctx context.Context, work string, a *Archive) (string, map[string]Pin, error) {
+// download fetches the packages of a for an architecture, with all that they
+// depend on, and returns the directory of the files and what they are.
+func (s *Store) download(ctx context.Context, work string, a *Archive, architecture string) (string, map[string]Pin, error) {
 	debs := filepath.Join(work, "debs")
 	if err := os.Mkdir(debs, 0o700); err != nil {
 		return "", nil, err
 	}
-	err := s.mmdebstrap(ctx, a, "/dev/null", []string{
+	err := s.mmdebstrap(ctx, a, architecture, "/dev/null", []string{
 		"--variant=extract", "--format=tar",
 		`--extract-hook=cp "$1"/var/cache/apt/archives/*.deb ` + shellQuote(debs) + "/",
 	})
@@ -67,9 +66,9 @@ func (s *Store) download(ctx context.Context, work string, a *Archive) (string, 
 }
 
 // mmdebstrap runs it for a's suite and packages.
-func (s *Store) mmdebstrap(ctx context.Context, a *Archive, tar string, options []string) error {
+func (s *Store) mmdebstrap(ctx context.Context, a *Archive, architecture, tar string, options []string) error {
 	args := append([]string{
-		"--mode=root", "--components=main", "--architectures=" + s.Lock.Architecture,
+		"--mode=root", "--components=main", "--architectures=" + architecture,
 		"--include=" + strings.Join(a.Include, ","), "--setup-hook=" + mainOnly,
 	}, options...)
 	args = append(args, a.Suite, tar)

@@ -19,7 +19,7 @@ import (
 // older suite, moved from /usr to /usr/local, with the shared libraries that a
 // newer suite no longer has in /usr/local/lib.
 func (s *Store) debianPython(ctx context.Context, work string, p *Python, verify verifier) (string, error) {
-	debs, all, err := s.download(ctx, work, p.Debian)
+	debs, all, err := s.download(ctx, work, p.Debian, s.Lock.Architecture)
 	if err != nil {
 		return "", err
 	}
@@ -54,14 +54,8 @@ func includedPins(a *Archive, all map[string]Pin) (map[string]Pin, error) {
 
 func debianTree(ctx context.Context, debs string, p *Python, epoch int64) (*tree, error) {
 	t := newTree(epoch)
-	for _, name := range p.Debian.Include {
-		paths, err := filepath.Glob(filepath.Join(debs, name+"_*.deb"))
-		if err != nil || len(paths) != 1 {
-			return nil, fmt.Errorf("package %s came as %d files (%w)", name, len(paths), err)
-		}
-		if err := addDeb(ctx, t, paths[0]); err != nil {
-			return nil, fmt.Errorf("package %s: %w", name, err)
-		}
+	if err := addDebs(ctx, t, debs, p.Debian, relocated); err != nil {
+		return nil, err
 	}
 	t.files["usr/local/bin/python3"] = treeFile{link: "python" + p.Version}
 	t.files["usr/local/bin/python"] = treeFile{link: "python3"}
@@ -72,8 +66,25 @@ func debianTree(ctx context.Context, debs string, p *Python, epoch int64) (*tree
 // /etc, and two modules whose libraries would have to come along.
 var debianUnwanted = regexp.MustCompile(`^usr/local/share/|/sitecustomize\.py$|/lib-dynload/(nis|_dbm)\.`)
 
-// addDeb adds the files of a package below /usr.
-func addDeb(ctx context.Context, t *tree, deb string) error {
+// placement is where a file of a package goes in a tree, if it does.
+type placement func(name string) (string, bool)
+
+// addDebs adds the packages that a asks for from the directory debs.
+func addDebs(ctx context.Context, t *tree, debs string, a *Archive, place placement) error {
+	for _, name := range a.Include {
+		paths, err := filepath.Glob(filepath.Join(debs, name+"_*.deb"))
+		if err != nil || len(paths) != 1 {
+			return fmt.Errorf("package %s came as %d files (%w)", name, len(paths), err)
+		}
+		if err := addDeb(ctx, t, paths[0], place); err != nil {
+			return fmt.Errorf("package %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// addDeb adds the files of a package.
+func addDeb(ctx context.Context, t *tree, deb string, place placement) error {
 	cmd := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", deb)
 	var problem bytes.Buffer
 	cmd.Stderr = &problem
@@ -90,15 +101,15 @@ func addDeb(ctx context.Context, t *tree, deb string) error {
 		if err != nil {
 			return err
 		}
-		if err := addEntry(t, h, archive); err != nil {
+		if err := addEntry(t, h, archive, place); err != nil {
 			return err
 		}
 	}
 }
 
-func addEntry(t *tree, h *tar.Header, content io.Reader) error {
-	name, ok := relocated(h.Name)
-	if !ok || debianUnwanted.MatchString(name) {
+func addEntry(t *tree, h *tar.Header, content io.Reader, place placement) error {
+	name, ok := place(h.Name)
+	if !ok {
 		return nil
 	}
 	switch h.Typeflag {
@@ -122,10 +133,11 @@ func relocated(name string) (string, bool) {
 	if !ok {
 		return "", false
 	}
+	name = "usr/local/" + rest
 	if dir, file := path.Split(rest); strings.HasPrefix(dir, "lib/") && strings.HasSuffix(dir, "-linux-gnu/") {
-		return "usr/local/lib/" + file, true
+		name = "usr/local/lib/" + file
 	}
-	return "usr/local/" + rest, true
+	return name, !debianUnwanted.MatchString(name)
 }
 
 // debianPatches takes back, file by file, what Debian changed about where

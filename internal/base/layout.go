@@ -18,15 +18,15 @@ import (
 const searchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // writeLayout writes an OCI layout to dir that holds one image of one layer,
-// the tar file at tarPath.
-func writeLayout(dir, tarPath string, lock *Lock) error {
+// the tar file at tarPath, for an architecture.
+func writeLayout(dir, tarPath, architecture string, epoch int64) error {
 	// Fast zstd: a layer is written once, read by BuildKit once, and kept.
 	layer, err := tarball.LayerFromFile(tarPath, tarball.WithCompression(compression.ZStd),
 		tarball.WithCompressionLevel(1), tarball.WithMediaType(types.OCILayerZStd))
 	if err != nil {
 		return fmt.Errorf("reading the layer: %w", err)
 	}
-	image, err := oneLayerImage(layer, lock)
+	image, err := oneLayerImage(layer, architecture, epoch)
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func writeLayout(dir, tarPath string, lock *Lock) error {
 	return path.AppendImage(image)
 }
 
-func oneLayerImage(layer v1.Layer, lock *Lock) (v1.Image, error) {
+func oneLayerImage(layer v1.Layer, architecture string, epoch int64) (v1.Image, error) {
 	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	image, err := mutate.Append(image, mutate.Addendum{Layer: layer, History: v1.History{CreatedBy: "sagebuild"}})
 	if err != nil {
@@ -48,8 +48,8 @@ func oneLayerImage(layer v1.Layer, lock *Lock) (v1.Image, error) {
 		return nil, err
 	}
 	config = config.DeepCopy()
-	config.OS, config.Architecture = "linux", lock.Architecture
-	config.Created = v1.Time{Time: time.Unix(lock.Epoch, 0).UTC()}
+	config.OS, config.Architecture = "linux", architecture
+	config.Created = v1.Time{Time: time.Unix(epoch, 0).UTC()}
 	config.Config.Env = []string{searchPath}
 	return mutate.ConfigFile(image, config)
 }

@@ -27,6 +27,8 @@ type Lock struct {
 	Epoch   int64    `hcl:"epoch"`
 	Base    Archive  `hcl:"base,block"`
 	Pythons []Python `hcl:"python,block"`
+	// Platforms are the machines that tests emulate.
+	Platforms []Platform `hcl:"platform,block"`
 
 	text []byte // the file as it was read
 }
@@ -121,8 +123,15 @@ func (l *Lock) validate() error {
 	if err := l.Base.validate(); err != nil {
 		return err
 	}
+	if err := validatePythons(l.Pythons); err != nil {
+		return err
+	}
+	return l.validatePlatforms()
+}
+
+func validatePythons(pythons []Python) error {
 	seen := map[string]bool{}
-	for _, p := range l.Pythons {
+	for _, p := range pythons {
 		if err := p.validate(); err != nil {
 			return err
 		}
@@ -188,12 +197,16 @@ func parsePin(text string) (Pin, error) {
 
 // python finds an interpreter of the lock by its two-number version.
 func (l *Lock) python(version matrix.Version) (*Python, error) {
+	return findPython(l.Pythons, "python", version)
+}
+
+func findPython(pythons []Python, what string, version matrix.Version) (*Python, error) {
 	var known []string
-	for i := range l.Pythons {
-		if l.Pythons[i].Version == version.Minor().String() {
-			return &l.Pythons[i], nil
+	for i := range pythons {
+		if pythons[i].Version == version.Minor().String() {
+			return &pythons[i], nil
 		}
-		known = append(known, l.Pythons[i].Version)
+		known = append(known, pythons[i].Version)
 	}
-	return nil, diag.Usagef("sagebuild bake --python-image IMAGE", "the lock has no python %s, only %s", version, strings.Join(known, ", "))
+	return nil, diag.Usagef("sagebuild bake --python-image IMAGE", "the lock has no %s %s, only %s", what, version, strings.Join(known, ", "))
 }

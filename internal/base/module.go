@@ -36,10 +36,11 @@ func verifySum(p *Python) sumVerifier {
 	}
 }
 
-// modulePython makes the layer of an interpreter that a Go module embeds: a
-// relocatable CPython, one file of the module for each file of the tree. It
-// returns the tar file's path and the module's hash.
-func (s *Store) modulePython(ctx context.Context, work string, m *Module, verify sumVerifier) (string, string, error) {
+// modulePython makes the layer of the interpreter that a Go module embeds for a
+// machine such as linux-amd64: a relocatable CPython, one file of the module
+// for each file of the tree, and what add adds. It returns the tar file's path
+// and the module's hash.
+func (s *Store) modulePython(ctx context.Context, work string, m *Module, machine string, verify sumVerifier, add func(*tree) error) (string, string, error) {
 	found, err := fetchModule(ctx, work, m)
 	if err != nil {
 		return "", "", err
@@ -52,7 +53,7 @@ func (s *Store) modulePython(ctx context.Context, work string, m *Module, verify
 		return "", "", fmt.Errorf("reading module %s: %w", m.Path, err)
 	}
 	defer archive.Close()
-	files, err := fs.Sub(archive, m.Path+"@"+m.Version+"/python/internal/data/linux-"+s.Lock.Architecture)
+	files, err := fs.Sub(archive, m.Path+"@"+m.Version+"/python/internal/data/"+machine)
 	if err != nil {
 		return "", "", err
 	}
@@ -60,9 +61,15 @@ func (s *Store) modulePython(ctx context.Context, work string, m *Module, verify
 	if err != nil {
 		return "", "", fmt.Errorf("module %s %s: %w", m.Path, m.Version, err)
 	}
+	if err := add(t); err != nil {
+		return "", "", err
+	}
 	tar := filepath.Join(work, "python.tar")
 	return tar, found.Sum, t.write(tar)
 }
+
+// nothing adds nothing to a tree.
+func nothing(*tree) error { return nil }
 
 // fetchModule downloads a module with the Go tool, which knows the machine's
 // proxy and checks the checksum database, into a module cache of its own: no
@@ -104,7 +111,9 @@ type fileList struct {
 // unwanted is what of the tree no build and no test uses: scripts for a pip
 // that is not there, the graphical toolkit, and files for embedding Python.
 var unwanted = regexp.MustCompile(`^bin/(2to3|idle|pip|pydoc)|-config$|^include/|^share/|^lib/pkgconfig/|` +
-	`^lib/(tcl|tk|itcl|thread)[0-9]|^lib/python3\.[0-9]+/(config-|idlelib/|tkinter/|turtledemo/|test/)`)
+	`^lib/(tcl|tk|itcl|thread)[0-9]|^lib/python3\.[0-9]+/(config-|idlelib/|tkinter/|turtledemo/|test/)|` +
+	// The same in a tree for Windows.
+	`^Scripts/|^libs/|^tcl/|^DLLs/(_test|_tkinter|tcl|tk)|^Lib/(idlelib|tkinter|turtledemo|test)/`)
 
 // moduleTree turns the module's data directory into a tree below usr/local.
 func moduleTree(data fs.FS, epoch int64) (*tree, error) {

@@ -50,9 +50,14 @@ func (l Layout) Context() string { return "oci-layout://" + l.Dir + "@" + l.Dige
 // Base returns the Debian root, bootstrapping it when the state directory does
 // not hold the one that the lock describes.
 func (s *Store) Base(ctx context.Context) (Layout, error) {
-	key := s.key(s.Lock.Base.keyParts()...)
-	return s.layout(ctx, "base", key, func(ctx context.Context, work string) (string, error) {
-		return s.bootstrap(ctx, work, s.verifyPackages(&s.Lock.Base))
+	return s.root(ctx, "base", &s.Lock.Base)
+}
+
+// root returns the Debian root of a.
+func (s *Store) root(ctx context.Context, name string, a *Archive) (Layout, error) {
+	wanted := s.wanted(name, s.key(a.keyParts()...))
+	return s.layout(ctx, wanted, func(ctx context.Context, work string) (string, error) {
+		return s.bootstrap(ctx, work, a, s.verifyPackages(a))
 	})
 }
 
@@ -63,29 +68,35 @@ func (s *Store) Python(ctx context.Context, version matrix.Version) (Layout, err
 	if err != nil {
 		return Layout{}, err
 	}
-	return s.layout(ctx, "python"+p.Version, s.key(p.Version, p.Tree), func(ctx context.Context, work string) (string, error) {
+	wanted := s.wanted("python"+p.Version, s.key(p.Version, p.Tree))
+	return s.layout(ctx, wanted, func(ctx context.Context, work string) (string, error) {
 		return s.pythonTar(ctx, work, p)
 	})
 }
 
 // pythonTar makes the layer of an interpreter and compares it with its pin.
 func (s *Store) pythonTar(ctx context.Context, work string, p *Python) (path string, err error) {
-	var sum string
 	if p.Module != nil {
-		path, _, err = s.modulePython(ctx, work, p.Module, verifySum(p))
+		path, _, err = s.modulePython(ctx, work, p.Module, "linux-"+s.Lock.Architecture, verifySum(p), nothing)
 	} else {
 		path, err = s.debianPython(ctx, work, p, s.verifyPackages(p.Debian))
 	}
 	if err != nil {
 		return "", err
 	}
-	if sum, err = digest.File(path); err != nil {
-		return "", err
+	return path, verifyTree(p, path)
+}
+
+// verifyTree compares the layer of an interpreter with its pin.
+func verifyTree(p *Python, path string) error {
+	sum, err := digest.File(path)
+	if err != nil {
+		return err
 	}
 	if "sha256:"+sum != p.Tree {
-		return "", changed(p.TreeAt, "python %s came out as sha256:%s, not as locked", p.Version, sum)
+		return changed(p.TreeAt, "python %s came out as sha256:%s, not as locked", p.Version, sum)
 	}
-	return path, nil
+	return nil
 }
 
 // key is a short hash of everything that decides a layout.
@@ -95,22 +106,28 @@ func (s *Store) key(parts ...string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// wanted is a layout to make or to find: its name, the key of everything that
+// decides its content, and the architecture that its image says it is for.
+type wanted struct{ name, key, architecture string }
+
+func (s *Store) wanted(name, key string) wanted { return wanted{name, key, s.Lock.Architecture} }
+
 // layout returns the layout name-key of the state directory. When it is not
 // there yet, create writes a layer's tar file into a working directory and
 // returns its path; processes that want the same layout wait for one another.
-func (s *Store) layout(ctx context.Context, name, key string, create func(context.Context, string) (string, error)) (Layout, error) {
+func (s *Store) layout(ctx context.Context, w wanted, create func(context.Context, string) (string, error)) (Layout, error) {
 	bases, err := filepath.Abs(filepath.Join(s.State, "bases"))
 	if err != nil {
 		return Layout{}, err
 	}
-	dir := filepath.Join(bases, name+"-"+key)
+	dir := filepath.Join(bases, w.name+"-"+w.key)
 	if l, err := readLayout(dir); err == nil {
 		return l, nil
 	}
 	if err := s.usable(); err != nil {
 		return Layout{}, err
 	}
-	unlock, err := lockName(ctx, bases, name)
+	unlock, err := lockName(ctx, bases, w.name)
 	if err != nil {
 		return Layout{}, err
 	}
@@ -119,33 +136,33 @@ func (s *Store) layout(ctx context.Context, name, key string, create func(contex
 	if l, err := readLayout(dir); err == nil {
 		return l, nil
 	}
-	return s.make(ctx, bases, name, dir, create)
+	return s.make(ctx, bases, w, dir, create)
 }
 
-func (s *Store) make(ctx context.Context, bases, name, dir string, create func(context.Context, string) (string, error)) (_ Layout, err error) {
+func (s *Store) make(ctx context.Context, bases string, w wanted, dir string, create func(context.Context, string) (string, error)) (_ Layout, err error) {
 	// Earlier layouts of this name, and what a killed run left.
-	if err := removeAll(filepath.Join(bases, name+"-*")); err != nil {
+	if err := removeAll(filepath.Join(bases, w.name+"-*")); err != nil {
 		return Layout{}, err
 	}
-	work := filepath.Join(bases, name+"-work")
+	work := filepath.Join(bases, w.name+"-work")
 	if err := os.Mkdir(work, 0o700); err != nil {
 		return Layout{}, stateError(bases, err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 	started := time.Now()
-	s.say("%s: making it from packages", name)
+	s.say("%s: making it from packages", w.name)
 	tar, err := create(ctx, work)
 	if err != nil {
 		return Layout{}, stateError(bases, err)
 	}
 	made := filepath.Join(work, "layout")
-	if err := writeLayout(made, tar, s.Lock); err != nil {
+	if err := writeLayout(made, tar, w.architecture, s.Lock.Epoch); err != nil {
 		return Layout{}, stateError(bases, err)
 	}
 	if err := os.Rename(made, dir); err != nil {
 		return Layout{}, err
 	}
-	s.say("%s: made in %.0f s", name, time.Since(started).Seconds())
+	s.say("%s: made in %.0f s", w.name, time.Since(started).Seconds())
 	return readLayout(dir)
 }
 

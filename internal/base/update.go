@@ -24,11 +24,17 @@ func (s *Store) UpdateLock(ctx context.Context) ([]byte, error) {
 	if diagnostics.HasErrors() {
 		return nil, syntaxError("system.hcl", diagnostics)
 	}
-	pins, err := s.currentBase(ctx)
+	pins, err := s.currentRoot(ctx, "base", &s.Lock.Base)
 	if err != nil {
 		return nil, err
 	}
 	setPackages(file.Body().FirstMatchingBlock("base", nil), pins)
+	for i := range s.Lock.Platforms {
+		p := &s.Lock.Platforms[i]
+		if err := s.updatePlatform(ctx, p, pins, file.Body().FirstMatchingBlock("platform", []string{p.Name})); err != nil {
+			return nil, err
+		}
+	}
 	for i := range s.Lock.Pythons {
 		p := &s.Lock.Pythons[i]
 		if err := s.updatePython(ctx, p, file.Body().FirstMatchingBlock("python", []string{p.Version})); err != nil {
@@ -55,10 +61,11 @@ func (s *Store) inWork(f func(work string) error) error {
 	return f(work)
 }
 
-func (s *Store) currentBase(ctx context.Context) (pins map[string]Pin, err error) {
-	s.say("base: reading the archive")
+// currentRoot returns what the Debian root of a is made of today.
+func (s *Store) currentRoot(ctx context.Context, name string, a *Archive) (pins map[string]Pin, err error) {
+	s.say("%s: reading the archive", name)
 	err = s.inWork(func(work string) error {
-		_, err := s.bootstrap(ctx, work, func(found map[string]Pin) error { pins = found; return nil })
+		_, err := s.bootstrap(ctx, work, a, func(found map[string]Pin) error { pins = found; return nil })
 		return err
 	})
 	return pins, err
@@ -81,7 +88,7 @@ func (s *Store) updatePython(ctx context.Context, p *Python, block *hclwrite.Blo
 // made from.
 func (s *Store) currentPython(ctx context.Context, work string, p *Python, block *hclwrite.Block) (string, error) {
 	if p.Module != nil {
-		path, sum, err := s.modulePython(ctx, work, p.Module, func(string) error { return nil })
+		path, sum, err := s.modulePython(ctx, work, p.Module, "linux-"+s.Lock.Architecture, anySum, nothing)
 		block.Body().FirstMatchingBlock("module", nil).Body().SetAttributeValue("sum", cty.StringVal(sum))
 		return path, err
 	}
@@ -90,6 +97,44 @@ func (s *Store) currentPython(ctx context.Context, work string, p *Python, block
 		return nil
 	})
 }
+
+// updatePlatform pins in block an emulator, beyond the base that it stands on,
+// and the interpreters of a platform.
+func (s *Store) updatePlatform(ctx context.Context, p *Platform, base map[string]Pin, block *hclwrite.Block) error {
+	pins, err := s.currentRoot(ctx, "emulator-"+p.Name, s.Lock.emulator(p))
+	if err != nil {
+		return err
+	}
+	maps.DeleteFunc(pins, func(name string, pin Pin) bool { return base[name] == pin })
+	setPackages(block.Body().FirstMatchingBlock("emulator", nil), pins)
+	for i := range p.Pythons {
+		if err := s.updatePlatformPython(ctx, p, &p.Pythons[i], block); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) updatePlatformPython(ctx context.Context, p *Platform, python *Python, block *hclwrite.Block) error {
+	s.say("%s-python%s: reading the archive", p.Name, python.Version)
+	pinned := block.Body().FirstMatchingBlock("python", []string{python.Version}).Body()
+	return s.inWork(func(work string) error {
+		path, sum, err := s.platformPython(ctx, work, p, python, anySum, func(found map[string]Pin) error {
+			setPackages(block.Body().FirstMatchingBlock("libraries", nil), found)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		tree, err := digest.File(path)
+		pinned.FirstMatchingBlock("module", nil).Body().SetAttributeValue("sum", cty.StringVal(sum))
+		pinned.SetAttributeValue("tree", cty.StringVal("sha256:"+tree))
+		return err
+	})
+}
+
+// anySum accepts every module.
+func anySum(string) error { return nil }
 
 // setPackages writes one package a line, sorted, so that an update reads well
 // as a difference.
