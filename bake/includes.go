@@ -32,6 +32,9 @@ func (k *Kernels) followIncludes(sourceDir string) error {
 		}
 		source.Headers = headers
 	}
+	if err := k.findExports(tree); err != nil {
+		return err
+	}
 	return k.followHost(tree)
 }
 

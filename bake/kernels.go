@@ -33,6 +33,9 @@ type Kernels struct {
 	// HostHeaders are the device headers that the host library includes, as paths below the source directory.
 	HostHeaders []string `toml:"-"`
 
+	// Exports are the functions of the C interface, sorted.
+	Exports []string `toml:"-"`
+
 	content []byte // of kernels.toml, to find the place of a mistake
 }
 

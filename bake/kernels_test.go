@@ -61,6 +61,18 @@ func TestIncludesAreFollowed(t *testing.T) {
 	}
 }
 
+func TestExportsAreThoseOfTheHeaders(t *testing.T) {
+	_, k := defaults(t)
+	for _, name := range []string{"sageattn_attention", "sageattn_last_error", "sageattn_packed_attention"} {
+		if !slices.Contains(k.Exports, name) {
+			t.Errorf("%s is no export: %v", name, k.Exports)
+		}
+	}
+	if !slices.IsSorted(k.Exports) || slices.Contains(k.Exports, "sageattn_check_view") {
+		t.Errorf("exports %v", k.Exports)
+	}
+}
+
 func TestMistakesInKernelsPointAtTheirPlace(t *testing.T) {
 	source := map[string]string{"csrc/device/attention.cu": "", "csrc/kernels.toml": oneSource}
 	for _, test := range []struct {

@@ -131,5 +131,8 @@ func (m *Matrix) GPUs(sm SM) []string {
 	return nil
 }
 
+// Platforms lists the systems that wheels are built for, in the order of the definition.
+func (m *Matrix) Platforms() []Platform { return slices.Clone(m.platforms) }
+
 // Cells lists the wheels in the order of the definition.
 func (m *Matrix) Cells() []Cell { return slices.Clone(m.cells) }

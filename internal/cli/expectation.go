@@ -45,6 +45,7 @@ func (p *project) expectation(target bake.Target) wheel.Expectation {
 		Members: []string{"sageattention/__init__.py", "sageattention/lib/" + cell.Platform.Library,
 			"sageattention/lib/sageattn.fatbin", distInfo(cell) + "/sboms/sagebuild.cdx.json"},
 		SMs: cell.SMs, PTX: &newest, GlibcFloor: cell.Platform.Glibc.String(), // empty where there is no glibc
+		Exports:  p.kernels.Exports,
 		Suffixes: map[matrix.SM]string{}, Kernels: map[matrix.SM][]string{},
 	}
 	for _, sm := range cell.SMs {

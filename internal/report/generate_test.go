@@ -57,6 +57,11 @@ func TestBuildMatrixShowsEveryCell(t *testing.T) {
 			t.Errorf("BUILD_MATRIX.md lacks the row %q", row)
 		}
 	}
+	for _, platform := range m.Platforms() {
+		if _, known := whereTestsRun[platform.Emulator]; !known || !strings.Contains(text, "| "+platform.Name+" | on linux/amd64;") {
+			t.Errorf("BUILD_MATRIX.md does not say what ran of %s", platform.Name)
+		}
+	}
 	for _, rule := range m.Rules() {
 		if !strings.Contains(text, rule.Text+" | "+rule.Source+" |") {
 			t.Errorf("BUILD_MATRIX.md lacks the rule %q with its source", rule.Text)

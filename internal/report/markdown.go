@@ -15,6 +15,7 @@ func BuildMatrix(m *matrix.Matrix) []byte {
 	d.linef("Each row is one wheel: `sagebuild bake TARGET` leaves it in dist/, `sagebuild test TARGET` installs it beside")
 	d.linef("its torch and tests it. With a Docker engine, `docker buildx bake -f docker-bake.hcl TARGET` builds it too.\n")
 	d.cells(m)
+	d.platforms(m)
 	d.commands(m)
 	d.exclusions(m)
 	d.gpus(m)
@@ -66,6 +67,34 @@ func (d *document) cells(m *matrix.Matrix) {
 			words(cell.SMs), excludedWords(cell), code(cell.WheelName()))
 	}
 	d.linef("")
+}
+
+// whereTestsRun says for each emulator where the CPU suite and the kernels run.
+var whereTestsRun = map[string][2]string{
+	"":     {"in a container, on the torch of the wheel", "on an H100: docs/gpu-results"},
+	"qemu": {"in a container under qemu-user, on torch for this platform", "not yet; they are those of linux, byte for byte"},
+	"wine": {"in a container under Wine, on torch for this platform", "not yet; they are those of linux, byte for byte"},
+}
+
+// platforms says what was built, audited and run, and where.
+func (d *document) platforms(m *matrix.Matrix) {
+	d.linef("## Platforms\n")
+	d.linef("What a wheel of each platform went through before it lies in dist/, and what its tests run on.\n")
+	d.head("platform", "built", "audited", "CPU suite", "kernels ran")
+	for _, platform := range m.Platforms() {
+		where := whereTestsRun[platform.Emulator]
+		d.row(platform.Name, "on linux/amd64; the host library for "+platform.HostTarget(),
+			"by every bake: names, RECORD, "+machineCode(platform)+", SMs, kernels", where[0], where[1])
+	}
+	d.linef("")
+}
+
+// machineCode is what the audit looks at in a host library.
+func machineCode(platform matrix.Platform) string {
+	if platform.Glibc.IsZero() {
+		return "exports and imports of " + platform.Library
+	}
+	return "exports and imports of " + platform.Library + ", glibc " + platform.Glibc.String()
 }
 
 func (d *document) commands(m *matrix.Matrix) {
