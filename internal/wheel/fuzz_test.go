@@ -116,6 +116,7 @@ func FuzzWheel(f *testing.F) {
 	s.set(fatbinName, firstEntry(fixture(f, "size.fatbin")))
 	f.Add(s.pack(f))
 	f.Add(goodWheelSmall(f).pack(f))
+	f.Add(universal("win_amd64", "sageattn.dll", fixture(f, "good.dll")).pack(f))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		w, err := Read(bytes.NewReader(data), int64(len(data)), sampleName)
 		if err == nil {
@@ -128,6 +129,7 @@ func FuzzObject(f *testing.F) {
 	f.Add(fixture(f, "good.so"))
 	f.Add(fixture(f, "symbols.so"))
 	f.Add(fixture(f, "new_glibc.so"))
+	f.Add(fixture(f, "aarch64.so"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		w := &Wheel{budget: newBudget()}
 		w.readObject("a.so", contentOf(data), &findings{})
