@@ -39,7 +39,7 @@ def collect() -> dict[str, Any]:
         "platform": sysconfig.get_platform(),
         "torch": str(torch.__version__),
         "torch_cuda": torch.version.cuda,
-        "triton": _triton_version(),
+        "triton": _triton.version() or None,
         "driver": _driver.version(),
         "fatbin": str(_library.fatbin_path()),
     }
@@ -117,17 +117,6 @@ def _build_tag() -> str:
         return ""
     match = re.search(r"^Build: (.*)$", text, re.MULTILINE)
     return match[1] if match else ""
-
-
-def _triton_version() -> str | None:
-    if not _triton.installed():
-        return None
-    for distribution in TRITONS:
-        try:
-            return metadata.version(distribution)
-        except metadata.PackageNotFoundError:
-            pass
-    return "unknown"
 
 
 def render(found: dict[str, Any]) -> str:

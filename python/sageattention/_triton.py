@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import re
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,6 +13,13 @@ import torch
 if TYPE_CHECKING:
     from ._dispatch import Request
     from ._paths import Call
+
+
+OLDEST = (3, 2)  # the first whose interpreter runs the tests
+# From here on not for the tensor cores of SM 7.5: the compiler fails, or each thread needs 5 KB of stack.
+_AMPERE = (3, 3)
+# SM -> the first release that compiles for it, with the ptxas in its wheel; others end the process
+_NEEDED = {(10, 0): (3, 3), (10, 3): (3, 6), (11, 0): (3, 7), (12, 0): (3, 3), (12, 1): (3, 6)}
 
 
 @functools.cache
@@ -24,16 +33,39 @@ def installed() -> bool:
     )
 
 
+@functools.cache
+def version() -> str:
+    """Triton's version, such as "3.4.0", or "" without Triton. Imports Triton only where no package tells."""
+    if not installed():
+        return ""
+    for name in ("triton", "triton-windows"):
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            pass
+    return str(importlib.import_module("triton").__version__)
+
+
+def _release(text: str) -> tuple[int, ...]:
+    """(3, 4) from "3.4.0"."""
+    return tuple(map(int, re.findall(r"\d+", text)[:2]))
+
+
 def why_not(sm: tuple[int, int], request: Request) -> str:
     """Why Triton cannot serve a request on a GPU, or ""."""
     if not installed():
         return "Triton is not installed"
+    release = _release(version())
+    if release < OLDEST:
+        return f"Triton {version()} is older than {OLDEST[0]}.{OLDEST[1]}"
     if request.varlen and request.masked:
         return "Triton takes no mask for sequences of different lengths"
-    oldest = (8, 0) if request.bfloat16 else (7, 5)
+    oldest = (8, 0) if request.bfloat16 or release >= _AMPERE else (7, 5)
     if sm < oldest:
         dtype = "bfloat16" if request.bfloat16 else "float16"
-        return f"Triton takes {dtype} from SM {oldest[0]}.{oldest[1]} on"
+        return f"Triton {version()} takes {dtype} from SM {oldest[0]}.{oldest[1]} on"
+    if release < _NEEDED.get(sm, OLDEST):
+        return f"Triton {version()} does not know SM {sm[0]}.{sm[1]}"
     return ""
 
 

@@ -179,7 +179,7 @@ def quantize(
             SUBTRACT_MEAN=mean is not None and mean_dot is None,
             MEAN_DOT=mean_dot is not None,
             VARLEN=source.starts is not None,
-            num_warps=4 if groups.groups == 1 else 1,
+            num_warps=1 if groups.groups > 1 else 4 if source.head_dim <= 128 else 8,
             enable_fp_fusion=False,
         )
 
