@@ -8,11 +8,13 @@ from support import gpu
 from support.accuracy import compare
 
 gpu.require()
-pytest.importorskip("triton", reason="Triton is not installed")
-if torch.cuda.get_device_capability() < (8, 0):
-    pytest.skip("the bfloat16 cases need SM 8.0", allow_module_level=True)
 
-from sageattention import _abi, reference
+from sageattention import _abi, _triton, reference
+from sageattention._dispatch import Request
+
+if why := _triton.why_not(torch.cuda.get_device_capability(), Request(bfloat16=True)):
+    pytest.skip(why, allow_module_level=True)
+
 from sageattention.triton import quant_per_block, quant_per_thread
 from sageattention.triton._attention import attention, attention_varlen
 
