@@ -316,6 +316,7 @@ target "test-linux-sage2-pytorch26-cu126-python39" {
     TORCH_DIGITS  = "26"
     PYTHON        = "3.9"
     PYTHON_DIGITS = "39"
+    EMULATOR      = "native"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
   }
@@ -355,6 +356,7 @@ target "test-linux-sage2-pytorch26-cu126-python310" {
     TORCH_DIGITS  = "26"
     PYTHON        = "3.10"
     PYTHON_DIGITS = "310"
+    EMULATOR      = "native"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
   }
@@ -394,6 +396,7 @@ target "test-linux-sage2-pytorch26-cu126-python311" {
     TORCH_DIGITS  = "26"
     PYTHON        = "3.11"
     PYTHON_DIGITS = "311"
+    EMULATOR      = "native"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
   }
@@ -433,6 +436,7 @@ target "test-linux-sage2-pytorch26-cu126-python312" {
     TORCH_DIGITS  = "26"
     PYTHON        = "3.12"
     PYTHON_DIGITS = "312"
+    EMULATOR      = "native"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
   }
@@ -472,6 +476,7 @@ target "test-linux-sage2-pytorch27-cu128-python310" {
     TORCH_DIGITS  = "27"
     PYTHON        = "3.10"
     PYTHON_DIGITS = "310"
+    EMULATOR      = "native"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
   }
@@ -511,6 +516,7 @@ target "test-linux-sage2-pytorch27-cu128-python311" {
     TORCH_DIGITS  = "27"
     PYTHON        = "3.11"
     PYTHON_DIGITS = "311"
+    EMULATOR      = "native"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
   }
@@ -550,6 +556,7 @@ target "test-linux-sage2-pytorch27-cu128-python312" {
     TORCH_DIGITS  = "27"
     PYTHON        = "3.12"
     PYTHON_DIGITS = "312"
+    EMULATOR      = "native"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
   }
@@ -589,6 +596,7 @@ target "test-linux-sage2-pytorch28-cu129-python310" {
     TORCH_DIGITS  = "28"
     PYTHON        = "3.10"
     PYTHON_DIGITS = "310"
+    EMULATOR      = "native"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
   }
@@ -628,6 +636,7 @@ target "test-linux-sage2-pytorch28-cu129-python311" {
     TORCH_DIGITS  = "28"
     PYTHON        = "3.11"
     PYTHON_DIGITS = "311"
+    EMULATOR      = "native"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
   }
@@ -667,6 +676,7 @@ target "test-linux-sage2-pytorch28-cu129-python312" {
     TORCH_DIGITS  = "28"
     PYTHON        = "3.12"
     PYTHON_DIGITS = "312"
+    EMULATOR      = "native"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
   }
@@ -699,13 +709,15 @@ target "test-linux-arm64-sage2-pytorch26-cu126-python310" {
   inherits    = ["linux-arm64-sage2-pytorch26-cu126-python310"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.6.0"
     TORCH_DIGITS  = "26"
     PYTHON        = "3.10"
     PYTHON_DIGITS = "310"
+    EMULATOR      = "qemu"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
   }
@@ -738,13 +750,15 @@ target "test-linux-arm64-sage2-pytorch26-cu126-python311" {
   inherits    = ["linux-arm64-sage2-pytorch26-cu126-python311"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.6.0"
     TORCH_DIGITS  = "26"
     PYTHON        = "3.11"
     PYTHON_DIGITS = "311"
+    EMULATOR      = "qemu"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
   }
@@ -777,13 +791,15 @@ target "test-linux-arm64-sage2-pytorch26-cu126-python312" {
   inherits    = ["linux-arm64-sage2-pytorch26-cu126-python312"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.6.0"
     TORCH_DIGITS  = "26"
     PYTHON        = "3.12"
     PYTHON_DIGITS = "312"
+    EMULATOR      = "qemu"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
   }
@@ -816,13 +832,15 @@ target "test-linux-arm64-sage2-pytorch27-cu128-python310" {
   inherits    = ["linux-arm64-sage2-pytorch27-cu128-python310"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.7.0"
     TORCH_DIGITS  = "27"
     PYTHON        = "3.10"
     PYTHON_DIGITS = "310"
+    EMULATOR      = "qemu"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
   }
@@ -855,13 +873,15 @@ target "test-linux-arm64-sage2-pytorch27-cu128-python311" {
   inherits    = ["linux-arm64-sage2-pytorch27-cu128-python311"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.7.0"
     TORCH_DIGITS  = "27"
     PYTHON        = "3.11"
     PYTHON_DIGITS = "311"
+    EMULATOR      = "qemu"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
   }
@@ -894,13 +914,15 @@ target "test-linux-arm64-sage2-pytorch27-cu128-python312" {
   inherits    = ["linux-arm64-sage2-pytorch27-cu128-python312"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.7.0"
     TORCH_DIGITS  = "27"
     PYTHON        = "3.12"
     PYTHON_DIGITS = "312"
+    EMULATOR      = "qemu"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
   }
@@ -933,13 +955,15 @@ target "test-linux-arm64-sage2-pytorch28-cu129-python310" {
   inherits    = ["linux-arm64-sage2-pytorch28-cu129-python310"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.8.0"
     TORCH_DIGITS  = "28"
     PYTHON        = "3.10"
     PYTHON_DIGITS = "310"
+    EMULATOR      = "qemu"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
   }
@@ -972,13 +996,15 @@ target "test-linux-arm64-sage2-pytorch28-cu129-python311" {
   inherits    = ["linux-arm64-sage2-pytorch28-cu129-python311"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.8.0"
     TORCH_DIGITS  = "28"
     PYTHON        = "3.11"
     PYTHON_DIGITS = "311"
+    EMULATOR      = "qemu"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
   }
@@ -1011,13 +1037,15 @@ target "test-linux-arm64-sage2-pytorch28-cu129-python312" {
   inherits    = ["linux-arm64-sage2-pytorch28-cu129-python312"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.8.0"
     TORCH_DIGITS  = "28"
     PYTHON        = "3.12"
     PYTHON_DIGITS = "312"
+    EMULATOR      = "qemu"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
   }
@@ -1050,13 +1078,15 @@ target "test-windows-sage2-pytorch26-cu126-python310" {
   inherits    = ["windows-sage2-pytorch26-cu126-python310"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.6.0"
     TORCH_DIGITS  = "26"
     PYTHON        = "3.10"
     PYTHON_DIGITS = "310"
+    EMULATOR      = "wine"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
   }
@@ -1089,13 +1119,15 @@ target "test-windows-sage2-pytorch26-cu126-python311" {
   inherits    = ["windows-sage2-pytorch26-cu126-python311"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.6.0"
     TORCH_DIGITS  = "26"
     PYTHON        = "3.11"
     PYTHON_DIGITS = "311"
+    EMULATOR      = "wine"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
   }
@@ -1128,13 +1160,15 @@ target "test-windows-sage2-pytorch26-cu126-python312" {
   inherits    = ["windows-sage2-pytorch26-cu126-python312"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.6.0"
     TORCH_DIGITS  = "26"
     PYTHON        = "3.12"
     PYTHON_DIGITS = "312"
+    EMULATOR      = "wine"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0 attention_hd128_fp8_tiles16@8.9 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9 attention_hd192 attention_hd192_fp8@8.9,9.0 attention_hd192_fp8_tiles16@8.9 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9 attention_hd256 attention_hd256_fp8@8.9,9.0 attention_hd256_fp8_tiles16@8.9 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9 attention_hd64 attention_hd64_fp8@8.9,9.0 attention_hd64_fp8_tiles16@8.9 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9 attention_hd96 attention_hd96_fp8@8.9,9.0 attention_hd96_fp8_tiles16@8.9 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0"
   }
@@ -1167,13 +1201,15 @@ target "test-windows-sage2-pytorch27-cu128-python310" {
   inherits    = ["windows-sage2-pytorch27-cu128-python310"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.7.0"
     TORCH_DIGITS  = "27"
     PYTHON        = "3.10"
     PYTHON_DIGITS = "310"
+    EMULATOR      = "wine"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
   }
@@ -1206,13 +1242,15 @@ target "test-windows-sage2-pytorch27-cu128-python311" {
   inherits    = ["windows-sage2-pytorch27-cu128-python311"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.7.0"
     TORCH_DIGITS  = "27"
     PYTHON        = "3.11"
     PYTHON_DIGITS = "311"
+    EMULATOR      = "wine"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
   }
@@ -1245,13 +1283,15 @@ target "test-windows-sage2-pytorch27-cu128-python312" {
   inherits    = ["windows-sage2-pytorch27-cu128-python312"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.7.0"
     TORCH_DIGITS  = "27"
     PYTHON        = "3.12"
     PYTHON_DIGITS = "312"
+    EMULATOR      = "wine"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0 attention_hd128_fp8_tiles16@8.9,12.0 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0 attention_hd192_fp8_tiles16@8.9,12.0 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0 attention_hd256_fp8_tiles16@8.9,12.0 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0 attention_hd64_fp8_tiles16@8.9,12.0 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0 attention_hd96_fp8_tiles16@8.9,12.0 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0"
   }
@@ -1284,13 +1324,15 @@ target "test-windows-sage2-pytorch28-cu129-python310" {
   inherits    = ["windows-sage2-pytorch28-cu129-python310"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.8.0"
     TORCH_DIGITS  = "28"
     PYTHON        = "3.10"
     PYTHON_DIGITS = "310"
+    EMULATOR      = "wine"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
   }
@@ -1323,13 +1365,15 @@ target "test-windows-sage2-pytorch28-cu129-python311" {
   inherits    = ["windows-sage2-pytorch28-cu129-python311"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.8.0"
     TORCH_DIGITS  = "28"
     PYTHON        = "3.11"
     PYTHON_DIGITS = "311"
+    EMULATOR      = "wine"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
   }
@@ -1362,13 +1406,15 @@ target "test-windows-sage2-pytorch28-cu129-python312" {
   inherits    = ["windows-sage2-pytorch28-cu129-python312"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.8.0"
     TORCH_DIGITS  = "28"
     PYTHON        = "3.12"
     PYTHON_DIGITS = "312"
+    EMULATOR      = "wine"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
   }
@@ -1408,6 +1454,7 @@ target "test-linux-sage2-universal-pytorch26-python39" {
     TORCH_DIGITS  = "26"
     PYTHON        = "3.9"
     PYTHON_DIGITS = "39"
+    EMULATOR      = "native"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
   }
@@ -1426,6 +1473,7 @@ target "test-linux-sage2-universal-pytorch215-python312" {
     TORCH_DIGITS  = "215"
     PYTHON        = "3.12"
     PYTHON_DIGITS = "312"
+    EMULATOR      = "native"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
   }
@@ -1458,13 +1506,15 @@ target "test-linux-arm64-sage2-universal-pytorch28-python312" {
   inherits    = ["linux-arm64-sage2-universal"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.8.0"
     TORCH_DIGITS  = "28"
     PYTHON        = "3.12"
     PYTHON_DIGITS = "312"
+    EMULATOR      = "qemu"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
   }
@@ -1497,13 +1547,15 @@ target "test-windows-sage2-universal-pytorch28-python312" {
   inherits    = ["windows-sage2-universal"]
   target      = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+    python   = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+    emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
     TORCH         = "2.8.0"
     TORCH_DIGITS  = "28"
     PYTHON        = "3.12"
     PYTHON_DIGITS = "312"
+    EMULATOR      = "wine"
     SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
     KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
   }

@@ -62,6 +62,14 @@ func interpreter(cell matrix.Cell) string {
 	return cell.Python.String()
 }
 
+// emulator is what runs the tests of a wheel, in the names of stages.
+func emulator(cell matrix.Cell) string {
+	if cell.Platform.Emulator == "" {
+		return "native"
+	}
+	return cell.Platform.Emulator
+}
+
 // testArguments are what the tests of a wheel run on, and what the plan put into it: SMs and kernels, separated by
 // spaces. A kernel that some SMs lack is followed by those that have it: packed_hd64@9.0, attention_hd64_tiles16@7.5,8.6.
 func testArguments(selected matrix.Selection, k *Kernels) []argument {
@@ -75,6 +83,7 @@ func testArguments(selected matrix.Selection, k *Kernels) []argument {
 		{"TORCH_DIGITS", selected.Test.Torch.Minor().Digits()},
 		{"PYTHON", selected.Test.Python.String()},
 		{"PYTHON_DIGITS", selected.Test.Python.Digits()},
+		{"EMULATOR", emulator(cell)},
 		{"SMS", strings.Join(sms, " ")},
 		{"KERNELS", strings.Join(k.names(cell.SMs), " ")},
 	}

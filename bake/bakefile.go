@@ -150,10 +150,18 @@ func (w bakeWriter) test(test matrix.Selection, k *Kernels) {
 		attribute{"description", text("tests of " + test.Cell.WheelName())},
 		attribute{"inherits", list(test.Cell.Target())},
 		attribute{"target", text(StageTest)},
-		attribute{"contexts", object([]field{{"python", interpolated(image)}})},
+		attribute{"contexts", object(testContexts(test, image))},
 		attribute{"args", object(fields(testArguments(test, k)))},
 		attribute{"output", list(output)},
 	)
+}
+
+func testContexts(test matrix.Selection, image string) []field {
+	contexts := []field{{"python", interpolated(image)}}
+	if test.Cell.Platform.Emulator != "" {
+		contexts = append(contexts, field{"emulator", interpolated("docker-image://${BASE_IMAGE}")})
+	}
+	return contexts
 }
 
 // attribute is an attribute of a block, field one of an object.

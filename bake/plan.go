@@ -47,6 +47,7 @@ type PlanOptions struct {
 	SourceDateEpoch string                        // "" is SourceDateEpoch
 	Base            string                        // context of the base; "" is the image of docker-bake.hcl
 	Python          func(matrix.Selection) string // context of the CPython of a test; nil, or "", is an image
+	Emulator        func(matrix.Selection) string // the same of the Debian root with its platform's emulator
 	WheelFile       string                        // tests: a wheel that exists already, instead of building one
 }
 
@@ -78,7 +79,7 @@ func newTarget(m *matrix.Matrix, k *Kernels, selected matrix.Selection, options 
 		target.Torch, target.Python = on.Torch.String(), on.Python.String()
 		target.Stage = StageTest
 		target.Output = resultsDir(target.Output, selected)
-		target.Steps = testSteps(target.Steps, options.WheelFile != "")
+		target.Steps = testSteps(target.Steps, selected, options.WheelFile != "")
 	}
 	return target
 }
@@ -109,6 +110,12 @@ func contexts(selected matrix.Selection, options PlanOptions) map[string]string 
 		if options.Python != nil {
 			all["python"] = orElse(options.Python(selected), all["python"])
 		}
+		if selected.Cell.Platform.Emulator != "" {
+			all["emulator"] = "docker-image://" + baseImage
+			if options.Emulator != nil {
+				all["emulator"] = orElse(options.Emulator(selected), all["emulator"])
+			}
+		}
 		if options.WheelFile != "" {
 			all["wheel"] = path.Dir(options.WheelFile)
 		}
@@ -132,9 +139,12 @@ func buildSteps(cell matrix.Cell) []string {
 	return append(steps, "kernels", "host-toolchain", "host", "builder", StageWheel)
 }
 
-func testSteps(build []string, haveWheel bool) []string {
+func testSteps(build []string, test matrix.Selection, haveWheel bool) []string {
 	if haveWheel {
 		build = []string{"system", "uv"}
 	}
-	return append(build, "libraries", "runtime", "test-run", StageTest)
+	if test.Cell.Platform.Emulator == "" { // an emulator's torch is without CUDA
+		build = append(build, "libraries")
+	}
+	return append(build, "runtime", "test-run", StageTest)
 }

@@ -111,6 +111,18 @@ func TestPlanOfAUniversalWheel(t *testing.T) {
 	}
 }
 
+// The tests of another platform run in its emulator, on a torch without CUDA libraries.
+func TestPlanOfAnEmulatedTest(t *testing.T) {
+	target := planned(t, "test-linux-arm64-sage2-universal", PlanOptions{}).Targets[0]
+	if target.Args["EMULATOR"] != "qemu" || target.Contexts["emulator"] != "docker-image://debian:bookworm-slim" {
+		t.Errorf("arguments %v, contexts %v", target.Args, target.Contexts)
+	}
+	files := target.LockFiles()
+	if slices.Contains(target.Steps, "libraries") || !slices.Contains(files, "lock/torch28-python312-linux-arm64.txt") {
+		t.Errorf("steps %v, lock files %v", target.Steps, files)
+	}
+}
+
 func TestPlanWithAWheelBuildsNothing(t *testing.T) {
 	target := planned(t, "test-linux-sage2-pytorch28-cu129-python312", PlanOptions{WheelFile: "dist/some.whl"}).Targets[0]
 	if target.Contexts["wheel"] != "dist" {

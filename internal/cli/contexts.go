@@ -49,7 +49,7 @@ func lockedContexts(plan *bake.Plan) []string {
 	var names []string
 	seen := map[string]bool{}
 	for _, target := range plan.Targets {
-		for _, kind := range []string{"base", "python"} {
+		for _, kind := range []string{"base", "python", "emulator"} {
 			name := target.Contexts[kind]
 			if strings.HasPrefix(name, fromLock) && !seen[name] {
 				seen[name] = true
@@ -61,15 +61,23 @@ func lockedContexts(plan *bake.Plan) []string {
 }
 
 func makeLayout(ctx context.Context, store *base.Store, name string) (base.Layout, error) {
-	text, isPython := strings.CutPrefix(name, "python-")
-	if !isPython {
-		return store.Base(ctx)
+	platform, part, isEmulated := strings.Cut(name, "/")
+	if !isEmulated {
+		part = name
 	}
+	text, isPython := strings.CutPrefix(part, "python-")
 	version, err := matrix.ParseVersion(text)
-	if err != nil {
+	switch {
+	case isPython && err != nil:
 		return base.Layout{}, err
+	case isPython && isEmulated:
+		return store.PlatformPython(ctx, platform, version)
+	case isPython:
+		return store.Python(ctx, version)
+	case isEmulated:
+		return store.Emulator(ctx, platform)
 	}
-	return store.Python(ctx, version)
+	return store.Base(ctx)
 }
 
 // notes prints each line it is given as a note.

@@ -43,6 +43,7 @@ func (o *buildOptions) makePlan(p *project, selection []matrix.Selection, wheelF
 		SourceDateEpoch: os.Getenv("SOURCE_DATE_EPOCH"),
 		Base:            orLock(image(o.base), "debian"),
 		Python:          o.python,
+		Emulator:        o.emulator,
 		WheelFile:       wheelFile,
 	})
 }
@@ -57,7 +58,20 @@ func orLock(context, name string) string {
 // python is the context of the CPython that a test runs on.
 func (o *buildOptions) python(test matrix.Selection) string {
 	version := test.Test.Python.String()
-	return orLock(image(strings.ReplaceAll(o.pythonImage, "%s", version)), "python-"+version)
+	return orLock(image(strings.ReplaceAll(o.pythonImage, "%s", version)), platformPrefix(test)+"python-"+version)
+}
+
+// emulator is the context of the Debian root that runs the programs of a test's platform.
+func (o *buildOptions) emulator(test matrix.Selection) string {
+	return orLock(image(o.base), platformPrefix(test)+"emulator")
+}
+
+// platformPrefix begins the lock's names for what an emulated platform needs.
+func platformPrefix(test matrix.Selection) string {
+	if test.Cell.Platform.Emulator == "" {
+		return ""
+	}
+	return test.Cell.Platform.Name + "/"
 }
 
 // image is a build context for what the user gave: an image reference, unless it names its kind itself.
