@@ -15,8 +15,9 @@ import (
 )
 
 const auditHelp = `Audit says what a wheel holds and where it works, from its bytes alone: it needs no GPU, CUDA toolkit or network, and
-takes wheels of anybody. It lists the device code by SM, which GPUs can load it, what kernels take, the oldest glibc and
-libstdc++ that the shared objects run on, who must give their undefined symbols, and findings with a severity.
+takes wheels of anybody, for Linux and Windows. It lists the device code by SM, which GPUs can load it, what kernels
+take, the oldest glibc and libstdc++ that shared objects run on, who must give their undefined symbols, or the DLLs that
+a DLL imports, and findings with a severity.
 
 Any error among the findings makes the exit code 4. A policy file adds rules and changes severities; --torch looks every
 symbol of torch up in a torch wheel, in the directory where one is installed, or in a release such as 2.8.0, which pip
