@@ -31,7 +31,8 @@ UV_PLATFORMS = {
 }
 BASE_PLATFORM, BASE_PYTHON = "linux", "3.11"  # the base's own Python runs the compilers
 # numpy 2.1 and newer call crealf of the C runtime, which Wine 8.0 does not have.
-TEST_TOOLS = {"linux": ("pytest", "numpy"), "linux-arm64": ("pytest", "numpy"), "windows": ("pytest", "numpy<2.1")}
+# Triton 3.2 imports setuptools and does not ask for it.
+TEST_TOOLS = {"linux": ("pytest", "numpy", "setuptools"), "linux-arm64": ("pytest", "numpy"), "windows": ("pytest", "numpy<2.1")}
 CUDA_LIBRARY = re.compile(r"nvidia-")
 
 

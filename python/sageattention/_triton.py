@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 OLDEST = (3, 2)  # the first whose interpreter runs the tests
 # From here on not for the tensor cores of SM 7.5: the compiler fails, or each thread needs 5 KB of stack.
 _AMPERE = (3, 3)
+# The first that asks for the setuptools it imports.
+_DECLARED_SETUPTOOLS = (3, 3)
 # SM -> the first release that compiles for it, with the ptxas in its wheel; others end the process
 _NEEDED = {(10, 0): (3, 3), (10, 3): (3, 6), (11, 0): (3, 7), (12, 0): (3, 3), (12, 1): (3, 6)}
 
@@ -58,6 +60,8 @@ def why_not(sm: tuple[int, int], request: Request) -> str:
     release = _release(version())
     if release < OLDEST:
         return f"Triton {version()} is older than {OLDEST[0]}.{OLDEST[1]}"
+    if release < _DECLARED_SETUPTOOLS and importlib.util.find_spec("setuptools") is None:
+        return f"Triton {version()} imports setuptools: pip install setuptools"
     if request.varlen and request.masked:
         return "Triton takes no mask for sequences of different lengths"
     oldest = (8, 0) if request.bfloat16 or release >= _AMPERE else (7, 5)
