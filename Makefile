@@ -48,7 +48,7 @@ lock: tools build ## pins everything in lock/ anew: Debian base, interpreters, c
 	$(SAGEBUILD) matrix --json | PYTHONPATH=$$uv python3 scripts/lock.py
 
 .PHONY: test
-test: test-tools lint test-python test-default test-go ## every test
+test: test-tools lint test-python test-wheels test-go ## every test
 
 .PHONY: lint
 lint: build ## formatting, vet, generated files
@@ -65,9 +65,9 @@ test-go: tools ## Go tests: units, command line scripts, conformance and integra
 test-python: test-tools ## Python tests that need no torch
 	scripts/test-python.sh
 
-.PHONY: test-default
-test-default: tools build ## the default wheel, built and tested for real
-	$(SAGEBUILD) bake default
+.PHONY: test-wheels
+test-wheels: tools build ## the default wheel, and the universal one of every platform; the first tested as well
+	$(SAGEBUILD) bake default universal
 	$(SAGEBUILD) test default
 
 .PHONY: bench-build

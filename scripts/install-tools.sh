@@ -20,6 +20,11 @@ if [[ ${1:-} == test ]]; then
     need python3-pytest python3 -c 'import pytest'
     need python3-pip python3 -m pip --version
     need python3-venv python3 -c 'import ensurepip'
+    # The C interface of the other platforms: a loader for Arm and one for Windows.
+    need qemu-user command -v qemu-aarch64
+    need libc6-arm64-cross test -e /usr/aarch64-linux-gnu/lib/libc.so.6
+    need wine64 test -e /usr/lib/wine/wine64
+    need wine command -v wine
 fi
 
 if ((${#missing[@]} == 0)); then
