@@ -27,7 +27,8 @@ plan is printed as JSON: targets, stages, build arguments, contexts, SMs left ou
 
 const bakeExamples = `  sagebuild bake
   sagebuild bake sage2-all --keep-going
-  sagebuild bake 'linux-*-python312' --dist /srv/wheels
+  sagebuild bake universal
+  sagebuild bake 'windows-*-python312' --dist /srv/wheels
   sagebuild bake pytorch28 --print
   sagebuild bake sage2-all --builder tcp://buildkitd:1234 --base debian:bookworm-slim`
 
