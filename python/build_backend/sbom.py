@@ -168,7 +168,9 @@ def interpreter_components(version: str, blocks: dict[str, Block]) -> Iterator[C
 def installed(status: str) -> Iterator[Package]:
     """The installed packages of a dpkg status file."""
     for stanza in status.split("\n\n"):
-        fields = dict(re.findall(r"^(Package|Status|Version|Architecture): (.+)$", stanza, re.M))
+        fields = dict(
+            re.findall(r"^(Package|Status|Version|Architecture): (.+)$", stanza, re.MULTILINE)
+        )
         if fields.get("Status", "").endswith(" ok installed"):
             yield Package(fields["Package"], fields["Version"], fields["Architecture"])
 

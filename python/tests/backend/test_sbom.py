@@ -31,34 +31,34 @@ Version: 1:9.9
 """
 SYSTEM = """architecture = "amd64"
 
-base {
+base {{
   suite = "bookworm"
-  packages = {
-    "libc6"  = "2.36-9+deb12u14 sha256:%s"
-    "zlib1g" = "1:1.2.13 sha256:%s"
-  }
-}
+  packages = {{
+    "libc6"  = "2.36-9+deb12u14 sha256:{}"
+    "zlib1g" = "1:1.2.13 sha256:{}"
+  }}
+}}
 
-python "3.9" {
-  debian {
+python "3.9" {{
+  debian {{
     suite = "bullseye"
-    packages = {
-      "python3.9-minimal" = "3.9.2-1 sha256:%s"
-    }
-  }
+    packages = {{
+      "python3.9-minimal" = "3.9.2-1 sha256:{}"
+    }}
+  }}
   tree = "sha256:00"
-}
+}}
 
-python "3.12" {
-  module {
+python "3.12" {{
+  module {{
     path    = "example.org/python"
     version = "v0.0.0-3.12.3-20240415-1"
     sum     = "h1:abc="
-  }
+  }}
   tree = "sha256:11"
-}
-""" % ("a" * 64, "b" * 64, "c" * 64)
-LOCK = "# written by hand\nuv==0.13.9 \\\n    --hash=sha256:%s \\\n    --hash=sha256:%s\n" % (
+}}
+""".format("a" * 64, "b" * 64, "c" * 64)
+LOCK = "# written by hand\nuv==0.13.9 \\\n    --hash=sha256:{} \\\n    --hash=sha256:{}\n".format(
     "e" * 64,
     "d" * 64,
 )
