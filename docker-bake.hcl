@@ -699,7 +699,7 @@ target "linux-arm64-sage2-pytorch26-cu126-python310" {
     PLATFORM_TAG    = "linux_aarch64"
     HOST_TARGET     = "aarch64-linux-gnu.2.17"
     LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "3.10"
+    INTERPRETER     = "linux-arm64/3.10"
   }
   output = ["type=local,dest=dist"]
 }
@@ -740,7 +740,7 @@ target "linux-arm64-sage2-pytorch26-cu126-python311" {
     PLATFORM_TAG    = "linux_aarch64"
     HOST_TARGET     = "aarch64-linux-gnu.2.17"
     LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "3.11"
+    INTERPRETER     = "linux-arm64/3.11"
   }
   output = ["type=local,dest=dist"]
 }
@@ -781,7 +781,7 @@ target "linux-arm64-sage2-pytorch26-cu126-python312" {
     PLATFORM_TAG    = "linux_aarch64"
     HOST_TARGET     = "aarch64-linux-gnu.2.17"
     LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "3.12"
+    INTERPRETER     = "linux-arm64/3.12"
   }
   output = ["type=local,dest=dist"]
 }
@@ -822,7 +822,7 @@ target "linux-arm64-sage2-pytorch27-cu128-python310" {
     PLATFORM_TAG    = "linux_aarch64"
     HOST_TARGET     = "aarch64-linux-gnu.2.17"
     LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "3.10"
+    INTERPRETER     = "linux-arm64/3.10"
   }
   output = ["type=local,dest=dist"]
 }
@@ -863,7 +863,7 @@ target "linux-arm64-sage2-pytorch27-cu128-python311" {
     PLATFORM_TAG    = "linux_aarch64"
     HOST_TARGET     = "aarch64-linux-gnu.2.17"
     LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "3.11"
+    INTERPRETER     = "linux-arm64/3.11"
   }
   output = ["type=local,dest=dist"]
 }
@@ -904,7 +904,7 @@ target "linux-arm64-sage2-pytorch27-cu128-python312" {
     PLATFORM_TAG    = "linux_aarch64"
     HOST_TARGET     = "aarch64-linux-gnu.2.17"
     LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "3.12"
+    INTERPRETER     = "linux-arm64/3.12"
   }
   output = ["type=local,dest=dist"]
 }
@@ -945,7 +945,7 @@ target "linux-arm64-sage2-pytorch28-cu129-python310" {
     PLATFORM_TAG    = "linux_aarch64"
     HOST_TARGET     = "aarch64-linux-gnu.2.17"
     LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "3.10"
+    INTERPRETER     = "linux-arm64/3.10"
   }
   output = ["type=local,dest=dist"]
 }
@@ -986,7 +986,7 @@ target "linux-arm64-sage2-pytorch28-cu129-python311" {
     PLATFORM_TAG    = "linux_aarch64"
     HOST_TARGET     = "aarch64-linux-gnu.2.17"
     LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "3.11"
+    INTERPRETER     = "linux-arm64/3.11"
   }
   output = ["type=local,dest=dist"]
 }
@@ -1027,7 +1027,7 @@ target "linux-arm64-sage2-pytorch28-cu129-python312" {
     PLATFORM_TAG    = "linux_aarch64"
     HOST_TARGET     = "aarch64-linux-gnu.2.17"
     LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "3.12"
+    INTERPRETER     = "linux-arm64/3.12"
   }
   output = ["type=local,dest=dist"]
 }
@@ -1068,7 +1068,7 @@ target "windows-sage2-pytorch26-cu126-python310" {
     PLATFORM_TAG    = "win_amd64"
     HOST_TARGET     = "x86_64-windows-gnu"
     LIBRARY         = "sageattn.dll"
-    INTERPRETER     = "3.10"
+    INTERPRETER     = "windows/3.10"
   }
   output = ["type=local,dest=dist"]
 }
@@ -1109,7 +1109,7 @@ target "windows-sage2-pytorch26-cu126-python311" {
     PLATFORM_TAG    = "win_amd64"
     HOST_TARGET     = "x86_64-windows-gnu"
     LIBRARY         = "sageattn.dll"
-    INTERPRETER     = "3.11"
+    INTERPRETER     = "windows/3.11"
   }
   output = ["type=local,dest=dist"]
 }
@@ -1150,7 +1150,7 @@ target "windows-sage2-pytorch26-cu126-python312" {
     PLATFORM_TAG    = "win_amd64"
     HOST_TARGET     = "x86_64-windows-gnu"
     LIBRARY         = "sageattn.dll"
-    INTERPRETER     = "3.12"
+    INTERPRETER     = "windows/3.12"
   }
   output = ["type=local,dest=dist"]
 }
@@ -1191,7 +1191,7 @@ target "windows-sage2-pytorch27-cu128-python310" {
     PLATFORM_TAG    = "win_amd64"
     HOST_TARGET     = "x86_64-windows-gnu"
     LIBRARY         = "sageattn.dll"
-    INTERPRETER     = "3.10"
+    INTERPRETER     = "windows/3.10"
   }
   output = ["type=local,dest=dist"]
 }
@@ -1232,7 +1232,7 @@ target "windows-sage2-pytorch27-cu128-python311" {
     PLATFORM_TAG    = "win_amd64"
     HOST_TARGET     = "x86_64-windows-gnu"
     LIBRARY         = "sageattn.dll"
-    INTERPRETER     = "3.11"
+    INTERPRETER     = "windows/3.11"
   }
   output = ["type=local,dest=dist"]
 }
@@ -1273,7 +1273,7 @@ target "windows-sage2-pytorch27-cu128-python312" {
     PLATFORM_TAG    = "win_amd64"
     HOST_TARGET     = "x86_64-windows-gnu"
     LIBRARY         = "sageattn.dll"
-    INTERPRETER     = "3.12"
+    INTERPRETER     = "windows/3.12"
   }
   output = ["type=local,dest=dist"]
 }
@@ -1314,7 +1314,7 @@ target "windows-sage2-pytorch28-cu129-python310" {
     PLATFORM_TAG    = "win_amd64"
     HOST_TARGET     = "x86_64-windows-gnu"
     LIBRARY         = "sageattn.dll"
-    INTERPRETER     = "3.10"
+    INTERPRETER     = "windows/3.10"
   }
   output = ["type=local,dest=dist"]
 }
@@ -1355,7 +1355,7 @@ target "windows-sage2-pytorch28-cu129-python311" {
     PLATFORM_TAG    = "win_amd64"
     HOST_TARGET     = "x86_64-windows-gnu"
     LIBRARY         = "sageattn.dll"
-    INTERPRETER     = "3.11"
+    INTERPRETER     = "windows/3.11"
   }
   output = ["type=local,dest=dist"]
 }
@@ -1396,7 +1396,7 @@ target "windows-sage2-pytorch28-cu129-python312" {
     PLATFORM_TAG    = "win_amd64"
     HOST_TARGET     = "x86_64-windows-gnu"
     LIBRARY         = "sageattn.dll"
-    INTERPRETER     = "3.12"
+    INTERPRETER     = "windows/3.12"
   }
   output = ["type=local,dest=dist"]
 }

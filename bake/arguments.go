@@ -54,10 +54,14 @@ func cellArguments(cell matrix.Cell) []argument {
 	}
 }
 
-// interpreter is the CPython that a wheel is for, as its bill of materials names it; a universal wheel is for none.
+// interpreter is the CPython that a wheel is for, as its bill of materials names it: 3.12, windows/3.12. A universal wheel
+// is for none.
 func interpreter(cell matrix.Cell) string {
-	if cell.Universal {
+	switch {
+	case cell.Universal:
 		return ""
+	case cell.Platform.Emulator != "":
+		return cell.Platform.Name + "/" + cell.Python.String()
 	}
 	return cell.Python.String()
 }

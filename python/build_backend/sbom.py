@@ -68,7 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--wheels", type=Path, nargs="+", default=[], metavar="FILE", help="locked wheels")
     add("--system", type=Path, required=True, metavar="FILE", help="lock/system.hcl")
     add("--dpkg-status", type=Path, required=True, metavar="FILE", help="dpkg's database")
-    add("--python", default="", help="that the wheel is for, for example 3.12; none by default")
+    add(
+        "--python",
+        default="",
+        help="that the wheel is for: 3.12, windows/3.12 of an emulated platform; none by default",
+    )
     add("--output", type=Path, required=True, metavar="FILE", help="ends in .cdx.json")
 
 
@@ -142,10 +146,11 @@ def base_components(status: str, pinned: Block | None) -> Iterator[Component]:
 
 
 def interpreter_components(version: str, blocks: dict[str, Block]) -> Iterator[Component]:
-    """The CPython that the lock names for a version such as 3.12. Raises SBOMError where it names none."""
-    block = blocks.get(f"python {version}")
+    """The CPython that the lock names for 3.12, or windows/3.12. Raises SBOMError where it names none."""
+    platform, slash, version = version.rpartition("/")
+    block = blocks.get(f"{platform}{slash}python {version}")
     if block is None:
-        raise SBOMError(f"lock/system.hcl has no python {version}")
+        raise SBOMError(f"lock/system.hcl has no python {version} {platform}".rstrip())
     for name, (pinned, _) in block.packages.items():
         yield _debian(Package(name, pinned, ""), block, _INTERPRETER)
     module = block.attributes
@@ -176,15 +181,21 @@ def installed(status: str) -> Iterator[Package]:
 
 
 def read_system(text: str) -> dict[str, Block]:
-    """The blocks of lock/system.hcl by name: "base", "python 3.12". It reads what `sagebuild lock` writes."""
+    """The blocks of lock/system.hcl by name: "base", "python 3.12", "windows/python 3.12" of a platform's block.
+
+    It reads what `sagebuild lock` writes.
+    """
     blocks: dict[str, Block] = {}
-    current = None
+    platform, current = "", None
     for line in text.splitlines():
-        opened = re.fullmatch(r'(\w+)( "([^"]+)")? \{', line)
-        if opened:
-            name = " ".join(filter(None, (opened[1], opened[3])))
+        if opened := re.fullmatch(r'platform "([^"]+)" \{', line):
+            platform = opened[1] + "/"
+        elif opened := re.fullmatch(("  " if platform else "") + r'(\w+)( "([^"]+)")? \{', line):
+            name = platform + " ".join(filter(None, (opened[1], opened[3])))
             current = blocks.setdefault(name, Block({}, {}))
-        if line == "}":
+        elif line == "}":
+            platform, current = "", None
+        elif platform and line == "  }":
             current = None
         if current is None:
             continue

@@ -57,6 +57,21 @@ python "3.12" {{
   }}
   tree = "sha256:11"
 }}
+
+platform "windows" {{
+  emulator {{
+    suite = "bookworm"
+  }}
+
+  python "3.12" {{
+    module {{
+      path    = "example.org/python"
+      version = "v0.0.0-3.12.3-20240415-1"
+      sum     = "h1:abc="
+    }}
+    tree = "sha256:22"
+  }}
+}}
 """.format("a" * 64, "b" * 64, "c" * 64)
 LOCK = "# written by hand\nuv==0.13.9 \\\n    --hash=sha256:{} \\\n    --hash=sha256:{}\n".format(
     "e" * 64,
@@ -142,6 +157,11 @@ def test_interpreter_of_debian_packages(tmp_path: Path) -> None:
     parts = components(write(tmp_path, python="3.9"))
     assert parts["python3.9-minimal"]["hashes"][0]["content"] == "c" * 64
     assert "cpython" not in parts
+
+
+def test_interpreter_of_an_emulated_platform(tmp_path: Path) -> None:
+    part = components(write(tmp_path, python="windows/3.12"))["cpython"]
+    assert facts(part)["tree"] == "sha256:22"
 
 
 def test_a_universal_wheel_names_no_interpreter_and_no_build_tag(tmp_path: Path) -> None:
