@@ -129,6 +129,7 @@ group "universal" {
 
 group "test-universal" {
   targets = [
+    "test-linux-sage2-universal-pytorch24-python39",
     "test-linux-sage2-universal-pytorch26-python39",
     "test-linux-sage2-universal-pytorch215-python312",
     "test-linux-arm64-sage2-universal-pytorch28-python312",
@@ -138,6 +139,7 @@ group "test-universal" {
 
 group "test-linux-sage2-universal" {
   targets = [
+    "test-linux-sage2-universal-pytorch24-python39",
     "test-linux-sage2-universal-pytorch26-python39",
     "test-linux-sage2-universal-pytorch215-python312",
   ]
@@ -1440,6 +1442,25 @@ target "linux-sage2-universal" {
     INTERPRETER     = ""
   }
   output = ["type=local,dest=dist"]
+}
+
+target "test-linux-sage2-universal-pytorch24-python39" {
+  description = "tests of sageattention-2.2.0-py3-none-manylinux_2_17_x86_64.whl"
+  inherits    = ["linux-sage2-universal"]
+  target      = "test"
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.9")}"
+  }
+  args = {
+    TORCH         = "2.4.1"
+    TORCH_DIGITS  = "24"
+    PYTHON        = "3.9"
+    PYTHON_DIGITS = "39"
+    EMULATOR      = "native"
+    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
+    KERNELS       = "attention_hd128 attention_hd128_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd128_fp8_tiles16@8.9,12.0,12.1 attention_hd128_masked attention_hd128_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd192 attention_hd192_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd192_fp8_tiles16@8.9,12.0,12.1 attention_hd192_masked attention_hd192_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd256 attention_hd256_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd256_fp8_tiles16@8.9,12.0,12.1 attention_hd256_masked attention_hd256_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd64 attention_hd64_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd64_fp8_tiles16@8.9,12.0,12.1 attention_hd64_masked attention_hd64_tiles16@7.5,8.6,8.9,12.0,12.1 attention_hd96 attention_hd96_fp8@8.9,9.0,10.0,12.0,12.1 attention_hd96_fp8_tiles16@8.9,12.0,12.1 attention_hd96_masked attention_hd96_tiles16@7.5,8.6,8.9,12.0,12.1 mean packed_finish@9.0 packed_hd128@9.0 packed_hd64@9.0 packed_pack@9.0 packed_statistics@9.0 quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1"
+  }
+  output = ["type=local,dest=dist/test-results/linux-sage2-universal-pytorch24-python39"]
 }
 
 target "test-linux-sage2-universal-pytorch26-python39" {

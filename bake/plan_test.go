@@ -95,10 +95,10 @@ func TestPlanOfATest(t *testing.T) {
 // A universal wheel is for no interpreter; each of its tests is a target of its own, with results of its own.
 func TestPlanOfAUniversalWheel(t *testing.T) {
 	plan := planned(t, "linux-sage2-universal test-linux-sage2-universal", PlanOptions{})
-	if len(plan.Targets) != 3 {
-		t.Fatalf("%d targets, want the wheel and two tests", len(plan.Targets))
+	if len(plan.Targets) != 4 {
+		t.Fatalf("%d targets, want the wheel and three tests", len(plan.Targets))
 	}
-	wheel, test := plan.Targets[0], plan.Targets[2]
+	wheel, test := plan.Targets[0], plan.Targets[3]
 	for name, want := range map[string]string{
 		"BUILD_TAG": "", "INTERPRETER": "", "PYTHON_TAG": "py3", "ABI_TAG": "none", "PLATFORM_TAG": "manylinux_2_17_x86_64", "REQUIRES_TORCH": "torch>=2.4",
 	} {

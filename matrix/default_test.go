@@ -122,7 +122,7 @@ func compareNames(t *testing.T, names map[string][2]string) {
 func TestNamesOfUniversalWheels(t *testing.T) {
 	m := load(t, "")
 	cell, _ := m.cell("linux-sage2-universal")
-	tests := "test-linux-sage2-universal-pytorch26-python39 test-linux-sage2-universal-pytorch215-python312"
+	tests := "test-linux-sage2-universal-pytorch24-python39 test-linux-sage2-universal-pytorch26-python39 test-linux-sage2-universal-pytorch215-python312"
 	compareNames(t, map[string][2]string{
 		"wheel":              {cell.WheelName(), "sageattention-2.2.0-py3-none-manylinux_2_17_x86_64.whl"},
 		"test targets":       {strings.Join(cell.TestTargets(), " "), tests},

@@ -71,7 +71,7 @@ func TestMistakesPointAtTheirPlace(t *testing.T) {
 		{"unknown emulator", `"wine"`, `"box64"`, `"box64"`, "the Dockerfile has qemu and wine", "leave it out"},
 		{"bad library", `"sageattn.dll"`, `"../sageattn.dll"`, `"../sageattn.dll"`, "ends in .so or .dll", ""},
 		{"untested universal", "python   = \"3.9\"\n\n  test {\n    torch  = \"2.8.0\"\n    python = \"3.12\"\n  }\n", "python = \"3.9\"\n", "universal {\n  package  = \"sage2\"\n  platform = \"linux-arm64\"", "tested on nothing", "add the block: test"},
-		{"test on an older torch", `torch    = "2.4"`, `torch = "2.7"`, `"2.6.0"` + "\n    python", "torch 2.6.0 is older than the 2.7", ""},
+		{"test on an older torch", `torch    = "2.4"`, `torch = "2.7"`, `"2.4.1"` + "\n    python", "torch 2.4.1 is older than the 2.7", ""},
 		{"test on an older Python", "cuda     = \"12.9.1\"\n  python   = \"3.9\"", "cuda = \"12.9.1\"\n  python = \"3.10\"", `"3.9"` + "\n  }", "Python 3.9 is older than the 3.10", ""},
 		{"test of an unknown torch", `torch  = "2.15.0"`, `torch  = "2.14.0"`, `"2.14.0"`, `there is no torch "2.14" block`, `torch "2.14" {`},
 		{"test of an illegal Python", "torch  = \"2.15.0\"\n    python = \"3.12\"", "torch  = \"2.15.0\"\n    python = \"3.10\"", `"3.10"` + "\n  }", "torch 2.15.0 does not go with Python 3.10", "use Python 3.11"},
@@ -114,7 +114,7 @@ func firstError(t *testing.T, err error) *diag.Error {
 }
 
 func TestEveryMistakeIsReported(t *testing.T) {
-	text := strings.NewReplacer(`"3.9", "3.10", "3.11", "3.12"]`, `"3.8", "3.15"]`, `"12.8.1"`, `"12.9.1"`).Replace(string(defaultDefinition))
+	text := strings.NewReplacer(`= ["3.9", "3.10", "3.11", "3.12"]`, `= ["3.8", "3.15"]`, `"12.8.1"`, `"12.9.1"`).Replace(string(defaultDefinition))
 	_, err := Parse("my.hcl", []byte(text))
 	if got := len(diag.All(err)); got != 5 {
 		t.Errorf("%d errors, want 5 (two Pythons, and a CUDA on three platforms):\n%v", got, err)

@@ -17,7 +17,9 @@ func names(selected []Selection) []string {
 	return all
 }
 
-var universalTests = []string{"test-linux-sage2-universal-pytorch26-python39", "test-linux-sage2-universal-pytorch215-python312"}
+var universalTests = []string{
+	"test-linux-sage2-universal-pytorch24-python39", "test-linux-sage2-universal-pytorch26-python39", "test-linux-sage2-universal-pytorch215-python312",
+}
 
 func tested(targets []string) []string {
 	tests := make([]string, len(targets))
@@ -128,7 +130,7 @@ func TestSelectTestsOfAUniversalWheel(t *testing.T) {
 	for arguments, want := range map[string][]string{
 		"linux-sage2-universal":      universalTests,
 		"test-linux-sage2-universal": universalTests,
-		universalTests[1]:            universalTests[1:],
+		universalTests[2]:            universalTests[2:],
 	} {
 		got, err := m.SelectTests(strings.Fields(arguments))
 		if err != nil || !slices.Equal(names(got), want) {

@@ -130,6 +130,11 @@ universal {
   python   = "3.9"
 
   test {
+    torch  = "2.4.1"
+    python = "3.9"
+  }
+
+  test {
     torch  = "2.6.0"
     python = "3.9"
   }
@@ -167,6 +172,12 @@ universal {
 }
 
 # ---- torch: the CUDA releases and Pythons that each release is built for ----------------------------------
+
+torch "2.4" {
+  cuda   = ["11.8", "12.1", "12.4"]
+  python = ["3.8", "3.9", "3.10", "3.11", "3.12"]
+  source = "PyTorch RELEASE.md, release compatibility matrix"
+}
 
 torch "2.6" {
   cuda   = ["11.8", "12.4", "12.6"]
