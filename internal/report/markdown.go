@@ -79,7 +79,8 @@ var whereTestsRun = map[string][2]string{
 // platforms says what was built, audited and run, and where.
 func (d *document) platforms(m *matrix.Matrix) {
 	d.linef("## Platforms\n")
-	d.linef("What a wheel of each platform went through before it lies in dist/, and what its tests run on.\n")
+	d.linef("What a wheel of each platform went through before it lies in dist/, and what its tests run on. Tests in Wine need sagebuild")
+	d.linef("itself, which makes their interpreter: no image for Docker holds a CPython for Windows.\n")
 	d.head("platform", "built", "audited", "CPU suite", "kernels ran")
 	for _, platform := range m.Platforms() {
 		where := whereTestsRun[platform.Emulator]
