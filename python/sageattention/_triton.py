@@ -24,14 +24,17 @@ _DECLARED_SETUPTOOLS = (3, 3)
 _NEEDED = {(10, 0): (3, 3), (10, 3): (3, 6), (11, 0): (3, 7), (12, 0): (3, 3), (12, 1): (3, 6)}
 
 
+def _there(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
 @functools.cache
 def installed() -> bool:
     """Whether Triton and this package's Triton kernels can be imported. Imports neither."""
-    if importlib.util.find_spec("triton") is None:
-        return False
-    here = importlib.util.find_spec("sageattention.triton")
     return (
-        here is not None and importlib.util.find_spec("sageattention.triton._attention") is not None
+        _there("triton")
+        and _there("sageattention.triton")
+        and _there("sageattention.triton._attention")
     )
 
 
@@ -60,7 +63,7 @@ def why_not(sm: tuple[int, int], request: Request) -> str:
     release = _release(version())
     if release < OLDEST:
         return f"Triton {version()} is older than {OLDEST[0]}.{OLDEST[1]}"
-    if release < _DECLARED_SETUPTOOLS and importlib.util.find_spec("setuptools") is None:
+    if release < _DECLARED_SETUPTOOLS and not _there("setuptools"):
         return f"Triton {version()} imports setuptools: pip install setuptools"
     if request.varlen and request.masked:
         return "Triton takes no mask for sequences of different lengths"

@@ -42,6 +42,7 @@ def test_interpreted_kernels() -> None:
 
 def test_what_a_triton_cannot_serve(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_triton, "installed", lambda: True)
+    monkeypatch.setattr(_triton, "_there", lambda module: True)
 
     def why(version: str, sm: tuple[int, int], **request: bool) -> str:
         monkeypatch.setattr(_triton, "version", lambda: version)
@@ -56,10 +57,8 @@ def test_what_a_triton_cannot_serve(monkeypatch: pytest.MonkeyPatch) -> None:
     assert why("3.10.0+git1234", (7, 0))
     for version, sm in (("3.2.0", (7, 5)), ("3.3.1", (12, 0)), ("3.9.0", (8, 0)), ("3.10", (9, 0))):
         assert why(version, sm) == ""
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(_triton, "_there", lambda module: False)
     assert "pip install setuptools" in why("3.2.0", (8, 0)) and why("3.3.0", (8, 0)) == ""
-    monkeypatch.undo()
-    monkeypatch.setattr(_triton, "installed", lambda: True)
     assert "mask" in why("3.4.0", (9, 0), varlen=True, masked=True)
     monkeypatch.setattr(_triton, "installed", lambda: False)
     assert why("", (9, 0)) == "Triton is not installed"
