@@ -21,8 +21,8 @@ const (
 // outputDir receives the wheels, below the source directory.
 const outputDir = "dist"
 
-// buildPlatform is where every stage runs. Wheels of other platforms are cross-compiled, and tested by an emulator.
-const buildPlatform = "linux/amd64"
+// BuildPlatform is where every stage runs. Wheels of other platforms are cross-compiled, and tested by an emulator.
+const BuildPlatform = "linux/amd64"
 
 // resultsDir receives the results of a test, below the directory of wheels: the target without the word test.
 func resultsDir(output string, test matrix.Selection) string {
@@ -137,7 +137,7 @@ func (w bakeWriter) cell(cell matrix.Cell) {
 		attribute{"description", text(cell.WheelName())},
 		attribute{"inherits", list("_common", toolkitTarget(cell))},
 		attribute{"target", text(StageWheel)},
-		attribute{"platforms", list(buildPlatform)},
+		attribute{"platforms", list(BuildPlatform)},
 		attribute{"args", object(fields(cellArguments(cell)))},
 		attribute{"output", list("type=local,dest=" + outputDir)},
 	)
