@@ -106,21 +106,24 @@ func planArguments(m *matrix.Matrix, k *Kernels, selected matrix.Selection, opti
 func contexts(selected matrix.Selection, options PlanOptions) map[string]string {
 	all := map[string]string{"base": orElse(options.Base, "docker-image://"+baseImage)}
 	if on := selected.Test; on != nil {
-		all["python"] = "docker-image://" + fmt.Sprintf(pythonImage, on.Python)
-		if options.Python != nil {
-			all["python"] = orElse(options.Python(selected), all["python"])
-		}
+		all["python"] = chosen(options.Python, selected, fmt.Sprintf(pythonImage, on.Python))
 		if selected.Cell.Platform.Emulator != "" {
-			all["emulator"] = "docker-image://" + baseImage
-			if options.Emulator != nil {
-				all["emulator"] = orElse(options.Emulator(selected), all["emulator"])
-			}
+			all["emulator"] = chosen(options.Emulator, selected, baseImage)
 		}
 		if options.WheelFile != "" {
 			all["wheel"] = path.Dir(options.WheelFile)
 		}
 	}
 	return all
+}
+
+// chosen is the context that a choice of the command line gives a test, else an ordinary image.
+func chosen(choose func(matrix.Selection) string, test matrix.Selection, image string) string {
+	context := ""
+	if choose != nil {
+		context = choose(test)
+	}
+	return orElse(context, "docker-image://"+image)
 }
 
 func exclusions(cell matrix.Cell) []Exclusion {
