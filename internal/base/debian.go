@@ -14,14 +14,13 @@ import (
 
 var errNotFound = exec.ErrNotFound
 
-// minimal removes what no build reads. Documentation goes also from packages
-// that were unpacked before dpkg could leave it out; the host's name and
-// resolver are BuildKit's to give.
+// minimal removes what no build reads. Documentation goes also from packages that were unpacked before dpkg could
+// leave it out; the host's name and resolver are BuildKit's to give.
 const minimal = `cd "$1" && rm -rf etc/resolv.conf etc/hostname var/log/* var/cache/ldconfig/aux-cache ` +
 	`usr/share/doc/* usr/share/man/* usr/share/info/* usr/share/lintian/* usr/share/locale/*`
 
-// mainOnly leaves one frozen suite of the sources that mmdebstrap writes: the
-// suites for updates change from day to day.
+// mainOnly leaves one frozen suite of the sources that mmdebstrap writes: the suites for updates change from day to
+// day.
 const mainOnly = `sed -i -e '/-updates/d' -e '/-security/d' "$1/etc/apt/sources.list"`
 
 // bootstrap makes the Debian root of a and returns the path of its tar file.
@@ -47,8 +46,8 @@ func (s *Store) bootstrap(ctx context.Context, work string, a *Archive, verify v
 	return tar, verify(pins)
 }
 
-// download fetches the packages of a for an architecture, with all that they
-// depend on, and returns the directory of the files and what they are.
+// download fetches the packages of a for an architecture, with all that they depend on, and returns the directory of
+// the files and what they are.
 func (s *Store) download(ctx context.Context, work string, a *Archive, architecture string) (string, map[string]Pin, error) {
 	debs := filepath.Join(work, "debs")
 	if err := os.Mkdir(debs, 0o700); err != nil {
@@ -76,8 +75,8 @@ func (s *Store) mmdebstrap(ctx context.Context, a *Archive, architecture, tar st
 		args = append(args, s.Mirror)
 	}
 	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
-	// It unmounts and removes its working directory when it is interrupted with
-	// its children; alone it would wait for them, and killed it leaves all.
+	// It unmounts and removes its working directory when it is interrupted with its children; alone it would wait for
+	// them, and killed it leaves all.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	cmd.WaitDelay = time.Minute

@@ -15,9 +15,8 @@ import (
 	"strings"
 )
 
-// debianPython makes the layer of an interpreter from Debian packages of an
-// older suite, moved from /usr to /usr/local, with the shared libraries that a
-// newer suite no longer has in /usr/local/lib.
+// debianPython makes the layer of an interpreter from Debian packages of an older suite, moved from /usr to
+// /usr/local, with the shared libraries that a newer suite no longer has in /usr/local/lib.
 func (s *Store) debianPython(ctx context.Context, work string, p *Python, verify verifier) (string, error) {
 	debs, all, err := s.download(ctx, work, p.Debian, s.Lock.Architecture)
 	if err != nil {
@@ -38,8 +37,8 @@ func (s *Store) debianPython(ctx context.Context, work string, p *Python, verify
 	return name, t.write(name)
 }
 
-// includedPins leaves of the packages that came those that were asked for:
-// the others, such as the C library, are the base's business.
+// includedPins leaves of the packages that came those that were asked for: the others, such as the C library, are the
+// base's business.
 func includedPins(a *Archive, all map[string]Pin) (map[string]Pin, error) {
 	pins := map[string]Pin{}
 	for _, name := range a.Include {
@@ -62,8 +61,8 @@ func debianTree(ctx context.Context, debs string, p *Python, epoch int64) (*tree
 	return t, unpatch(t, "usr/local/lib/python"+p.Version+"/")
 }
 
-// debianUnwanted is what of the packages has no use outside Debian: hooks into
-// /etc, and two modules whose libraries would have to come along.
+// debianUnwanted is what of the packages has no use outside Debian: hooks into /etc, and two modules whose libraries
+// would have to come along.
 var debianUnwanted = regexp.MustCompile(`^usr/local/share/|/sitecustomize\.py$|/lib-dynload/(nis|_dbm)\.`)
 
 // placement is where a file of a package goes in a tree, if it does.
@@ -125,9 +124,8 @@ func addEntry(t *tree, h *tar.Header, content io.Reader, place placement) error 
 	return nil
 }
 
-// relocated maps a path of a package to its place below usr/local. Shared
-// libraries move out of their architecture's directory, to where the loader's
-// cache looks first.
+// relocated maps a path of a package to its place below usr/local. Shared libraries move out of their architecture's
+// directory, to where the loader's cache looks first.
 func relocated(name string) (string, bool) {
 	rest, ok := strings.CutPrefix(path.Clean("/"+name), "/usr/")
 	if !ok {
@@ -140,9 +138,8 @@ func relocated(name string) (string, bool) {
 	return name, !debianUnwanted.MatchString(name)
 }
 
-// debianPatches takes back, file by file, what Debian changed about where
-// packages are installed: it reserves /usr/local/lib/python3.9/dist-packages
-// for the administrator, and pip, uv and .pth files expect site-packages.
+// debianPatches takes back, file by file, what Debian changed about where packages are installed: it reserves
+// /usr/local/lib/python3.9/dist-packages for the administrator, and pip, uv and .pth files expect site-packages.
 var debianPatches = map[string][]struct{ old, new string }{
 	"site.py": {{`"dist-packages"`, `"site-packages"`}},
 	"distutils/command/install.py": {

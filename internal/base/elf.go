@@ -15,9 +15,8 @@ const (
 	maxLoadedLength = 1 << 30
 )
 
-// stripELF reads a 64-bit little-endian shared object up to the end of what
-// the dynamic loader maps and forgets its sections. Debug information comes
-// after that: 180 of the 213 MB of an interpreter's library.
+// stripELF reads a 64-bit little-endian shared object up to the end of what the dynamic loader maps and forgets its
+// sections. Debug information comes after that: 180 of the 213 MB of an interpreter's library.
 func stripELF(r io.Reader) ([]byte, error) {
 	data, err := readMore(r, nil, elfHeaderSize)
 	if err != nil {

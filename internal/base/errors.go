@@ -6,8 +6,9 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/sagebuild/sagebuild/internal/diag"
 	"golang.org/x/sys/unix"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
 )
 
 // changed is the error of an archive that no longer has what the lock pins.
@@ -28,8 +29,8 @@ func stateError(dir string, err error) error {
 	return err
 }
 
-// toolError is the error of a program that is missing or that failed. Its
-// output says why; no network is the commonest reason.
+// toolError is the error of a program that is missing or that failed. Its output says why; no network is the
+// commonest reason.
 func toolError(name, install string, err error, output []byte) error {
 	if errors.Is(err, errNotFound) {
 		return &diag.Error{Class: diag.Environment, Hint: install, Message: name + " is not installed"}
@@ -38,8 +39,8 @@ func toolError(name, install string, err error, output []byte) error {
 		Message: name + " failed", Err: fmt.Errorf("%w: %s", err, cause(output))}
 }
 
-// cause is the first line of output that apt marks as an error, later ones
-// being its consequences, or else the last line.
+// cause is the first line of output that apt marks as an error, later ones being its consequences, or else the last
+// line.
 func cause(output []byte) string {
 	lines := strings.Split(strings.TrimSpace(string(output)), "\n")
 	for _, line := range lines {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/layout"
+
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -70,8 +71,8 @@ func unpack(t *testing.T, l Layout, root string) {
 	}
 }
 
-// inRoot runs a program in root. It gets a /proc, without which the loader does
-// not find libraries relative to a program.
+// inRoot runs a program in root. It gets a /proc, without which the loader does not find libraries relative to a
+// program.
 func inRoot(t *testing.T, root string, args ...string) string {
 	t.Helper()
 	script := `mount -t proc proc "$0/proc" && exec chroot "$0" "$@"`
@@ -82,8 +83,7 @@ func inRoot(t *testing.T, root string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// importAll fails when an extension module or its library is missing, and
-// prints where packages go.
+// importAll fails when an extension module or its library is missing, and prints where packages go.
 const importAll = `
 import asyncio, bz2, ctypes, curses, decimal, hashlib, lzma, multiprocessing, readline, site, sqlite3, ssl, sys, sysconfig, uuid, zlib
 assert hashlib.sha256(b"").hexdigest().startswith("e3b0c442")

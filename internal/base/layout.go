@@ -17,8 +17,8 @@ import (
 
 const searchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// writeLayout writes an OCI layout to dir that holds one image of one layer,
-// the tar file at tarPath, for an architecture.
+// writeLayout writes an OCI layout to dir that holds one image of one layer, the tar file at tarPath, for an
+// architecture.
 func writeLayout(dir, tarPath, architecture string, epoch int64) error {
 	// Fast zstd: a layer is written once, read by BuildKit once, and kept.
 	layer, err := tarball.LayerFromFile(tarPath, tarball.WithCompression(compression.ZStd),

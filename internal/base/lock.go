@@ -1,6 +1,5 @@
-// Package base makes the two named contexts that a build starts from, without
-// an image registry: a Debian root and CPython interpreters. Both come from
-// package archives, pinned by lock/system.hcl, and end as OCI layouts in the
+// Package base makes the two named contexts that a build starts from, without an image registry: a Debian root and
+// CPython interpreters. Both come from package archives, pinned by lock/system.hcl, and end as OCI layouts in the
 // state directory.
 package base
 
@@ -15,6 +14,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsimple"
+
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/matrix"
 )

@@ -36,10 +36,9 @@ func verifySum(p *Python) sumVerifier {
 	}
 }
 
-// modulePython makes the layer of the interpreter that a Go module embeds for a
-// machine such as linux-amd64: a relocatable CPython, one file of the module
-// for each file of the tree, and what add adds. It returns the tar file's path
-// and the module's hash.
+// modulePython makes the layer of the interpreter that a Go module embeds for a machine such as linux-amd64: a
+// relocatable CPython, one file of the module for each file of the tree, and what add adds. It returns the tar file's
+// path and the module's hash.
 func (s *Store) modulePython(ctx context.Context, work string, m *Module, machine string, verify sumVerifier, add func(*tree) error) (string, string, error) {
 	found, err := fetchModule(ctx, work, m)
 	if err != nil {
@@ -71,9 +70,8 @@ func (s *Store) modulePython(ctx context.Context, work string, m *Module, machin
 // nothing adds nothing to a tree.
 func nothing(*tree) error { return nil }
 
-// fetchModule downloads a module with the Go tool, which knows the machine's
-// proxy and checks the checksum database, into a module cache of its own: no
-// one else wants these files.
+// fetchModule downloads a module with the Go tool, which knows the machine's proxy and checks the checksum database,
+// into a module cache of its own: no one else wants these files.
 func fetchModule(ctx context.Context, work string, m *Module) (*download, error) {
 	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", "-modcacherw", m.Path+"@"+m.Version)
 	cmd.Dir = work
@@ -108,8 +106,8 @@ type fileList struct {
 	} `json:"files"`
 }
 
-// unwanted is what of the tree no build and no test uses: scripts for a pip
-// that is not there, the graphical toolkit, and files for embedding Python.
+// unwanted is what of the tree no build and no test uses: scripts for a pip that is not there, the graphical toolkit,
+// and files for embedding Python.
 var unwanted = regexp.MustCompile(`^bin/(2to3|idle|pip|pydoc)|-config$|^include/|^share/|^lib/pkgconfig/|` +
 	`^lib/(tcl|tk|itcl|thread)[0-9]|^lib/python3\.[0-9]+/(config-|idlelib/|tkinter/|turtledemo/|test/)|` +
 	// The same in a tree for Windows.

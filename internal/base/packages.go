@@ -13,8 +13,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/digest"
 )
 
-// stanza is one paragraph of Debian's control format: fields by name, without
-// their continuation lines.
+// stanza is one paragraph of Debian's control format: fields by name, without their continuation lines.
 type stanza map[string]string
 
 // readControl calls each with every paragraph of a control file.
@@ -46,9 +45,8 @@ func (s stanza) id() packageID {
 	return packageID{s["Package"], s["Version"], s["Architecture"]}
 }
 
-// readIndexes reads the package indexes of apt's list directory: the hash of
-// every file the archive offers. apt checked the indexes against the archive's
-// signature.
+// readIndexes reads the package indexes of apt's list directory: the hash of every file the archive offers. apt
+// checked the indexes against the archive's signature.
 func readIndexes(lists string) (map[packageID]string, error) {
 	paths, err := filepath.Glob(filepath.Join(lists, "*_Packages"))
 	if err != nil {
@@ -73,8 +71,7 @@ func readControlFile(path string, each func(stanza)) error {
 	return readControl(f, each)
 }
 
-// installedPins lists what dpkg installed, with the hashes of the indexes it
-// came from.
+// installedPins lists what dpkg installed, with the hashes of the indexes it came from.
 func installedPins(status, lists string) (map[string]Pin, error) {
 	hashes, err := readIndexes(lists)
 	if err != nil {
@@ -153,8 +150,8 @@ func debPins(dir string) (map[string]Pin, error) {
 	return pins, nil
 }
 
-// debName splits apt's name of a package file, name_version_architecture.deb,
-// where the colon of an epoch is written %3a.
+// debName splits apt's name of a package file, name_version_architecture.deb, where the colon of an epoch is written
+// %3a.
 func debName(path string) (name, version string) {
 	name, rest, _ := strings.Cut(filepath.Base(path), "_")
 	version, _, _ = strings.Cut(rest, "_")

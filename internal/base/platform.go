@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -23,8 +24,8 @@ type Platform struct {
 	Image string `hcl:"image"`
 	// Emulator is what the base needs on top to run the platform's programs.
 	Emulator Archive `hcl:"emulator,block"`
-	// Libraries are Debian packages of the platform that interpreters and
-	// wheels stand on: the C library and the like.
+	// Libraries are Debian packages of the platform that interpreters and wheels stand on: the C library and the
+	// like.
 	Libraries *Archive `hcl:"libraries,block"`
 	Pythons   []Python `hcl:"python,block"`
 
@@ -86,8 +87,8 @@ func (l *Lock) platform(name string) (*Platform, error) {
 	return nil, diag.Usagef("sagebuild matrix", "the lock emulates no platform %s, only %s", name, strings.Join(known, ", "))
 }
 
-// emulator is the base with the packages of a platform's emulator. The lock
-// pins in each what the other does not have.
+// emulator is the base with the packages of a platform's emulator. The lock pins in each what the other does not
+// have.
 func (l *Lock) emulator(p *Platform) *Archive {
 	packages := maps.Clone(l.Base.Packages)
 	maps.Copy(packages, p.Emulator.Packages)
@@ -95,8 +96,7 @@ func (l *Lock) emulator(p *Platform) *Archive {
 		Range: p.Emulator.Range, PackagesAt: p.Emulator.PackagesAt}
 }
 
-// Emulator returns the Debian root that runs programs of a platform: the base
-// with an emulator.
+// Emulator returns the Debian root that runs programs of a platform: the base with an emulator.
 func (s *Store) Emulator(ctx context.Context, platform string) (Layout, error) {
 	p, err := s.Lock.platform(platform)
 	if err != nil {
@@ -105,8 +105,8 @@ func (s *Store) Emulator(ctx context.Context, platform string) (Layout, error) {
 	return s.root(ctx, "emulator-"+p.Name, s.Lock.emulator(p))
 }
 
-// PlatformPython returns the interpreter of a platform below /usr/local, with
-// the libraries that it stands on where Debian keeps them.
+// PlatformPython returns the interpreter of a platform below /usr/local, with the libraries that it stands on where
+// Debian keeps them.
 func (s *Store) PlatformPython(ctx context.Context, platform string, version matrix.Version) (Layout, error) {
 	p, err := s.Lock.platform(platform)
 	if err != nil {
@@ -132,8 +132,7 @@ func (p *Platform) keyParts(python *Python) []string {
 	return []string{p.Name, p.Image, python.Version, python.Tree}
 }
 
-// platformPython makes the layer of an interpreter of p and returns its path
-// and the module's hash.
+// platformPython makes the layer of an interpreter of p and returns its path and the module's hash.
 func (s *Store) platformPython(ctx context.Context, work string, p *Platform, python *Python, verifyModule sumVerifier, verify verifier) (string, string, error) {
 	add := nothing
 	if p.Libraries != nil {

@@ -14,17 +14,16 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
-// MirrorVariable names the environment variable with a Debian mirror's URL; it
-// is for callers of Store.
+// MirrorVariable names the environment variable with a Debian mirror's URL; it is for callers of Store.
 const MirrorVariable = "SAGEBUILD_DEBIAN_MIRROR"
 
-// recipe is part of every cache key: change it when the code makes other
-// trees from the same lock.
+// recipe is part of every cache key: change it when the code makes other trees from the same lock.
 const recipe = "2"
 
 // Store makes layouts and keeps them in a state directory.
@@ -33,8 +32,7 @@ type Store struct {
 	Lock  *Lock
 	// Mirror is the URL of a Debian mirror; empty is mmdebstrap's own choice.
 	Mirror string
-	// Progress receives one line for each layout that has to be made; nil is
-	// silence.
+	// Progress receives one line for each layout that has to be made; nil is silence.
 	Progress io.Writer
 }
 
@@ -47,8 +45,8 @@ type Layout struct {
 // Context is the layout as the value of a named build context.
 func (l Layout) Context() string { return "oci-layout://" + l.Dir + "@" + l.Digest }
 
-// Base returns the Debian root, bootstrapping it when the state directory does
-// not hold the one that the lock describes.
+// Base returns the Debian root, bootstrapping it when the state directory does not hold the one that the lock
+// describes.
 func (s *Store) Base(ctx context.Context) (Layout, error) {
 	return s.root(ctx, "base", &s.Lock.Base)
 }
@@ -61,8 +59,7 @@ func (s *Store) root(ctx context.Context, name string, a *Archive) (Layout, erro
 	})
 }
 
-// Python returns the interpreter of a version (its first two numbers count) as
-// a tree below /usr/local.
+// Python returns the interpreter of a version (its first two numbers count) as a tree below /usr/local.
 func (s *Store) Python(ctx context.Context, version matrix.Version) (Layout, error) {
 	p, err := s.Lock.python(version)
 	if err != nil {
@@ -106,15 +103,14 @@ func (s *Store) key(parts ...string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// wanted is a layout to make or to find: its name, the key of everything that
-// decides its content, and the architecture that its image says it is for.
+// wanted is a layout to make or to find: its name, the key of everything that decides its content, and the
+// architecture that its image says it is for.
 type wanted struct{ name, key, architecture string }
 
 func (s *Store) wanted(name, key string) wanted { return wanted{name, key, s.Lock.Architecture} }
 
-// layout returns the layout name-key of the state directory. When it is not
-// there yet, create writes a layer's tar file into a working directory and
-// returns its path; processes that want the same layout wait for one another.
+// layout returns the layout name-key of the state directory. When it is not there yet, create writes a layer's tar
+// file into a working directory and returns its path; processes that want the same layout wait for one another.
 func (s *Store) layout(ctx context.Context, w wanted, create func(context.Context, string) (string, error)) (Layout, error) {
 	bases, err := filepath.Abs(filepath.Join(s.State, "bases"))
 	if err != nil {

@@ -12,9 +12,8 @@ import (
 	"time"
 )
 
-// tree is a file tree that becomes a layer. Its tar file depends on nothing
-// but names, contents, links and who may execute: order, owners, times and
-// other permissions are the same for everyone.
+// tree is a file tree that becomes a layer. Its tar file depends on nothing but names, contents, links and who may
+// execute: order, owners, times and other permissions are the same for everyone.
 type tree struct {
 	epoch int64
 	files map[string]treeFile // by path without a leading slash

@@ -15,10 +15,9 @@ import (
 	"github.com/sagebuild/sagebuild/internal/digest"
 )
 
-// UpdateLock makes everything that s.Lock names, taking whatever the archives
-// have today, and returns the lock's text with the pins of what came. Suites,
-// included packages and module versions stay as they are; changing those is
-// an edit of the file.
+// UpdateLock makes everything that s.Lock names, taking whatever the archives have today, and returns the lock's text
+// with the pins of what came. Suites, included packages and module versions stay as they are; changing those is an
+// edit of the file.
 func (s *Store) UpdateLock(ctx context.Context) ([]byte, error) {
 	file, diagnostics := hclwrite.ParseConfig(s.Lock.text, "system.hcl", hcl.InitialPos)
 	if diagnostics.HasErrors() {
@@ -84,8 +83,7 @@ func (s *Store) updatePython(ctx context.Context, p *Python, block *hclwrite.Blo
 	})
 }
 
-// currentPython makes an interpreter's layer, and pins in block what it is
-// made from.
+// currentPython makes an interpreter's layer, and pins in block what it is made from.
 func (s *Store) currentPython(ctx context.Context, work string, p *Python, block *hclwrite.Block) (string, error) {
 	if p.Module != nil {
 		path, sum, err := s.modulePython(ctx, work, p.Module, "linux-"+s.Lock.Architecture, anySum, nothing)
@@ -98,8 +96,7 @@ func (s *Store) currentPython(ctx context.Context, work string, p *Python, block
 	})
 }
 
-// updatePlatform pins in block an emulator, beyond the base that it stands on,
-// and the interpreters of a platform.
+// updatePlatform pins in block an emulator, beyond the base that it stands on, and the interpreters of a platform.
 func (s *Store) updatePlatform(ctx context.Context, p *Platform, base map[string]Pin, block *hclwrite.Block) error {
 	pins, err := s.currentRoot(ctx, "emulator-"+p.Name, s.Lock.emulator(p))
 	if err != nil {
@@ -136,8 +133,7 @@ func (s *Store) updatePlatformPython(ctx context.Context, p *Platform, python *P
 // anySum accepts every module.
 func anySum(string) error { return nil }
 
-// setPackages writes one package a line, sorted, so that an update reads well
-// as a difference.
+// setPackages writes one package a line, sorted, so that an update reads well as a difference.
 func setPackages(block *hclwrite.Block, pins map[string]Pin) {
 	var text []byte
 	text = append(text, "x = {\n"...)

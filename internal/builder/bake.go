@@ -15,18 +15,18 @@ import (
 	"github.com/docker/buildx/util/confutil"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/moby/buildkit/client"
+
 	"github.com/sagebuild/sagebuild/internal/diag"
 )
 
 const bakefileName = "docker-bake.hcl"
 
-// A request says everything that decides its result; an environment variable
-// that happens to have the name of a bake variable must not.
+// A request says everything that decides its result; an environment variable that happens to have the name of a bake
+// variable must not.
 func init() { _ = os.Setenv("BUILDX_BAKE_DISABLE_VARS_ENV_LOOKUP", "1") }
 
-// buildOptions resolves the request's target with buildx's own bake parser and
-// applies what the request changes. The result also holds the targets that it
-// links to.
+// buildOptions resolves the request's target with buildx's own bake parser and applies what the request changes. The
+// result also holds the targets that it links to.
 func buildOptions(ctx context.Context, request Request, host hostSettings) (map[string]build.Options, error) {
 	targets, err := readTargets(ctx, request)
 	if err != nil {
@@ -118,8 +118,7 @@ func complete(o *build.Options, request Request, host hostSettings, requested bo
 	return nil
 }
 
-// rebase makes the paths of a target, which start from the bake file's
-// directory, start from source.
+// rebase makes the paths of a target, which start from the bake file's directory, start from source.
 func rebase(inputs *build.Inputs, source string) {
 	absolute := func(path string) string {
 		if strings.Contains(path, ":") || filepath.IsAbs(path) {
@@ -135,8 +134,7 @@ func rebase(inputs *build.Inputs, source string) {
 	}
 }
 
-// replaceContexts swaps named contexts. The requested target gets them all,
-// a linked one those that it already names.
+// replaceContexts swaps named contexts. The requested target gets them all, a linked one those that it already names.
 func replaceContexts(inputs *build.Inputs, contexts map[string]string, requested bool) {
 	if inputs.NamedContexts == nil {
 		inputs.NamedContexts = map[string]build.NamedContext{}

@@ -1,9 +1,8 @@
 // Package builder turns one target of a bake file into files.
 //
-// It is the only package that knows BuildKit and buildx. Three kinds of
-// builder stand behind one interface: BuildKit embedded in this process
-// (nothing to install but runc), any builder that docker buildx knows by
-// name, and a buildkitd at an address.
+// It is the only package that knows BuildKit and buildx. Three kinds of builder stand behind one interface: BuildKit
+// embedded in this process (nothing to install but runc), any builder that docker buildx knows by name, and a
+// buildkitd at an address.
 package builder
 
 import (
@@ -15,14 +14,13 @@ import (
 
 // Config says which builder to open and how it reports.
 type Config struct {
-	// Address is empty for the embedded builder, the name of a buildx builder,
-	// or the address of a buildkitd (unix:///path, tcp://host:port).
+	// Address is empty for the embedded builder, the name of a buildx builder, or the address of a buildkitd
+	// (unix:///path, tcp://host:port).
 	Address string
-	// State is the directory that holds the embedded builder's cache and log.
-	// It is created when missing.
+	// State is the directory that holds the embedded builder's cache and log. It is created when missing.
 	State string
-	// StateLimit is the size in bytes that garbage collection keeps the
-	// embedded builder's cache under; 0 is DefaultStateLimit.
+	// StateLimit is the size in bytes that garbage collection keeps the embedded builder's cache under; 0 is
+	// DefaultStateLimit.
 	StateLimit int64
 	// Display is how progress is shown.
 	Display Display
@@ -34,16 +32,14 @@ type Display struct {
 	Out  io.Writer // nil is standard error
 }
 
-// Builder builds targets. Its methods may be called concurrently; steps that
-// concurrent requests share run once.
+// Builder builds targets. Its methods may be called concurrently; steps that concurrent requests share run once.
 type Builder interface {
-	// Build runs one target. A failed step is a *StepError; anything that the
-	// user can put right in the environment is a *diag.Error.
+	// Build runs one target. A failed step is a *StepError; anything that the user can put right in the environment
+	// is a *diag.Error.
 	Build(ctx context.Context, request Request) (*Result, error)
 	// DiskUsage is the size of the build cache in bytes.
 	DiskUsage(ctx context.Context) (int64, error)
-	// Prune drops cache that no later build is likely to use, or with all
-	// everything, and returns the bytes freed.
+	// Prune drops cache that no later build is likely to use, or with all everything, and returns the bytes freed.
 	Prune(ctx context.Context, all bool) (int64, error)
 	// Close waits until every process and mount of the builder is gone.
 	Close() error
@@ -71,9 +67,8 @@ type Result struct {
 	Steps       int           // Dockerfile steps that were needed
 	CachedSteps int           // of those, steps whose result was in the cache
 	Duration    time.Duration // wall time of the request
-	// Provenance is BuildKit's attestation of the files in Output: an in-toto
-	// statement with a SLSA predicate, on one line. It is nil where it was not
-	// asked for, and of builders that attest nothing.
+	// Provenance is BuildKit's attestation of the files in Output: an in-toto statement with a SLSA predicate, on one
+	// line. It is nil where it was not asked for, and of builders that attest nothing.
 	Provenance []byte
 }
 

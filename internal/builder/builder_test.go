@@ -18,8 +18,9 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/moby/sys/mountinfo"
-	"github.com/sagebuild/sagebuild/internal/diag"
 	"golang.org/x/sys/unix"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
 )
 
 // childState is set in the process that the kill test starts and kills.

@@ -15,6 +15,7 @@ import (
 	"github.com/docker/buildx/util/confutil"
 	"github.com/docker/buildx/util/progress"
 	"github.com/moby/buildkit/client"
+
 	"github.com/sagebuild/sagebuild/internal/diag"
 )
 
@@ -75,8 +76,7 @@ func openRemote(ctx context.Context, config Config, load func(context.Context, s
 	return c, nil
 }
 
-// check asks every node who it is: buildx itself would go on without those
-// that do not answer.
+// check asks every node who it is: buildx itself would go on without those that do not answer.
 func (c *connection) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -165,8 +165,8 @@ func shorten(name string) string {
 	return name
 }
 
-// reason is the innermost part of BuildKit's text about a failed command,
-// which repeats the command; other texts lose only their wrapping.
+// reason is the innermost part of BuildKit's text about a failed command, which repeats the command; other texts lose
+// only their wrapping.
 func reason(text string) string {
 	if i := strings.LastIndex(text, "did not complete successfully: "); i >= 0 {
 		text = text[i+len("did not complete successfully: "):]

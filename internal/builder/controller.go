@@ -44,14 +44,13 @@ type controller struct {
 	layers *snapshotter
 }
 
-// Close closes all databases. BuildKit leaves the snapshotter's to the end of
-// its process, and here another engine may follow in the same one.
+// Close closes all databases. BuildKit leaves the snapshotter's to the end of its process, and here another engine
+// may follow in the same one.
 func (c *controller) Close() error {
 	return errors.Join(c.Controller.Close(), c.layers.Close())
 }
 
-// newController builds the controller that a buildkitd would have, with its
-// state below root.
+// newController builds the controller that a buildkitd would have, with its state below root.
 func newController(ctx context.Context, root string, limit int64) (*controller, error) {
 	sessions, err := session.NewManager()
 	if err != nil {
@@ -135,8 +134,8 @@ func remoteCaches(sessions *session.Manager, w *base.Worker) (map[string]remotec
 	return exporters, importers
 }
 
-// newWorker returns a worker that runs steps with runc. Steps use the host's
-// network: a builder on a bare machine has no bridge to put them on.
+// newWorker returns a worker that runs steps with runc. Steps use the host's network: a builder on a bare machine has
+// no bridge to put them on.
 func newWorker(ctx context.Context, root string, limit int64, layers *snapshotter) (*base.Worker, error) {
 	parallel := semaphore.NewWeighted(int64(max(2, runtime.NumCPU())))
 	options, err := runc.NewWorkerOpt(root, layers.factory(), false, oci.ProcessSandbox, nil, nil,
@@ -153,8 +152,7 @@ func newWorker(ctx context.Context, root string, limit int64, layers *snapshotte
 // snapshotter keeps the layers of the cache.
 type snapshotter struct{ snapshots.Snapshotter }
 
-// factory makes it overlayfs. There is no other: plain copies would take a
-// runtime's gigabytes again for every step.
+// factory makes it overlayfs. There is no other: plain copies would take a runtime's gigabytes again for every step.
 func (s *snapshotter) factory() runc.SnapshotterFactory {
 	return runc.SnapshotterFactory{Name: "overlayfs", New: func(dir string) (_ snapshots.Snapshotter, err error) {
 		s.Snapshotter, err = overlay.NewSnapshotter(dir, overlay.AsynchronousRemove)
@@ -162,8 +160,8 @@ func (s *snapshotter) factory() runc.SnapshotterFactory {
 	}}
 }
 
-// buildkitVersion is the version of the BuildKit module in this binary: the
-// variable that buildkitd's own linking fills is not set here.
+// buildkitVersion is the version of the BuildKit module in this binary: the variable that buildkitd's own linking
+// fills is not set here.
 func buildkitVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -12,12 +12,12 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/util/progress/progressui"
 	"github.com/opencontainers/go-digest"
+
 	"github.com/sagebuild/sagebuild/internal/diag"
 )
 
-// display is the one progress display of all requests that run at a time. It
-// appears with the first of them and ends, with everything written, when the
-// last of them has ended.
+// display is the one progress display of all requests that run at a time. It appears with the first of them and ends,
+// with everything written, when the last of them has ended.
 type display struct {
 	out  io.Writer
 	mode progressui.DisplayMode
@@ -70,8 +70,8 @@ func (d *display) leave() error {
 	return d.printer.Wait()
 }
 
-// shownName prefixes a step's name with the target. Requests that share a step
-// all report it; it keeps the name of the first.
+// shownName prefixes a step's name with the target. Requests that share a step all report it; it keeps the name of
+// the first.
 func (d *display) shownName(id digest.Digest, target, name string) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -88,8 +88,7 @@ func prefixed(target, name string) string {
 	return "[" + target + "] " + name
 }
 
-// requestWriter passes one request's progress to its record and, under the
-// target's name, to the shared display.
+// requestWriter passes one request's progress to its record and, under the target's name, to the shared display.
 type requestWriter struct {
 	progress.Writer
 	display *display
@@ -111,12 +110,12 @@ func (w *requestWriter) Write(status *client.SolveStatus) {
 	w.Writer.Write(&shown)
 }
 
-// ValidateLogSource accepts every log, so that the record of each request that
-// shares a step has its lines; ownLogs keeps them from being shown twice.
+// ValidateLogSource accepts every log, so that the record of each request that shares a step has its lines; ownLogs
+// keeps them from being shown twice.
 func (w *requestWriter) ValidateLogSource(digest.Digest, any) bool { return true }
 
-// ClearLogSource implements progress.Writer: when a request ends early, another
-// one goes on with the logs of the steps that they share.
+// ClearLogSource implements progress.Writer: when a request ends early, another one goes on with the logs of the
+// steps that they share.
 func (w *requestWriter) ClearLogSource(any) {
 	w.display.mu.Lock()
 	defer w.display.mu.Unlock()

@@ -28,8 +28,7 @@ import (
 // Without a recorder every solve logs that none was found.
 func init() { detect.Recorder = detect.NewTraceRecorder() }
 
-// settleTime is how long Close waits for cancelled containers to go by
-// themselves before it kills them.
+// settleTime is how long Close waits for cancelled containers to go by themselves before it kills them.
 const settleTime = 5 * time.Second
 
 // engine is BuildKit running in this process, reachable through memory only.
@@ -70,8 +69,8 @@ func startEngine(ctx context.Context, root string, limit int64) (_ *engine, err 
 }
 
 func serve(ctx context.Context, root string, limit int64, lock *flock.Flock) (*engine, error) {
-	// The listener comes before the controller: once a controller exists its
-	// databases are open, and a failing listener would leave them so.
+	// The listener comes before the controller: once a controller exists its databases are open, and a failing
+	// listener would leave them so.
 	listener := bufconn.Listen(1 << 20)
 	// The caller's cancellation ends builds; the engine itself ends in Close.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -108,8 +107,8 @@ func (e *engine) newClient(ctx context.Context, options ...client.ClientOpt) (*c
 	return client.New(ctx, "unix:///embedded", append(options, dial)...)
 }
 
-// close ends every request, waits for its containers, kills those that stay,
-// trims the cache to its limit and gives the state directory free.
+// close ends every request, waits for its containers, kills those that stay, trims the cache to its limit and gives
+// the state directory free.
 func (e *engine) close() error {
 	e.server.Stop()
 	<-e.served
@@ -135,8 +134,8 @@ func requirements() error {
 
 func lockPath(root string) string { return filepath.Join(root, "lock") }
 
-// lockState takes the state directory for this process and notes its id, so
-// that whoever is refused can be told whom to wait for.
+// lockState takes the state directory for this process and notes its id, so that whoever is refused can be told whom
+// to wait for.
 func lockState(root string) (*flock.Flock, error) {
 	path := lockPath(root)
 	lock := flock.New(path)

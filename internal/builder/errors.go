@@ -7,8 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sagebuild/sagebuild/internal/diag"
 	"golang.org/x/sys/unix"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
 )
 
 // StepError is a Dockerfile step that failed.
@@ -24,8 +25,7 @@ func (e *StepError) Error() string { return fmt.Sprintf("%s: %v", e.Step, e.Err)
 // Unwrap gives how the step ended.
 func (e *StepError) Unwrap() error { return e.Err }
 
-// sawFullDisk says whether the step's own output complains of a full disk: its
-// files are in the state directory.
+// sawFullDisk says whether the step's own output complains of a full disk: its files are in the state directory.
 func (e *StepError) sawFullDisk() bool {
 	return slices.ContainsFunc(e.Log, func(line string) bool {
 		return strings.Contains(strings.ToLower(line), unix.ENOSPC.Error())
@@ -84,8 +84,7 @@ func stateError(root string, err error) error {
 	return e
 }
 
-// isDiskFull also looks at the text: errors lose their type on the way
-// through BuildKit's connection.
+// isDiskFull also looks at the text: errors lose their type on the way through BuildKit's connection.
 func isDiskFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || strings.Contains(err.Error(), unix.ENOSPC.Error())
 }

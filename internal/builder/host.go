@@ -27,17 +27,14 @@ var bundlePaths = []string{
 	"/etc/ssl/cert.pem",
 }
 
-// installerVariables are the settings of pip and uv that say where packages
-// come from. Each is offered to the build as a secret with its own name: a
-// secret is in no layer and in no cache key, and an index URL may hold a
-// password.
+// installerVariables are the settings of pip and uv that say where packages come from. Each is offered to the build
+// as a secret with its own name: a secret is in no layer and in no cache key, and an index URL may hold a password.
 var installerVariables = []string{
 	"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST",
 	"UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INSECURE_HOST",
 }
 
-// proxyVariables are build arguments that every Dockerfile has and that count
-// in no cache key.
+// proxyVariables are build arguments that every Dockerfile has and that count in no cache key.
 var proxyVariables = []string{"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"}
 
 // hostSettings is what this machine needs to reach package indexes.
@@ -98,8 +95,7 @@ func (h *hostSettings) deriveIndex(get func(string) string) {
 	}
 }
 
-// pipConfigIndex reads global.index-url of the first of pip's configuration
-// files that has one.
+// pipConfigIndex reads global.index-url of the first of pip's configuration files that has one.
 func pipConfigIndex(get func(string) string) string {
 	paths := []string{get("PIP_CONFIG_FILE")}
 	if home := get("HOME"); home != "" {
@@ -157,8 +153,7 @@ func (h hostSettings) buildArgs(args map[string]string) {
 	set("SOURCE_DATE_EPOCH", h.epoch)
 }
 
-// session is what a build may ask of this machine: registry logins and the
-// secrets of the host and of the bake file.
+// session is what a build may ask of this machine: registry logins and the secrets of the host and of the bake file.
 func (h hostSettings) session(declared buildflags.Secrets) []session.Attachable {
 	logins := authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{
 		AuthConfigProvider: authprovider.LoadAuthConfig(config.LoadDefaultConfigFile(io.Discard)),
@@ -166,9 +161,8 @@ func (h hostSettings) session(declared buildflags.Secrets) []session.Attachable 
 	return []session.Attachable{logins, secretsprovider.NewSecretProvider(secretStore{host: h, declared: declared})}
 }
 
-// secretStore answers with the secret that the bake file declares, or else
-// with the host's. A declared secret that this machine lacks is simply absent:
-// the Dockerfile says which secrets it cannot do without.
+// secretStore answers with the secret that the bake file declares, or else with the host's. A declared secret that
+// this machine lacks is simply absent: the Dockerfile says which secrets it cannot do without.
 type secretStore struct {
 	host     hostSettings
 	declared buildflags.Secrets

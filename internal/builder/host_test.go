@@ -9,6 +9,7 @@ import (
 
 	"github.com/docker/buildx/util/buildflags"
 	"github.com/moby/buildkit/session/secrets"
+
 	"github.com/sagebuild/sagebuild/internal/diag"
 )
 

@@ -11,9 +11,8 @@ import (
 
 const maxLogSize = 4 << 20
 
-// redirectLogs sends the log lines of BuildKit's libraries, which all write to
-// one global logger, to the file engine.log in dir, or nowhere when dir is
-// empty: the terminal belongs to the progress display.
+// redirectLogs sends the log lines of BuildKit's libraries, which all write to one global logger, to the file
+// engine.log in dir, or nowhere when dir is empty: the terminal belongs to the progress display.
 func redirectLogs(dir string) (io.Closer, error) {
 	// Go's telemetry library reports lost spans to the terminal otherwise.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logrus.Debug(err) }))

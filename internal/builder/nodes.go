@@ -8,7 +8,6 @@ import (
 
 	buildx "github.com/docker/buildx/builder"
 	"github.com/docker/buildx/driver"
-
 	"github.com/docker/buildx/store"
 	"github.com/docker/cli/cli/command"
 	"github.com/docker/cli/cli/flags"
@@ -76,8 +75,7 @@ func addressNodes(ctx context.Context, address string) ([]buildx.Node, error) {
 	return nodeOf(handle, address), nil
 }
 
-// namedNodes loads a builder from docker buildx's own store, starting it when
-// it can be started.
+// namedNodes loads a builder from docker buildx's own store, starting it when it can be started.
 func namedNodes(ctx context.Context, name string) ([]buildx.Node, error) {
 	cli, err := dockerCLI()
 	if err != nil {

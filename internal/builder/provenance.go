@@ -15,20 +15,17 @@ import (
 	"github.com/docker/buildx/driver"
 )
 
-// attestation is what a request for provenance asks of BuildKit: everything it
-// knows, as SLSA 1.
+// attestation is what a request for provenance asks of BuildKit: everything it knows, as SLSA 1.
 func attestation(host hostSettings) *string {
 	request := "mode=max,version=v1,builder-id=" + host.builderID
 	return &request
 }
 
-// provenanceFile is where BuildKit's local exporter puts it, beside the files
-// that it is about.
+// provenanceFile is where BuildKit's local exporter puts it, beside the files that it is about.
 const provenanceFile = "provenance.json"
 
-// attests says whether every node can attest. The engine of a docker driver
-// cannot while it keeps images in its old store, and buildx then refuses the
-// whole build.
+// attests says whether every node can attest. The engine of a docker driver cannot while it keeps images in its old
+// store, and buildx then refuses the whole build.
 func (c *connection) attests(ctx context.Context) bool {
 	for _, node := range c.nodes {
 		if !node.Driver.IsMobyDriver() {
@@ -57,9 +54,8 @@ func takeProvenance(output string) ([]byte, error) {
 	return text, os.Remove(path)
 }
 
-// publishable puts a statement on one line and takes the host's proxies out,
-// whose addresses may hold passwords. They decide nothing about the result.
-// Whatever else BuildKit says stays.
+// publishable puts a statement on one line and takes the host's proxies out, whose addresses may hold passwords. They
+// decide nothing about the result. Whatever else BuildKit says stays.
 func publishable(text []byte) ([]byte, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
@@ -92,8 +88,7 @@ func withoutProxies(value any) {
 	}
 }
 
-// isProxy says whether a key of the provenance holds a proxy: a build argument,
-// or the proxies of a step.
+// isProxy says whether a key of the provenance holds a proxy: a build argument, or the proxies of a step.
 func isProxy(key string) bool {
 	if key == "proxyEnv" || key == "proxy_env" {
 		return true

@@ -44,8 +44,7 @@ func (r *record) add(status *client.SolveStatus) {
 	}
 }
 
-// count returns how many Dockerfile steps were needed and how many of them
-// came from the cache.
+// count returns how many Dockerfile steps were needed and how many of them came from the cache.
 func (r *record) count() (steps, cached int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -61,8 +60,8 @@ func (r *record) count() (steps, cached int) {
 	return steps, cached
 }
 
-// failed is the step that failed by itself: the others that carry an error
-// were cancelled because of it. It is nil when no step failed.
+// failed is the step that failed by itself: the others that carry an error were cancelled because of it. It is nil
+// when no step failed.
 func (r *record) failed() *client.Vertex {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -91,8 +90,8 @@ type tail struct {
 	partial string
 }
 
-// write takes a chunk of output. A carriage return inside a line starts the
-// line again, as it does on a terminal: of a progress bar the last state stays.
+// write takes a chunk of output. A carriage return inside a line starts the line again, as it does on a terminal: of
+// a progress bar the last state stays.
 func (t *tail) write(chunk []byte) {
 	parts := strings.Split(t.partial+string(chunk), "\n")
 	for _, line := range parts[:len(parts)-1] {

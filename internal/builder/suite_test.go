@@ -18,8 +18,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// conformance runs the tests that every builder passes. They share one builder
-// and its cache, so each makes its steps its own with its name.
+// conformance runs the tests that every builder passes. They share one builder and its cache, so each makes its steps
+// its own with its name.
 func conformance(t *testing.T, b Builder, tool string) {
 	tests := []struct {
 		name string
@@ -46,8 +46,7 @@ func conformance(t *testing.T, b Builder, tool string) {
 	}
 }
 
-// world is what one test works with: a builder, and a source directory that
-// holds the tool.
+// world is what one test works with: a builder, and a source directory that holds the tool.
 type world struct {
 	*testing.T
 	builder Builder
@@ -63,8 +62,7 @@ func newWorld(t *testing.T, b Builder, tool string) *world {
 	return &world{T: t, builder: b, source: source, name: strings.NewReplacer(" ", "-", "/", "-").Replace(t.Name())}
 }
 
-// request builds the stages of a Dockerfile whose first lines are given: a
-// stage "run" with the tool in it.
+// request builds the stages of a Dockerfile whose first lines are given: a stage "run" with the tool in it.
 func (w *world) request(lines ...string) Request {
 	return Request{
 		Bakefile:   []byte(`target "it" { target = "out" }`),

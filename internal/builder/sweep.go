@@ -17,11 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sweep removes what a stopped run left behind below root: containers that
-// still run, their bundles, overlay mounts whose layers lie below root, and
-// layers that were copied in part.
-// Call it holding the lock; everything it finds is then an orphan. It touches
-// only containers that have a bundle below root and mounts that use it.
+// sweep removes what a stopped run left behind below root: containers that still run, their bundles, overlay mounts
+// whose layers lie below root, and layers that were copied in part. Call it holding the lock; everything it finds is
+// then an orphan. It touches only containers that have a bundle below root and mounts that use it.
 func sweep(ctx context.Context, root string) error {
 	bundles, err := containerBundles(root)
 	if err != nil {
@@ -43,9 +41,8 @@ func sweep(ctx context.Context, root string) error {
 	return removePartialLayers(root)
 }
 
-// removePartialLayers forgets copies that a stopped run began. The content
-// store would go on where they ended, and a base in a local OCI layout cannot
-// be read from the middle.
+// removePartialLayers forgets copies that a stopped run began. The content store would go on where they ended, and a
+// base in a local OCI layout cannot be read from the middle.
 func removePartialLayers(root string) error {
 	partial, err := filepath.Glob(filepath.Join(root, "runc-*", "content", "ingest", "*"))
 	if err != nil {
@@ -59,8 +56,8 @@ func removePartialLayers(root string) error {
 	return nil
 }
 
-// removeSecrets unmounts the memory file systems that hold the secrets of a
-// container. Only the container's own configuration tells whose they are.
+// removeSecrets unmounts the memory file systems that hold the secrets of a container. Only the container's own
+// configuration tells whose they are.
 func removeSecrets(bundle string) error {
 	data, err := os.ReadFile(filepath.Join(bundle, "config.json"))
 	if err != nil {
@@ -83,8 +80,7 @@ func removeSecrets(bundle string) error {
 	return nil
 }
 
-// containerBundles lists the bundle directories of containers; a directory's
-// name is the container's id.
+// containerBundles lists the bundle directories of containers; a directory's name is the container's id.
 func containerBundles(root string) ([]string, error) {
 	configs, err := filepath.Glob(filepath.Join(root, "runc-*", "executor", "*", "config.json"))
 	if err != nil {
@@ -104,8 +100,7 @@ func killContainer(ctx context.Context, id string) error {
 	return nil
 }
 
-// unmountOrphans detaches the mounts that lie below root or are overlays of
-// layers below root, the innermost first.
+// unmountOrphans detaches the mounts that lie below root or are overlays of layers below root, the innermost first.
 func unmountOrphans(root string) error {
 	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) { return !usesState(m, root), false })
 	if err != nil {
@@ -120,8 +115,8 @@ func unmountOrphans(root string) error {
 	return nil
 }
 
-// detach unmounts dir, when it is a mount point, and removes the temporary
-// directories that BuildKit makes for mounts.
+// detach unmounts dir, when it is a mount point, and removes the temporary directories that BuildKit makes for
+// mounts.
 func detach(dir string) error {
 	err := unix.Unmount(dir, unix.MNT_DETACH)
 	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
@@ -135,17 +130,15 @@ func detach(dir string) error {
 	return nil
 }
 
-// usesState says whether a mount shows or lies in root's containers. A mount
-// point of root itself is the user's own.
+// usesState says whether a mount shows or lies in root's containers. A mount point of root itself is the user's own.
 func usesState(m *mountinfo.Info, root string) bool {
 	below := root + string(filepath.Separator)
 	return strings.HasPrefix(m.Mountpoint, below) || showsLayer(m, root) ||
 		m.FSType == "overlay" && strings.Contains(m.VFSOptions, "="+below)
 }
 
-// showsLayer says whether a mount is BuildKit's view of a single layer below
-// root. Such a mount names the layer by its path in the file system, which
-// ends root's own path, wherever that file system is mounted.
+// showsLayer says whether a mount is BuildKit's view of a single layer below root. Such a mount names the layer by
+// its path in the file system, which ends root's own path, wherever that file system is mounted.
 func showsLayer(m *mountinfo.Info, root string) bool {
 	state, _, found := strings.Cut(m.Root, "/runc-")
 	if !found || !strings.HasPrefix(filepath.Base(m.Mountpoint), "buildkit-mount") || !strings.HasSuffix(root, state) {
@@ -155,8 +148,7 @@ func showsLayer(m *mountinfo.Info, root string) bool {
 	return unix.Stat(root, &stat) == nil && stat.Dev == unix.Mkdev(uint32(m.Major), uint32(m.Minor))
 }
 
-// waitForContainers waits until the containers below root are gone, at most
-// for limit.
+// waitForContainers waits until the containers below root are gone, at most for limit.
 func waitForContainers(root string, limit time.Duration) {
 	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if bundles, err := containerBundles(root); err != nil || len(bundles) == 0 {
