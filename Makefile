@@ -16,7 +16,7 @@ export SAGEBUILD_STATE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sagebuild
 export SAGEBUILD_TEST_STATE ?= $(SAGEBUILD_STATE)
 
 SAGEBUILD := bin/sagebuild
-GO_FILES := $(shell find cmd internal matrix bake -name '*.go' -o -name '*.hcl' -o -name '*.tmpl' -o -name '*.html') go.mod go.sum
+GO_FILES := $(shell find cmd internal matrix kernels bake -name '*.go' -o -name '*.hcl' -o -name '*.tmpl' -o -name '*.html') go.mod go.sum
 
 .PHONY: build
 build: $(SAGEBUILD) ## the command line, bin/sagebuild
@@ -52,7 +52,7 @@ test: test-tools lint test-python test-wheels test-go ## every test
 
 .PHONY: lint
 lint: build ## formatting, vet, generated files
-	@unformatted=$$(gofmt -l cmd internal matrix bake tests scripts); \
+	@unformatted=$$(gofmt -l cmd internal matrix kernels bake tests scripts); \
 	if [[ -n $$unformatted ]]; then echo "not formatted, run gofmt -w on:" $$unformatted >&2; exit 1; fi
 	go vet ./...
 	$(SAGEBUILD) generate --check

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -76,7 +77,7 @@ func emulator(cell matrix.Cell) string {
 
 // testArguments are what the tests of a wheel run on, and what the plan put into it: SMs and kernels, separated by
 // spaces. A kernel that some SMs lack is followed by those that have it: packed_hd64@9.0, attention_hd64_tiles16@7.5,8.6.
-func testArguments(selected matrix.Selection, k *Kernels) []argument {
+func testArguments(selected matrix.Selection, k *kernels.Set) []argument {
 	cell := selected.Cell
 	sms := make([]string, len(cell.SMs))
 	for i, sm := range cell.SMs {
@@ -89,6 +90,6 @@ func testArguments(selected matrix.Selection, k *Kernels) []argument {
 		{"PYTHON_DIGITS", selected.Test.Python.Digits()},
 		{"EMULATOR", emulator(cell)},
 		{"SMS", strings.Join(sms, " ")},
-		{"KERNELS", strings.Join(k.names(cell.SMs), " ")},
+		{"KERNELS", strings.Join(k.Names(cell.SMs), " ")},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -49,7 +50,7 @@ type compileStep struct {
 
 // RenderDockerfile writes the Dockerfile: a stage for each SM of the matrix that copies exactly the sources of
 // that SM, so that a change recompiles only the SMs that use the changed file.
-func RenderDockerfile(m *matrix.Matrix, k *Kernels) ([]byte, error) {
+func RenderDockerfile(m *matrix.Matrix, k *kernels.Set) ([]byte, error) {
 	if err := k.Check(m); err != nil {
 		return nil, err
 	}
@@ -64,12 +65,12 @@ func RenderDockerfile(m *matrix.Matrix, k *Kernels) ([]byte, error) {
 	return append(bytes.TrimSpace(out.Bytes()), '\n'), nil
 }
 
-func newKernelStage(sm matrix.SM, sources []Source) kernelStage {
+func newKernelStage(sm matrix.SM, sources []kernels.Source) kernelStage {
 	var files []string
 	stage := kernelStage{Digits: sm.Digits()}
 	for _, source := range sources {
 		files = append(append(files, source.Path()), source.Headers...)
-		stage.addSource(sm.String()+source.Suffix, source.Path())
+		stage.addSource(source.Arch(sm).String(), source.Path())
 	}
 	stage.Copies = copySteps(files)
 	return stage

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -52,7 +53,7 @@ type PlanOptions struct {
 }
 
 // NewPlan lists what building and testing the selection does, in its order.
-func NewPlan(m *matrix.Matrix, k *Kernels, selection []matrix.Selection, options PlanOptions) (*Plan, error) {
+func NewPlan(m *matrix.Matrix, k *kernels.Set, selection []matrix.Selection, options PlanOptions) (*Plan, error) {
 	if err := k.Check(m); err != nil {
 		return nil, err
 	}
@@ -66,7 +67,7 @@ func NewPlan(m *matrix.Matrix, k *Kernels, selection []matrix.Selection, options
 	return plan, nil
 }
 
-func newTarget(m *matrix.Matrix, k *Kernels, selected matrix.Selection, options PlanOptions) Target {
+func newTarget(m *matrix.Matrix, k *kernels.Set, selected matrix.Selection, options PlanOptions) Target {
 	cell := selected.Cell
 	target := Target{
 		Name: selected.Target(), Cell: cell.Target(), Platform: cell.Platform.Name,
@@ -91,7 +92,7 @@ func orElse(value, otherwise string) string {
 	return value
 }
 
-func planArguments(m *matrix.Matrix, k *Kernels, selected matrix.Selection, options PlanOptions) map[string]string {
+func planArguments(m *matrix.Matrix, k *kernels.Set, selected matrix.Selection, options PlanOptions) map[string]string {
 	arguments := append(toolkitArguments(m, selected.Cell), cellArguments(selected.Cell)...)
 	if selected.Test != nil {
 		arguments = append(arguments, testArguments(selected, k)...)

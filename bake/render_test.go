@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -74,9 +75,9 @@ func TestSourceOfOneSMIsInOneStage(t *testing.T) {
 func TestSuffixIsCompiledApart(t *testing.T) {
 	m, k := defaults(t)
 	hopper := m.SMs()[6]
-	changed := &Kernels{}
+	changed := &kernels.Set{}
 	for _, source := range k.Sources {
-		if source.Operation() == attention && slices.Contains(source.SMs, hopper) {
+		if source.Operation() == "attention" && slices.Contains(source.SMs, hopper) {
 			source.SMs = slices.DeleteFunc(slices.Clone(source.SMs), func(s matrix.SM) bool { return s == hopper })
 			own := source
 			own.File, own.SMs, own.Suffix = "attention_sm90.cu", []matrix.SM{hopper}, "a"

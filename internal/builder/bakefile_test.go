@@ -13,6 +13,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 
 	"github.com/sagebuild/sagebuild/bake"
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -29,13 +30,13 @@ func readBake(t *testing.T, content []byte, name string, environment map[string]
 	return targets, groups
 }
 
-func definition(t *testing.T, path string) (*matrix.Matrix, *bake.Kernels) {
+func definition(t *testing.T, path string) (*matrix.Matrix, *kernels.Set) {
 	t.Helper()
 	m, err := matrix.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := bake.ReadKernels(sourceDir)
+	k, err := kernels.Read(sourceDir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +64,7 @@ func TestBuildxReadsTheBakeFileAsPlanned(t *testing.T) {
 	}
 }
 
-func comparePlan(t *testing.T, m *matrix.Matrix, k *bake.Kernels, content []byte) {
+func comparePlan(t *testing.T, m *matrix.Matrix, k *kernels.Set, content []byte) {
 	t.Helper()
 	selection, err := m.Select([]string{"*"})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/sagebuild/sagebuild/bake"
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/ui"
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -18,7 +19,7 @@ const fromLock = "lock://"
 // project is the definition and the sources that a command works on.
 type project struct {
 	matrix  *matrix.Matrix
-	kernels *bake.Kernels
+	kernels *kernels.Set
 }
 
 func (o planOptions) load() (*project, error) {
@@ -26,11 +27,11 @@ func (o planOptions) load() (*project, error) {
 	if err != nil {
 		return nil, err
 	}
-	kernels, err := bake.ReadKernels(o.source)
+	set, err := kernels.Read(o.source)
 	if err != nil {
 		return nil, err
 	}
-	return &project{m, kernels}, nil
+	return &project{m, set}, nil
 }
 
 // makePlan is what the command will do; nothing after it decides anything.

@@ -4,6 +4,7 @@ package report
 
 import (
 	"github.com/sagebuild/sagebuild/bake"
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -12,7 +13,7 @@ const MatrixFile = "BUILD_MATRIX.md"
 
 // Generate renders every committed file that `sagebuild generate` writes, by its path below the source
 // directory. The bytes depend on the matrix and the kernels alone.
-func Generate(m *matrix.Matrix, k *bake.Kernels) (map[string][]byte, error) {
+func Generate(m *matrix.Matrix, k *kernels.Set) (map[string][]byte, error) {
 	bakefile, err := bake.RenderBake(m, k)
 	if err != nil {
 		return nil, err

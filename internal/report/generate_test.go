@@ -7,19 +7,19 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sagebuild/sagebuild/bake"
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
 const sourceDir = "../.."
 
-func definition(t *testing.T, path string) (*matrix.Matrix, *bake.Kernels) {
+func definition(t *testing.T, path string) (*matrix.Matrix, *kernels.Set) {
 	t.Helper()
 	m, err := matrix.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := bake.ReadKernels(sourceDir)
+	k, err := kernels.Read(sourceDir)
 	if err != nil {
 		t.Fatal(err)
 	}

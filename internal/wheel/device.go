@@ -57,7 +57,7 @@ func (w *Wheel) checkDevice(want Expectation, report *findings) {
 func (want Expectation) checkSMs(cubins map[Arch][]Device, report *findings) {
 	planned := map[Arch]bool{}
 	for _, sm := range want.SMs {
-		arch := Arch{sm, want.Suffixes[sm]}
+		arch := Arch{SM: sm, Suffix: want.Suffixes[sm]}
 		found := cubins[arch]
 		if planned[arch] = true; arch.Suffix != "" { // other sources of the SM may have plain code
 			plain := Arch{SM: sm}

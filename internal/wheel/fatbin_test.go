@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -43,7 +44,7 @@ func TestFatbins(t *testing.T) {
 func checkUsage(t *testing.T, arch Arch, cubin Cubin) {
 	t.Helper()
 	kernels := slices.Clone(cubin.Kernels)
-	slices.SortFunc(kernels, func(a, b Kernel) int { return compareStrings(a.Name, b.Name) })
+	slices.SortFunc(kernels, func(a, b Kernel) int { return strings.Compare(a.Name, b.Name) })
 	if want := usage[arch.String()]; !slices.Equal(kernels, want) {
 		t.Errorf("SM %s has %+v, want %+v", arch, kernels, want)
 	}

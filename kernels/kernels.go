@@ -1,6 +1,7 @@
-// Package bake turns the matrix and csrc/kernels.toml into what BuildKit runs: docker-bake.hcl, the
-// Dockerfile with a stage for each SM, and the plan that every command can print before it acts.
-package bake
+// Package kernels says which device code a wheel holds: the sources that csrc/kernels.toml lists, the SMs that each is
+// compiled for, and the rule by which a GPU loads an image. The matrix says which wheels there are; package bake says
+// how they are made.
+package kernels
 
 import (
 	"bytes"
@@ -20,14 +21,14 @@ import (
 
 // Places below the source directory, with forward slashes.
 const (
-	KernelsFile = "csrc/kernels.toml"
-	sourcesDir  = "csrc/"
-	deviceDir   = "csrc/device"
-	hostDir     = "csrc/host"
+	File       = "csrc/kernels.toml"
+	sourcesDir = "csrc/"
+	deviceDir  = "csrc/device"
+	hostDir    = "csrc/host"
 )
 
-// Kernels says which device source is compiled for which SM.
-type Kernels struct {
+// Set is what csrc/kernels.toml and the sources it names say: which device source is compiled for which SM.
+type Set struct {
 	Sources []Source `toml:"source"`
 
 	// HostHeaders are the device headers that the host library includes, as paths below the source directory.
@@ -51,6 +52,9 @@ type Source struct {
 // Path is the file below the source directory: csrc/device/quantize.cu.
 func (s Source) Path() string { return path.Join(deviceDir, s.File) }
 
+// Arch is the target that the source is compiled for where it makes code for an SM: 9.0, or 9.0a.
+func (s Source) Arch(sm matrix.SM) Arch { return Arch{SM: sm, Suffix: s.Suffix} }
+
 // Operation is what the source computes: its name up to "_sm", as attention of attention_sm80.cu. The fatbin has a
 // container for each operation, and in it an image for each SM.
 func (s Source) Operation() string {
@@ -61,15 +65,15 @@ func (s Source) Operation() string {
 // attention is the operation that every SM must have; the library falls back to it from the others.
 const attention = "attention"
 
-// ReadKernels reads csrc/kernels.toml below sourceDir and follows the includes of every source it names.
+// Read reads csrc/kernels.toml below sourceDir and follows the includes of every source it names.
 // Mistakes are *diag.Error of class Usage with file, line and column.
-func ReadKernels(sourceDir string) (*Kernels, error) {
-	content, err := os.ReadFile(filepath.Join(sourceDir, KernelsFile))
+func Read(sourceDir string) (*Set, error) {
+	content, err := os.ReadFile(filepath.Join(sourceDir, File))
 	if err != nil {
 		return nil, &diag.Error{Message: "reading the list of kernels", Hint: "cd into the sagebuild source tree",
 			Class: diag.Usage, Err: err}
 	}
-	k, err := parseKernels(content)
+	k, err := parse(content)
 	if err != nil {
 		return nil, err
 	}
@@ -79,15 +83,15 @@ func ReadKernels(sourceDir string) (*Kernels, error) {
 	return k, nil
 }
 
-// parseKernels reads the list alone, without looking at the sources.
-func parseKernels(content []byte) (*Kernels, error) {
-	k := &Kernels{content: content}
+// parse reads the list alone, without looking at the sources.
+func parse(content []byte) (*Set, error) {
+	k := &Set{content: content}
 	decoder := toml.NewDecoder(bytes.NewReader(content)).DisallowUnknownFields()
 	if err := decoder.Decode(k); err != nil {
 		return nil, tomlError(err)
 	}
 	if len(k.Sources) == 0 {
-		return nil, diag.Usagef("", "%s names no source", KernelsFile)
+		return nil, diag.Usagef("", "%s names no source", File)
 	}
 	seen := map[string]bool{}
 	for _, source := range k.Sources {
@@ -104,34 +108,34 @@ func tomlError(err error) error {
 	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
 		first := unknown.Errors[0]
 		line, column := first.Position()
-		return kernelsError(line, column, "unknown key %q", strings.Join(first.Key(), "."))
+		return errorIn(line, column, "unknown key %q", strings.Join(first.Key(), "."))
 	}
 	var syntax *toml.DecodeError
 	if errors.As(err, &syntax) {
 		line, column := syntax.Position()
-		return kernelsError(line, column, "%s", strings.TrimPrefix(syntax.Error(), "toml: "))
+		return errorIn(line, column, "%s", strings.TrimPrefix(syntax.Error(), "toml: "))
 	}
-	return kernelsError(1, 1, "%v", err)
+	return errorIn(1, 1, "%v", err)
 }
 
-func kernelsError(line, column int, format string, args ...any) *diag.Error {
+func errorIn(line, column int, format string, args ...any) *diag.Error {
 	return &diag.Error{
 		Message: fmt.Sprintf(format, args...), Class: diag.Usage,
-		Range: &diag.Range{File: KernelsFile, Line: line, Column: column},
+		Range: &diag.Range{File: File, Line: line, Column: column},
 	}
 }
 
 // errorAt is an error at the last place of kernels.toml where text stands in quotes.
-func (k *Kernels) errorAt(text, format string, args ...any) *diag.Error {
+func (k *Set) errorAt(text, format string, args ...any) *diag.Error {
 	at := bytes.LastIndex(k.content, []byte(`"`+text+`"`))
 	if at < 0 {
-		return kernelsError(1, 1, format, args...)
+		return errorIn(1, 1, format, args...)
 	}
 	before := k.content[:at]
-	return kernelsError(1+bytes.Count(before, []byte("\n")), at-bytes.LastIndexByte(before, '\n'), format, args...)
+	return errorIn(1+bytes.Count(before, []byte("\n")), at-bytes.LastIndexByte(before, '\n'), format, args...)
 }
 
-func (k *Kernels) checkSource(source Source, seen map[string]bool) error {
+func (k *Set) checkSource(source Source, seen map[string]bool) error {
 	switch {
 	case !filepath.IsLocal(source.File) || filepath.Ext(source.File) != ".cu":
 		return k.errorAt(source.File, "file %q: want a .cu file below %s", source.File, deviceDir)
@@ -149,7 +153,7 @@ func (k *Kernels) checkSource(source Source, seen map[string]bool) error {
 }
 
 // For lists the sources of an SM, in the order of kernels.toml.
-func (k *Kernels) For(sm matrix.SM) []Source {
+func (k *Set) For(sm matrix.SM) []Source {
 	var sources []Source
 	for _, source := range k.Sources {
 		if slices.Contains(source.SMs, sm) {
@@ -159,8 +163,8 @@ func (k *Kernels) For(sm matrix.SM) []Source {
 	return sources
 }
 
-// names lists the kernels of sms, sorted; with the SMs that have it, joined by commas, for each that some lack.
-func (k *Kernels) names(sms []matrix.SM) []string {
+// Names lists the kernels of sms, sorted; with the SMs that have it, joined by commas, for each that some lack.
+func (k *Set) Names(sms []matrix.SM) []string {
 	owners := map[string][]string{}
 	for _, sm := range sms {
 		for _, source := range k.For(sm) {
@@ -182,7 +186,7 @@ func (k *Kernels) names(sms []matrix.SM) []string {
 
 // Check reports SMs of the matrix without a source of attention, or with two of an operation, and kernels that an SM
 // would get twice.
-func (k *Kernels) Check(m *matrix.Matrix) error {
+func (k *Set) Check(m *matrix.Matrix) error {
 	var errs []error
 	for _, sm := range m.SMs() {
 		errs = append(errs, k.checkSM(sm))
@@ -190,7 +194,7 @@ func (k *Kernels) Check(m *matrix.Matrix) error {
 	return errors.Join(errs...)
 }
 
-func (k *Kernels) checkSM(sm matrix.SM) error {
+func (k *Set) checkSM(sm matrix.SM) error {
 	operations := map[string]string{}
 	owner := map[string]string{}
 	for _, source := range k.For(sm) {
@@ -209,7 +213,7 @@ func (k *Kernels) checkSM(sm matrix.SM) error {
 	if _, ok := operations[attention]; ok {
 		return nil
 	}
-	e := kernelsError(1, 1, "SM %s has no source of %s", sm, attention)
+	e := errorIn(1, 1, "SM %s has no source of %s", sm, attention)
 	e.Hint = fmt.Sprintf("add %q to the sms of a source attention_sm…, or remove the sm block of the matrix", sm)
 	return e
 }

@@ -1,4 +1,4 @@
-package bake
+package kernels
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 var exportLine = regexp.MustCompile(`(?m)^SAGEATTN_API [^;(]*?(sageattn_\w+)\(`)
 
 // findExports lists the functions that the host library gives on every platform, sorted.
-func (k *Kernels) findExports(tree fs.FS) error {
+func (k *Set) findExports(tree fs.FS) error {
 	headers, err := fs.Glob(tree, path.Join(hostDir, "*.h"))
 	if err != nil {
 		return err

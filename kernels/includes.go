@@ -1,4 +1,4 @@
-package bake
+package kernels
 
 import (
 	"bufio"
@@ -19,7 +19,7 @@ import (
 var includeLine = regexp.MustCompile(`^\s*#\s*include\s*"([^"]*)"`)
 
 // followIncludes fills the headers of every source, and those that the host library shares with the device.
-func (k *Kernels) followIncludes(sourceDir string) error {
+func (k *Set) followIncludes(sourceDir string) error {
 	tree := os.DirFS(sourceDir)
 	for i := range k.Sources {
 		source := &k.Sources[i]
@@ -39,7 +39,7 @@ func (k *Kernels) followIncludes(sourceDir string) error {
 }
 
 // followHost finds the device headers that the host library includes: they hold the parameters of launches.
-func (k *Kernels) followHost(tree fs.FS) error {
+func (k *Set) followHost(tree fs.FS) error {
 	var starts []string
 	for _, pattern := range []string{"*.c", "*.h"} {
 		found, err := fs.Glob(tree, path.Join(hostDir, pattern))

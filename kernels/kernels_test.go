@@ -1,4 +1,4 @@
-package bake
+package kernels
 
 import (
 	"errors"
@@ -37,7 +37,7 @@ kernels = ["attention_hd64"]
 `
 
 func TestIncludesAreFollowed(t *testing.T) {
-	k, err := ReadKernels(tree(t, map[string]string{
+	k, err := Read(tree(t, map[string]string{
 		"csrc/kernels.toml":          oneSource,
 		"csrc/device/attention.cu":   "#include <cuda_fp16.h>\n  #  include \"tile/tile.cuh\"\n// #include \"comment.cuh\"\n",
 		"csrc/device/tile/tile.cuh":  "#include \"row.cuh\"\n#include \"ptx/mma.cuh\"\n#include \"../attention.cu\"\n",
@@ -103,7 +103,7 @@ func TestMistakesInKernelsPointAtTheirPlace(t *testing.T) {
 					files[name] = content
 				}
 			}
-			_, err := ReadKernels(tree(t, files))
+			_, err := Read(tree(t, files))
 			var e *diag.Error
 			if !errors.As(err, &e) || e.Class != diag.Usage {
 				t.Fatalf("got %v, want a Usage error", err)
@@ -115,21 +115,21 @@ func TestMistakesInKernelsPointAtTheirPlace(t *testing.T) {
 	}
 }
 
-func TestReadKernelsOutsideASourceTree(t *testing.T) {
-	_, err := ReadKernels(t.TempDir())
+func TestReadOutsideASourceTree(t *testing.T) {
+	_, err := Read(t.TempDir())
 	var e *diag.Error
 	if !errors.As(err, &e) || e.Hint == "" || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v, want an error with a hint", err)
 	}
 }
 
-func defaults(t *testing.T) (*matrix.Matrix, *Kernels) {
+func defaults(t *testing.T) (*matrix.Matrix, *Set) {
 	t.Helper()
 	m, err := matrix.Load("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := ReadKernels(sourceDir)
+	k, err := Read(sourceDir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,32 +154,27 @@ func TestEverySMTakesOneSourceOfAnOperation(t *testing.T) {
 		{"two of another", source("attention_masked_sm60.cu", "other", sm(7, 0)), "SM 7.0 has two sources of attention_masked"},
 		{"same kernel", source("extra.cu", "attention_hd64", sm(9, 0)), "kernel attention_hd64 of SM 9.0 is in both"},
 	} {
-		broken := &Kernels{Sources: append(slices.Clone(k.Sources), test.extra)}
+		broken := &Set{Sources: append(slices.Clone(k.Sources), test.extra)}
 		if err := broken.Check(m); err == nil || !strings.Contains(err.Error(), test.message) {
 			t.Errorf("%s: got %v, want %q", test.name, err, test.message)
 		}
 	}
-	none := &Kernels{Sources: slices.DeleteFunc(slices.Clone(k.Sources), func(s Source) bool { return s.Operation() == attention })}
+	none := &Set{Sources: slices.DeleteFunc(slices.Clone(k.Sources), func(s Source) bool { return s.Operation() == attention })}
 	err := none.Check(m)
 	if got := len(diag.All(err)); got != len(m.SMs()) {
 		t.Errorf("%d errors without any source of attention, want one for each of %d SMs: %v", got, len(m.SMs()), err)
 	}
-	for _, render := range []func(*matrix.Matrix, *Kernels) ([]byte, error){RenderBake, RenderDockerfile} {
-		if _, err := render(m, none); err == nil {
-			t.Error("a matrix without attention kernels is rendered")
-		}
-	}
 }
 
-func FuzzParseKernels(f *testing.F) {
-	content, err := os.ReadFile(filepath.Join(sourceDir, KernelsFile))
+func FuzzParse(f *testing.F) {
+	content, err := os.ReadFile(filepath.Join(sourceDir, File))
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(content)
 	f.Add([]byte(oneSource))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		k, err := parseKernels(content)
+		k, err := parse(content)
 		if err != nil {
 			if !errors.Is(err, diag.Usage) {
 				t.Errorf("%v is not a Usage error", err)

@@ -1,0 +1,52 @@
+package bake
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/sagebuild/sagebuild/kernels"
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+const sourceDir = ".."
+
+func defaults(t *testing.T) (*matrix.Matrix, *kernels.Set) {
+	t.Helper()
+	m, err := matrix.Load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := kernels.Read(sourceDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, k
+}
+
+func TestNothingIsRenderedForAnSMWithoutAttention(t *testing.T) {
+	m, k := defaults(t)
+	none := &kernels.Set{Sources: slices.DeleteFunc(slices.Clone(k.Sources), func(s kernels.Source) bool { return s.Operation() == "attention" })}
+	for _, render := range []func(*matrix.Matrix, *kernels.Set) ([]byte, error){RenderBake, RenderDockerfile} {
+		if _, err := render(m, none); err == nil {
+			t.Error("a matrix without attention kernels is rendered")
+		}
+	}
+}
+
+// tree writes files below a new directory.
+func tree(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
