@@ -6,20 +6,21 @@ import (
 	"slices"
 
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/kernels"
 )
 
 // Code sums up the device code of one file that is alike: section, kind, SM, version and compression.
 type Code struct {
-	Member      string     `json:"member"`
-	Section     string     `json:"section,omitempty"` // empty for a fatbin or cubin file
-	Kind        wheel.Kind `json:"kind"`
-	Arch        wheel.Arch `json:"arch"`
-	Version     string     `json:"version,omitempty"`     // of the code: PTX ISA 8.8
-	Compression string     `json:"compression,omitempty"` // "lz4" or "zstd"
-	Entries     int        `json:"entries"`
-	Stored      int64      `json:"stored"` // bytes in the file
-	Bytes       int64      `json:"bytes"`  // unpacked
-	Loadable    bool       `json:"loadable"`
+	Member      string       `json:"member"`
+	Section     string       `json:"section,omitempty"` // empty for a fatbin or cubin file
+	Kind        wheel.Kind   `json:"kind"`
+	Arch        kernels.Arch `json:"arch"`
+	Version     string       `json:"version,omitempty"`     // of the code: PTX ISA 8.8
+	Compression string       `json:"compression,omitempty"` // "lz4" or "zstd"
+	Entries     int          `json:"entries"`
+	Stored      int64        `json:"stored"` // bytes in the file
+	Bytes       int64        `json:"bytes"`  // unpacked
+	Loadable    bool         `json:"loadable"`
 }
 
 func codeOf(w *wheel.Wheel) []Code {
@@ -60,16 +61,10 @@ func sortedCode(sums map[Code]Code) []Code {
 	return list
 }
 
-// image is code that a driver can choose.
-type image struct {
-	kind wheel.Kind
-	arch wheel.Arch
-}
-
 // unit is a set of images of which the driver loads one: a fatbin, or the cubin files of one directory.
 type unit struct {
 	member string
-	images []image
+	images []kernels.Image
 }
 
 // units lists what a driver may be asked to load. Relocatable code and intermediate code of other compilers are
@@ -80,7 +75,7 @@ func units(w *wheel.Wheel) []unit {
 		u := unit{member: fatbin.Member}
 		for _, entry := range fatbin.Entries {
 			if entry.Kind == wheel.KindCubin || entry.Kind == wheel.KindPTX {
-				u.images = append(u.images, image{entry.Kind, entry.Arch})
+				u.images = append(u.images, kernels.Image{Arch: entry.Arch, PTX: entry.Kind == wheel.KindPTX})
 			}
 		}
 		if len(u.images) > 0 && !fatbin.Relocatable() {
@@ -100,7 +95,7 @@ func cubinUnits(cubins []wheel.Cubin) []unit {
 			at = len(list)
 			list = append(list, unit{member: directory})
 		}
-		list[at].images = append(list[at].images, image{wheel.KindCubin, cubin.Arch})
+		list[at].images = append(list[at].images, kernels.Image{Arch: cubin.Arch})
 	}
 	return list
 }

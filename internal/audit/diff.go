@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/kernels"
 )
 
 // Diff is what changed from one wheel to another.
@@ -29,10 +30,10 @@ type Side struct {
 
 // CodeChange is the bytes of all entries of one kind and SM, on both sides.
 type CodeChange struct {
-	Kind wheel.Kind `json:"kind"`
-	Arch wheel.Arch `json:"arch"`
-	A    int64      `json:"a"`
-	B    int64      `json:"b"`
+	Kind wheel.Kind   `json:"kind"`
+	Arch kernels.Arch `json:"arch"`
+	A    int64        `json:"a"`
+	B    int64        `json:"b"`
 }
 
 // FileChange is a file whose size differs; -1 where it is not there.
@@ -51,7 +52,7 @@ type SymbolChange struct {
 
 // KernelChange is a kernel whose registers, shared memory or stack differ; nil where it is not there.
 type KernelChange struct {
-	Arch wheel.Arch    `json:"arch"`
+	Arch kernels.Arch  `json:"arch"`
 	Name string        `json:"name"`
 	A    *wheel.Kernel `json:"a"`
 	B    *wheel.Kernel `json:"b"`

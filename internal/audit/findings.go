@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -117,7 +118,7 @@ func (f Floor) String() string {
 
 // checkDevice warns of files that no later GPU can load.
 func (r *Report) checkDevice() {
-	newest := map[string]wheel.Arch{}
+	newest := map[string]kernels.Arch{}
 	forward := map[string]bool{}
 	var members []string
 	for _, code := range r.Code {

@@ -5,12 +5,13 @@ import (
 	"slices"
 
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/kernels"
 )
 
 // KernelGroup sums up the kernels of one file for one SM.
 type KernelGroup struct {
 	Member       string         `json:"member"`
-	Arch         wheel.Arch     `json:"arch"`
+	Arch         kernels.Arch   `json:"arch"`
 	Count        int            `json:"count"`
 	MaxRegisters int            `json:"maxRegisters"` // of a thread
 	MaxShared    int64          `json:"maxShared"`    // bytes of a block, static
@@ -23,7 +24,7 @@ type KernelGroup struct {
 func kernelGroups(w *wheel.Wheel, all bool) []KernelGroup {
 	type key struct {
 		member string
-		arch   wheel.Arch
+		arch   kernels.Arch
 	}
 	groups := map[key]*KernelGroup{}
 	for _, device := range w.Devices() {

@@ -6,68 +6,7 @@ import (
 	"testing"
 
 	"github.com/sagebuild/sagebuild/internal/wheel"
-	"github.com/sagebuild/sagebuild/matrix"
 )
-
-func arch(t testing.TB, text string) wheel.Arch {
-	t.Helper()
-	suffix := ""
-	if last := text[len(text)-1]; last == 'a' || last == 'f' {
-		suffix, text = string(last), text[:len(text)-1]
-	}
-	sm, err := matrix.ParseSM(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return wheel.Arch{SM: sm, Suffix: suffix}
-}
-
-func TestWayOf(t *testing.T) {
-	for _, c := range []struct {
-		kind    wheel.Kind
-		arch    string
-		sm      string
-		want    Way
-		because string
-	}{
-		{wheel.KindCubin, "8.0", "8.0", Native, "its own SM"},
-		{wheel.KindCubin, "8.0", "8.9", SameMajor, "a later minor"},
-		{wheel.KindCubin, "8.6", "8.0", None, "an earlier minor"},
-		{wheel.KindCubin, "8.0", "9.0", None, "another major"},
-		{wheel.KindCubin, "12.0", "12.1", SameMajor, "a later minor"},
-		{wheel.KindCubin, "9.0a", "9.0", Native, "its own SM"},
-		{wheel.KindCubin, "10.0a", "10.3", None, "a is for one SM"},
-		{wheel.KindCubin, "10.0f", "10.3", SameMajor, "f is for the family"},
-		{wheel.KindCubin, "10.0f", "12.0", None, "another family"},
-		{wheel.KindPTX, "9.0", "9.0", JIT, "its own SM"},
-		{wheel.KindPTX, "7.0", "12.1", JIT, "any later SM"},
-		{wheel.KindPTX, "12.0", "10.0", None, "an earlier SM"},
-		{wheel.KindPTX, "9.0a", "10.0", None, "a is for one SM"},
-		{wheel.KindPTX, "9.0a", "9.0", JIT, "its own SM"},
-		{wheel.KindPTX, "10.0f", "10.3", JIT, "f is for the family"},
-		{wheel.KindPTX, "10.0f", "12.0", None, "another family"},
-	} {
-		if got := wayOf(image{c.kind, arch(t, c.arch)}, arch(t, c.sm).SM); got != c.want {
-			t.Errorf("%s %s on %s: %q, want %q: %s", c.kind, c.arch, c.sm, got, c.want, c.because)
-		}
-	}
-}
-
-func TestChoose(t *testing.T) {
-	u := unit{images: []image{
-		{wheel.KindPTX, arch(t, "7.0")}, {wheel.KindCubin, arch(t, "8.0")}, {wheel.KindCubin, arch(t, "8.6")}, {wheel.KindPTX, arch(t, "9.0")},
-	}}
-	for sm, want := range map[string]struct {
-		way  Way
-		from string
-	}{
-		"6.1": {None, ""}, "7.5": {JIT, "PTX 7.0"}, "8.0": {Native, "8.0"}, "8.7": {SameMajor, "8.6"}, "12.0": {JIT, "PTX 9.0"},
-	} {
-		if way, from := u.choose(arch(t, sm).SM); way != want.way || from != want.from {
-			t.Errorf("%s: %q from %q, want %v", sm, way, from, want)
-		}
-	}
-}
 
 const fixtureName = "fixture-1.0-py3-none-manylinux_2_17_x86_64.whl"
 

@@ -15,13 +15,14 @@ import (
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
 // Policy is what a policy file asks of wheels. docs/audit.md describes the file.
 type Policy struct {
 	files        rule[[]string] // patterns of the files that SM rules are about; none means every file with device code
-	sms, ptx     []rule[wheel.Arch]
+	sms, ptx     []rule[kernels.Arch]
 	dependencies rule[[]string]
 	glibc        rule[string]
 	stripped     rule[bool]
@@ -181,16 +182,15 @@ func (r *policyReader) patterns(e hcl.Expression) rule[[]string] {
 }
 
 // archs reads SMs, each with "a" or "f" at its end where that is wanted.
-func (r *policyReader) archs(e hcl.Expression) []rule[wheel.Arch] {
-	var all []rule[wheel.Arch]
+func (r *policyReader) archs(e hcl.Expression) []rule[kernels.Arch] {
+	var all []rule[kernels.Arch]
 	for _, item := range r.items(e) {
-		number := strings.TrimRight(item.value, "af")
-		sm, err := matrix.ParseSM(number)
-		if suffix := item.value[len(number):]; err != nil || len(suffix) > 1 {
-			r.errs = append(r.errs, &diag.Error{Class: diag.Usage, Range: item.at, Message: fmt.Sprintf("%q is not an SM such as \"9.0\" or \"9.0a\"", item.value)})
-		} else {
-			all = append(all, rule[wheel.Arch]{wheel.Arch{SM: sm, Suffix: suffix}, item.at})
+		arch, err := kernels.ParseArch(item.value)
+		if err != nil {
+			r.errs = append(r.errs, &diag.Error{Class: diag.Usage, Range: item.at, Message: err.Error()})
+			continue
 		}
+		all = append(all, rule[kernels.Arch]{arch, item.at})
 	}
 	return all
 }

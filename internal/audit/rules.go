@@ -10,6 +10,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -74,9 +75,9 @@ func (p *Policy) judgeSMs(r *Report) {
 }
 
 // has reports whether the unit has a cubin for an SM; "9.0" also takes "9.0a" and "9.0f".
-func (u unit) has(want wheel.Arch) bool {
-	return slices.ContainsFunc(u.images, func(i image) bool {
-		return i.kind == wheel.KindCubin && i.arch.SM == want.SM && (want.Suffix == "" || i.arch.Suffix == want.Suffix)
+func (u unit) has(want kernels.Arch) bool {
+	return slices.ContainsFunc(u.images, func(i kernels.Image) bool {
+		return !i.PTX && i.Arch.SM == want.SM && (want.Suffix == "" || i.Arch.Suffix == want.Suffix)
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/kernels"
 )
 
 // WriteText prints a report for people: what the wheel says, device code, GPUs, kernels, shared objects, symbols and
@@ -156,17 +157,19 @@ func few(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
-var wayColors = map[Way]ui.Color{Native: ui.Green, SameMajor: ui.Green, JIT: ui.Yellow, None: ui.Red}
+var wayColors = map[kernels.Way]ui.Color{
+	kernels.Native: ui.Green, kernels.SameMajor: ui.Green, kernels.JIT: ui.Yellow, kernels.None: ui.Red,
+}
 
 // text is "native", "JIT (PTX 9.0)", or where fatbins differ "native in 3, no in 1 of 4 fatbins".
 func (g GPU) text(units int) string {
 	var parts []string
-	for _, way := range ways {
+	for _, way := range kernels.Ways {
 		switch count := g.Ways[way]; {
-		case count == units && way != Native && way != None:
-			return string(way) + " (" + strings.Join(g.From, ", ") + ")"
+		case count == units && way != kernels.Native && way != kernels.None:
+			return way.String() + " (" + strings.Join(g.From, ", ") + ")"
 		case count == units:
-			return string(way)
+			return way.String()
 		case count > 0:
 			parts = append(parts, fmt.Sprintf("%s in %d", way, count))
 		}

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -27,10 +28,10 @@ func Planned(m *matrix.Matrix) ([]Candidate, error) {
 			Filename: cell.WheelName(), names: names, Project: wheel.NormalizeName(cell.Package.Distribution),
 			Version: cell.Package.Version.String(), Channel: channelOf(cell),
 			RequiresPython: cell.PythonRequirement(), RequiresDist: []string{cell.TorchRequirement()},
-			PTX: []string{cell.NewestSM().String()},
+			PTX: []kernels.Arch{{SM: cell.NewestSM()}},
 		}
 		for _, sm := range cell.SMs {
-			entry.SMs = append(entry.SMs, sm.String())
+			entry.SMs = append(entry.SMs, kernels.Arch{SM: sm})
 		}
 		all = append(all, Candidate{Entry: entry, Target: cell.Target(), Excluded: cell.Excluded})
 	}

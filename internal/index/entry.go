@@ -14,21 +14,22 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/kernels"
 )
 
 // Entry is one wheel of a site.
 type Entry struct {
-	Filename       string   `json:"filename"`
-	Project        string   `json:"project"` // normalised by PEP 503
-	Version        string   `json:"version"`
-	Channel        Channel  `json:"channel"`
-	RequiresPython string   `json:"requiresPython,omitempty"`
-	RequiresDist   []string `json:"requiresDist,omitempty"`
-	Size           int64    `json:"size"`
-	SHA256         string   `json:"sha256"`
-	MetadataSHA256 string   `json:"metadataSha256"`
-	SMs            []string `json:"sms,omitempty"` // SMs with machine code, "a" and "f" targets with their suffix
-	PTX            []string `json:"ptx,omitempty"` // SMs with PTX, which newer GPUs compile
+	Filename       string         `json:"filename"`
+	Project        string         `json:"project"` // normalised by PEP 503
+	Version        string         `json:"version"`
+	Channel        Channel        `json:"channel"`
+	RequiresPython string         `json:"requiresPython,omitempty"`
+	RequiresDist   []string       `json:"requiresDist,omitempty"`
+	Size           int64          `json:"size"`
+	SHA256         string         `json:"sha256"`
+	MetadataSHA256 string         `json:"metadataSha256"`
+	SMs            []kernels.Arch `json:"sms,omitempty"` // targets with machine code
+	PTX            []kernels.Arch `json:"ptx,omitempty"` // targets with PTX, which newer GPUs compile
 	names          wheel.Filename
 }
 
@@ -96,12 +97,33 @@ func (e *Entry) setDevices(w *wheel.Wheel) {
 	for _, device := range w.Devices() {
 		switch device.Kind {
 		case wheel.KindCubin, wheel.KindOldCubin:
-			e.SMs = append(e.SMs, device.Arch.String())
+			e.SMs = append(e.SMs, device.Arch)
 		case wheel.KindPTX:
-			e.PTX = append(e.PTX, device.Arch.String())
+			e.PTX = append(e.PTX, device.Arch)
 		}
 	}
 	e.SMs, e.PTX = slices.Compact(e.SMs), slices.Compact(e.PTX)
+}
+
+// images lists the device code of the wheel, each target once.
+func (e *Entry) images() []kernels.Image {
+	images := make([]kernels.Image, 0, len(e.SMs)+len(e.PTX))
+	for _, arch := range e.SMs {
+		images = append(images, kernels.Image{Arch: arch})
+	}
+	for _, arch := range e.PTX {
+		images = append(images, kernels.Image{Arch: arch, PTX: true})
+	}
+	return images
+}
+
+// smsText lists the targets with machine code, separated by blanks.
+func (e *Entry) smsText() string {
+	texts := make([]string, len(e.SMs))
+	for i, arch := range e.SMs {
+		texts[i] = arch.String()
+	}
+	return strings.Join(texts, " ")
 }
 
 // metadata reads METADATA, whose bytes must be those that Inspect saw.

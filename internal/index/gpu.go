@@ -6,27 +6,16 @@ import (
 	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
-	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
 var (
-	archPattern   = regexp.MustCompile(`^(?:sm_?|compute_?)?([1-9][0-9]?)\.?([0-9])([af]?)$`)
 	wordPattern   = regexp.MustCompile(`[a-z]+[0-9]+[a-z]*|[0-9]+[a-z]*|[a-z]+`)
 	seriesPattern = regexp.MustCompile(`^[0-9]{2}$`)
 	// joined are prefixes that people write without a blank: RTX4090.
 	joined = strings.NewReplacer("rtx", " rtx ", "geforce", " geforce ")
 )
-
-// parseArch reads an SM as wheels and drivers spell it: 8.9, 9.0a, sm_90a.
-func parseArch(text string) (wheel.Arch, error) {
-	parts := archPattern.FindStringSubmatch(strings.ToLower(text))
-	if parts == nil {
-		return wheel.Arch{}, fmt.Errorf("%q is no SM such as 8.9", text)
-	}
-	sm, err := matrix.ParseSM(parts[1] + "." + parts[2])
-	return wheel.Arch{SM: sm, Suffix: parts[3]}, err
-}
 
 // GPU is a graphics processor as a user names it.
 type GPU struct {
@@ -38,7 +27,7 @@ type GPU struct {
 // FindGPU finds the SM of a GPU by the names of the definition: "NVIDIA GeForce RTX 4090" is of "RTX 40". An SM is
 // taken as it is. Names that mean nothing are errors of class diag.Usage with the nearest name.
 func FindGPU(m *matrix.Matrix, name string) (GPU, error) {
-	if arch, err := parseArch(strings.TrimSpace(name)); err == nil {
+	if arch, err := kernels.ParseArch(strings.TrimSpace(name)); err == nil {
 		return GPU{Name: name, SM: arch.SM}, nil
 	}
 	said := words(name)

@@ -68,11 +68,6 @@ func (e *Entry) check() (err error) {
 			return fmt.Errorf("%s has control characters in its requirements", e.Filename)
 		}
 	}
-	for _, arch := range slices.Concat(e.SMs, e.PTX) {
-		if _, err := parseArch(arch); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 

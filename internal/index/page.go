@@ -34,7 +34,7 @@ func humanPage(entries []Entry) ([]byte, error) {
 		choices[i] = choice{
 			Project: entry.Project, Version: entry.Version, Torch: anyTorch, CUDA: anyTorch, Python: entry.python(),
 			Platform: strings.Join(entry.names.Platform, ", "), Index: entry.Channel.Dir() + "/", Path: entry.Path(),
-			Size: entry.Size, SMs: strings.Join(entry.SMs, " "),
+			Size: entry.Size, SMs: entry.smsText(),
 		}
 		if !entry.Channel.IsUniversal() {
 			choices[i].Torch, choices[i].CUDA = entry.Channel.Torch.Minor().String(), entry.Channel.CUDA.String()

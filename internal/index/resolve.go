@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -140,58 +140,27 @@ func (v *Verdict) judgeGPU(gpu GPU) {
 			why = ": " + exclusion.Reason()
 		}
 	}
-	if len(c.SMs)+len(c.PTX) == 0 {
+	images := c.images()
+	if len(images) == 0 {
 		v.note("it holds no device code that could be checked against SM %s", gpu.SM)
 		return
 	}
-	arch, how := loads(c.Entry, gpu.SM)
-	if how != native {
+	image, way := kernels.Load(images, gpu.SM)
+	if way != kernels.Native {
 		v.rank++ // beside the note's one
 	}
-	switch how {
-	case native:
-	case sameMajor:
-		v.note("it has no code for SM %s%s; the driver loads that for %s", gpu.SM, why, arch)
-	case jit:
-		v.note("it has no code for SM %s%s; the driver compiles the PTX for %s at first use", gpu.SM, why, arch)
+	switch way {
+	case kernels.Native:
+	case kernels.SameMajor:
+		v.note("it has no code for SM %s%s; the driver loads that for %s", gpu.SM, why, image.Arch)
+	case kernels.JIT:
+		v.note("it has no code for SM %s%s; the driver compiles the PTX for %s at first use", gpu.SM, why, image.Arch)
 	default:
 		if why == "" {
-			why = ": it has " + strings.Join(c.SMs, " ")
+			why = ": it has " + c.smsText()
 		}
 		v.refuse("it has no code for SM %s%s", gpu.SM, why)
 	}
-}
-
-type loading int
-
-const (
-	notAtAll loading = iota
-	jit
-	sameMajor
-	native
-)
-
-// loads finds the best code for an SM: its own; that of an older one of the same major, unless it is for exactly that
-// SM ("a"); PTX of an older one. "f" code serves its family, which is a major.
-func loads(e Entry, sm matrix.SM) (best wheel.Arch, how loading) {
-	for _, text := range e.SMs {
-		arch, _ := parseArch(text)
-		switch {
-		case arch.SM == sm:
-			return arch, native
-		case arch.Suffix != "a" && arch.SM.Major == sm.Major && arch.SM.Minor < sm.Minor:
-			best, how = arch, sameMajor
-		}
-	}
-	if how != notAtAll {
-		return best, how
-	}
-	for _, text := range e.PTX {
-		if arch, _ := parseArch(text); arch.Suffix == "" && arch.SM.Compare(sm) <= 0 {
-			best, how = arch, jit
-		}
-	}
-	return best, how
 }
 
 // Facts are the rules of the definition that say what the torch goes with, for a need that nothing serves.

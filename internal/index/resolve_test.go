@@ -182,19 +182,6 @@ func TestResolveKnowsFilesAndPlatforms(t *testing.T) {
 	}
 }
 
-func TestLoads(t *testing.T) {
-	entry := Entry{SMs: []string{"7.0", "8.0", "9.0a", "10.0f"}, PTX: []string{"9.0a", "8.0"}}
-	for sm, want := range map[string]loading{
-		"7.0": native, "7.5": sameMajor, "8.9": sameMajor, "9.0": native, "10.3": sameMajor, "12.0": jit, "6.1": notAtAll,
-	} {
-		parsed, err := matrix.ParseSM(sm)
-		must(t, err)
-		if arch, got := loads(entry, parsed); got != want {
-			t.Errorf("%s: %v by %s, want %v", sm, got, arch, want)
-		}
-	}
-}
-
 func TestFitsPython(t *testing.T) {
 	for _, test := range []struct {
 		tag, abi, python string

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Callable, NamedTuple
 
-from . import gpu
+from . import gpu, load
 from .errors import BuildError
 from .facts import Facts, minor, order
 from .tree import Source, Tree
@@ -51,47 +51,52 @@ def choose(
     detect: Callable[[], gpu.Found] = gpu.detect,
 ) -> Choice:
     """What to build. Raises BuildError, with a hint, if that is unclear or impossible."""
-    known = sorted({sm for source in sources for sm in source.sms}, key=order)
+    known = known_sms(sources)
     wanted = re.split(r"[;,\s]+", environment.get(SMS, "").strip("; ,\t\n"))
     if wanted != [""]:
-        kernels = _Kernels(known)
+        kernels = _Kernels(sources)
         for sm in wanted:
             kernels.add(_checked(sm, known), sm)
         driver = ""
     else:
         found = detect()
-        kernels, driver = _for_devices(found, known), found.cuda
+        kernels, driver = _for_devices(found, sources), found.cuda
     limit = _Limit(driver, kernels.ptx)
     cuda = _cuda(tree, facts, sorted(kernels.sms, key=order), environment.get(CUDA, ""), limit)
     return Choice(tuple(sorted(kernels.sms, key=order)), kernels.ptx, cuda, tuple(kernels.notes))
 
 
-class _Kernels:
-    """Collects the kernels that serve the wanted SMs."""
+def known_sms(sources: list[Source]) -> list[str]:
+    """Every SM that a source is compiled for, from old to new."""
+    return sorted({sm for source in sources for sm in source.sms}, key=order)
 
-    def __init__(self, known: list[str]):
-        self.known = known
+
+class _Kernels:
+    """Collects the kernels that serve the wanted SMs, of those that csrc/kernels.toml has sources for."""
+
+    def __init__(self, sources: list[Source]):
+        self.known = known_sms(sources)
         self.sms: set[str] = set()
         self.ptx = ""
         self.notes: list[str] = []
+        plain = known_sms([source for source in sources if not source.suffix])
+        self._images = [load.image(sm + source.suffix) for source in sources for sm in source.sms]
+        self._images += [load.image("PTX" + sm) for sm in plain[-1:]]
 
     def add(self, sm: str, who: str) -> None:
-        """Takes the SM's own kernels, else an older one's of its major (machine code runs there), else PTX."""
-        newest = self.known[-1]
-        older = [k for k in self.known if order(k)[0] == order(sm)[0] and order(k) < order(sm)]
-        if sm in self.known:
-            self.sms.add(sm)
-        elif order(sm) > order(newest):
-            self.sms.add(newest)
-            self.ptx = newest
-            self._note(
-                f"{who}: SM {sm} is newer than all kernels; the driver will compile PTX of {newest}"
-            )
-        elif older:
-            self.sms.add(older[-1])
-            self._note(f"{who}: SM {sm} has no kernels of its own; it runs those of {older[-1]}")
-        else:
+        """Takes what a GPU of this SM would load if all kernels were built, and PTX of the newest."""
+        image, way = load.best(self._images, load.image(sm).sm)
+        if image is None:
             raise _unknown(sm, who, self.known)
+        built = "{}.{}".format(*image.sm)
+        self.sms.add(built)
+        if way == load.JIT:
+            self.ptx = built
+            self._note(
+                f"{who}: SM {sm} is newer than all kernels; the driver will compile PTX of {built}"
+            )
+        elif way == load.SAME_MAJOR:
+            self._note(f"{who}: SM {sm} has no kernels of its own; it runs those of {built}")
 
     def _note(self, text: str) -> None:
         if text not in self.notes:
@@ -113,15 +118,15 @@ def _unknown(sm: str, who: str, known: list[str]) -> BuildError:
     )
 
 
-def _for_devices(found: gpu.Found, known: list[str]) -> _Kernels:
+def _for_devices(found: gpu.Found, sources: list[Source]) -> _Kernels:
     """Kernels for the GPUs that have some; the others are noted, and an error if there are only such."""
     if not found.devices:
         raise BuildError(
             f"which GPUs to build for? {found.reason}; set {SMS} to their compute capabilities,"
-            f" of {', '.join(known)}",
+            f" of {', '.join(known_sms(sources))}",
             f'{SMS}="8.9;9.0" pip install …',
         )
-    kernels, refused = _Kernels(known), []
+    kernels, refused = _Kernels(sources), []
     for device in found.devices:
         try:
             kernels.add(device.sm, device.name)

@@ -57,7 +57,7 @@ func write(wheel, output string) error {
 }
 
 // read takes the kernels of a wheel of ours: one fatbin, so that a name and an SM are one kernel.
-func read(path string) (*kernels, error) {
+func read(path string) (*inventory, error) {
 	m, err := matrix.Load("")
 	if err != nil {
 		return nil, err

@@ -9,31 +9,32 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/audit"
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/kernels"
 )
 
-// kernels is what one wheel holds, by name and SM.
-type kernels struct {
+// inventory is what one wheel holds, by name and SM.
+type inventory struct {
 	wheel string
-	sms   []wheel.Arch
-	named map[string]map[wheel.Arch]wheel.Kernel
+	sms   []kernels.Arch
+	named map[string]map[kernels.Arch]wheel.Kernel
 }
 
-func collect(report *audit.Report) *kernels {
-	r := &kernels{wheel: report.Name, named: map[string]map[wheel.Arch]wheel.Kernel{}}
+func collect(report *audit.Report) *inventory {
+	r := &inventory{wheel: report.Name, named: map[string]map[kernels.Arch]wheel.Kernel{}}
 	for _, group := range report.Kernels {
 		r.sms = append(r.sms, group.Arch)
 		for _, kernel := range group.Kernels {
 			if r.named[kernel.Name] == nil {
-				r.named[kernel.Name] = map[wheel.Arch]wheel.Kernel{}
+				r.named[kernel.Name] = map[kernels.Arch]wheel.Kernel{}
 			}
 			r.named[kernel.Name][group.Arch] = kernel
 		}
 	}
-	slices.SortFunc(r.sms, wheel.Arch.Compare)
+	slices.SortFunc(r.sms, kernels.Arch.Compare)
 	return r
 }
 
-func (r *kernels) count() (count int) {
+func (r *inventory) count() (count int) {
 	for _, variants := range r.named {
 		count += len(variants)
 	}
@@ -41,7 +42,7 @@ func (r *kernels) count() (count int) {
 }
 
 // checkLocalMemory names the kernels that have local memory: spilled registers, local arrays or calls.
-func (r *kernels) checkLocalMemory() error {
+func (r *inventory) checkLocalMemory() error {
 	var found []string
 	for _, name := range slices.Sorted(maps.Keys(r.named)) {
 		for _, sm := range r.sms {
@@ -63,7 +64,7 @@ From the cubins of ` + "`%s`" + `, by ` + "`make kernels-report`" + `:
 no such kernel.
 `
 
-func (r *kernels) markdown() string {
+func (r *inventory) markdown() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, head, r.wheel, len(r.named), r.count())
 	r.table(&text, "Registers of a thread", "", func(k wheel.Kernel) int64 { return int64(k.Registers) })
@@ -73,7 +74,7 @@ func (r *kernels) markdown() string {
 	return text.String()
 }
 
-func (r *kernels) table(text *strings.Builder, title, note string, value func(wheel.Kernel) int64) {
+func (r *inventory) table(text *strings.Builder, title, note string, value func(wheel.Kernel) int64) {
 	fmt.Fprintf(text, "\n## %s\n\n%s| kernel |", title, note)
 	for _, sm := range r.sms {
 		fmt.Fprintf(text, " %s |", sm)

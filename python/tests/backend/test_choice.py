@@ -67,7 +67,8 @@ def gpus(*sms: str, driver: str = "13.0") -> gpu.Found:
         ("8.6", ["8.0"], "", "8.6: SM 8.6 has no kernels of its own; it runs those of 8.0"),
         ("8.6;8.9", ["8.0", "8.9"], "", "it runs those of 8.0"),
         ("9.9", ["9.0"], "", "it runs those of 9.0"),
-        ("12.1", ["12.0"], "12.0", "newer than all kernels; the driver will compile PTX of 12.0"),
+        ("12.1", ["12.0"], "", "12.1: SM 12.1 has no kernels of its own; it runs those of 12.0"),
+        ("13.0", ["12.0"], "12.0", "newer than all kernels; the driver will compile PTX of 12.0"),
         ("13.0;8.9", ["8.9", "12.0"], "12.0", "PTX of 12.0"),
     ],
 )
@@ -158,8 +159,8 @@ def test_unusable_cuda(source: tree.Tree, sms: str, asked: str, error: str) -> N
     ("sm", "driver", "cuda"),
     [
         ("8.9", "12.4", "12.9"),  # machine code runs on every driver of CUDA 12
-        ("12.1", "12.8", "12.8"),  # PTX does not
-        ("12.1", "13.0", "12.9"),
+        ("13.0", "12.8", "12.8"),  # PTX does not
+        ("13.0", "13.0", "12.9"),
     ],
 )
 def test_driver_bounds_the_cuda(source: tree.Tree, sm: str, driver: str, cuda: str) -> None:
