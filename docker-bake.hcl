@@ -119,6 +119,56 @@ group "test-all" {
   ]
 }
 
+group "current" {
+  targets = [
+    "linux-sage2-pytorch28-cu129-python310",
+    "linux-sage2-pytorch28-cu129-python311",
+    "linux-sage2-pytorch28-cu129-python312",
+    "linux-arm64-sage2-pytorch28-cu129-python310",
+    "linux-arm64-sage2-pytorch28-cu129-python311",
+    "linux-arm64-sage2-pytorch28-cu129-python312",
+    "windows-sage2-pytorch28-cu129-python310",
+    "windows-sage2-pytorch28-cu129-python311",
+    "windows-sage2-pytorch28-cu129-python312",
+  ]
+}
+
+group "everything" {
+  targets = [
+    "linux-sage2-pytorch26-cu126-python39",
+    "linux-sage2-pytorch26-cu126-python310",
+    "linux-sage2-pytorch26-cu126-python311",
+    "linux-sage2-pytorch26-cu126-python312",
+    "linux-sage2-pytorch27-cu128-python310",
+    "linux-sage2-pytorch27-cu128-python311",
+    "linux-sage2-pytorch27-cu128-python312",
+    "linux-sage2-pytorch28-cu129-python310",
+    "linux-sage2-pytorch28-cu129-python311",
+    "linux-sage2-pytorch28-cu129-python312",
+    "linux-arm64-sage2-pytorch26-cu126-python310",
+    "linux-arm64-sage2-pytorch26-cu126-python311",
+    "linux-arm64-sage2-pytorch26-cu126-python312",
+    "linux-arm64-sage2-pytorch27-cu128-python310",
+    "linux-arm64-sage2-pytorch27-cu128-python311",
+    "linux-arm64-sage2-pytorch27-cu128-python312",
+    "linux-arm64-sage2-pytorch28-cu129-python310",
+    "linux-arm64-sage2-pytorch28-cu129-python311",
+    "linux-arm64-sage2-pytorch28-cu129-python312",
+    "windows-sage2-pytorch26-cu126-python310",
+    "windows-sage2-pytorch26-cu126-python311",
+    "windows-sage2-pytorch26-cu126-python312",
+    "windows-sage2-pytorch27-cu128-python310",
+    "windows-sage2-pytorch27-cu128-python311",
+    "windows-sage2-pytorch27-cu128-python312",
+    "windows-sage2-pytorch28-cu129-python310",
+    "windows-sage2-pytorch28-cu129-python311",
+    "windows-sage2-pytorch28-cu129-python312",
+    "linux-sage2-universal",
+    "linux-arm64-sage2-universal",
+    "windows-sage2-universal",
+  ]
+}
+
 group "universal" {
   targets = [
     "linux-sage2-universal",
@@ -154,6 +204,40 @@ group "test-linux-arm64-sage2-universal" {
 group "test-windows-sage2-universal" {
   targets = [
     "test-windows-sage2-universal-pytorch28-python312",
+  ]
+}
+
+group "linux-all" {
+  targets = [
+    "linux-sage2-pytorch26-cu126-python39",
+    "linux-sage2-pytorch26-cu126-python310",
+    "linux-sage2-pytorch26-cu126-python311",
+    "linux-sage2-pytorch26-cu126-python312",
+    "linux-sage2-pytorch27-cu128-python310",
+    "linux-sage2-pytorch27-cu128-python311",
+    "linux-sage2-pytorch27-cu128-python312",
+    "linux-sage2-pytorch28-cu129-python310",
+    "linux-sage2-pytorch28-cu129-python311",
+    "linux-sage2-pytorch28-cu129-python312",
+    "linux-sage2-universal",
+  ]
+}
+
+group "test-linux-all" {
+  targets = [
+    "test-linux-sage2-pytorch26-cu126-python39",
+    "test-linux-sage2-pytorch26-cu126-python310",
+    "test-linux-sage2-pytorch26-cu126-python311",
+    "test-linux-sage2-pytorch26-cu126-python312",
+    "test-linux-sage2-pytorch27-cu128-python310",
+    "test-linux-sage2-pytorch27-cu128-python311",
+    "test-linux-sage2-pytorch27-cu128-python312",
+    "test-linux-sage2-pytorch28-cu129-python310",
+    "test-linux-sage2-pytorch28-cu129-python311",
+    "test-linux-sage2-pytorch28-cu129-python312",
+    "test-linux-sage2-universal-pytorch24-python39",
+    "test-linux-sage2-universal-pytorch26-python39",
+    "test-linux-sage2-universal-pytorch215-python312",
   ]
 }
 

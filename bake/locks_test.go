@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
-	"github.com/sagebuild/sagebuild/matrix"
+	"github.com/sagebuild/sagebuild/internal/matrixtest"
 )
 
 func TestEveryCommittedCellIsLocked(t *testing.T) {
@@ -16,12 +16,9 @@ func TestEveryCommittedCellIsLocked(t *testing.T) {
 }
 
 func TestMissingLocksAreNamed(t *testing.T) {
-	m, err := matrix.Load("../matrix/testdata/torch29.hcl")
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := matrixtest.WithTorch216(t, sourceDir)
 	_, k := defaults(t)
-	selection, err := m.Select([]string{"test-linux-sage2-pytorch29-cu130-python313"})
+	selection, err := m.Select([]string{"test-linux-sage2-pytorch216-cu130-python313"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,13 +26,13 @@ func TestMissingLocksAreNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := tree(t, map[string]string{"lock/uv.txt": "", "lock/host-toolchain.txt": "", "lock/torch29-libraries.txt": ""})
+	dir := tree(t, map[string]string{"lock/uv.txt": "", "lock/host-toolchain.txt": "", "lock/torch216-libraries.txt": ""})
 	err = CheckLocks(dir, plan)
 	var e *diag.Error
-	if !errors.As(err, &e) || !strings.Contains(e.Hint, "--matrix ../matrix/testdata/torch29.hcl | scripts/lock.py --missing") {
+	if !errors.As(err, &e) || !strings.Contains(e.Hint, "--matrix "+matrixtest.AddedTorch+" | scripts/lock.py --missing") {
 		t.Fatalf("got %v, want an error with the command that locks", err)
 	}
-	if want := "not locked yet: lock/toolchain-cu130.txt, lock/torch29-python313.txt"; e.Message != want {
+	if want := "not locked yet: lock/toolchain-cu130.txt, lock/torch216-python313.txt"; e.Message != want {
 		t.Errorf("message %q, want %q", e.Message, want)
 	}
 }
@@ -43,10 +40,7 @@ func TestMissingLocksAreNamed(t *testing.T) {
 // A new torch is data alone: it changes no byte of the Dockerfile.
 func TestAddingATorchKeepsTheDockerfile(t *testing.T) {
 	m, k := defaults(t)
-	extended, err := matrix.Load("../matrix/testdata/torch29.hcl")
-	if err != nil {
-		t.Fatal(err)
-	}
+	extended := matrixtest.WithTorch216(t, sourceDir)
 	before, err := RenderDockerfile(m, k)
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +50,7 @@ func TestAddingATorchKeepsTheDockerfile(t *testing.T) {
 		t.Errorf("the Dockerfile changes with a torch (%v)", err)
 	}
 	content, err := RenderBake(extended, k)
-	if err != nil || !strings.Contains(string(content), `target "linux-sage2-pytorch29-cu130-python313"`) {
+	if err != nil || !strings.Contains(string(content), `target "linux-sage2-pytorch216-cu130-python313"`) {
 		t.Errorf("docker-bake.hcl lacks the new target (%v)", err)
 	}
 }

@@ -100,35 +100,86 @@ func (m *Matrix) readToolkits(r *reader, blocks []cudaSchema) {
 func (m *Matrix) readSMs(r *reader, blocks []smSchema) {
 	seen := map[string]hcl.Range{}
 	for _, block := range blocks {
-		family := gpuFamily{sm: r.sm(located[string]{block.Name, block.NameRange})}
 		r.unique(seen, "sm", block.Name, block.NameRange)
-		family.minimum = r.version(r.text(block.CUDA), 2, 2).value
-		for _, gpu := range r.list(block.GPUs) {
-			family.gpus = append(family.gpus, gpu.value)
-		}
-		family.source = r.text(block.Source).value
-		m.sms = append(m.sms, family)
+		m.sms = append(m.sms, r.gpuFamily(block))
 	}
 	slices.SortStableFunc(m.sms, func(a, b gpuFamily) int { return a.sm.Compare(b.sm) })
+	for _, block := range blocks {
+		m.checkImage(r, block)
+	}
 }
 
-// SMs lists every SM of the matrix, old to new.
-func (m *Matrix) SMs() []SM {
-	all := make([]SM, len(m.sms))
-	for i, family := range m.sms {
-		all[i] = family.sm
+func (r *reader) gpuFamily(block smSchema) gpuFamily {
+	family := gpuFamily{sm: r.sm(located[string]{block.Name, block.NameRange})}
+	switch {
+	case given(block.CUDA) == given(block.Image):
+		r.fail(block.NameRange, "", "sm %q wants either cuda, the oldest that its kernels need, or image, the SM whose code it runs", block.Name)
+	case given(block.Image):
+		family.image = r.sm(r.text(block.Image))
+	default:
+		family.minimum = r.version(r.text(block.CUDA), 2, 2).value
+	}
+	for _, gpu := range r.list(block.GPUs) {
+		family.gpus = append(family.gpus, gpu.value)
+	}
+	family.source = r.text(block.Source).value
+	return family
+}
+
+// checkImage reports an image that the driver would not load on the SM: it takes that of an older one of the same major.
+func (m *Matrix) checkImage(r *reader, block smSchema) {
+	sm, err := ParseSM(block.Name)
+	family := m.family(sm)
+	if err != nil || family == nil || family.compiled() {
+		return
+	}
+	image := m.family(family.image)
+	switch {
+	case image == nil || !image.compiled():
+		r.fail(block.Image.Range(), "", "kernels are compiled for no SM %s: there is no sm block of that name with cuda", family.image)
+	case family.image.Major != sm.Major || family.image.Compare(sm) >= 0:
+		r.fail(block.Image.Range(), "", "SM %s cannot run the code of %s, only that of an older SM of the same major", sm, family.image)
+	}
+}
+
+func (m *Matrix) family(sm SM) *gpuFamily {
+	at := slices.IndexFunc(m.sms, func(f gpuFamily) bool { return f.sm == sm })
+	if at < 0 {
+		return nil
+	}
+	return &m.sms[at]
+}
+
+// SMs lists the SMs that kernels are compiled for, old to new.
+func (m *Matrix) SMs() []SM { return m.smsWhere(gpuFamily.compiled) }
+
+// Capabilities lists every SM of the matrix, old to new: those of SMs, and those that run the code of one of them.
+func (m *Matrix) Capabilities() []SM { return m.smsWhere(func(gpuFamily) bool { return true }) }
+
+func (m *Matrix) smsWhere(wanted func(gpuFamily) bool) []SM {
+	var all []SM
+	for _, family := range m.sms {
+		if wanted(family) {
+			all = append(all, family.sm)
+		}
 	}
 	return all
 }
 
 // GPUs names the GPUs that have sm; nil for an SM outside the matrix.
 func (m *Matrix) GPUs(sm SM) []string {
-	for _, family := range m.sms {
-		if family.sm == sm {
-			return slices.Clone(family.gpus)
-		}
+	if family := m.family(sm); family != nil {
+		return slices.Clone(family.gpus)
 	}
 	return nil
+}
+
+// Image is the SM whose code the GPUs of sm run: sm itself where kernels are compiled for it.
+func (m *Matrix) Image(sm SM) SM {
+	if family := m.family(sm); family != nil && !family.compiled() {
+		return family.image
+	}
+	return sm
 }
 
 // Platforms lists the systems that wheels are built for, in the order of the definition.

@@ -30,7 +30,7 @@ func (p Platform) HostTarget() string {
 
 // Rule is one fact about what goes together, with the public document that says so.
 type Rule struct {
-	Name   string `json:"name"` // torch-cuda, torch-python, cuda-targets, cuda-drops or sm-minimum
+	Name   string `json:"name"` // torch-cuda, torch-python, cuda-targets, cuda-drops, sm-minimum or sm-image
 	Text   string `json:"text"`
 	Source string `json:"source"`
 }
@@ -53,7 +53,7 @@ type Cell struct {
 	Torch     Version     `json:"torch"`    // three numbers; of a universal wheel two, of the oldest torch
 	CUDA      Version     `json:"cuda"`     // two or three numbers
 	Python    Version     `json:"python"`   // two numbers; of a universal wheel the oldest
-	Runtimes  []Runtime   `json:"runtimes"` // what its wheel is tested on, never empty
+	Runtimes  []Runtime   `json:"runtimes"` // what its wheel is tested on; none for one that is built alone
 	SMs       []SM        `json:"sms"`      // old to new, never empty
 	Excluded  []Exclusion `json:"excluded"`
 }

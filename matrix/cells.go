@@ -9,6 +9,23 @@ import (
 	"github.com/sagebuild/sagebuild/internal/diag"
 )
 
+// axes are what one cells block lists: a cell for each platform, CUDA and Python.
+type axes struct {
+	pkg       Package
+	platforms []Platform
+	torch     located[Version]
+	builds    []cudaBuild
+	pythons   []located[Version]
+	tested    []Version // a part of pythons
+}
+
+// cudaBuild is what the CUDA of a wheel decides.
+type cudaBuild struct {
+	cuda     Version
+	sms      []SM
+	excluded []Exclusion
+}
+
 // readCells expands every cells block, in order. end is where a file without any is said to be incomplete.
 func (m *Matrix) readCells(r *reader, blocks []cellsSchema, end hcl.Range) {
 	if len(blocks) == 0 {
@@ -16,52 +33,96 @@ func (m *Matrix) readCells(r *reader, blocks []cellsSchema, end hcl.Range) {
 	}
 	targets := map[string]hcl.Range{}
 	for _, block := range blocks {
-		cell, ok := m.readCell(r, block)
-		pythons := m.readPythons(r, cell.Torch, block.Python)
-		if !ok {
-			continue
+		before := len(r.errs)
+		if a := m.readBlock(r, block); len(r.errs) == before {
+			m.expand(r, a, targets)
 		}
-		for _, python := range pythons {
-			cell.Python = python.value
-			cell.Runtimes = []Runtime{{cell.Torch, cell.Python}}
-			if r.unique(targets, "target", cell.Target(), python.at) {
-				m.cells = append(m.cells, cell)
+	}
+}
+
+// readBlock reads what a block lists, and checks torch against its CUDA releases and Pythons.
+func (m *Matrix) readBlock(r *reader, block cellsSchema) axes {
+	a := axes{pkg: m.readPackage(r, block.Package), torch: r.version(r.text(block.Torch), 3, 3)}
+	for _, name := range r.oneOrMore(block.Platform) {
+		a.platforms = append(a.platforms, m.platform(r, name))
+	}
+	for _, text := range r.oneOrMore(block.CUDA) {
+		a.builds = append(a.builds, m.readCUDA(r, a.torch, r.version(text, 2, 3)))
+	}
+	a.pythons = m.readPythons(r, a.torch.value, block.Python)
+	a.tested = r.readTested(block.Test, a.pythons)
+	return a
+}
+
+// readCUDA checks a CUDA against the torch of its block, and chooses the SMs.
+func (m *Matrix) readCUDA(r *reader, torch, cuda located[Version]) cudaBuild {
+	if torch.value.IsZero() || cuda.value.IsZero() {
+		return cudaBuild{} // already reported
+	}
+	m.checkTorch(r, torch, cuda)
+	return m.chooseSMs(r, cuda)
+}
+
+// readTested reads the Pythons whose wheels are tested; without the attribute they are all of the block.
+func (r *reader) readTested(e hcl.Expression, pythons []located[Version]) []Version {
+	listed := make([]Version, len(pythons))
+	for i, python := range pythons {
+		listed[i] = python.value
+	}
+	if !given(e) {
+		return listed
+	}
+	var tested []Version
+	for _, text := range r.list(e) {
+		python := r.version(text, 2, 2)
+		if !python.value.IsZero() && !slices.Contains(listed, python.value) {
+			r.fail(python.at, "", "a test on Python %s, for which this block makes no wheel", python.value)
+		}
+		tested = append(tested, python.value)
+	}
+	return tested
+}
+
+// expand makes the cells of a block.
+func (m *Matrix) expand(r *reader, a axes, targets map[string]hcl.Range) {
+	for _, platform := range a.platforms {
+		for _, build := range a.builds {
+			for _, python := range a.pythons {
+				cell := Cell{
+					Package: a.pkg, Platform: platform, Torch: a.torch.value, CUDA: build.cuda, Python: python.value,
+					Runtimes: []Runtime{}, SMs: build.sms, Excluded: build.excluded,
+				}
+				if slices.Contains(a.tested, python.value) {
+					cell.Runtimes = append(cell.Runtimes, Runtime{cell.Torch, cell.Python})
+				}
+				if r.unique(targets, "target", cell.Target(), python.at) {
+					m.cells = append(m.cells, cell)
+				}
 			}
 		}
 	}
 }
 
-// readCell reads what the cells of one block share, and checks torch and CUDA against each other.
-func (m *Matrix) readCell(r *reader, block cellsSchema) (cell Cell, ok bool) {
-	before := len(r.errs)
-	m.readPlace(r, &cell, block.Package, block.Platform)
-	torch := r.version(r.text(block.Torch), 3, 3)
-	cuda := r.version(r.text(block.CUDA), 2, 3)
-	cell.Torch, cell.CUDA = torch.value, cuda.value
-	if len(r.errs) > before {
-		return cell, false
-	}
-	m.checkTorch(r, torch, cuda)
-	m.chooseSMs(r, &cell, cuda)
-	return cell, len(r.errs) == before
+func (m *Matrix) readPackage(r *reader, e hcl.Expression) Package {
+	return pick(r, "package", r.text(e), m.packages, func(p Package) string { return p.Name })
 }
 
-// readPlace reads the blocks that a cell refers to.
-func (m *Matrix) readPlace(r *reader, cell *Cell, pkg, platform hcl.Expression) {
-	cell.Package = pick(r, "package", r.text(pkg), m.packages, func(p Package) string { return p.Name })
-	cell.Platform = pick(r, "platform", r.text(platform), m.platforms, func(p Platform) string { return p.Name })
+func (m *Matrix) platform(r *reader, name located[string]) Platform {
+	return pick(r, "platform", name, m.platforms, func(p Platform) string { return p.Name })
 }
 
-// chooseSMs gives a cell every SM that its CUDA can build, and the reasons for the others.
-func (m *Matrix) chooseSMs(r *reader, cell *Cell, cuda located[Version]) {
+// chooseSMs takes every SM that a CUDA can build, and the reasons for the others.
+func (m *Matrix) chooseSMs(r *reader, cuda located[Version]) cudaBuild {
+	build := cudaBuild{cuda: cuda.value}
 	release, found := m.toolkit(r, cuda)
 	if !found {
-		return
+		return build
 	}
-	cell.SMs, cell.Excluded = m.split(release)
-	if len(cell.SMs) == 0 {
+	build.sms, build.excluded = m.split(release)
+	if len(build.sms) == 0 {
 		r.fail(cuda.at, "choose a newer CUDA, or lower the cuda of an sm block", "CUDA %s can build no SM of this matrix", cuda.value)
 	}
+	return build
 }
 
 // pick finds the block that a name in a cells block refers to.

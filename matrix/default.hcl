@@ -163,6 +163,107 @@ universal {
   }
 }
 
+# ---- Groups whose members do not change when cells join; all others follow from the cells ------------------
+
+group "sage2-all" {
+  targets = [
+    "linux-sage2-pytorch26-cu126-python39",
+    "linux-sage2-pytorch26-cu126-python310",
+    "linux-sage2-pytorch26-cu126-python311",
+    "linux-sage2-pytorch26-cu126-python312",
+    "linux-sage2-pytorch27-cu128-python310",
+    "linux-sage2-pytorch27-cu128-python311",
+    "linux-sage2-pytorch27-cu128-python312",
+    "linux-sage2-pytorch28-cu129-python310",
+    "linux-sage2-pytorch28-cu129-python311",
+    "linux-sage2-pytorch28-cu129-python312",
+  ]
+}
+
+group "pytorch26" {
+  targets = [
+    "linux-sage2-pytorch26-cu126-python39",
+    "linux-sage2-pytorch26-cu126-python310",
+    "linux-sage2-pytorch26-cu126-python311",
+    "linux-sage2-pytorch26-cu126-python312",
+  ]
+}
+
+group "pytorch27" {
+  targets = [
+    "linux-sage2-pytorch27-cu128-python310",
+    "linux-sage2-pytorch27-cu128-python311",
+    "linux-sage2-pytorch27-cu128-python312",
+  ]
+}
+
+group "pytorch28" {
+  targets = [
+    "linux-sage2-pytorch28-cu129-python310",
+    "linux-sage2-pytorch28-cu129-python311",
+    "linux-sage2-pytorch28-cu129-python312",
+  ]
+}
+
+group "python39" {
+  targets = ["linux-sage2-pytorch26-cu126-python39"]
+}
+
+group "python310" {
+  targets = [
+    "linux-sage2-pytorch26-cu126-python310",
+    "linux-sage2-pytorch27-cu128-python310",
+    "linux-sage2-pytorch28-cu129-python310",
+  ]
+}
+
+group "python311" {
+  targets = [
+    "linux-sage2-pytorch26-cu126-python311",
+    "linux-sage2-pytorch27-cu128-python311",
+    "linux-sage2-pytorch28-cu129-python311",
+  ]
+}
+
+group "python312" {
+  targets = [
+    "linux-sage2-pytorch26-cu126-python312",
+    "linux-sage2-pytorch27-cu128-python312",
+    "linux-sage2-pytorch28-cu129-python312",
+  ]
+}
+
+group "stable" {
+  targets = [
+    "linux-sage2-pytorch26-cu126-python312",
+    "linux-sage2-pytorch27-cu128-python312",
+    "linux-sage2-pytorch28-cu129-python312",
+  ]
+}
+
+group "test-all" {
+  targets = [
+    "test-linux-sage2-pytorch26-cu126-python39",
+    "test-linux-sage2-pytorch26-cu126-python310",
+    "test-linux-sage2-pytorch26-cu126-python311",
+    "test-linux-sage2-pytorch26-cu126-python312",
+    "test-linux-sage2-pytorch27-cu128-python310",
+    "test-linux-sage2-pytorch27-cu128-python311",
+    "test-linux-sage2-pytorch27-cu128-python312",
+    "test-linux-sage2-pytorch28-cu129-python310",
+    "test-linux-sage2-pytorch28-cu129-python311",
+    "test-linux-sage2-pytorch28-cu129-python312",
+  ]
+}
+
+group "universal" {
+  targets = [
+    "linux-sage2-universal",
+    "linux-arm64-sage2-universal",
+    "windows-sage2-universal",
+  ]
+}
+
 # ---- torch: the CUDA releases and Pythons that each release is built for ----------------------------------
 
 torch "2.4" {

@@ -199,47 +199,38 @@ func TestGPUNames(t *testing.T) {
 	}
 }
 
-// Adding a torch, a CUDA and a Python is an edit of the definition alone: testdata/torch29.hcl is default.hcl
-// with one more cells block.
-func TestAddTorch29(t *testing.T) {
-	m := load(t, "testdata/torch29.hcl")
-	cell, ok := m.cell("linux-sage2-pytorch29-cu130-python313")
+// Adding a torch is one edit of the definition: its facts and its cells.
+func TestAddTorch216(t *testing.T) {
+	added, err := os.ReadFile("testdata/torch216.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := Parse("torch216.hcl", slices.Concat(defaultDefinition, added))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cell, ok := m.cell("linux-sage2-pytorch216-cu130-python313")
 	if !ok {
 		t.Fatalf("the new target is missing: %v", m.targets())
 	}
-	if got := cell.WheelName(); got != "sageattention-2.2.0-290.130-cp313-cp313-linux_x86_64.whl" {
+	if got := cell.WheelName(); got != "sageattention-2.2.0-2160.130-cp313-cp313-linux_x86_64.whl" {
 		t.Errorf("wheel %s", got)
-	}
-	if got := words(cell.SMs); got != "7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1" {
-		t.Errorf("SMs %s", got)
 	}
 	if got := reasons(cell); got != "CUDA 13.0 dropped 7.0" {
 		t.Errorf("left out %q", got)
 	}
-	groups := map[string][]string{}
-	for _, group := range m.Groups() {
-		groups[group.Name] = group.Targets
-	}
-	for _, name := range []string{"pytorch29", "python313", "stable", "sage2-all"} {
+	groups, before := groupsOf(m), groupsOf(load(t, ""))
+	for _, name := range []string{"pytorch216", "python313", "current", "everything", "linux-all"} {
 		if !slices.Contains(groups[name], cell.Target()) {
 			t.Errorf("group %s lacks the new target: %v", name, groups[name])
 		}
 	}
-	if !slices.Contains(groups["test-all"], cell.TestTargets()[0]) {
-		t.Errorf("test-all lacks the new target")
+	for _, name := range []string{"default", "sage2-all", "stable", "test-all", "python312", "universal"} {
+		if !slices.Equal(groups[name], before[name]) {
+			t.Errorf("a new torch changes group %s: %v", name, groups[name])
+		}
 	}
-}
-
-// The definition of TestAddTorch29 must stay the built-in one but for its cell and its first line.
-func TestTorch29DiffersByOneBlock(t *testing.T) {
-	text, err := os.ReadFile("testdata/torch29.hcl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	added := "cells {\n  package  = \"sage2\"\n  platform = \"linux\"\n  torch    = \"2.9.0\"\n  cuda     = \"13.0\"\n  python   = [\"3.13\"]\n}\n\n"
-	_, rest, _ := strings.Cut(strings.Replace(string(text), added, "", 1), "\n")
-	_, want, _ := strings.Cut(string(defaultDefinition), "\n")
-	if rest != want {
-		t.Error("copy matrix/default.hcl to matrix/testdata/torch29.hcl and add its cells block again")
+	if groups["current"][0] != "linux-sage2-pytorch216-cu130-python311" {
+		t.Errorf("current begins with %s", groups["current"][0])
 	}
 }

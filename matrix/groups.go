@@ -11,6 +11,9 @@ const (
 	defaultGroup = "default"
 	stableGroup  = "stable"
 	testAllGroup = testPrefix + "all"
+
+	currentGroup    = "current"    // of the newest torch, on every platform
+	everythingGroup = "everything" // all wheels, the universal ones too
 )
 
 // Group is a name for several targets.
@@ -19,13 +22,14 @@ type Group struct {
 	Targets []string `json:"targets"`
 }
 
-// Groups lists default, <package>-all, pytorchNN, pythonNNN, stable, test-all, and then universal and <platform>-all with
-// their tests. The groups whose names say no platform hold the platform of the default target.
+// Groups lists default, <package>-all, pytorchNN, pythonNNN, stable, test-all, then current, everything and universal,
+// <platform>-all with their tests, and at last the groups that only the definition names. Groups whose names say no
+// platform hold the platform of the default target, but for current, everything and universal.
 func (m *Matrix) Groups() []Group { return slices.Clone(m.groups) }
 
-// readGroups derives the groups from the cells. chosen is the definition's `default` attribute, a target;
+// deriveGroups makes the groups that follow from the cells. chosen is the definition's `default` attribute, a target;
 // without one the newest stable target of the first cell's platform is the default.
-func (m *Matrix) readGroups(r *reader, chosen hcl.Expression) {
+func (m *Matrix) deriveGroups(r *reader, chosen hcl.Expression) {
 	home := m.cells[0].Platform.Name
 	name := r.optional(chosen)
 	if cell, ok := m.cell(name.value); ok {
@@ -33,7 +37,8 @@ func (m *Matrix) readGroups(r *reader, chosen hcl.Expression) {
 	} else if name.value != "" {
 		r.fail(name.at, didYouMean(name.value, m.targets()), "default names no target of this definition: %q", name.value)
 	}
-	cells := m.cellsWhere(func(c Cell) bool { return c.Platform.Name == home && !c.Universal })
+	ofOneTorch := m.cellsWhere(func(c Cell) bool { return !c.Universal })
+	cells := cellsWhere(ofOneTorch, func(c Cell) bool { return c.Platform.Name == home })
 	stable := stableOf(cells)
 	if name.value == "" {
 		name.value = stable[len(stable)-1]
@@ -43,9 +48,32 @@ func (m *Matrix) readGroups(r *reader, chosen hcl.Expression) {
 	groups = append(groups, groupBy(cells, func(c Cell) string { return "pytorch" + c.Torch.Minor().Digits() }, byTorch)...)
 	groups = append(groups, groupBy(cells, func(c Cell) string { return "python" + c.Python.Digits() }, byPython)...)
 	groups = append(groups, Group{Name: stableGroup, Targets: stable}, Group{Name: testAllGroup, Targets: testTargets(cells)})
+	groups = append(groups, Group{currentGroup, targetsOf(newestTorch(ofOneTorch))}, Group{everythingGroup, m.targets()})
 	groups = append(groups, m.universalGroups()...)
-	groups = append(groups, m.platformGroups(home)...)
+	groups = append(groups, m.platformGroups()...)
 	m.groups = slices.DeleteFunc(groups, func(g Group) bool { return len(g.Targets) == 0 })
+}
+
+// readGroups reads the groups that the definition writes out. Their members stay as they are when cells join: such a
+// group stands in the place of the derived one of its name.
+func (m *Matrix) readGroups(r *reader, blocks []groupSchema) {
+	seen := map[string]hcl.Range{}
+	for _, block := range blocks {
+		r.name("group", groupPattern, block.Name, block.NameRange)
+		r.unique(seen, "group", block.Name, block.NameRange)
+		group := Group{Name: block.Name}
+		for _, target := range r.list(block.Targets) {
+			if _, known := m.selection(target.value); !known && target.value != "" {
+				r.fail(target.at, didYouMean(target.value, m.names()), "group %s names no target of this definition: %q", block.Name, target.value)
+			}
+			group.Targets = append(group.Targets, target.value)
+		}
+		if at := slices.IndexFunc(m.groups, func(g Group) bool { return g.Name == group.Name }); at >= 0 {
+			m.groups[at] = group
+		} else {
+			m.groups = append(m.groups, group)
+		}
+	}
 }
 
 // universalGroups are universal, test-universal and, for each universal wheel, the group of its tests.
@@ -58,14 +86,12 @@ func (m *Matrix) universalGroups() []Group {
 	return groups
 }
 
-// platformGroups are <platform>-all and test-<platform>-all for each platform but the one of the other groups.
-func (m *Matrix) platformGroups(home string) []Group {
+// platformGroups are <platform>-all and test-<platform>-all for each platform.
+func (m *Matrix) platformGroups() []Group {
 	var groups []Group
 	for _, platform := range m.platforms {
-		if platform.Name != home {
-			cells := m.cellsWhere(func(c Cell) bool { return c.Platform.Name == platform.Name })
-			groups = append(groups, withTests(platform.Name+"-all", cells)...)
-		}
+		cells := m.cellsWhere(func(c Cell) bool { return c.Platform.Name == platform.Name })
+		groups = append(groups, withTests(platform.Name+"-all", cells)...)
 	}
 	return groups
 }
@@ -93,15 +119,28 @@ func groupBy(cells []Cell, key func(Cell) string, compare func(a, b Cell) int) [
 	cells = slices.Clone(cells)
 	slices.SortStableFunc(cells, compare)
 	var groups []Group
+	place := map[string]int{}
 	for _, cell := range cells {
-		at := slices.IndexFunc(groups, func(g Group) bool { return g.Name == key(cell) })
-		if at < 0 {
-			at = len(groups)
-			groups = append(groups, Group{Name: key(cell)})
+		name := key(cell)
+		if _, known := place[name]; !known {
+			place[name] = len(groups)
+			groups = append(groups, Group{Name: name})
 		}
-		groups[at].Targets = append(groups[at].Targets, cell.Target())
+		group := &groups[place[name]]
+		group.Targets = append(group.Targets, cell.Target())
 	}
 	return groups
+}
+
+// newestTorch are the cells of the newest torch that each package has a wheel for.
+func newestTorch(cells []Cell) []Cell {
+	newest := map[string]Version{}
+	for _, cell := range cells {
+		if torch := cell.Torch.Minor(); torch.Compare(newest[cell.Package.Name]) > 0 {
+			newest[cell.Package.Name] = torch
+		}
+	}
+	return cellsWhere(cells, func(c Cell) bool { return c.Torch.Minor() == newest[c.Package.Name] })
 }
 
 // stableOf is one target for each package and torch, old to new: its newest CUDA and Python.
@@ -123,8 +162,10 @@ func stableOf(cells []Cell) []string {
 	return targets
 }
 
-func (m *Matrix) cellsWhere(wanted func(Cell) bool) []Cell {
-	return slices.DeleteFunc(m.Cells(), func(c Cell) bool { return !wanted(c) })
+func (m *Matrix) cellsWhere(wanted func(Cell) bool) []Cell { return cellsWhere(m.cells, wanted) }
+
+func cellsWhere(cells []Cell, wanted func(Cell) bool) []Cell {
+	return slices.DeleteFunc(slices.Clone(cells), func(c Cell) bool { return !wanted(c) })
 }
 
 func (m *Matrix) targets() []string { return targetsOf(m.cells) }
@@ -143,13 +184,4 @@ func testTargets(cells []Cell) []string {
 		names = append(names, cell.TestTargets()...)
 	}
 	return names
-}
-
-// cell finds a cell by the name of its target.
-func (m *Matrix) cell(target string) (Cell, bool) {
-	at := slices.IndexFunc(m.cells, func(c Cell) bool { return c.Target() == target })
-	if at < 0 {
-		return Cell{}, false
-	}
-	return m.cells[at], true
 }

@@ -13,6 +13,7 @@ const (
 	ruleCUDATargets = "cuda-targets"
 	ruleCUDADrops   = "cuda-drops"
 	ruleSMMinimum   = "sm-minimum"
+	ruleSMImage     = "sm-image"
 )
 
 func (t torchRelease) cudaRule() Rule {
@@ -27,7 +28,11 @@ func (t toolkit) targetsRule() Rule {
 	return Rule{ruleCUDATargets, fmt.Sprintf("CUDA %s compiles for SM %s", t.version, sentence(t.targets)), t.source}
 }
 
-func (g gpuFamily) minimumRule() Rule {
+// rule says what wheels hold for the SM.
+func (g gpuFamily) rule() Rule {
+	if !g.compiled() {
+		return Rule{ruleSMImage, fmt.Sprintf("%s runs the code of %s", g.sm, g.image), g.source}
+	}
 	return Rule{ruleSMMinimum, fmt.Sprintf("%s needs CUDA %s or newer", g.sm, g.minimum), g.source}
 }
 
@@ -49,10 +54,13 @@ func join[T fmt.Stringer](values []T, word string) string {
 	return strings.Join(words[:last], ", ") + word + words[last]
 }
 
-// split divides the SMs of the matrix into those that CUDA release at can build and those it cannot.
+// split divides the SMs that kernels are compiled for into those that CUDA release at can build and those it cannot.
 func (m *Matrix) split(at toolkit) (included []SM, excluded []Exclusion) {
 	excluded = []Exclusion{} // [] in JSON, never null
 	for _, family := range m.sms {
+		if !family.compiled() {
+			continue
+		}
 		if rule := m.objection(family, at); rule != nil {
 			excluded = append(excluded, Exclusion{SM: family.sm, Rule: *rule})
 		} else {
@@ -65,7 +73,7 @@ func (m *Matrix) split(at toolkit) (included []SM, excluded []Exclusion) {
 // objection is the rule that keeps family out of wheels built with CUDA release at, or nil.
 func (m *Matrix) objection(family gpuFamily, at toolkit) *Rule {
 	if family.minimum.Compare(at.version) > 0 {
-		rule := family.minimumRule()
+		rule := family.rule()
 		return &rule
 	}
 	if slices.Contains(at.targets, family.sm) {
@@ -108,7 +116,7 @@ func (m *Matrix) Rules() []Rule {
 		rules = append(rules, m.drops(i)...)
 	}
 	for _, family := range m.sms {
-		rules = append(rules, family.minimumRule())
+		rules = append(rules, family.rule())
 	}
 	return rules
 }

@@ -32,6 +32,9 @@ type Matrix struct {
 	sms       []gpuFamily
 	cells     []Cell
 	groups    []Group
+
+	selections []named        // every target, builds before tests
+	places     map[string]int // of a target among selections
 }
 
 // torchRelease is one minor release of torch and what it is built for.
@@ -48,13 +51,17 @@ type toolkit struct {
 	source  string
 }
 
-// gpuFamily is an SM of the matrix, the oldest CUDA that its kernels may be built with, and its GPUs.
+// gpuFamily is an SM of the matrix and its GPUs. They run code that is compiled for the SM itself, or that of image.
 type gpuFamily struct {
 	sm      SM
-	minimum Version // two numbers
+	minimum Version // oldest CUDA that its kernels may be built with, two numbers; zero with an image
+	image   SM      // an older SM of the same major, or zero
 	gpus    []string
 	source  string
 }
+
+// compiled reports whether kernels are compiled for the SM itself.
+func (g gpuFamily) compiled() bool { return g.image == SM{} }
 
 // Load reads the definition at path; "" is the built-in one. The error joins one *diag.Error of class Usage
 // for each mistake, with its line and column.
@@ -97,7 +104,9 @@ func Parse(name string, src []byte) (*Matrix, error) {
 	if r.err() != nil {
 		return nil, r.err()
 	}
-	m.readGroups(r, schema.Default)
+	m.nameTargets()
+	m.deriveGroups(r, schema.Default)
+	m.readGroups(r, schema.Groups)
 	return m, r.err()
 }
 

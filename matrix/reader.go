@@ -77,7 +77,7 @@ func (r *reader) text(e hcl.Expression) located[string] {
 
 // optional reads a string that may be missing.
 func (r *reader) optional(e hcl.Expression) located[string] {
-	if value, found := e.Value(nil); !found.HasErrors() && value.IsNull() {
+	if !given(e) {
 		return located[string]{at: e.Range()}
 	}
 	return r.text(e)
@@ -104,6 +104,20 @@ func (r *reader) list(e hcl.Expression) []located[string] {
 		values = append(values, value)
 	}
 	return values
+}
+
+// oneOrMore reads a string, or a list of strings.
+func (r *reader) oneOrMore(e hcl.Expression) []located[string] {
+	if _, found := hcl.ExprList(e); found.HasErrors() {
+		return []located[string]{r.text(e)}
+	}
+	return r.list(e)
+}
+
+// given tells whether an optional attribute is there.
+func given(e hcl.Expression) bool {
+	value, found := e.Value(nil)
+	return found.HasErrors() || !value.IsNull()
 }
 
 // version reads a version with between least and most numbers.
@@ -152,6 +166,7 @@ func (r *reader) sm(text located[string]) SM {
 var (
 	namePattern     = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	platformPattern = regexp.MustCompile(`^[a-z][a-z0-9_]*(-[a-z0-9_]+)*$`)
+	groupPattern    = platformPattern
 	libraryPattern  = regexp.MustCompile(`^[a-z0-9_]+\.(so|dll)$`)
 )
 

@@ -19,6 +19,7 @@ type fileSchema struct {
 	Torches   []torchSchema     `hcl:"torch,block"`
 	CUDAs     []cudaSchema      `hcl:"cuda,block"`
 	SMs       []smSchema        `hcl:"sm,block"`
+	Groups    []groupSchema     `hcl:"group,block"`
 }
 
 type packageSchema struct {
@@ -45,6 +46,7 @@ type cellsSchema struct {
 	Torch    hcl.Expression `hcl:"torch"`
 	CUDA     hcl.Expression `hcl:"cuda"`
 	Python   hcl.Expression `hcl:"python"`
+	Test     hcl.Expression `hcl:"test,optional"`
 	DefRange hcl.Range      `hcl:",def_range"`
 }
 
@@ -81,9 +83,16 @@ type cudaSchema struct {
 type smSchema struct {
 	Name      string         `hcl:"capability,label"`
 	NameRange hcl.Range      `hcl:"capability,label_range"`
-	CUDA      hcl.Expression `hcl:"cuda"`
+	CUDA      hcl.Expression `hcl:"cuda,optional"`
+	Image     hcl.Expression `hcl:"image,optional"`
 	GPUs      hcl.Expression `hcl:"gpus"`
 	Source    hcl.Expression `hcl:"source"`
+}
+
+type groupSchema struct {
+	Name      string         `hcl:"name,label"`
+	NameRange hcl.Range      `hcl:"name,label_range"`
+	Targets   hcl.Expression `hcl:"targets"`
 }
 
 // required reports the attributes that are missing. The HCL library leaves that to whoever reads expressions:

@@ -23,6 +23,52 @@ func (s Selection) Target() string {
 	return s.Cell.Target()
 }
 
+// named is a selection with its target, which would be costly to put together at each look.
+type named struct {
+	target string
+	Selection
+}
+
+// nameTargets lists every build target and then every test target, and fills the index of their names.
+func (m *Matrix) nameTargets() {
+	var builds, tests []named
+	for _, cell := range m.cells {
+		builds = append(builds, named{cell.Target(), Selection{Cell: cell}})
+		for i := range cell.Runtimes {
+			tests = append(tests, named{cell.TestTarget(cell.Runtimes[i]), Selection{cell, &cell.Runtimes[i]}})
+		}
+	}
+	m.selections = append(builds, tests...)
+	m.places = make(map[string]int, len(m.selections))
+	for i, s := range m.selections {
+		m.places[s.target] = i
+	}
+}
+
+// selection finds a selection by the name of its target.
+func (m *Matrix) selection(target string) (Selection, bool) {
+	at, found := m.places[target]
+	if !found {
+		return Selection{}, false
+	}
+	return m.selections[at].Selection, true
+}
+
+// cell finds a cell by the name of its build target.
+func (m *Matrix) cell(target string) (Cell, bool) {
+	s, found := m.selection(target)
+	return s.Cell, found && s.Test == nil
+}
+
+// names lists all targets, builds before tests.
+func (m *Matrix) names() []string {
+	all := make([]string, len(m.selections))
+	for i, s := range m.selections {
+		all[i] = s.target
+	}
+	return all
+}
+
 // Select finds the targets that names mean: targets, groups, and patterns as path.Match knows them. No name
 // at all is the group default. Each target comes once, builds before tests, in matrix order. A name that
 // matches nothing is a *diag.Error of class Usage with a did-you-mean.
@@ -40,44 +86,46 @@ func (m *Matrix) Select(names []string) ([]Selection, error) {
 			wanted[target] = true
 		}
 	}
-	return slices.DeleteFunc(m.all(), func(s Selection) bool { return !wanted[s.Target()] }), nil
+	return m.selected(func(s named) bool { return wanted[s.target] }), nil
 }
 
-// SelectTests is Select for the command test: a build target or a group of them means the tests of its cells.
+// SelectTests is Select for the command test: a build target or a group of them means the tests of its cells. Names
+// of cells that are built alone are an error of class Usage, unless other cells among them have tests.
 func (m *Matrix) SelectTests(names []string) ([]Selection, error) {
-	selected, err := m.Select(names)
+	chosen, err := m.Select(names)
 	if err != nil {
 		return nil, err
 	}
 	wanted := map[string]bool{}
-	for _, s := range selected {
+	for _, s := range chosen {
 		wanted[s.Target()] = true
 	}
-	return slices.DeleteFunc(m.all(), func(s Selection) bool {
-		return s.Test == nil || !wanted[s.Target()] && !wanted[s.Cell.Target()]
-	}), nil
+	tests := m.selected(func(s named) bool { return s.Test != nil && (wanted[s.target] || wanted[s.Cell.Target()]) })
+	if len(tests) == 0 {
+		return nil, diag.Usagef("sagebuild matrix --json lists the tests of each cell", "no test of %s: its cells are built alone", strings.Join(names, " "))
+	}
+	return tests, nil
 }
 
-// all lists every build target and then every test target.
-func (m *Matrix) all() []Selection {
-	var builds, tests []Selection
-	for _, cell := range m.cells {
-		builds = append(builds, Selection{Cell: cell})
-		for i := range cell.Runtimes {
-			tests = append(tests, Selection{Cell: cell, Test: &cell.Runtimes[i]})
+func (m *Matrix) selected(wanted func(named) bool) []Selection {
+	var found []Selection
+	for _, s := range m.selections {
+		if wanted(s) {
+			found = append(found, s.Selection)
 		}
 	}
-	return append(builds, tests...)
+	return found
 }
 
 // resolve expands one name to targets.
 func (m *Matrix) resolve(name string) ([]string, error) {
-	for _, group := range m.groups {
-		if group.Name == name {
-			return group.Targets, nil
-		}
+	if at := slices.IndexFunc(m.groups, func(g Group) bool { return g.Name == name }); at >= 0 {
+		return m.groups[at].Targets, nil
 	}
-	names := append(m.targets(), testTargets(m.cells)...)
+	if _, known := m.places[name]; known {
+		return []string{name}, nil
+	}
+	names := m.names()
 	matched, err := match(name, names)
 	if err != nil {
 		return nil, err

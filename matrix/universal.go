@@ -22,7 +22,7 @@ func (m *Matrix) readUniversal(r *reader, blocks []universalSchema) {
 func (m *Matrix) readUniversalCell(r *reader, block universalSchema) (cell Cell, ok bool) {
 	before := len(r.errs)
 	cell.Universal = true
-	m.readPlace(r, &cell, block.Package, block.Platform)
+	cell.Package, cell.Platform = m.readPackage(r, block.Package), m.platform(r, r.text(block.Platform))
 	torch := r.version(r.text(block.Torch), 2, 2)
 	python := r.version(r.text(block.Python), 2, 2)
 	cuda := r.version(r.text(block.CUDA), 2, 3)
@@ -30,7 +30,8 @@ func (m *Matrix) readUniversalCell(r *reader, block universalSchema) (cell Cell,
 	if len(r.errs) > before {
 		return cell, false
 	}
-	m.chooseSMs(r, &cell, cuda)
+	build := m.chooseSMs(r, cuda)
+	cell.SMs, cell.Excluded = build.sms, build.excluded
 	m.readRuntimes(r, &cell, block)
 	return cell, len(r.errs) == before
 }

@@ -47,7 +47,7 @@ func coverages(w *wheel.Wheel, m *matrix.Matrix) []Coverage {
 	}
 	for _, member := range members {
 		c := Coverage{Members: []string{member}, Units: len(byMember[member])}
-		for _, sm := range m.SMs() {
+		for _, sm := range m.Capabilities() {
 			c.GPUs = append(c.GPUs, gpuOf(sm, m.GPUs(sm), byMember[member]))
 		}
 		list = addCoverage(list, c)

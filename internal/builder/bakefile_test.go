@@ -13,6 +13,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 
 	"github.com/sagebuild/sagebuild/bake"
+	"github.com/sagebuild/sagebuild/internal/matrixtest"
 	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -30,9 +31,9 @@ func readBake(t *testing.T, content []byte, name string, environment map[string]
 	return targets, groups
 }
 
-func definition(t *testing.T, path string) (*matrix.Matrix, *kernels.Set) {
+func definition(t *testing.T) (*matrix.Matrix, *kernels.Set) {
 	t.Helper()
-	m, err := matrix.Load(path)
+	m, err := matrix.Load("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,8 +46,8 @@ func definition(t *testing.T, path string) (*matrix.Matrix, *kernels.Set) {
 
 // Buildx reads the bake file as the plan of the same matrix says: groups, stages, arguments, contexts, outputs.
 func TestBuildxReadsTheBakeFileAsPlanned(t *testing.T) {
-	for _, file := range []string{"", "../../matrix/testdata/torch29.hcl"} {
-		m, k := definition(t, file)
+	built, k := definition(t)
+	for _, m := range []*matrix.Matrix{built, matrixtest.WithTorch216(t, sourceDir)} {
 		content, err := bake.RenderBake(m, k)
 		if err != nil {
 			t.Fatal(err)
@@ -104,7 +105,7 @@ func values(args map[string]*string) map[string]string {
 }
 
 func TestImagesAreVariables(t *testing.T) {
-	m, k := definition(t, "")
+	m, k := definition(t)
 	content, err := bake.RenderBake(m, k)
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +128,7 @@ func TestUnsetSecretsAreAccepted(t *testing.T) {
 			os.Unsetenv(id)
 		}
 	}
-	m, k := definition(t, "")
+	m, k := definition(t)
 	content, err := bake.RenderBake(m, k)
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +147,7 @@ func TestUnsetSecretsAreAccepted(t *testing.T) {
 
 // Buildx's Dockerfile parser accepts the Dockerfile, and every stage that a plan names is there.
 func TestDockerfileHasThePlannedStages(t *testing.T) {
-	m, k := definition(t, "")
+	m, k := definition(t)
 	content, err := bake.RenderDockerfile(m, k)
 	if err != nil {
 		t.Fatal(err)

@@ -73,7 +73,7 @@ func selectCells(m *matrix.Matrix, names []string) ([]matrix.Selection, error) {
 	if len(names) == 0 {
 		names = []string{"*"}
 	}
-	return m.SelectTests(names)
+	return m.Select(names)
 }
 
 type matrixJSON struct {
@@ -100,7 +100,7 @@ func newMatrixJSON(m *matrix.Matrix, selection []matrix.Selection) matrixJSON {
 	for _, cell := range report.CellsOf(selection) {
 		result.Cells = append(result.Cells, cellJSON{cell.Target(), cell.TestTargets(), cell.WheelName(), cell})
 	}
-	for _, sm := range m.SMs() {
+	for _, sm := range m.Capabilities() {
 		result.SMs = append(result.SMs, smJSON{sm, m.GPUs(sm)})
 	}
 	return result
@@ -165,7 +165,7 @@ func groupTable(m *matrix.Matrix) *ui.Table {
 
 func smTable(m *matrix.Matrix) *ui.Table {
 	table := &ui.Table{Header: []string{"sm", "gpus"}}
-	for _, sm := range m.SMs() {
+	for _, sm := range m.Capabilities() {
 		table.Add(ui.Text(sm.String()), ui.Text(strings.Join(m.GPUs(sm), ", ")))
 	}
 	return table

@@ -33,7 +33,7 @@ func FindGPU(m *matrix.Matrix, name string) (GPU, error) {
 	said := words(name)
 	best, length := GPU{}, 0
 	var families []string
-	for _, sm := range m.SMs() {
+	for _, sm := range m.Capabilities() {
 		for _, family := range m.GPUs(sm) {
 			families = append(families, family)
 			if known := words(family); len(known) > length && contains(said, known) {

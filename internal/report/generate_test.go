@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sagebuild/sagebuild/internal/matrixtest"
 	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -52,7 +53,7 @@ func TestBuildMatrixShowsEveryCell(t *testing.T) {
 			}
 		}
 	}
-	for _, sm := range m.SMs() {
+	for _, sm := range m.Capabilities() {
 		if row := "| " + sm.String() + " | " + strings.Join(m.GPUs(sm), ", ") + " |"; !strings.Contains(text, row) {
 			t.Errorf("BUILD_MATRIX.md lacks the row %q", row)
 		}
@@ -73,7 +74,7 @@ func TestBuildMatrixShowsEveryCell(t *testing.T) {
 }
 
 func TestTablesHaveEqualRows(t *testing.T) {
-	m, _ := definition(t, "../../matrix/testdata/torch29.hcl")
+	m := matrixtest.WithTorch216(t, sourceDir)
 	columns := 0
 	for number, line := range strings.Split(string(BuildMatrix(m)), "\n") {
 		if !strings.HasPrefix(line, "|") {

@@ -130,7 +130,7 @@ func (d *document) exclusions(m *matrix.Matrix) {
 func (d *document) gpus(m *matrix.Matrix) {
 	d.linef("## SM of each GPU\n")
 	d.head("SM", "GPUs", "torch releases with a wheel for it")
-	for _, sm := range m.SMs() {
+	for _, sm := range m.Capabilities() {
 		d.row(sm.String(), strings.Join(m.GPUs(sm), ", "), torchesWith(m, sm))
 	}
 	d.linef("")
