@@ -1,37 +1,40 @@
 package bake
 
 import (
-	"fmt"
-	"path"
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
 
+	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
 // Plan is everything that a command will do, before it does any of it.
 type Plan struct {
-	Command string   `json:"command"` // bake or test
+	Command string   `json:"command"` // bake, test or verify
 	Matrix  string   `json:"matrix"`  // the definition file
 	Targets []Target `json:"targets"`
 }
 
 // Target is one target of a plan.
 type Target struct {
-	Name      string            `json:"name"`
-	Cell      string            `json:"cell"` // name of the build target; differs from Name for a test
-	Platform  string            `json:"platform"`
-	Torch     string            `json:"torch"` // that the wheel asks for, or that a test runs on
-	CUDA      string            `json:"cuda"`
-	Python    string            `json:"python"` // the same
-	Stage     string            `json:"stage"`
-	Args      map[string]string `json:"args"`
-	Contexts  map[string]string `json:"contexts"`
-	SMs       []matrix.SM       `json:"sms"`
-	Excluded  []Exclusion       `json:"excluded"`
-	Output    string            `json:"output"` // directory that receives the wheel or the test results
-	Wheel     string            `json:"wheel"`  // file name of the wheel that is built or tested
-	Steps     []string          `json:"steps"`  // stages in the order they run
-	Selection matrix.Selection  `json:"-"`
+	Name      string             `json:"name"`
+	Cell      string             `json:"cell"` // name of the build target; differs from Name for a test
+	Platform  string             `json:"platform"`
+	Torch     string             `json:"torch"` // that the wheel asks for, or that a test runs on
+	CUDA      string             `json:"cuda"`
+	Python    string             `json:"python"` // the same
+	Stage     string             `json:"stage"`
+	Args      map[string]string  `json:"args"`
+	Contexts  map[string]Context `json:"contexts"`
+	SMs       []matrix.SM        `json:"sms"`
+	Excluded  []Exclusion        `json:"excluded"`
+	Output    string             `json:"output"` // directory that receives the wheel or the test results
+	Wheel     string             `json:"wheel"`  // file name of the wheel that is built or tested
+	Steps     []string           `json:"steps"`  // stages in the order they run
+	Selection matrix.Selection   `json:"-"`
 }
 
 // Exclusion is an SM that a wheel leaves out, with the reason and where it is written.
@@ -44,27 +47,54 @@ type Exclusion struct {
 
 // PlanOptions are choices of the command line. The zero value is what docker-bake.hcl says.
 type PlanOptions struct {
-	Output          string                        // directory of wheels; "" is dist
-	SourceDateEpoch string                        // "" is SourceDateEpoch
-	Base            string                        // context of the base; "" is the image of docker-bake.hcl
-	Python          func(matrix.Selection) string // context of the CPython of a test; nil, or "", is an image
-	Emulator        func(matrix.Selection) string // the same of the Debian root with its platform's emulator
-	WheelFile       string                        // tests: a wheel that exists already, instead of building one
+	Command         string // that the plan is for
+	TestStage       string // stage of tests; "" is StageTest
+	Output          string // directory of wheels; "" is dist
+	SourceDateEpoch string // "" is SourceDateEpoch
+	BaseImage       string // image, or context, of Debian roots; "" is what Locked says
+	PythonImage     string // the same of a test's CPython, {python} standing for its version
+	Locked          bool   // trees of lock/system.hcl instead of the images of docker-bake.hcl
+	WheelFile       string // tests: a wheel that exists already, instead of building one
 }
 
-// NewPlan lists what building and testing the selection does, in its order.
+// NewPlan lists what building and testing the selection does, in its order. Options that no run could follow are an error
+// of class Usage.
 func NewPlan(m *matrix.Matrix, k *kernels.Set, selection []matrix.Selection, options PlanOptions) (*Plan, error) {
-	if err := k.Check(m); err != nil {
+	if err := errors.Join(k.Check(m), options.check()); err != nil {
 		return nil, err
 	}
-	plan := &Plan{Command: "bake", Matrix: m.File(), Targets: []Target{}}
+	plan := &Plan{Command: options.Command, Matrix: m.File(), Targets: []Target{}}
 	for _, selected := range selection {
-		if selected.Test != nil {
-			plan.Command = "test"
-		}
 		plan.Targets = append(plan.Targets, newTarget(m, k, selected, options))
 	}
 	return plan, nil
+}
+
+// placeholder matches what an option may leave to each target.
+var placeholder = regexp.MustCompile(`\{[^{}]*\}|%s`)
+
+func (o PlanOptions) check() error {
+	for _, found := range placeholder.FindAllString(o.PythonImage, -1) {
+		if found != pythonPlaceholder {
+			hint := "--python-image " + strings.ReplaceAll(o.PythonImage, found, pythonPlaceholder)
+			return diag.Usagef(hint, "--python-image %s: %s stands for nothing, %s for the version", o.PythonImage, found, pythonPlaceholder)
+		}
+	}
+	return checkEpoch(o.SourceDateEpoch)
+}
+
+// lastEpoch is the last second that zip can express, of 2107-12-31.
+const lastEpoch = 4354819199
+
+// checkEpoch accepts whole seconds since 1970. What is older than zip's first day becomes that day.
+func checkEpoch(text string) error {
+	if text == "" {
+		return nil
+	}
+	if seconds, err := strconv.ParseUint(text, 10, 63); err != nil || seconds > lastEpoch {
+		return diag.Usagef("unset SOURCE_DATE_EPOCH", "SOURCE_DATE_EPOCH is %q, want whole seconds from 0 to %d", text, lastEpoch)
+	}
+	return nil
 }
 
 func newTarget(m *matrix.Matrix, k *kernels.Set, selected matrix.Selection, options PlanOptions) Target {
@@ -72,15 +102,15 @@ func newTarget(m *matrix.Matrix, k *kernels.Set, selected matrix.Selection, opti
 	target := Target{
 		Name: selected.Target(), Cell: cell.Target(), Platform: cell.Platform.Name,
 		Torch: cell.Torch.String(), CUDA: cell.CUDA.String(), Python: cell.Python.String(),
-		Stage: StageWheel, Args: planArguments(m, k, selected, options), Contexts: contexts(selected, options),
+		Stage: StageWheel, Args: planArguments(m, k, selected, options), Contexts: options.contexts(selected),
 		SMs: cell.SMs, Excluded: exclusions(cell), Output: orElse(options.Output, outputDir),
 		Wheel: cell.WheelName(), Steps: buildSteps(cell), Selection: selected,
 	}
 	if on := selected.Test; on != nil {
 		target.Torch, target.Python = on.Torch.String(), on.Python.String()
-		target.Stage = StageTest
+		target.Stage = orElse(options.TestStage, StageTest)
 		target.Output = resultsDir(target.Output, selected)
-		target.Steps = testSteps(target.Steps, selected, options.WheelFile != "")
+		target.Steps = append(testSteps(target.Steps, selected, options.WheelFile != ""), target.Stage)
 	}
 	return target
 }
@@ -102,29 +132,6 @@ func planArguments(m *matrix.Matrix, k *kernels.Set, selected matrix.Selection, 
 		values[a.name] = a.value
 	}
 	return values
-}
-
-func contexts(selected matrix.Selection, options PlanOptions) map[string]string {
-	all := map[string]string{"base": orElse(options.Base, "docker-image://"+baseImage)}
-	if on := selected.Test; on != nil {
-		all["python"] = chosen(options.Python, selected, fmt.Sprintf(pythonImage, on.Python))
-		if selected.Cell.Platform.Emulator != "" {
-			all["emulator"] = chosen(options.Emulator, selected, baseImage)
-		}
-		if options.WheelFile != "" {
-			all["wheel"] = path.Dir(options.WheelFile)
-		}
-	}
-	return all
-}
-
-// chosen is the context that a choice of the command line gives a test, else an ordinary image.
-func chosen(choose func(matrix.Selection) string, test matrix.Selection, image string) string {
-	context := ""
-	if choose != nil {
-		context = choose(test)
-	}
-	return orElse(context, "docker-image://"+image)
 }
 
 func exclusions(cell matrix.Cell) []Exclusion {
@@ -150,5 +157,5 @@ func testSteps(build []string, test matrix.Selection, haveWheel bool) []string {
 	if test.Cell.Platform.Emulator == "" { // an emulator's torch is without CUDA
 		build = append(build, "libraries")
 	}
-	return append(build, "runtime", "test-run", StageTest)
+	return append(build, "runtime", "test-run")
 }

@@ -2,10 +2,13 @@ package bake
 
 import (
 	"encoding/json"
+	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -24,7 +27,7 @@ func planned(t *testing.T, names string, options PlanOptions) *Plan {
 }
 
 func TestPlanOfTheDefaultWheel(t *testing.T) {
-	plan := planned(t, "default", PlanOptions{})
+	plan := planned(t, "default", PlanOptions{Command: "bake"})
 	if plan.Command != "bake" || plan.Matrix != matrix.DefaultFile || len(plan.Targets) != 1 {
 		t.Fatalf("plan %+v", plan)
 	}
@@ -67,17 +70,15 @@ func TestPlanSaysWhatIsLeftOut(t *testing.T) {
 func TestPlanOfATest(t *testing.T) {
 	const cell = "linux-sage2-pytorch26-cu126-python39"
 	options := PlanOptions{
-		Output: "out", SourceDateEpoch: "1700000000",
-		Base: "oci-layout:///base", Python: func(test matrix.Selection) string { return "oci-layout:///python-" + test.Test.Python.String() },
+		Command: "test", Output: "out", SourceDateEpoch: "1700000000",
+		BaseImage: "oci-layout:///base", PythonImage: "mirror/python:{python}",
 	}
 	plan := planned(t, "test-"+cell, options)
 	target := plan.Targets[0]
 	if plan.Command != "test" || target.Cell != cell || target.Stage != "test" || target.Output != "out/test-results/"+cell {
 		t.Errorf("command %s, target %+v", plan.Command, target)
 	}
-	if target.Contexts["base"] != "oci-layout:///base" || target.Contexts["python"] != "oci-layout:///python-3.9" {
-		t.Errorf("contexts %v", target.Contexts)
-	}
+	wantContexts(t, target, map[string]string{"base": "oci-layout:///base", "python": "docker-image://mirror/python:3.9"})
 	if target.Args["SMS"] != "7.0 7.5 8.0 8.6 8.7 8.9 9.0" || !strings.Contains(target.Args["KERNELS"], "attention_hd128_masked") {
 		t.Errorf("the test does not learn what the wheel holds: %v", target.Args)
 	}
@@ -89,6 +90,49 @@ func TestPlanOfATest(t *testing.T) {
 	}
 	if !slices.Contains(target.Steps, "builder") || target.Steps[len(target.Steps)-1] != "test" {
 		t.Errorf("steps %v", target.Steps)
+	}
+}
+
+func wantContexts(t *testing.T, target Target, want map[string]string) {
+	t.Helper()
+	got := map[string]string{}
+	for name, context := range target.Contexts {
+		got[name] = context.String()
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("contexts %v, want %v", got, want)
+	}
+}
+
+// What the machine makes itself is typed: nobody has to read the text again.
+func TestPlanTakesTreesFromTheLock(t *testing.T) {
+	for name, want := range map[string]map[string]string{
+		"linux-sage2-pytorch28-cu129-python312":        {"base": "lock://debian"},
+		"test-linux-sage2-pytorch28-cu129-python312":   {"base": "lock://debian", "python": "lock://python-3.12"},
+		"test-windows-sage2-pytorch28-cu129-python312": {"base": "lock://debian", "python": "lock://windows/python-3.12", "emulator": "lock://windows/emulator"},
+	} {
+		target := planned(t, name, PlanOptions{Locked: true, TestStage: StageTestReport}).Targets[0]
+		wantContexts(t, target, want)
+		if last := target.Steps[len(target.Steps)-1]; last != target.Stage || target.Selection.Test != nil && last != StageTestReport {
+			t.Errorf("%s ends with stage %s, stage is %s", name, last, target.Stage)
+		}
+	}
+}
+
+func TestPlanRefusesOptions(t *testing.T) {
+	m, k := defaults(t)
+	for want, options := range map[string]PlanOptions{
+		"--python-image py:%s: %s stands for nothing":               {PythonImage: "py:%s"},
+		"--python-image py:{version}: {version} stands for nothing": {PythonImage: "py:{version}"},
+		`SOURCE_DATE_EPOCH is "today", want whole seconds`:          {SourceDateEpoch: "today"},
+		`SOURCE_DATE_EPOCH is "-1"`:                                 {SourceDateEpoch: "-1"},
+		`SOURCE_DATE_EPOCH is "4354819200"`:                         {SourceDateEpoch: "4354819200"},
+		`SOURCE_DATE_EPOCH is "1.5"`:                                {SourceDateEpoch: "1.5"},
+	} {
+		_, err := NewPlan(m, k, nil, options)
+		if !errors.Is(err, diag.Usage) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%+v: %v, want %s", options, err, want)
+		}
 	}
 }
 
@@ -114,9 +158,11 @@ func TestPlanOfAUniversalWheel(t *testing.T) {
 // The tests of another platform run in its emulator, on a torch without CUDA libraries.
 func TestPlanOfAnEmulatedTest(t *testing.T) {
 	target := planned(t, "test-linux-arm64-sage2-universal", PlanOptions{}).Targets[0]
-	if target.Args["EMULATOR"] != "qemu" || target.Contexts["emulator"] != "docker-image://debian:bookworm-slim" {
-		t.Errorf("arguments %v, contexts %v", target.Args, target.Contexts)
+	if target.Args["EMULATOR"] != "qemu" {
+		t.Errorf("arguments %v", target.Args)
 	}
+	debian := "docker-image://debian:bookworm-slim"
+	wantContexts(t, target, map[string]string{"base": debian, "emulator": debian, "python": "docker-image://python:3.12-slim-bookworm"})
 	files := target.LockFiles()
 	if slices.Contains(target.Steps, "libraries") || !slices.Contains(files, "lock/torch28-python312-linux-arm64.txt") {
 		t.Errorf("steps %v, lock files %v", target.Steps, files)
@@ -125,7 +171,7 @@ func TestPlanOfAnEmulatedTest(t *testing.T) {
 
 func TestPlanWithAWheelBuildsNothing(t *testing.T) {
 	target := planned(t, "test-linux-sage2-pytorch28-cu129-python312", PlanOptions{WheelFile: "dist/some.whl"}).Targets[0]
-	if target.Contexts["wheel"] != "dist" {
+	if target.Contexts["wheel"] != (Context{Wheel: "dist/some.whl"}) {
 		t.Errorf("contexts %v", target.Contexts)
 	}
 	for _, step := range target.Steps {

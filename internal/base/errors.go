@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"golang.org/x/sys/unix"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 )
@@ -22,7 +21,7 @@ func stateError(dir string, err error) error {
 	if errors.As(err, &known) {
 		return err
 	}
-	if errors.Is(err, unix.ENOSPC) || strings.Contains(err.Error(), unix.ENOSPC.Error()) {
+	if diag.IsDiskFull(err) {
 		return &diag.Error{Class: diag.Environment, Hint: "sagebuild clean",
 			Message: fmt.Sprintf("the disk of the state directory %s is full", dir)}
 	}

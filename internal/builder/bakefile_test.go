@@ -84,8 +84,12 @@ func comparePlan(t *testing.T, m *matrix.Matrix, k *kernels.Set, content []byte)
 		if arguments := values(got.Args); !maps.Equal(arguments, want.Args) {
 			t.Errorf("%s: arguments\n%v\nwant\n%v", want.Name, arguments, want.Args)
 		}
-		if !maps.Equal(got.Contexts, want.Contexts) {
-			t.Errorf("%s: contexts %v, want %v", want.Name, got.Contexts, want.Contexts)
+		planned := map[string]string{}
+		for name, c := range want.Contexts {
+			planned[name] = c.String()
+		}
+		if !maps.Equal(got.Contexts, planned) {
+			t.Errorf("%s: contexts %v, want %v", want.Name, got.Contexts, planned)
 		}
 		if len(got.Outputs) != 1 || got.Outputs[0].Type != "local" || got.Outputs[0].Destination != want.Output {
 			t.Errorf("%s: outputs %v, want one to %s", want.Name, got.Outputs, want.Output)

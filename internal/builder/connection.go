@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/docker/buildx/build"
@@ -15,8 +14,6 @@ import (
 	"github.com/docker/buildx/util/confutil"
 	"github.com/docker/buildx/util/progress"
 	"github.com/moby/buildkit/client"
-
-	"github.com/sagebuild/sagebuild/internal/diag"
 )
 
 // connection is an open builder of any kind: nodes that buildx can build on.
@@ -131,48 +128,6 @@ func (c *connection) solve(ctx context.Context, target string, options map[strin
 	notes := confutil.NewConfig(nil, confutil.WithDir(c.scratch))
 	_, err = build.Build(ctx, c.nodes, options, nil, notes, progress.Writer(writer), nil)
 	return errors.Join(err, c.display.leave())
-}
-
-// explain turns a failed solve into the error that helps most.
-func (c *connection) explain(ctx context.Context, request Request, rec *record, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if isDiskFull(err) && (c.state == "" || free(request.Output) < free(c.state)) {
-		return environment("df -h "+request.Output, "the disk of %s is full", request.Output)
-	}
-	if isDiskFull(err) {
-		return errDiskFull(c.state, nil)
-	}
-	if v := rec.failed(); v != nil {
-		step := &StepError{Step: shorten(v.Name), Log: rec.log(v.Digest), Err: errors.New(reason(v.Error))}
-		if c.state != "" && step.sawFullDisk() {
-			return errDiskFull(c.state, step)
-		}
-		return step
-	}
-	return &diag.Error{Class: diag.Failed, Err: errors.New(reason(err.Error()))}
-}
-
-const maxStepName = 160
-
-// shorten fits a step's name, which may hold a whole script, in one line.
-func shorten(name string) string {
-	name = strings.Join(strings.Fields(name), " ")
-	if runes := []rune(name); len(runes) > maxStepName {
-		return string(runes[:maxStepName-1]) + "…"
-	}
-	return name
-}
-
-// reason is the innermost part of BuildKit's text about a failed command, which repeats the command; other texts lose
-// only their wrapping.
-func reason(text string) string {
-	if i := strings.LastIndex(text, "did not complete successfully: "); i >= 0 {
-		text = text[i+len("did not complete successfully: "):]
-	}
-	line, _, _ := strings.Cut(strings.TrimPrefix(text, "failed to solve: "), "\n")
-	return line
 }
 
 // each calls f for every node's client.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -24,13 +23,6 @@ func (e *StepError) Error() string { return fmt.Sprintf("%s: %v", e.Step, e.Err)
 
 // Unwrap gives how the step ended.
 func (e *StepError) Unwrap() error { return e.Err }
-
-// sawFullDisk says whether the step's own output complains of a full disk: its files are in the state directory.
-func (e *StepError) sawFullDisk() bool {
-	return slices.ContainsFunc(e.Log, func(line string) bool {
-		return strings.Contains(strings.ToLower(line), unix.ENOSPC.Error())
-	})
-}
 
 func environment(hint, format string, args ...any) *diag.Error {
 	return &diag.Error{Message: fmt.Sprintf(format, args...), Hint: hint, Class: diag.Environment}
@@ -76,17 +68,12 @@ func errUnreachable(address string, err error) error {
 
 // stateError classifies an error of opening the state directory root.
 func stateError(root string, err error) error {
-	if isDiskFull(err) {
+	if diag.IsDiskFull(err) {
 		return errDiskFull(root, nil)
 	}
 	e := environment("sagebuild doctor", "cannot use the state directory %s", root)
 	e.Err = err
 	return e
-}
-
-// isDiskFull also looks at the text: errors lose their type on the way through BuildKit's connection.
-func isDiskFull(err error) bool {
-	return errors.Is(err, unix.ENOSPC) || strings.Contains(err.Error(), unix.ENOSPC.Error())
 }
 
 // free is the number of bytes that an unprivileged user could still write at path.

@@ -2,7 +2,7 @@ package cli
 
 import (
 	"context"
-	"fmt"
+	"io"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -10,6 +10,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/audit"
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/torch"
+	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -124,28 +125,32 @@ type auditJSON struct {
 }
 
 func writeReports(app *App, reports []*audit.Report) error {
-	if app.JSON {
-		if err := app.Console.JSON(auditJSON{reports}); err != nil {
-			return err
-		}
+	text := func(w io.Writer, color bool) error { return writeReportTexts(w, color, reports) }
+	if err := app.print(auditJSON{reports}, text); err != nil {
+		return err
 	}
 	failed := 0
-	for at, report := range reports {
+	for _, report := range reports {
 		if report.Failed() {
 			failed++
 		}
-		if app.JSON {
-			continue
-		}
-		if at > 0 {
-			fmt.Fprintln(app.Console.Out)
-		}
-		if err := report.WriteText(app.Console.Out, app.Console.OutColor); err != nil {
-			return err
-		}
 	}
 	if failed > 0 {
-		return reported(diag.Verification, "", "%d of %s failed", failed, describe(len(reports), "wheel"))
+		return reported(diag.Verification, "", "%d of %s failed", failed, ui.Count(len(reports), "wheel"))
+	}
+	return nil
+}
+
+func writeReportTexts(w io.Writer, color bool, reports []*audit.Report) error {
+	for at, report := range reports {
+		if at > 0 {
+			if _, err := io.WriteString(w, "\n"); err != nil {
+				return err
+			}
+		}
+		if err := report.WriteText(w, color); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -160,12 +165,9 @@ func writeDiff(app *App, options auditOptions, reports []*audit.Report) error {
 		}
 	}
 	diff := audit.Compare(reports[0], reports[1])
-	if app.JSON {
-		return app.Console.JSON(diff)
-	}
 	most := diffLines
 	if options.kernels {
 		most = 0
 	}
-	return diff.WriteText(app.Console.Out, app.Console.OutColor, most)
+	return app.print(diff, func(w io.Writer, color bool) error { return diff.WriteText(w, color, most) })
 }

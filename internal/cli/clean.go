@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sagebuild/sagebuild/internal/base"
 	"github.com/sagebuild/sagebuild/internal/builder"
+	"github.com/sagebuild/sagebuild/internal/run"
 	"github.com/sagebuild/sagebuild/internal/torch"
 	"github.com/sagebuild/sagebuild/internal/ui"
 )
@@ -52,20 +54,19 @@ func runClean(ctx context.Context, app *App, options cleanOptions) error {
 		return err
 	}
 	result := cleanResult{State: dir}
-	if result.Staging, err = sweepStaging(options.dist); err != nil {
+	if result.Staging, err = run.Sweep(options.dist); err != nil {
 		return err
 	}
 	if err := result.prune(ctx, options.all); err != nil {
 		return err
 	}
-	if app.JSON {
-		return app.Console.JSON(result)
-	}
-	app.Console.Note("freed %s in %s, %s left", ui.Size(result.Freed), dir, ui.Size(result.Left))
-	for _, leftover := range result.Staging {
-		app.Console.Note("removed %s", leftover)
-	}
-	return nil
+	return app.print(result, func(io.Writer, bool) error {
+		app.Console.Note("freed %s in %s, %s left", ui.Size(result.Freed), dir, ui.Size(result.Left))
+		for _, leftover := range result.Staging {
+			app.Console.Note("removed %s", leftover)
+		}
+		return nil
+	})
 }
 
 // prune opens the embedded builder, whose lock keeps a running build's cache safe.

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -16,8 +17,15 @@ import (
 // App is what all commands share.
 type App struct {
 	Console *ui.Console
-	// JSON makes the command print its data, and an error as well, as JSON.
-	JSON bool
+	json    bool // --json: data, and an error as well, are printed as JSON
+}
+
+// print prints a command's data: as JSON where --json asks for it, else as text, which may be coloured.
+func (a *App) print(data any, text func(w io.Writer, color bool) error) error {
+	if a.json {
+		return a.Console.JSON(data)
+	}
+	return text(a.Console.Out, a.Console.OutColor)
 }
 
 // Process runs the command line of this process, which SIGINT and SIGTERM end in an orderly way, and returns its exit
@@ -39,5 +47,5 @@ func Main(ctx context.Context, args []string, out, err *os.File) int {
 
 // addJSON gives a command that prints data its --json.
 func (a *App) addJSON(cmd *cobra.Command, what string) {
-	cmd.Flags().BoolVar(&a.JSON, "json", false, "print "+what+" as JSON on standard output, an error as well")
+	cmd.Flags().BoolVar(&a.json, "json", false, "print "+what+" as JSON on standard output, an error as well")
 }

@@ -30,23 +30,22 @@ func newDoctor(app *App) *cobra.Command {
 	return cmd
 }
 
+type doctorJSON struct {
+	Checks []doctor.Check `json:"checks"`
+}
+
 func runDoctor(ctx context.Context, app *App, state stateOptions) error {
 	dir, err := state.dir()
 	if err != nil {
 		return err
 	}
 	checks := doctor.Run(ctx, doctor.Options{State: dir})
-	if app.JSON {
-		err = app.Console.JSON(struct {
-			Checks []doctor.Check `json:"checks"`
-		}{checks})
-	} else {
-		table := doctorTable(checks)
-		err = table.Write(app.Console.Out, app.Console.OutColor)
+	if err := app.print(doctorJSON{checks}, doctorTable(checks).Write); err != nil {
+		return err
 	}
 	missed := doctor.Missed(checks)
-	if err != nil || missed == 0 {
-		return err
+	if missed == 0 {
+		return nil
 	}
 	return reported(diag.Environment, "run the commands in the column fix", "%d of %d checks found something missing", missed, len(checks))
 }

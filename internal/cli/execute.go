@@ -3,95 +3,79 @@ package cli
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/sagebuild/sagebuild/bake"
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/report"
+	"github.com/sagebuild/sagebuild/internal/run"
+	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
-// work does one target and fills in its row of the table that ends the run.
-type work func(ctx context.Context, s *session, target bake.Target, row *report.Row) error
+// newRun makes the run of a plan from the flags.
+func (o *buildOptions) newRun(app *App, p *run.Project, plan *bake.Plan) (*run.Run, error) {
+	state, err := o.state.dir()
+	if err != nil {
+		return nil, err
+	}
+	return &run.Run{Project: p, Plan: plan, Options: run.Options{
+		Source: o.plan.source, Dist: o.plan.dist, State: state, StateLimit: int64(o.stateLimit),
+		Builder: o.builder, Progress: string(o.progress), Out: app.Console.Err, Notes: notes{app.Console},
+		Jobs: o.jobs, KeepGoing: o.keepGoing, NoCache: o.noCache, CacheFrom: o.cacheFrom, CacheTo: o.cacheTo,
+	}}, nil
+}
 
-// execute runs a plan: builder, targets, table. An interrupted run ends without a table.
-func execute(ctx context.Context, app *App, p *project, options *buildOptions, plan *bake.Plan, do work) (err error) {
-	if options.progress != "json" { // whose readers want nothing else on standard error
-		sayExclusions(app.Console, plan)
+// execute carries out a plan by one of a run's methods and prints the table of its targets, or with --print the plan. An
+// interrupted run ends without a table.
+func (o *buildOptions) execute(ctx context.Context, app *App, r *run.Run, do func(*run.Run, context.Context) ([]run.Result, error)) error {
+	if o.progress != "json" { // a program that reads progress wants nothing else on standard error
+		sayExclusions(app.Console, r.Plan)
 	}
 	start := time.Now()
-	rows, errs, err := runPlan(ctx, app, p, options, plan, do)
+	results, err := do(r, ctx)
 	if err != nil {
 		return err
 	}
-	summary := report.Summary{Command: plan.Command, Seconds: time.Since(start).Seconds(), Rows: rows}
-	if err := writeSummary(app, summary); err != nil {
+	summary := report.Summary{Command: r.Plan.Command, Seconds: time.Since(start).Seconds()}
+	for _, result := range results {
+		summary.Rows = append(summary.Rows, result.Row)
+	}
+	if err := app.print(summary, summary.WriteText); err != nil {
 		return err
 	}
-	return runError(plan, errs)
+	return runError(results, r.Plan.Command)
 }
 
-// runPlan opens a session, does every target and closes the session. The error is that of the whole run.
-func runPlan(ctx context.Context, app *App, p *project, options *buildOptions, plan *bake.Plan, do work) ([]report.Row, []error, error) {
-	if err := bake.CheckLocks(options.plan.source, plan); err != nil {
-		return nil, nil, err
-	}
-	s, err := openSession(ctx, app, p, options, plan)
-	if err != nil {
-		return nil, nil, err
-	}
-	rows, errs := s.runTargets(ctx, do)
-	err = s.close()
-	if err != nil || ctx.Err() != nil {
-		return nil, nil, errors.Join(ctx.Err(), err)
-	}
-	return rows, errs, nil
-}
-
-func (s *session) runTargets(ctx context.Context, do work) ([]report.Row, []error) {
-	rows := make([]report.Row, len(s.plan.Targets))
-	at := make([]int, len(rows))
-	for i, target := range s.plan.Targets {
-		rows[i] = report.Row{Target: target.Name, SMs: target.SMs, Excluded: target.Excluded}
-		at[i] = i
-	}
-	errs := runAll(ctx, at, s.options.jobs, s.options.keepGoing, func(ctx context.Context, i int) error {
-		start := time.Now()
-		defer func() { rows[i].Seconds = time.Since(start).Seconds() }()
-		return do(ctx, s, s.plan.Targets[i], &rows[i])
-	})
-	for i, err := range errs {
-		setFailure(&rows[i], err)
-	}
-	return rows, errs
-}
-
-func writeSummary(app *App, summary report.Summary) error {
-	if app.JSON {
-		return summary.WriteJSON(app.Console.Out)
-	}
-	return summary.WriteText(app.Console.Out, app.Console.OutColor)
-}
-
-// runError sums up what the table shows target by target. Its class is that of the first failure.
-func runError(plan *bake.Plan, errs []error) error {
-	var first error
-	failed := []bake.Target{}
-	for i, err := range errs {
-		if err == nil || errors.Is(err, errStopped) {
-			continue
-		}
-		failed = append(failed, plan.Targets[i])
-		if first == nil {
-			first = err
-		}
-	}
+// runError sums up what the table shows target by target. Its class is that of the first failure, and its hint too, or else
+// the command that shows more.
+func runError(results []run.Result, command string) error {
+	failed, first := run.Failed(results)
 	if first == nil {
 		return nil
 	}
-	hint := "sagebuild " + plan.Command + " --progress plain " + targetNames(failed)
+	names := make([]string, len(failed))
+	for i, target := range failed {
+		names[i] = target.Cell
+	}
+	hint := "sagebuild " + command + " --progress plain " + strings.Join(names, " ")
 	var cause *diag.Error
 	if errors.As(first, &cause) && cause.Hint != "" {
 		hint = cause.Hint
 	}
-	return reported(diag.ClassOf(first), hint, "%d of %s failed", len(failed), describe(len(errs), "target"))
+	return reported(diag.ClassOf(first), hint, "%d of %s failed", len(failed), ui.Count(len(results), "target"))
+}
+
+// sayExclusions tells, once for each CUDA, which SMs its wheels leave out and why.
+func sayExclusions(console *ui.Console, plan *bake.Plan) {
+	said := map[string]bool{}
+	for _, target := range plan.Targets {
+		if said[target.CUDA] {
+			continue
+		}
+		said[target.CUDA] = true
+		for _, excluded := range target.Excluded {
+			console.Note("CUDA %s leaves out SM %s: %s (%s)", target.CUDA, excluded.SM, excluded.Reason, excluded.Source)
+		}
+	}
 }

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-	"syscall"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
-	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
 // exit prints an error and maps it to the exit code of the process. It is the only place that does either.
@@ -17,8 +14,8 @@ func (a *App) exit(ctx context.Context, err error) int {
 		return 0
 	}
 	err = classify(ctx, err)
-	if a.JSON && !errors.Is(err, errReported) {
-		_ = ui.WriteJSON(a.Console.Out, jsonError(err))
+	if a.json && !errors.Is(err, errReported) {
+		_ = a.Console.JSON(jsonError(err))
 		return diag.ExitCode(err)
 	}
 	for _, e := range diag.All(err) {
@@ -27,24 +24,22 @@ func (a *App) exit(ctx context.Context, err error) int {
 	return diag.ExitCode(err)
 }
 
-// classify gives the errors that arrive without a class theirs: an interrupted run is that, whatever it broke, and a
-// full disk is the machine's.
+// classify gives the errors that arrive without a class theirs: an interrupted command is that, whatever it broke, and a
+// full disk is the machine's. What an interruption left behind only a run knows, and its own error says.
 func classify(ctx context.Context, err error) error {
+	var known *diag.Error
 	switch {
+	case errors.As(err, &known) && known.Class == diag.Interrupted:
+		return err
 	case ctx.Err() != nil:
-		return &diag.Error{Class: diag.Interrupted, Message: "interrupted; nothing was left behind"}
+		return &diag.Error{Class: diag.Interrupted, Message: "interrupted"}
 	case errors.Is(err, errReported):
 		return err
-	case isDiskFull(err):
+	case diag.IsDiskFull(err):
 		return &diag.Error{Class: diag.Environment, Message: "the disk is full", Err: err,
 			Hint: "sagebuild clean, or --state DIR on a larger disk"}
 	}
 	return err
-}
-
-// isDiskFull also looks at the text: an error that crossed BuildKit's session has lost its type.
-func isDiskFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), syscall.ENOSPC.Error())
 }
 
 // errReported marks errors whose details the command itself has printed as part of its results.

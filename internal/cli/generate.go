@@ -45,7 +45,7 @@ func runGenerate(_ context.Context, app *App, root *cobra.Command, options planO
 	if err != nil {
 		return err
 	}
-	files, err := report.Generate(p.matrix, p.kernels)
+	files, err := report.Generate(p.Matrix, p.Kernels)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -14,24 +15,39 @@ const indexHelp = `Index turns a directory of wheels into a static site for pip 
 SITE/simple/cu129/torch2.8/. Any web server can serve it. SITE/index.html asks people for torch, CUDA and Python and
 shows the one command they need.
 
-Every wheel is verified first. A site is replaced as a whole in one step, and keeps files that sagebuild did not write.
-It never loses a wheel or changes one under the same name, unless told to.`
+Every wheel is read and checked first. A site is replaced as a whole in one step, and keeps files that sagebuild did not
+write. It never loses a wheel or changes one under the same name, unless told to.
+
+--check publishes nothing. It proves an index instead: the real pip and the real uv of this machine install every wheel of
+dist/, or of the site that --output names, from its index on the loopback interface; each must choose exactly this file and
+leave torch alone. docs/index.md says what that proves.`
 
 func newIndex(app *App) *cobra.Command {
 	var options index.Options
+	var check bool
 	cmd := &cobra.Command{
 		Use:     "index",
 		Short:   "Publish the wheels of dist/ as a static site for pip and uv",
 		Long:    indexHelp,
-		Example: "  sagebuild index\n  sagebuild index --dist wheels --output public\n  sagebuild index --allow-shrink",
+		Example: "  sagebuild index\n  sagebuild index --dist wheels --output public\n  sagebuild index --allow-shrink\n  sagebuild index --check",
 		Args:    noArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runIndex(cmd.Context(), app, options) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !check {
+				return runIndex(cmd.Context(), app, options)
+			}
+			source := siteOptions{dist: options.Dist}
+			if cmd.Flags().Changed("output") {
+				source.site = options.Output
+			}
+			return runCheck(cmd.Context(), app, source)
+		},
 	}
 	cmd.Flags().StringVar(&options.Dist, "dist", "dist", "`DIR`ectory with wheels")
 	cmd.Flags().StringVar(&options.Output, "output", "site", "`DIR`ectory that is the site")
 	cmd.Flags().BoolVar(&options.AllowShrink, "allow-shrink", false, "let published wheels disappear that are no longer in dist/")
 	cmd.Flags().BoolVar(&options.Replace, "replace", false, "let published wheels change under the same name")
-	app.addJSON(cmd, "the published wheels")
+	cmd.Flags().BoolVar(&check, "check", false, "publish nothing, prove for every wheel that pip and uv install it")
+	app.addJSON(cmd, "the published wheels, or the proofs")
 	return cmd
 }
 
@@ -40,18 +56,21 @@ func runIndex(ctx context.Context, app *App, options index.Options) error {
 	if err != nil {
 		return err
 	}
-	if app.JSON {
-		return app.Console.JSON(result)
-	}
+	return app.print(result, func(w io.Writer, color bool) error {
+		if err := publishedTable(result).Write(w, color); err != nil {
+			return err
+		}
+		app.Console.Note("published %s: %s", result.Output, changes(result))
+		return nil
+	})
+}
+
+func publishedTable(r *index.Result) *ui.Table {
 	table := &ui.Table{Header: []string{"index", "wheel", "size"}}
-	for _, entry := range result.Wheels {
+	for _, entry := range r.Wheels {
 		table.Add(ui.Text(entry.Channel.Dir()+"/"), ui.Text(entry.Filename), ui.Number(ui.Size(entry.Size).String()))
 	}
-	if err := table.Write(app.Console.Out, app.Console.OutColor); err != nil {
-		return err
-	}
-	app.Console.Note("published %s: %s", result.Output, changes(result))
-	return nil
+	return table
 }
 
 func changes(r *index.Result) string {

@@ -35,15 +35,15 @@ func runLock(ctx context.Context, app *App, state stateOptions, source string) e
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(source, systemLock)
-	lock, err := base.ReadLock(path)
+	store, err := base.Open(source, dir, notes{app.Console})
 	if err != nil {
 		return err
 	}
-	text, err := newStore(app.Console, dir, lock).UpdateLock(ctx)
+	text, err := store.UpdateLock(ctx)
 	if err != nil {
 		return err
 	}
+	path := filepath.Join(source, base.LockFile)
 	if err := os.WriteFile(path, text, 0o644); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -58,14 +59,12 @@ func runMatrix(app *App, options matrixOptions, names []string) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case options.github:
-		// One line, as $GITHUB_OUTPUT wants it.
+	if options.github { // wants one line
 		return json.NewEncoder(app.Console.Out).Encode(report.NewInclude(selection, options.shards))
-	case app.JSON:
-		return app.Console.JSON(newMatrixJSON(m, selection))
 	}
-	return writeMatrix(app.Console, m, selection, len(names) == 0)
+	return app.print(newMatrixJSON(m, selection), func(w io.Writer, color bool) error {
+		return ui.WriteTables(w, color, matrixTables(m, selection, len(names) == 0))
+	})
 }
 
 // selectCells selects every cell where nothing is named, and a test's cell where a test is.
@@ -106,24 +105,13 @@ func newMatrixJSON(m *matrix.Matrix, selection []matrix.Selection) matrixJSON {
 	return result
 }
 
-// writeMatrix prints the cells and what they leave out; groups and SMs only where the whole matrix is asked for.
-func writeMatrix(console *ui.Console, m *matrix.Matrix, selection []matrix.Selection, whole bool) error {
-	sections := []*ui.Table{cellTable(selection), exclusionTable(selection)}
+// matrixTables are the cells and what they leave out; groups and SMs only where the whole matrix is asked for.
+func matrixTables(m *matrix.Matrix, selection []matrix.Selection, whole bool) []*ui.Table {
+	tables := []*ui.Table{cellTable(selection), exclusionTable(selection)}
 	if whole {
-		sections = append(sections, groupTable(m), smTable(m))
+		tables = append(tables, groupTable(m), smTable(m))
 	}
-	for i, table := range sections {
-		if len(table.Rows) == 0 {
-			continue
-		}
-		if i > 0 {
-			fmt.Fprintln(console.Out)
-		}
-		if err := table.Write(console.Out, console.OutColor); err != nil {
-			return err
-		}
-	}
-	return nil
+	return tables
 }
 
 func cellTable(selection []matrix.Selection) *ui.Table {

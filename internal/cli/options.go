@@ -10,6 +10,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/builder"
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/run"
 	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
@@ -100,22 +101,16 @@ func (o *buildOptions) check() error {
 // checkCaches refuses one destination for several targets: the last would overwrite the others.
 func (o *buildOptions) checkCaches(targets int) error {
 	for _, cache := range o.cacheTo {
-		if targets > 1 && !strings.Contains(cache, targetPlaceholder) {
-			return diag.Usagef("--cache-to "+cache+targetPlaceholder, "--cache-to %s is one place for %d targets, which overwrite each other there", cache, targets)
+		if targets > 1 && !strings.Contains(cache, run.TargetPlaceholder) {
+			return diag.Usagef("--cache-to "+cache+run.TargetPlaceholder, "--cache-to %s is one place for %d targets, which overwrite each other there", cache, targets)
 		}
 	}
 	return nil
 }
 
-// targetPlaceholder stands for a target's name in --cache-from and --cache-to.
-const targetPlaceholder = "{target}"
-
-func caches(flags []string, target string) []string {
-	var all []string
-	for _, flag := range flags {
-		all = append(all, strings.ReplaceAll(flag, targetPlaceholder, target))
-	}
-	return all
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 var progressModes = []string{"auto", "tty", "plain", "json", "quiet"}

@@ -2,18 +2,17 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
 )
 
-// version is the release; the Makefile overwrites it with -ldflags.
-var version = "0.1.0-dev"
-
 type versionInfo struct {
-	Version  string `json:"version"`
-	Revision string `json:"revision,omitempty"`
+	Version  string `json:"version"`            // as Go derives it from the tag and the commit that the binary was built of
+	Revision string `json:"revision,omitempty"` // the commit
+	Modified bool   `json:"modified,omitempty"` // by what was not committed
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 	BuildKit string `json:"buildkit"`
@@ -35,21 +34,22 @@ func newVersion(app *App) *cobra.Command {
 
 func runVersion(app *App) error {
 	info := readVersion()
-	if app.JSON {
-		return app.Console.JSON(info)
-	}
-	_, err := fmt.Fprintf(app.Console.Out, "sagebuild %s (%s, %s, BuildKit %s, buildx %s)\n",
-		info.Version, info.Go, info.Platform, info.BuildKit, info.Buildx)
-	return err
+	return app.print(info, func(w io.Writer, _ bool) error {
+		_, err := fmt.Fprintf(w, "sagebuild %s (%s, %s, BuildKit %s, buildx %s)\n",
+			info.Version, info.Go, info.Platform, info.BuildKit, info.Buildx)
+		return err
+	})
 }
 
-// readVersion takes the libraries' versions from the binary's own build information.
+// readVersion takes all versions from the binary's own build information. Go calls a binary (devel) that it built outside of
+// a repository.
 func readVersion() versionInfo {
-	info := versionInfo{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	info := versionInfo{Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	build, ok := debug.ReadBuildInfo()
 	if !ok {
 		return info
 	}
+	info.Version = build.Main.Version
 	for _, module := range build.Deps {
 		switch module.Path {
 		case "github.com/moby/buildkit":
@@ -59,8 +59,11 @@ func readVersion() versionInfo {
 		}
 	}
 	for _, setting := range build.Settings {
-		if setting.Key == "vcs.revision" {
+		switch setting.Key {
+		case "vcs.revision":
 			info.Revision = setting.Value
+		case "vcs.modified":
+			info.Modified = setting.Value == "true"
 		}
 	}
 	return info

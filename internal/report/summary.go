@@ -1,7 +1,6 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -70,9 +69,6 @@ func (s Summary) Failures() int {
 	}
 	return count
 }
-
-// WriteJSON writes the summary as one line.
-func (s Summary) WriteJSON(w io.Writer) error { return json.NewEncoder(w).Encode(s) }
 
 // WriteText writes the table, then each failure with its step and last lines.
 func (s Summary) WriteText(w io.Writer, color bool) error {

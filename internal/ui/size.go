@@ -5,7 +5,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Size is a number of bytes; as a flag it reads "60GB", "1.5 GiB" or plain bytes.
@@ -80,8 +79,3 @@ func (s *Size) Set(text string) error {
 
 // Type names the flag's value in help texts.
 func (s *Size) Type() string { return "SIZE" }
-
-// Seconds prints a duration as seconds with one decimal.
-func Seconds(d time.Duration) string {
-	return strconv.FormatFloat(d.Seconds(), 'f', 1, 64)
-}

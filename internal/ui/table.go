@@ -45,6 +45,26 @@ func (t *Table) Write(w io.Writer, color bool) error {
 }
 
 // header gives the names the alignment of the column's first cell.
+// WriteTables writes tables with an empty line between them, and leaves out those without rows.
+func WriteTables(w io.Writer, color bool, tables []*Table) error {
+	written := false
+	for _, table := range tables {
+		if len(table.Rows) == 0 {
+			continue
+		}
+		if written {
+			if _, err := io.WriteString(w, "\n"); err != nil {
+				return err
+			}
+		}
+		if err := table.Write(w, color); err != nil {
+			return err
+		}
+		written = true
+	}
+	return nil
+}
+
 func (t *Table) header() []Cell {
 	cells := make([]Cell, len(t.Header))
 	for i, name := range t.Header {

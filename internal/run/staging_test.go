@@ -1,4 +1,4 @@
-package cli
+package run
 
 import (
 	"os"
@@ -87,7 +87,7 @@ func TestSweepSparesLivingRuns(t *testing.T) {
 	if err := os.MkdirAll(killed, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	removed, err := sweepStaging(dist)
+	removed, err := Sweep(dist)
 	if err != nil || len(removed) != 1 || exists(killed) || !exists(living.dir) {
 		t.Errorf("removed %v, %v; living exists: %v", removed, err, exists(living.dir))
 	}
@@ -121,4 +121,9 @@ func expectFiles(t *testing.T, dir string, want map[string]string) {
 	for name := range want {
 		t.Errorf("there is no %s", name)
 	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

@@ -1,8 +1,9 @@
-package cli
+package run
 
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -27,11 +28,12 @@ func newStaging(dist string) (*staging, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &staging{dist: dist, madeDist: !exists(dist)}
+	_, missing := os.Stat(dist)
+	s := &staging{dist: dist, madeDist: errors.Is(missing, fs.ErrNotExist)}
 	if err := os.MkdirAll(dist, 0o755); err != nil {
 		return nil, err
 	}
-	if _, err := sweepStaging(dist); err != nil {
+	if _, err := Sweep(dist); err != nil {
 		return nil, err
 	}
 	if s.dir, err = os.MkdirTemp(dist, stagingPattern); err != nil {
@@ -74,7 +76,8 @@ func (s *staging) close() error {
 // both in SHA256SUMS. The provenance goes first: a wheel never lies there with another one's.
 func (s *staging) publishWheel(path string) (string, error) {
 	to := filepath.Join(s.dist, filepath.Base(path))
-	if statement := provenance.StatementFile(path); exists(statement) {
+	statement := provenance.StatementFile(path)
+	if _, err := os.Stat(statement); err == nil {
 		return to, provenance.Publish(s.dist, statement, path)
 	}
 	if err := os.Remove(provenance.StatementFile(to)); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -96,8 +99,8 @@ func (s *staging) publishDir(dir, name string) (string, error) {
 	return to, os.Rename(dir, to)
 }
 
-// sweepStaging removes the staging directories that no living run holds, and lists them.
-func sweepStaging(dist string) ([]string, error) {
+// Sweep removes from dist/ the staging directories that no living run holds, and lists them.
+func Sweep(dist string) ([]string, error) {
 	dirs, err := filepath.Glob(filepath.Join(dist, stagingPattern))
 	if err != nil {
 		return nil, fmt.Errorf("looking for leftovers in %s: %w", dist, err)
@@ -129,9 +132,4 @@ func tryLock(dir string) (*os.File, error) {
 		return nil, err
 	}
 	return file, nil
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

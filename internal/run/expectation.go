@@ -1,8 +1,10 @@
-package cli
+package run
 
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/sagebuild/sagebuild/bake"
@@ -11,14 +13,14 @@ import (
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
-// verify compares a wheel with its plan. All that is wrong is in one error.
-func (p *project) verify(path string, target bake.Target) error {
-	if !exists(path) {
+// check compares a wheel with its plan. All that is wrong is in one error.
+func (p *Project) check(path string, target bake.Target) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return &diag.Error{Class: diag.Verification, Message: fmt.Sprintf("stage %s made no file named %s", target.Stage, target.Wheel)}
 	}
 	findings, err := wheel.Verify(path, p.expectation(target))
 	if err != nil {
-		return fmt.Errorf("verifying %s: %w", target.Wheel, err)
+		return fmt.Errorf("checking %s: %w", target.Wheel, err)
 	}
 	var wrong []error
 	for _, finding := range findings {
@@ -34,7 +36,7 @@ func (p *project) verify(path string, target bake.Target) error {
 }
 
 // expectation is what the plan, the matrix and kernels.toml say about a wheel.
-func (p *project) expectation(target bake.Target) wheel.Expectation {
+func (p *Project) expectation(target bake.Target) wheel.Expectation {
 	cell := target.Selection.Cell
 	newest := cell.NewestSM()
 	want := wheel.Expectation{
@@ -45,11 +47,11 @@ func (p *project) expectation(target bake.Target) wheel.Expectation {
 		Members: []string{"sageattention/__init__.py", "sageattention/lib/" + cell.Platform.Library,
 			"sageattention/lib/sageattn.fatbin", distInfo(cell) + "/sboms/sagebuild.cdx.json"},
 		SMs: cell.SMs, PTX: &newest, GlibcFloor: cell.Platform.Glibc.String(), // empty where there is no glibc
-		Exports:  p.kernels.Exports,
+		Exports:  p.Kernels.Exports,
 		Suffixes: map[matrix.SM]string{}, Kernels: map[matrix.SM][]string{},
 	}
 	for _, sm := range cell.SMs {
-		for _, source := range p.kernels.For(sm) {
+		for _, source := range p.Kernels.For(sm) {
 			want.Kernels[sm] = append(want.Kernels[sm], source.Kernels...)
 			if source.Suffix != "" {
 				want.Suffixes[sm] = source.Suffix

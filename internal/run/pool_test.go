@@ -1,4 +1,4 @@
-package cli
+package run
 
 import (
 	"context"
@@ -9,12 +9,13 @@ import (
 
 var errBroken = errors.New("broken")
 
-func TestRunAllStopsAtTheFirstFailure(t *testing.T) {
+func TestPoolStopsAtTheFirstFailure(t *testing.T) {
 	var started atomic.Int32
 	running := make(chan struct{})
-	errs := runAll(context.Background(), []string{"a", "broken", "b", "c"}, 2, false, func(ctx context.Context, name string) error {
+	const broken = 1
+	errs := pool{jobs: 2}.each(context.Background(), 4, func(ctx context.Context, i int) error {
 		started.Add(1)
-		if name == "broken" {
+		if i == broken {
 			<-running
 			return errBroken
 		}
@@ -25,17 +26,17 @@ func TestRunAllStopsAtTheFirstFailure(t *testing.T) {
 	if started.Load() != 2 {
 		t.Errorf("%d targets started, want the 2 before the failure", started.Load())
 	}
-	for i, want := range []error{errStopped, errBroken, errStopped, errStopped} {
+	for i, want := range []error{ErrStopped, errBroken, ErrStopped, ErrStopped} {
 		if !errors.Is(errs[i], want) {
 			t.Errorf("target %d: %v; want %v", i, errs[i], want)
 		}
 	}
 }
 
-func TestRunAllKeepsGoing(t *testing.T) {
+func TestPoolKeepsGoing(t *testing.T) {
 	var done atomic.Int32
-	errs := runAll(context.Background(), []string{"broken", "a", "b"}, 1, true, func(_ context.Context, name string) error {
-		if name == "broken" {
+	errs := pool{jobs: 1, keepGoing: true}.each(context.Background(), 3, func(_ context.Context, i int) error {
+		if i == 0 {
 			return errBroken
 		}
 		done.Add(1)
@@ -46,9 +47,9 @@ func TestRunAllKeepsGoing(t *testing.T) {
 	}
 }
 
-func TestRunAllReportsTheInterruption(t *testing.T) {
+func TestPoolReportsTheInterruption(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
-	errs := runAll(ctx, []string{"a", "b"}, 1, true, func(ctx context.Context, _ string) error {
+	errs := pool{jobs: 1, keepGoing: true}.each(ctx, 2, func(context.Context, int) error {
 		cancel()
 		return errors.New("connection lost")
 	})
@@ -59,9 +60,9 @@ func TestRunAllReportsTheInterruption(t *testing.T) {
 	}
 }
 
-func TestRunAllLimitsJobs(t *testing.T) {
+func TestPoolLimitsJobs(t *testing.T) {
 	var now, most atomic.Int32
-	runAll(context.Background(), make([]int, 50), 3, false, func(context.Context, int) error {
+	pool{jobs: 3}.each(context.Background(), 50, func(context.Context, int) error {
 		running := now.Add(1)
 		defer now.Add(-1)
 		for old := most.Load(); running > old && !most.CompareAndSwap(old, running); old = most.Load() {

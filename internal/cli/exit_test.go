@@ -1,0 +1,39 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+)
+
+// Whatever an interruption broke, the command was interrupted; only the run itself says what that left behind.
+func TestClassifyAnInterruption(t *testing.T) {
+	stopped, cancel := context.WithCancel(context.Background())
+	cancel()
+	own := &diag.Error{Class: diag.Interrupted, Message: "interrupted, and something may be left behind", Err: errors.New("busy")}
+	for want, err := range map[string]error{
+		"interrupted": errors.New("connection lost"),
+		"interrupted, and something may be left behind: busy": fmt.Errorf("bake: %w", own),
+	} {
+		got := diag.All(classify(stopped, err))
+		if len(got) != 1 || got[0].Class != diag.Interrupted || got[0].Error() != want {
+			t.Errorf("%v becomes %v, want %s", err, got, want)
+		}
+	}
+}
+
+func TestClassifyAFullDisk(t *testing.T) {
+	for _, err := range []error{syscall.ENOSPC, errors.New("rpc error: write /x: no space left on device")} {
+		if got := classify(context.Background(), err); !errors.Is(got, diag.Environment) || !errors.Is(got, err) {
+			t.Errorf("%v becomes %v", err, got)
+		}
+	}
+	plain := errors.New("plain")
+	if got := classify(context.Background(), plain); got != plain {
+		t.Errorf("a plain error becomes %v", got)
+	}
+}

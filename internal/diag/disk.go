@@ -1,0 +1,16 @@
+package diag
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+)
+
+// IsDiskFull says whether an error is of a full disk. It reads the text as well: an error that crossed BuildKit's
+// connection, or that a program printed, has lost its type.
+func IsDiskFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || SaysDiskFull(err.Error()) }
+
+// SaysDiskFull says whether a program's output complains of a full disk.
+func SaysDiskFull(text string) bool {
+	return strings.Contains(strings.ToLower(text), syscall.ENOSPC.Error())
+}

@@ -1,0 +1,132 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/sagebuild/sagebuild/bake"
+	"github.com/sagebuild/sagebuild/internal/digest"
+	"github.com/sagebuild/sagebuild/internal/provenance"
+	"github.com/sagebuild/sagebuild/internal/report"
+	"github.com/sagebuild/sagebuild/internal/wheel"
+)
+
+// How the rebuild of a wheel ends.
+const (
+	Identical = "identical"
+	Different = "different"
+)
+
+// Rebuilt is what came of one wheel that was built again.
+type Rebuilt struct {
+	Wheel      string            `json:"wheel"`
+	Target     string            `json:"target"`
+	Result     string            `json:"result"` // identical, different, failed or skipped
+	Cached     bool              `json:"cached"` // every step came from the build cache
+	SHA256     string            `json:"sha256"`
+	Rebuilt    string            `json:"rebuilt,omitempty"` // SHA-256 of what was built
+	Kept       string            `json:"kept,omitempty"`    // path of what was built
+	Problems   []string          `json:"problems"`          // of the files beside the wheel, or of a wheel that is none
+	Difference *wheel.Difference `json:"difference,omitempty"`
+	Failure    *report.Failure   `json:"failure,omitempty"` // of the build
+}
+
+// Bad says whether the wheel is not what it should be.
+func (r *Rebuilt) Bad() bool { return r.Result == Different || len(r.Problems) > 0 }
+
+// Rebuild builds every wheel of the plan again and compares it with the file that wheels names for its cell. With keep, a
+// wheel that differs is moved into dist/. The wheels come in the plan's order.
+func (r *Run) Rebuild(ctx context.Context, wheels map[string]string, keep bool) ([]*Rebuilt, []Result, error) {
+	all := map[string]*Rebuilt{}
+	var mutex sync.Mutex // of the memory: wheels are unpacked to be compared
+	results, err := r.each(ctx, func(s *session, ctx context.Context, target bake.Target, _ *report.Row) error {
+		path, result, err := s.buildWheel(ctx, target)
+		if err != nil {
+			return err
+		}
+		mutex.Lock()
+		defer mutex.Unlock()
+		rebuilt := newRebuilt(wheels, target)
+		rebuilt.Cached = result.Cached
+		all[target.Cell] = rebuilt
+		if err := rebuilt.compare(path); err != nil || rebuilt.Result != Different || !keep {
+			return err
+		}
+		kept, err := s.staging.publishWheel(path)
+		rebuilt.Kept = relative(kept)
+		return err
+	})
+	return inOrder(results, all, wheels), results, err
+}
+
+func newRebuilt(wheels map[string]string, target bake.Target) *Rebuilt {
+	return &Rebuilt{Wheel: wheels[target.Cell], Target: target.Cell, Problems: []string{}}
+}
+
+// inOrder lists the wheels in the order of the results. One that was not compared has the outcome of its build.
+func inOrder(results []Result, all map[string]*Rebuilt, wheels map[string]string) []*Rebuilt {
+	list := make([]*Rebuilt, len(results))
+	for i, result := range results {
+		if list[i] = all[result.Target.Cell]; list[i] == nil {
+			list[i] = newRebuilt(wheels, result.Target)
+		}
+		if result.Err != nil {
+			list[i].Result, list[i].Failure = string(result.Row.Outcome), result.Row.Failure
+		}
+	}
+	return list
+}
+
+// compare fills in what the wheel and the one that was built again tell of each other.
+func (r *Rebuilt) compare(path string) (err error) {
+	if r.SHA256, err = digest.File(r.Wheel); err != nil {
+		return err
+	}
+	if r.Rebuilt, err = digest.File(path); err != nil {
+		return err
+	}
+	if err := r.lookBeside(); err != nil {
+		return err
+	}
+	r.Result = Identical
+	if r.SHA256 == r.Rebuilt {
+		return nil
+	}
+	r.Result = Different
+	r.Difference, err = wheel.Compare(r.Wheel, path)
+	var refusal *wheel.FormatError
+	if errors.As(err, &refusal) {
+		r.Problems = append(r.Problems, refusal.Error())
+		return nil
+	}
+	if err == nil {
+		r.Difference.B.Path = "" // gone when the run ends
+	}
+	return err
+}
+
+// lookBeside wants provenance and SHA256SUMS in the wheel's directory to be of its bytes. Both may be missing.
+func (r *Rebuilt) lookBeside() error {
+	name := filepath.Base(r.Wheel)
+	sums, err := provenance.ReadSums(filepath.Dir(r.Wheel))
+	if err != nil {
+		r.Problems = append(r.Problems, err.Error())
+	} else if sum, listed := sums[name]; listed && sum != r.SHA256 {
+		r.Problems = append(r.Problems, fmt.Sprintf("%s says SHA-256 %s", provenance.SumsFile, sum))
+	}
+	text, err := os.ReadFile(provenance.StatementFile(r.Wheel))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := provenance.CheckStatement(text, name, r.SHA256); err != nil {
+		r.Problems = append(r.Problems, provenance.StatementFile(name)+": "+err.Error())
+	}
+	return nil
+}

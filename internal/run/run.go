@@ -1,0 +1,119 @@
+// Package run carries out a plan: it opens a builder, makes what the plan takes from the lock, builds the targets side by
+// side, and moves what was checked from staging into dist/. It prints nothing but notes and the builder's progress.
+package run
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/sagebuild/sagebuild/bake"
+	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/report"
+	"github.com/sagebuild/sagebuild/kernels"
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+// Project is the definition and the sources that a run works on.
+type Project struct {
+	Matrix  *matrix.Matrix
+	Kernels *kernels.Set
+}
+
+// Options are choices of a run that no plan holds: where things lie, and how many are done at a time.
+type Options struct {
+	Source     string    // directory that the Dockerfile copies from
+	Dist       string    // directory that receives wheels and test results
+	State      string    // directory of the build cache, bases and interpreters
+	StateLimit int64     // bytes that the build cache is kept under
+	Builder    string    // empty for the embedded one, a name of docker buildx, or an address
+	Progress   string    // mode of the progress display
+	Out        io.Writer // receives the progress display
+	Notes      io.Writer // receives a line for each thing that is made besides the targets
+	Jobs       int       // targets at a time
+	KeepGoing  bool      // finish the other targets when one fails
+	NoCache    bool      // run every step again
+	CacheFrom  []string  // caches to import, in buildx syntax; {target} stands for a target's name
+	CacheTo    []string  // where to export the cache, in the same syntax
+}
+
+// Run is a plan and what it takes to carry it out.
+type Run struct {
+	Project *Project
+	Plan    *bake.Plan
+	Options Options
+}
+
+// Result is what came of one target.
+type Result struct {
+	Target bake.Target
+	Row    report.Row
+	Err    error // ErrStopped where another target's failure stopped this one
+}
+
+// Bake builds every wheel of the plan, checks it and moves it into dist/.
+func (r *Run) Bake(ctx context.Context) ([]Result, error) { return r.each(ctx, (*session).bake) }
+
+// Test tests every wheel of the plan and moves what the tests wrote into dist/test-results/, whether they pass or not.
+func (r *Run) Test(ctx context.Context) ([]Result, error) { return r.each(ctx, (*session).test) }
+
+// work does one target and fills in its row.
+type work func(s *session, ctx context.Context, target bake.Target, row *report.Row) error
+
+// each opens a session, does every target and closes the session. The error is that of the whole run; those of targets
+// are in the results.
+func (r *Run) each(ctx context.Context, do work) ([]Result, error) {
+	if err := bake.CheckLocks(r.Options.Source, r.Plan); err != nil {
+		return nil, err
+	}
+	s, err := r.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	results := s.all(ctx, do)
+	err = s.close()
+	if ctx.Err() != nil {
+		return nil, interrupted(err)
+	}
+	return results, err
+}
+
+// all does every target of the plan.
+func (s *session) all(ctx context.Context, do work) []Result {
+	results := make([]Result, len(s.Plan.Targets))
+	for i, target := range s.Plan.Targets {
+		results[i] = Result{Target: target, Row: report.Row{Target: target.Name, SMs: target.SMs, Excluded: target.Excluded}}
+	}
+	errs := pool{s.Options.Jobs, s.Options.KeepGoing}.each(ctx, len(results), func(ctx context.Context, i int) error {
+		start := time.Now()
+		defer func() { results[i].Row.Seconds = time.Since(start).Seconds() }()
+		return do(s, ctx, results[i].Target, &results[i].Row)
+	})
+	for i, err := range errs {
+		results[i].fail(err)
+	}
+	return results
+}
+
+// interrupted is the error of a run that the user stopped. Only one that closed in order may say that nothing is left.
+func interrupted(closing error) error {
+	if closing == nil {
+		return &diag.Error{Class: diag.Interrupted, Message: "interrupted; nothing was left behind"}
+	}
+	return &diag.Error{Class: diag.Interrupted, Message: "interrupted, and something may be left behind", Hint: "sagebuild clean", Err: closing}
+}
+
+// Failed lists the targets that failed by themselves, and the error of the first.
+func Failed(results []Result) (failed []bake.Target, first error) {
+	for _, result := range results {
+		if result.Err == nil || errors.Is(result.Err, ErrStopped) {
+			continue
+		}
+		failed = append(failed, result.Target)
+		if first == nil {
+			first = result.Err
+		}
+	}
+	return failed, first
+}

@@ -1,0 +1,98 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+
+	"github.com/sagebuild/sagebuild/bake"
+	"github.com/sagebuild/sagebuild/internal/builder"
+)
+
+// session is a run that is under way: an open builder, a staging directory, and the trees that the plan takes from the lock.
+type session struct {
+	*Run
+	bakefile, dockerfile []byte
+	builder              builder.Builder
+	staging              *staging
+	trees                map[bake.Locked]string // contexts by what they hold
+}
+
+// open opens everything that a run needs, the builder first: the lock of its state directory keeps other runs out. On
+// failure nothing stays open.
+func (r *Run) open(ctx context.Context) (_ *session, err error) {
+	s := &session{Run: r}
+	if s.bakefile, err = bake.RenderBake(r.Project.Matrix, r.Project.Kernels); err != nil {
+		return nil, err
+	}
+	if s.dockerfile, err = bake.RenderDockerfile(r.Project.Matrix, r.Project.Kernels); err != nil {
+		return nil, err
+	}
+	s.builder, err = builder.Open(ctx, builder.Config{
+		Address: r.Options.Builder, State: r.Options.State, StateLimit: r.Options.StateLimit,
+		Display: builder.Display{Mode: r.Options.Progress, Out: r.Options.Out},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.prepare(ctx); err != nil {
+		closing := s.close()
+		if ctx.Err() != nil {
+			return nil, interrupted(closing)
+		}
+		return nil, errors.Join(err, closing)
+	}
+	return s, nil
+}
+
+func (s *session) prepare(ctx context.Context) (err error) {
+	if s.trees, err = s.makeTrees(ctx); err != nil {
+		return err
+	}
+	s.staging, err = newStaging(s.Options.Dist)
+	return err
+}
+
+func (s *session) close() error {
+	var err error
+	if s.staging != nil {
+		err = s.staging.close()
+	}
+	return errors.Join(err, s.builder.Close())
+}
+
+// build runs one target of the plan into a directory of its own below staging.
+func (s *session) build(ctx context.Context, target bake.Target) (string, *builder.Result, error) {
+	dir, err := s.staging.target(target.Name)
+	if err != nil {
+		return "", nil, err
+	}
+	source, err := filepath.Abs(s.Options.Source)
+	if err != nil {
+		return "", nil, err
+	}
+	contexts, err := s.contexts(target)
+	if err != nil {
+		return "", nil, err
+	}
+	result, err := s.builder.Build(ctx, builder.Request{
+		Bakefile: s.bakefile, Dockerfile: s.dockerfile, Source: source,
+		Target: target.Name, Stage: target.Stage, Output: dir, Contexts: contexts,
+		Variables: map[string]string{"SOURCE_DATE_EPOCH": target.Args["SOURCE_DATE_EPOCH"]},
+		CacheFrom: caches(s.Options.CacheFrom, target.Name), CacheTo: caches(s.Options.CacheTo, target.Name),
+		NoCache: s.Options.NoCache, Provenance: target.Stage == bake.StageWheel,
+	})
+	return dir, result, err
+}
+
+// TargetPlaceholder stands for a target's name in the caches of Options.
+const TargetPlaceholder = "{target}"
+
+func caches(options []string, target string) []string {
+	var all []string
+	for _, option := range options {
+		all = append(all, strings.ReplaceAll(option, TargetPlaceholder, target))
+	}
+	return all
+}
