@@ -51,11 +51,23 @@ lock: tools build ## pins everything in lock/ anew: Debian base, interpreters, c
 test: test-tools lint test-python test-wheels test-go ## every test
 
 .PHONY: lint
-lint: build ## formatting, vet, generated files
-	@unformatted=$$(gofmt -l cmd internal matrix kernels bake tests scripts); \
-	if [[ -n $$unformatted ]]; then echo "not formatted, run gofmt -w on:" $$unformatted >&2; exit 1; fi
+lint: lint-go ## formatting, imports, vet, static checks, dead functions, generated files
+
+GO_TOOL := go tool -modfile=lock/lint.mod
+
+.PHONY: lint-go
+lint-go: build
+	$(call silent,gofmt -l .,not formatted; run: gofmt -w)
+	$(call silent,$(GO_TOOL) goimports -local $(shell go list -m) -l .,own imports are not apart; run: $(GO_TOOL) goimports -local $(shell go list -m) -w)
 	go vet ./...
+	$(GO_TOOL) staticcheck ./...
+	$(call silent,$(GO_TOOL) deadcode ./cmd/... ./scripts/...,no program calls these functions:)
 	$(SAGEBUILD) generate --check
+
+# A command that finds nothing prints nothing; what this one prints is a mistake.
+define silent
+@found=$$($(1)) && if [[ -n $$found ]]; then echo '$(2)' "$$found" >&2; exit 1; fi
+endef
 
 .PHONY: test-go
 test-go: tools ## Go tests: units, command line scripts, conformance and integration on real BuildKit

@@ -1,3 +1,5 @@
+// Package bake turns the matrix and csrc/kernels.toml into what BuildKit runs: docker-bake.hcl, the Dockerfile with a
+// stage for each SM, and the plan that every command can print before it acts.
 package bake
 
 import (

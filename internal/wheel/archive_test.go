@@ -52,7 +52,7 @@ func TestArchiveReadsWhatZipWrites(t *testing.T) {
 	if err != nil || len(a.members) != 3 || len(a.hidden) != 0 {
 		t.Fatalf("%+v, error %v", a, err)
 	}
-	text, err := a.readSmall(a.members[2], 1<<20)
+	text, err := readSmall(a, a.members[2], 1<<20)
 	if err != nil || string(text) != strings.Repeat("world ", 1000) {
 		t.Errorf("%q, error %v", text, err)
 	}
@@ -235,4 +235,14 @@ func TestBadName(t *testing.T) {
 			t.Errorf("%q: %s", name, reason)
 		}
 	}
+}
+
+// readSmall unpacks a member of at most limit bytes into memory.
+func readSmall(a *archive, m *member, limit int64) ([]byte, error) {
+	if m.size > limit {
+		return nil, fmt.Errorf("%d bytes are more than the %d allowed here", m.size, limit)
+	}
+	var buffer bytes.Buffer
+	err := a.copyTo(&buffer, m)
+	return buffer.Bytes(), err
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"debug/elf"
-	"errors"
 	"io"
 	"os"
 	"path"
@@ -304,10 +303,4 @@ func (a *archive) open(m *member) (io.ReadCloser, error) {
 		}{packed, io.NopCloser(nil)}, nil
 	}
 	return io.NopCloser(io.LimitReader(inflate(packed), m.size)), nil
-}
-
-// IsRefusal reports whether err says that bytes were refused, not that they could not be read.
-func IsRefusal(err error) bool {
-	var refusal *FormatError
-	return errors.As(err, &refusal)
 }

@@ -87,16 +87,6 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s: %s: %s [%s]", f.Severity, f.Member, f.Message, f.Code)
 }
 
-// Failed reports whether any finding is an error.
-func Failed(findings []Finding) bool {
-	for _, finding := range findings {
-		if finding.Severity == Error {
-			return true
-		}
-	}
-	return false
-}
-
 // FormatError says why bytes were refused. Open returns it for a wheel that cannot be read safely.
 type FormatError struct {
 	Code    Code

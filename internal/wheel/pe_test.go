@@ -132,7 +132,7 @@ func TestPELongSectionNames(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	little.PutUint32(data[0x40+12:], symbols+1<<30)
-	if _, err := describe(t, data); !IsRefusal(err) {
+	if _, err := describe(t, data); !isRefusal(err) {
 		t.Errorf("names outside of the file: %v", err)
 	}
 }
@@ -161,7 +161,7 @@ func TestPERefuses(t *testing.T) {
 		},
 		"addresses that leave": func(d []byte) []byte { little.PutUint32(d[headersOf(d)+32:], 1<<30); return d },
 	} {
-		if _, err := describe(t, damage(sampleDLL().Bytes())); !IsRefusal(err) {
+		if _, err := describe(t, damage(sampleDLL().Bytes())); !isRefusal(err) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
@@ -175,7 +175,7 @@ func TestPEOverlap(t *testing.T) {
 	sample.Sections = []dll.Section{{Name: ".text", Data: []byte("x")}}
 	data := sample.Bytes()
 	little.PutUint32(data[0x40+24+240+peSectionBytes+12:], 0x1000)
-	if _, err := describe(t, data); !IsRefusal(err) {
+	if _, err := describe(t, data); !isRefusal(err) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -195,7 +195,7 @@ func TestPESharedImports(t *testing.T) {
 		copy(data[at:at+4], data[table:])
 	}
 	o, err := describe(t, data)
-	if !IsRefusal(err) || len(o.Undefined) > len(data)/peThunkBytes {
+	if !isRefusal(err) || len(o.Undefined) > len(data)/peThunkBytes {
 		t.Errorf("%d imports of %d bytes, error %v", len(o.Undefined), len(data), err)
 	}
 }

@@ -166,14 +166,4 @@ func streamError(m *member, err error) error {
 	return err
 }
 
-// readSmall unpacks a member of at most limit bytes into memory.
-func (a *archive) readSmall(m *member, limit int64) ([]byte, error) {
-	if m.size > limit {
-		return nil, refuse(CodeZipLimit, m.name, "%d bytes are more than the %d allowed here", m.size, limit)
-	}
-	var buffer bytes.Buffer
-	err := a.copyTo(&buffer, m)
-	return buffer.Bytes(), err
-}
-
 func inflate(packed io.Reader) io.Reader { return flate.NewReader(bufio.NewReaderSize(packed, 64<<10)) }
