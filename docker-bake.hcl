@@ -375,6 +375,8 @@ target "linux-sage2-pytorch26-cu126-python39" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.6.1"
     REQUIRES_TORCH  = "torch==2.6.*"
@@ -415,6 +417,8 @@ target "linux-sage2-pytorch26-cu126-python310" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.6.1"
     REQUIRES_TORCH  = "torch==2.6.*"
@@ -455,6 +459,8 @@ target "linux-sage2-pytorch26-cu126-python311" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.6.1"
     REQUIRES_TORCH  = "torch==2.6.*"
@@ -495,6 +501,8 @@ target "linux-sage2-pytorch26-cu126-python312" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.6.1"
     REQUIRES_TORCH  = "torch==2.6.*"
@@ -535,6 +543,8 @@ target "linux-sage2-pytorch27-cu128-python310" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.8.1"
     REQUIRES_TORCH  = "torch==2.7.*"
@@ -575,6 +585,8 @@ target "linux-sage2-pytorch27-cu128-python311" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.8.1"
     REQUIRES_TORCH  = "torch==2.7.*"
@@ -615,6 +627,8 @@ target "linux-sage2-pytorch27-cu128-python312" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.8.1"
     REQUIRES_TORCH  = "torch==2.7.*"
@@ -655,6 +669,8 @@ target "linux-sage2-pytorch28-cu129-python310" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.9.1"
     REQUIRES_TORCH  = "torch==2.8.*"
@@ -695,6 +711,8 @@ target "linux-sage2-pytorch28-cu129-python311" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.9.1"
     REQUIRES_TORCH  = "torch==2.8.*"
@@ -735,6 +753,8 @@ target "linux-sage2-pytorch28-cu129-python312" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.9.1"
     REQUIRES_TORCH  = "torch==2.8.*"
@@ -775,6 +795,8 @@ target "linux-arm64-sage2-pytorch26-cu126-python310" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.6.1"
     REQUIRES_TORCH  = "torch==2.6.*"
@@ -816,6 +838,8 @@ target "linux-arm64-sage2-pytorch26-cu126-python311" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.6.1"
     REQUIRES_TORCH  = "torch==2.6.*"
@@ -857,6 +881,8 @@ target "linux-arm64-sage2-pytorch26-cu126-python312" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.6.1"
     REQUIRES_TORCH  = "torch==2.6.*"
@@ -898,6 +924,8 @@ target "linux-arm64-sage2-pytorch27-cu128-python310" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.8.1"
     REQUIRES_TORCH  = "torch==2.7.*"
@@ -939,6 +967,8 @@ target "linux-arm64-sage2-pytorch27-cu128-python311" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.8.1"
     REQUIRES_TORCH  = "torch==2.7.*"
@@ -980,6 +1010,8 @@ target "linux-arm64-sage2-pytorch27-cu128-python312" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.8.1"
     REQUIRES_TORCH  = "torch==2.7.*"
@@ -1021,6 +1053,8 @@ target "linux-arm64-sage2-pytorch28-cu129-python310" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.9.1"
     REQUIRES_TORCH  = "torch==2.8.*"
@@ -1062,6 +1096,8 @@ target "linux-arm64-sage2-pytorch28-cu129-python311" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.9.1"
     REQUIRES_TORCH  = "torch==2.8.*"
@@ -1103,6 +1139,8 @@ target "linux-arm64-sage2-pytorch28-cu129-python312" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.9.1"
     REQUIRES_TORCH  = "torch==2.8.*"
@@ -1144,6 +1182,8 @@ target "windows-sage2-pytorch26-cu126-python310" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.6.1"
     REQUIRES_TORCH  = "torch==2.6.*"
@@ -1185,6 +1225,8 @@ target "windows-sage2-pytorch26-cu126-python311" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.6.1"
     REQUIRES_TORCH  = "torch==2.6.*"
@@ -1226,6 +1268,8 @@ target "windows-sage2-pytorch26-cu126-python312" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.6.1"
     REQUIRES_TORCH  = "torch==2.6.*"
@@ -1267,6 +1311,8 @@ target "windows-sage2-pytorch27-cu128-python310" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.8.1"
     REQUIRES_TORCH  = "torch==2.7.*"
@@ -1308,6 +1354,8 @@ target "windows-sage2-pytorch27-cu128-python311" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.8.1"
     REQUIRES_TORCH  = "torch==2.7.*"
@@ -1349,6 +1397,8 @@ target "windows-sage2-pytorch27-cu128-python312" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.8.1"
     REQUIRES_TORCH  = "torch==2.7.*"
@@ -1390,6 +1440,8 @@ target "windows-sage2-pytorch28-cu129-python310" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.9.1"
     REQUIRES_TORCH  = "torch==2.8.*"
@@ -1431,6 +1483,8 @@ target "windows-sage2-pytorch28-cu129-python311" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.9.1"
     REQUIRES_TORCH  = "torch==2.8.*"
@@ -1472,6 +1526,8 @@ target "windows-sage2-pytorch28-cu129-python312" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.9.1"
     REQUIRES_TORCH  = "torch==2.8.*"
@@ -1513,6 +1569,8 @@ target "linux-sage2-universal" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.9.1"
     REQUIRES_TORCH  = "torch>=2.4"
@@ -1591,6 +1649,8 @@ target "linux-arm64-sage2-universal" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.9.1"
     REQUIRES_TORCH  = "torch>=2.4"
@@ -1632,6 +1692,8 @@ target "windows-sage2-universal" {
   target      = "wheel"
   platforms   = ["linux/amd64"]
   args = {
+    MODULE          = "sageattention"
+    FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
     CUDA            = "12.9.1"
     REQUIRES_TORCH  = "torch>=2.4"

@@ -41,6 +41,8 @@ func toolkitArguments(m *matrix.Matrix, cell matrix.Cell) []argument {
 // cellArguments are those of one wheel.
 func cellArguments(cell matrix.Cell) []argument {
 	return []argument{
+		{"MODULE", cell.Package.Module},
+		{"FATBIN", cell.Package.Fatbin},
 		{"VERSION", cell.Package.Version.String()},
 		{"CUDA", cell.CUDA.String()},
 		{"REQUIRES_TORCH", cell.TorchRequirement()},

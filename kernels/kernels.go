@@ -15,6 +15,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/sagebuild/sagebuild/csrc"
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -82,6 +83,10 @@ func Read(sourceDir string) (*Set, error) {
 	}
 	return k, nil
 }
+
+// Default reads the list of kernels that the program carries: that of the tree it was built from. It follows no includes,
+// so that Headers, HostHeaders and Exports are empty.
+func Default() (*Set, error) { return parse(csrc.Kernels) }
 
 // parse reads the list alone, without looking at the sources.
 func parse(content []byte) (*Set, error) {
@@ -161,6 +166,17 @@ func (k *Set) For(sm matrix.SM) []Source {
 		}
 	}
 	return sources
+}
+
+// Targets lists the kernels that the cubins of each target must hold, for all sources of some SMs.
+func (k *Set) Targets(sms []matrix.SM) map[Arch][]string {
+	targets := map[Arch][]string{}
+	for _, sm := range sms {
+		for _, source := range k.For(sm) {
+			targets[source.Arch(sm)] = append(targets[source.Arch(sm)], source.Kernels...)
+		}
+	}
+	return targets
 }
 
 // Names lists the kernels of sms, sorted; with the SMs that have it, joined by commas, for each that some lack.

@@ -188,3 +188,17 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// The program carries the list of the tree that it was built from.
+func TestDefault(t *testing.T) {
+	_, tree := defaults(t)
+	k, err := Default()
+	if err != nil || len(k.Sources) != len(tree.Sources) {
+		t.Fatalf("%d sources, the tree has %d: %v", len(k.Sources), len(tree.Sources), err)
+	}
+	for i, source := range k.Sources {
+		if source.File != tree.Sources[i].File || !slices.Equal(source.Kernels, tree.Sources[i].Kernels) {
+			t.Errorf("%s is not %s of the tree", source.File, tree.Sources[i].File)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package matrix
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -24,14 +25,20 @@ func (m *Matrix) readPackages(r *reader, blocks []packageSchema) {
 	for _, block := range blocks {
 		r.name("package", namePattern, block.Name, block.NameRange)
 		r.unique(seen, "package", block.Name, block.NameRange)
-		distribution := r.text(block.Distribution)
-		if !namePattern.MatchString(distribution.value) {
-			r.fail(distribution.at, "", "distribution %q: want the normalised name, lower-case letters, digits and _", distribution.value)
-		}
 		m.packages = append(m.packages, Package{
-			Name: block.Name, Distribution: distribution.value, Version: r.version(r.text(block.Version), 2, 4).value,
+			Name: block.Name, Distribution: r.pythonName("distribution", block.Distribution), Module: r.pythonName("module", block.Module),
+			Fatbin: r.fileName("fatbin", block.Fatbin, ".fatbin"), Version: r.version(r.text(block.Version), 2, 4).value,
 		})
 	}
+}
+
+// pythonName reads the name of a distribution or module, in the form that both have in file names.
+func (r *reader) pythonName(what string, e hcl.Expression) string {
+	name := r.text(e)
+	if name.value != "" && !namePattern.MatchString(name.value) {
+		r.fail(name.at, "", "%s %q: want the normalised name, lower-case letters, digits and _", what, name.value)
+	}
+	return name.value
 }
 
 func (m *Matrix) readPlatforms(r *reader, blocks []platformSchema) {
@@ -41,7 +48,7 @@ func (m *Matrix) readPlatforms(r *reader, blocks []platformSchema) {
 		r.unique(seen, "platform", block.Name, block.NameRange)
 		m.platforms = append(m.platforms, Platform{
 			Name: block.Name, Tag: r.platformTag(block.Tag), UniversalTag: r.platformTag(block.UniversalTag),
-			Triple: r.text(block.Triple).value, Library: r.libraryName(block.Library),
+			Triple: r.text(block.Triple).value, Library: r.fileName("library", block.Library, ".so", ".dll"),
 			Glibc: r.version(r.optional(block.Glibc), 2, 2).value, Emulator: r.emulator(block.Emulator),
 		})
 	}
@@ -63,10 +70,12 @@ func (r *reader) emulator(e hcl.Expression) string {
 	return name.value
 }
 
-func (r *reader) libraryName(e hcl.Expression) string {
+// fileName reads the name of a file with one of some endings.
+func (r *reader) fileName(what string, e hcl.Expression, endings ...string) string {
 	name := r.text(e)
-	if name.value != "" && !libraryPattern.MatchString(name.value) {
-		r.fail(name.at, "", "library %q: want a file name that ends in .so or .dll", name.value)
+	ending := path.Ext(name.value)
+	if name.value != "" && (!slices.Contains(endings, ending) || !stemPattern.MatchString(strings.TrimSuffix(name.value, ending))) {
+		r.fail(name.at, "", "%s %q: want a file name that ends in %s", what, name.value, strings.Join(endings, " or "))
 	}
 	return name.value
 }

@@ -2,12 +2,20 @@ package matrix
 
 import "fmt"
 
-// Package is a Python distribution that the matrix builds. Name is its word in target names.
+// Package is a Python distribution that the matrix builds.
 type Package struct {
-	Name         string  `json:"name"`
-	Distribution string  `json:"distribution"`
+	Name         string  `json:"name"`         // its word in target names: sage2
+	Distribution string  `json:"distribution"` // what pip installs: sageattention
+	Module       string  `json:"module"`       // what Python imports, and the folder of its source below python: sageattention
+	Fatbin       string  `json:"fatbin"`       // file name of the kernels: sageattn.fatbin
 	Version      Version `json:"version"`
 }
+
+// NativeDir is the directory of a wheel that holds the host library and the kernels: sageattention/lib.
+func (p Package) NativeDir() string { return p.Module + "/lib" }
+
+// DistInfo is the directory of a wheel's metadata: sageattention-2.2.0.dist-info.
+func (p Package) DistInfo() string { return p.Distribution + "-" + p.Version.String() + ".dist-info" }
 
 // Platform is a system that wheels are built for.
 type Platform struct {

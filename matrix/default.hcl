@@ -5,8 +5,11 @@
 
 default = "linux-sage2-pytorch28-cu129-python312"
 
+# What pip installs, what Python imports (its source is python/MODULE), and the file of its kernels in MODULE/lib.
 package "sage2" {
   distribution = "sageattention"
+  module       = "sageattention"
+  fatbin       = "sageattn.fatbin"
   version      = "2.2.0"
 }
 

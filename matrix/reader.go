@@ -167,7 +167,7 @@ var (
 	namePattern     = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	platformPattern = regexp.MustCompile(`^[a-z][a-z0-9_]*(-[a-z0-9_]+)*$`)
 	groupPattern    = platformPattern
-	libraryPattern  = regexp.MustCompile(`^[a-z0-9_]+\.(so|dll)$`)
+	stemPattern     = regexp.MustCompile(`^[a-z0-9_]+$`)
 )
 
 // name checks a label that becomes a word of target names.

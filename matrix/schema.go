@@ -26,6 +26,8 @@ type packageSchema struct {
 	Name         string         `hcl:"name,label"`
 	NameRange    hcl.Range      `hcl:"name,label_range"`
 	Distribution hcl.Expression `hcl:"distribution"`
+	Module       hcl.Expression `hcl:"module"`
+	Fatbin       hcl.Expression `hcl:"fatbin"`
 	Version      hcl.Expression `hcl:"version"`
 }
 

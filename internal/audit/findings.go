@@ -143,22 +143,20 @@ func (r *Report) checkDevice() {
 	}
 }
 
-// checkPlan compares a wheel of our own, known by its name, with the cell of the matrix that plans it.
-func (r *Report) checkPlan(m *matrix.Matrix) {
-	for _, cell := range m.Cells() {
-		if cell.WheelName() != r.Name {
-			continue
-		}
-		for _, sm := range cell.SMs {
-			if !slices.ContainsFunc(r.Code, func(c Code) bool { return c.Kind == wheel.KindCubin && c.Loadable && c.Arch.SM == sm }) {
-				r.fail(wheel.CodeSMMissing, "", "no cubin for SM %s, which %s plans", sm, cell.Target())
-			}
-		}
-		for _, code := range r.Code {
-			if code.Kind == wheel.KindCubin && !slices.Contains(cell.SMs, code.Arch.SM) {
-				r.fail(wheel.CodeSMExtra, code.Member, "a cubin for SM %s, which %s does not plan", code.Arch, cell.Target())
-			}
-		}
+// checkPlan compares a wheel of our own, known by its name, with what the matrix plans for it. The plan is stricter than
+// the rules for wheels of anybody: its finding takes the place of theirs on the same matter.
+func (r *Report) checkPlan(options Options) {
+	cells := options.Matrix.Cells()
+	at := slices.IndexFunc(cells, func(cell matrix.Cell) bool { return cell.WheelName() == r.Name })
+	if at < 0 {
+		return
+	}
+	found := r.wheel.Deviations(wheel.Expect(cells[at], options.Sources))
+	r.Findings = slices.DeleteFunc(r.Findings, func(f Finding) bool {
+		return slices.ContainsFunc(found, func(by wheel.Finding) bool { return by.Code == f.Code && by.Member == f.Member })
+	})
+	for _, finding := range found {
+		r.Findings = append(r.Findings, Finding{Finding: finding})
 	}
 }
 

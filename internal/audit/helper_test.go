@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -96,7 +97,11 @@ func defaults(t testing.TB) Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Options{Matrix: m, Kernels: true}
+	set, err := kernels.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Options{Matrix: m, Sources: set, Kernels: true}
 }
 
 // audited packs a wheel and audits it.

@@ -173,8 +173,8 @@ func TestPlan(t *testing.T) {
 				missing++
 			}
 		}
-		if missing != 5 || !r.Failed() {
-			t.Errorf("%s: %d SMs missing, want 7.5, 8.6, 8.7, 8.9 and 12.0: %+v", name, missing, r.Findings)
+		if missing != 7 || !r.Failed() {
+			t.Errorf("%s: %d SMs missing, want 7.5, 8.6, 8.7, 8.9, 9.0, 10.0 and 12.0: %+v", name, missing, r.Findings)
 		}
 	}
 }

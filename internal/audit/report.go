@@ -9,6 +9,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -41,7 +42,8 @@ type Finding struct {
 
 // Options say how a wheel is audited.
 type Options struct {
-	Matrix  *matrix.Matrix // names GPUs, and knows the plan of our own wheels
+	Matrix  *matrix.Matrix // names GPUs, and knows our own wheels
+	Sources *kernels.Set   // the kernels of our own wheels
 	Policy  *Policy        // may be nil
 	Torch   string         // a torch wheel or a directory with torch's libraries; "" asks no torch
 	Kernels bool           // keep each kernel, not only sums
@@ -86,7 +88,7 @@ func New(w *wheel.Wheel, options Options) *Report {
 	}
 	r.checkHost()
 	r.checkDevice()
-	r.checkPlan(options.Matrix)
+	r.checkPlan(options)
 	r.checkUnread()
 	return r
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/torch"
 	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -85,7 +86,10 @@ func (o auditOptions) load(ctx context.Context, app *App) (settings audit.Option
 			return settings, err
 		}
 	}
-	if settings.Matrix, err = matrix.Load(o.matrix); err != nil || o.policy == "" {
+	if settings.Matrix, err = matrix.Load(o.matrix); err != nil {
+		return settings, err
+	}
+	if settings.Sources, err = kernels.Default(); err != nil || o.policy == "" {
 		return settings, err
 	}
 	settings.Policy, err = audit.LoadPolicy(o.policy)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/index"
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -140,7 +141,11 @@ func (o resolveOptions) candidates(ctx context.Context, app *App, m *matrix.Matr
 		}
 		return index.AddPublished(nil, manifest, func(e index.Entry) string { return o.place(e) }), nil
 	}
-	planned, err := index.Planned(m)
+	set, err := kernels.Default()
+	if err != nil {
+		return nil, err
+	}
+	planned, err := index.Planned(m, set)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,9 @@
 package index
 
 import (
+	"maps"
 	"path/filepath"
+	"slices"
 
 	"github.com/sagebuild/sagebuild/internal/wheel"
 	"github.com/sagebuild/sagebuild/kernels"
@@ -17,21 +19,18 @@ type Candidate struct {
 }
 
 // Planned lists the cells of the matrix as candidates.
-func Planned(m *matrix.Matrix) ([]Candidate, error) {
+func Planned(m *matrix.Matrix, set *kernels.Set) ([]Candidate, error) {
 	var all []Candidate
 	for _, cell := range m.Cells() {
-		names, err := wheel.ParseFilename(cell.WheelName())
+		want := wheel.Expect(cell, set)
+		names, err := wheel.ParseFilename(want.Filename)
 		if err != nil {
 			return nil, err
 		}
 		entry := Entry{
-			Filename: cell.WheelName(), names: names, Project: wheel.NormalizeName(cell.Package.Distribution),
-			Version: cell.Package.Version.String(), Channel: channelOf(cell),
-			RequiresPython: cell.PythonRequirement(), RequiresDist: []string{cell.TorchRequirement()},
-			PTX: []kernels.Arch{{SM: cell.NewestSM()}},
-		}
-		for _, sm := range cell.SMs {
-			entry.SMs = append(entry.SMs, kernels.Arch{SM: sm})
+			Filename: want.Filename, names: names, Project: wheel.NormalizeName(want.Distribution), Version: want.Version,
+			Channel: channelOf(cell), RequiresPython: want.RequiresPython, RequiresDist: want.RequiresDist,
+			SMs: slices.SortedFunc(maps.Keys(want.Kernels), kernels.Arch.Compare), PTX: want.PTX,
 		}
 		all = append(all, Candidate{Entry: entry, Target: cell.Target(), Excluded: cell.Excluded})
 	}

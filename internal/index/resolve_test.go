@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -13,6 +14,16 @@ func load(t testing.TB) *matrix.Matrix {
 	m, err := matrix.Load("")
 	must(t, err)
 	return m
+}
+
+// plannedOf lists the wheels of the built-in definition.
+func plannedOf(t testing.TB) []Candidate {
+	t.Helper()
+	set, err := kernels.Default()
+	must(t, err)
+	planned, err := Planned(load(t), set)
+	must(t, err)
+	return planned
 }
 
 func TestFindGPU(t *testing.T) {
@@ -73,8 +84,7 @@ func needOf(t testing.TB, text string) Need {
 
 func resolveText(t testing.TB, text string, extra ...Candidate) []Verdict {
 	t.Helper()
-	planned, err := Planned(load(t))
-	must(t, err)
+	planned := plannedOf(t)
 	return Resolve(needOf(t, text), append(planned, extra...))
 }
 
@@ -114,8 +124,7 @@ func TestResolve(t *testing.T) {
 
 // Without a universal wheel, one whose code the driver makes fit is the best there is, and says so.
 func TestResolveWithoutMachineCode(t *testing.T) {
-	planned, err := Planned(load(t))
-	must(t, err)
+	planned := plannedOf(t)
 	cells := slices.DeleteFunc(planned, func(c Candidate) bool { return c.Channel.IsUniversal() })
 	for _, test := range []struct{ need, want, note string }{
 		{"3.12 2.7.0 12.8 12.1", "270.128-cp312", "12.1 needs CUDA 12.9 or newer; the driver loads that for 12.0"},
@@ -160,8 +169,7 @@ func TestResolveKnowsFilesAndPlatforms(t *testing.T) {
 	bad := cellOf("281.129", "2.8", "313")
 	bad.badRecord = true
 	bad.write(t, p.dist)
-	planned, err := Planned(load(t))
-	must(t, err)
+	planned := plannedOf(t)
 	all, skipped, err := AddFiles(planned, p.dist)
 	must(t, err)
 	if len(skipped) != 1 || !strings.Contains(skipped[0].Error(), bad.name()) {

@@ -2,6 +2,7 @@ package wheel
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 )
 
@@ -36,75 +37,55 @@ func (w *Wheel) Devices() []Device {
 	return devices
 }
 
-// checkDevice compares the device code with the plan, SM by SM.
+// checkDevice compares the device code with the plan, target by target.
 func (w *Wheel) checkDevice(want Expectation, report *findings) {
-	if want.SMs == nil {
+	if want.Kernels == nil {
 		return
 	}
-	cubins, ptx := map[Arch][]Device{}, map[Arch]string{}
+	cubins, ptx := map[Arch][]Device{}, map[Arch][]Device{}
 	for _, device := range w.Devices() {
 		switch device.Kind {
 		case KindCubin, KindOldCubin:
 			cubins[device.Arch] = append(cubins[device.Arch], device)
 		case KindPTX:
-			ptx[device.Arch] = device.Member
+			ptx[device.Arch] = append(ptx[device.Arch], device)
 		}
 	}
-	want.checkSMs(cubins, report)
+	want.checkCubins(cubins, report)
 	want.checkPTX(ptx, report)
 }
 
-func (want Expectation) checkSMs(cubins map[Arch][]Device, report *findings) {
-	planned := map[Arch]bool{}
-	for _, sm := range want.SMs {
-		arch := Arch{SM: sm, Suffix: want.Suffixes[sm]}
-		found := cubins[arch]
-		if planned[arch] = true; arch.Suffix != "" { // other sources of the SM may have plain code
-			plain := Arch{SM: sm}
-			planned[plain] = true
-			found = slices.Concat(found, cubins[plain])
-		}
-		if len(cubins[arch]) == 0 {
+func (want Expectation) checkCubins(cubins map[Arch][]Device, report *findings) {
+	for _, arch := range sortedArchs(want.Kernels) {
+		if devices := cubins[arch]; len(devices) > 0 {
+			checkKernels(arch, devices, want.Kernels[arch], report)
+		} else {
 			report.fail(CodeSMMissing, "", "no cubin for SM %s, which is planned", arch)
-			continue
-		}
-		if names, ok := want.Kernels[sm]; ok {
-			want.checkKernels(arch, found, names, report)
 		}
 	}
 	for _, arch := range sortedArchs(cubins) {
-		if !planned[arch] {
+		if _, planned := want.Kernels[arch]; !planned {
 			report.fail(CodeSMExtra, cubins[arch][0].Member, "a cubin for SM %s, which is not planned", arch)
 		}
 	}
 }
 
-func (want Expectation) checkPTX(ptx map[Arch]string, report *findings) {
-	planned := Arch{}
-	if want.PTX != nil {
-		planned = Arch{SM: *want.PTX} // that of 9.0a would run on nothing else
-		if _, ok := ptx[planned]; !ok {
-			report.fail(CodePTXMissing, "", "no PTX for SM %s, which is planned", planned)
+func (want Expectation) checkPTX(ptx map[Arch][]Device, report *findings) {
+	for _, arch := range want.PTX {
+		if len(ptx[arch]) == 0 {
+			report.fail(CodePTXMissing, "", "no PTX for SM %s, which is planned", arch)
 		}
 	}
 	for _, arch := range sortedArchs(ptx) {
-		if want.PTX == nil || arch != planned {
-			report.fail(CodePTXExtra, ptx[arch], "PTX for SM %s, which is not planned", arch)
+		if !slices.Contains(want.PTX, arch) {
+			report.fail(CodePTXExtra, ptx[arch][0].Member, "PTX for SM %s, which is not planned", arch)
 		}
 	}
 }
 
-// checkKernels compares the kernels of all cubins of one SM with their planned names.
-func (want Expectation) checkKernels(arch Arch, devices []Device, names []string, report *findings) {
-	count := map[string]int{}
-	for _, device := range devices {
-		if device.Cubin == nil {
-			continue
-		}
-		for _, kernel := range device.Cubin.Kernels {
-			count[kernel.Name]++
-		}
-	}
+// checkKernels compares the kernels of all cubins of one target with their planned names.
+func checkKernels(arch Arch, devices []Device, names []string, report *findings) {
+	count := countKernels(devices)
 	member := devices[0].Member
 	for _, name := range names {
 		switch count[name] {
@@ -116,20 +97,25 @@ func (want Expectation) checkKernels(arch Arch, devices []Device, names []string
 		}
 		delete(count, name)
 	}
-	extra := make([]string, 0, len(count))
-	for name := range count {
-		extra = append(extra, name)
-	}
-	if slices.Sort(extra); len(extra) > 0 && !want.AllowUnplanned {
+	if extra := slices.Sorted(maps.Keys(count)); len(extra) > 0 {
 		report.warn(CodeKernelExtra, member, "SM %s has unplanned kernels %s", arch, list(extra))
 	}
 }
 
-func sortedArchs[V any](set map[Arch]V) []Arch {
-	archs := make([]Arch, 0, len(set))
-	for arch := range set {
-		archs = append(archs, arch)
+// countKernels says how many of some pieces of device code hold each kernel.
+func countKernels(devices []Device) map[string]int {
+	count := map[string]int{}
+	for _, device := range devices {
+		if device.Cubin == nil {
+			continue
+		}
+		for _, kernel := range device.Cubin.Kernels {
+			count[kernel.Name]++
+		}
 	}
-	slices.SortFunc(archs, Arch.Compare)
-	return archs
+	return count
+}
+
+func sortedArchs[V any](set map[Arch]V) []Arch {
+	return slices.SortedFunc(maps.Keys(set), Arch.Compare)
 }

@@ -64,15 +64,15 @@ const (
 )
 
 var (
-	sm70, sm80, sm90, sm100, sm121 = SM{Major: 7}, SM{Major: 8}, SM{Major: 9}, SM{Major: 10}, SM{Major: 12, Minor: 1}
-	sampleSMs                      = []SM{sm70, sm80, sm90, sm100, sm121}
-	sampleKernels                  = []string{"permute", "reverse", "scale"}
+	sm80, sm90a, sm121 = Arch{SM: SM{Major: 8}}, Arch{SM: SM{Major: 9}, Suffix: "a"}, Arch{SM: SM{Major: 12, Minor: 1}}
+	sampleArchs        = []Arch{{SM: SM{Major: 7}}, sm80, sm90a, {SM: SM{Major: 10}, Suffix: "f"}, sm121}
+	sampleKernels      = []string{"permute", "reverse", "scale"}
 )
 
 func goodExpectation() Expectation {
-	kernels := map[SM][]string{}
-	for _, sm := range sampleSMs {
-		kernels[sm] = slices.Clone(sampleKernels)
+	kernels := map[Arch][]string{}
+	for _, arch := range sampleArchs {
+		kernels[arch] = slices.Clone(sampleKernels)
 	}
 	return Expectation{
 		Filename:       sampleName,
@@ -83,10 +83,8 @@ func goodExpectation() Expectation {
 		RequiresDist:   []string{"torch == 2.8.*"},
 		RequiresPython: ">=3.12, <3.13",
 		Members:        []string{"sageattention/__init__.py", libraryName},
-		SMs:            slices.Clone(sampleSMs),
-		Suffixes:       map[SM]string{sm90: "a", sm100: "f"},
-		PTX:            &sm121,
 		Kernels:        kernels,
+		PTX:            []Arch{sm121},
 		GlibcFloor:     "2.17",
 	}
 }

@@ -7,25 +7,22 @@ import (
 	"strings"
 )
 
-// Expectation is what a plan says a wheel must be. Zero fields are not checked, except that PTX and Kernels
-// follow SMs: with SMs given, nil PTX means that the wheel holds none.
+// Expectation is what a plan says a wheel must be. Zero fields are not checked, except that PTX follows Kernels: with
+// Kernels given, nil PTX means that the wheel holds none.
 type Expectation struct {
-	Filename       string          // whole file name
-	Distribution   string          // compared after PEP 503 normalisation
-	Version        string          // exactly
-	BuildTag       string          // WHEEL's Build and the file name's part
-	Tags           []string        // expanded tags such as "cp312-cp312-linux_x86_64", in any order
-	RequiresDist   []string        // exactly these, blanks ignored
-	RequiresPython string          // exactly, blanks ignored
-	Members        []string        // files that must be there
-	SMs            []SM            // every one with a cubin, and no other
-	Suffixes       map[SM]string   // "a" or "f" for SMs with specific code, beside which there may be plain code
-	PTX            *SM             // the one PTX version that rides along
-	Kernels        map[SM][]string // kernel names in the cubin of each SM
-	GlibcFloor     string          // highest glibc version that shared objects may need, "2.17"
-	Needed         []string        // libraries that may be linked; nil means those of the system: glibc's own, or Windows'
-	Exports        []string        // functions that the shared objects must give, together
-	AllowUnplanned bool            // unplanned kernels are no finding
+	Filename       string            // whole file name
+	Distribution   string            // compared after PEP 503 normalisation
+	Version        string            // exactly
+	BuildTag       string            // WHEEL's Build and the file name's part
+	Tags           []string          // expanded tags such as "cp312-cp312-linux_x86_64", in any order
+	RequiresDist   []string          // exactly these, blanks ignored
+	RequiresPython string            // exactly, blanks ignored
+	Members        []string          // files that must be there
+	Kernels        map[Arch][]string // the targets that have cubins, and the kernels in those of each
+	PTX            []Arch            // the targets that have PTX
+	GlibcFloor     string            // highest glibc version that shared objects may need, "2.17"
+	Needed         []string          // libraries that may be linked; nil means those of the system: glibc's own, or Windows'
+	Exports        []string          // functions that the shared objects must give, together
 }
 
 // Verify reads the wheel at path and compares it with want. Everything wrong with the wheel, down to bytes that
@@ -44,9 +41,14 @@ func Verify(path string, want Expectation) ([]Finding, error) {
 	return w.Check(want), nil
 }
 
-// Check returns the wheel's own problems and its differences from want.
+// Check returns the wheel's own problems and its deviations from want.
 func (w *Wheel) Check(want Expectation) []Finding {
-	found := append(findings(nil), w.Problems...)
+	return append(slices.Clone(w.Problems), w.Deviations(want)...)
+}
+
+// Deviations says in what the wheel is not as wanted.
+func (w *Wheel) Deviations(want Expectation) []Finding {
+	var found findings
 	found.checkFilename(w.Name, want)
 	w.checkMetadata(want, &found)
 	w.checkMembers(want, &found)

@@ -150,13 +150,13 @@ func TestVerifyComparesWithThePlan(t *testing.T) {
 		codes  []Code
 		text   string
 	}{
-		{"missing SM", func(w *Expectation) { w.SMs = append(w.SMs, SM{Major: 8, Minor: 9}) }, []Code{CodeSMMissing}, "8.9"},
-		{"extra SM", func(w *Expectation) { w.SMs = w.SMs[1:] }, []Code{CodeSMExtra}, "7.0"},
-		{"no SM at all", func(w *Expectation) { w.SMs = []SM{} }, []Code{CodeSMExtra}, "12.1"},
-		{"plain instead of specific", func(w *Expectation) { delete(w.Suffixes, sm90) }, []Code{CodeSMExtra, CodeSMMissing}, "9.0a"},
-		{"specific instead of plain", func(w *Expectation) { w.Suffixes[sm80] = "a" }, []Code{CodeSMMissing}, "8.0a"},
-		{"specific code of the SM with PTX", func(w *Expectation) { w.Suffixes[sm121] = "a" }, []Code{CodeSMMissing}, "12.1a"},
-		{"missing PTX", func(w *Expectation) { w.PTX = &sm90 }, []Code{CodePTXExtra, CodePTXMissing}, "12.1"},
+		{"missing SM", func(w *Expectation) { w.Kernels[Arch{SM: SM{Major: 8, Minor: 9}}] = nil }, []Code{CodeSMMissing}, "8.9"},
+		{"extra SM", func(w *Expectation) { delete(w.Kernels, sampleArchs[0]) }, []Code{CodeSMExtra}, "7.0"},
+		{"no SM at all", func(w *Expectation) { w.Kernels = map[Arch][]string{} }, []Code{CodeSMExtra}, "12.1"},
+		{"plain instead of specific", func(w *Expectation) { w.move(sm90a, Arch{SM: sm90a.SM}) }, []Code{CodeSMExtra, CodeSMMissing}, "9.0a"},
+		{"specific instead of plain", func(w *Expectation) { w.move(sm80, Arch{SM: sm80.SM, Suffix: "a"}) }, []Code{CodeSMExtra, CodeSMMissing}, "8.0a"},
+		{"specific beside plain", func(w *Expectation) { w.Kernels[Arch{SM: sm80.SM, Suffix: "a"}] = nil }, []Code{CodeSMMissing}, "8.0a"},
+		{"missing PTX", func(w *Expectation) { w.PTX = []Arch{{SM: sm90a.SM}} }, []Code{CodePTXExtra, CodePTXMissing}, "12.1"},
 		{"extra PTX", func(w *Expectation) { w.PTX = nil }, []Code{CodePTXExtra}, "12.1"},
 		{"missing kernel", func(w *Expectation) { w.Kernels[sm80] = append(w.Kernels[sm80], "attention") }, []Code{CodeKernelMissing}, "attention"},
 		{"glibc", func(w *Expectation) { w.GlibcFloor = "2.2.4" }, []Code{CodeGlibcFloor}, "2.2.5"},
@@ -175,6 +175,12 @@ func TestVerifyComparesWithThePlan(t *testing.T) {
 			}
 		})
 	}
+}
+
+// move plans the kernels of one target for another.
+func (want *Expectation) move(from, to Arch) {
+	want.Kernels[to] = want.Kernels[from]
+	delete(want.Kernels, from)
 }
 
 func TestVerifyWarnsOfUnplannedKernels(t *testing.T) {

@@ -21,6 +21,7 @@ class Facts(NamedTuple):
     """What the build matrix says. Versions are text such as "12.9", SMs text such as "9.0"."""
 
     version: str  # of the package
+    fatbin: str  # file name of its kernels
     platforms: dict[str, Platform]  # tag → platform
     oldest_torch: str
     preferred_cuda: str  # the newest that wheels are built with
@@ -59,6 +60,7 @@ def _facts(blocks: list[reader.Block]) -> Facts:
 
     return Facts(
         version=of("package")[0].attributes["version"],
+        fatbin=of("package")[0].attributes["fatbin"],
         platforms={found.tag: found for found in map(_platform, of("platform"))},
         oldest_torch=min((block.label for block in of("torch")), key=order),
         preferred_cuda=max((minor(block.attributes["cuda"]) for block in of("cells")), key=order),

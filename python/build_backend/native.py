@@ -19,7 +19,6 @@ from .errors import BuildError
 from .facts import Facts, Platform
 from .tree import Source, Tree
 
-FATBIN = "sageattn.fatbin"
 _HAS_AFFINITY = hasattr(os, "sched_getaffinity")
 
 
@@ -46,8 +45,9 @@ def build(
     ]
     runner = _Runner(tree, directory)
     runner.run([host, *jobs])
-    runner.run([["fatbin", "--output", str(directory / FATBIN), str(kernels)]])
-    return library, directory / FATBIN
+    fatbin = directory / facts.fatbin
+    runner.run([["fatbin", "--output", str(fatbin), str(kernels)]])
+    return library, fatbin
 
 
 def _compile(tree: Tree, sm: str, source: Source, ptx: str, output: Path) -> list[str]:

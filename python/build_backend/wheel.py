@@ -160,7 +160,7 @@ def payload(package: Path, library: Path, fatbin: Path) -> list[Entry]:
         for path in package_files(package)
     ]
     entries.append(Entry(f"{name}/lib/{library.name}", _native(library, _LIBRARY_MAGICS), True))
-    entries.append(Entry(f"{name}/lib/sageattn.fatbin", _native(fatbin, (_FATBIN_MAGIC,))))
+    entries.append(Entry(f"{name}/lib/{fatbin.name}", _native(fatbin, (_FATBIN_MAGIC,))))
     return entries
 
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/sagebuild/sagebuild/internal/audit"
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -62,7 +63,11 @@ func read(path string) (*inventory, error) {
 	if err != nil {
 		return nil, err
 	}
-	report, err := audit.Run(path, audit.Options{Matrix: m, Kernels: true})
+	set, err := kernels.Default()
+	if err != nil {
+		return nil, err
+	}
+	report, err := audit.Run(path, audit.Options{Matrix: m, Sources: set, Kernels: true})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 # One cell with the two SMs that have a kernel file of their own: quick to build, and enough to see what re-runs.
 package "sage2" {
   distribution = "sageattention"
+  module       = "sageattention"
+  fatbin       = "sageattn.fatbin"
   version      = "2.2.0"
 }
 

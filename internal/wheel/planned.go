@@ -1,0 +1,24 @@
+package wheel
+
+import (
+	"github.com/sagebuild/sagebuild/kernels"
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+// Expect is what the wheel of a cell must hold: its names and requirements by the matrix, its kernels by csrc/kernels.toml.
+func Expect(cell matrix.Cell, set *kernels.Set) Expectation {
+	pkg := cell.Package
+	return Expectation{
+		Filename: cell.WheelName(), Distribution: pkg.Distribution, Version: pkg.Version.String(),
+		BuildTag: cell.BuildTag(), Tags: []string{cell.Tag()},
+		RequiresDist: []string{cell.TorchRequirement()}, RequiresPython: cell.PythonRequirement(),
+		Members: []string{
+			pkg.Module + "/__init__.py", pkg.NativeDir() + "/" + cell.Platform.Library, pkg.NativeDir() + "/" + pkg.Fatbin,
+			pkg.DistInfo() + "/sboms/sagebuild.cdx.json",
+		},
+		Kernels:    set.Targets(cell.SMs),
+		PTX:        []kernels.Arch{{SM: cell.NewestSM()}}, // PTX of 9.0a would run on nothing else
+		GlibcFloor: cell.Platform.Glibc.String(),          // empty where there is no glibc
+		Exports:    set.Exports,
+	}
+}
