@@ -51,7 +51,7 @@ lock: tools build ## pins everything in lock/ anew: Debian base, interpreters, c
 test: test-tools lint test-python test-wheels test-go ## every test
 
 .PHONY: lint
-lint: lint-go ## formatting, imports, vet, static checks, dead functions, generated files
+lint: lint-go lint-python ## formatting, imports, types, static checks, dead functions, generated files
 
 GO_TOOL := go tool -modfile=lock/lint.mod
 
@@ -63,6 +63,11 @@ lint-go: build
 	$(GO_TOOL) staticcheck ./...
 	$(call silent,$(GO_TOOL) deadcode ./cmd/... ./scripts/...,no program calls these functions:)
 	$(SAGEBUILD) generate --check
+
+.PHONY: lint-python
+lint-python:
+	scripts/install-tools.sh lint
+	scripts/lint-python.sh
 
 # A command that finds nothing prints nothing; what this one prints is a mistake.
 define silent

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that sagebuild runs, and only those that are missing; with the argument "test" also
-# those that its tests need.
+# those that its tests need, with "lint" those of make lint alone.
 set -euo pipefail
 
 missing=()
@@ -10,15 +10,18 @@ need() { # need PACKAGE TEST...: the package is missing where the test fails
     "$@" >/dev/null 2>&1 || missing+=("$package")
 }
 
-need runc command -v runc
-need mmdebstrap command -v mmdebstrap
-need debian-archive-keyring test -e /usr/share/keyrings/debian-archive-keyring.gpg
 need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
-
-if [[ ${1:-} == test ]]; then
+if [[ ${1:-} != lint ]]; then
+    need runc command -v runc
+    need mmdebstrap command -v mmdebstrap
+    need debian-archive-keyring test -e /usr/share/keyrings/debian-archive-keyring.gpg
+fi
+if [[ ${1:-} == test || ${1:-} == lint ]]; then
     need python3 command -v python3
-    need python3-pytest python3 -c 'import pytest'
     need python3-pip python3 -m pip --version
+fi
+if [[ ${1:-} == test ]]; then
+    need python3-pytest python3 -c 'import pytest'
     need python3-venv python3 -c 'import ensurepip'
     # The C interface of the other platforms: a loader for Arm and one for Windows.
     need qemu-user command -v qemu-aarch64

@@ -3,10 +3,11 @@
 
     make lock, or: bin/sagebuild matrix --json | scripts/lock.py [--missing]
 
-lock/NAME.in (compilers, uv, zig) is written by hand and becomes lock/NAME.txt. For each torch and Python that wheels are
-tested on, the packages that torch brings are split in two: lock/torchNN-libraries.txt, the CUDA libraries that all
-Pythons share (one layer in the build), and lock/torchNN-pythonMMM.txt, the rest and the test tools. Platforms that are
-tested by an emulator take torch without CUDA, as PyPI has it, and one file: lock/torchNN-pythonMMM-PLATFORM.txt.
+lock/NAME.in (compilers, uv, zig, the programs of lint) is written by hand and becomes lock/NAME.txt. For each torch and
+Python that wheels are tested on, torch's packages are split in two: lock/torchNN-libraries.txt, the CUDA libraries that
+all Pythons share (one layer in the build), and lock/torchNN-pythonMMM.txt, the other packages and the test tools.
+A platform that needs an emulator takes torch without CUDA, as PyPI has it, and one file:
+lock/torchNN-pythonMMM-PLATFORM.txt.
 
 --missing writes the files that are not there yet and leaves the pins of the others.
 
@@ -32,7 +33,11 @@ UV_PLATFORMS = {
 BASE_PLATFORM, BASE_PYTHON = "linux", "3.11"  # the base's own Python runs the compilers
 # numpy 2.1 and newer call crealf of the C runtime, which Wine 8.0 does not have.
 # Triton 3.2 imports setuptools and does not ask for it.
-TEST_TOOLS = {"linux": ("pytest", "numpy", "setuptools"), "linux-arm64": ("pytest", "numpy"), "windows": ("pytest", "numpy<2.1")}
+TEST_TOOLS = {
+    "linux": ("pytest", "numpy", "setuptools"),
+    "linux-arm64": ("pytest", "numpy"),
+    "windows": ("pytest", "numpy<2.1"),
+}
 CUDA_LIBRARY = re.compile(r"nvidia-")
 
 
@@ -90,7 +95,9 @@ def lock_native(runtime: Runtime) -> None:
         blocks = torch_packages(runtime, python)
         libraries = [block for block in blocks if CUDA_LIBRARY.match(block)]
         if shared is not None and libraries != shared:
-            sys.exit(f"lock: torch {runtime.torch} takes other CUDA libraries on Python {python}; they cannot share a layer")
+            sys.exit(
+                f"lock: torch {runtime.torch} takes other CUDA libraries on Python {python}; they cannot share a layer"
+            )
         shared = libraries
         write(runtime.packages(python), [block for block in blocks if block not in libraries])
     write(runtime.libraries(), shared or [])

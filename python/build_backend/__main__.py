@@ -1,8 +1,12 @@
 """Command line: `python3 -m build_backend compile|fatbin|host|sbom|wheel …`."""
 
+from __future__ import annotations
+
 import argparse
 import importlib
 import sys
+from collections.abc import Sequence
+from types import ModuleType
 
 from .errors import BuildError
 
@@ -15,9 +19,9 @@ COMMANDS = {
 }
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command, importing only its module; returns the exit status (0 ok, 1 failed, 2 usage)."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="build_backend", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in COMMANDS.items():
@@ -29,12 +33,12 @@ def main(arguments=None):
         return _module(parsed.command).run(parsed) or 0
     except (BuildError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        if getattr(error, "hint", None):
-            print(f"hint: {error.hint}", file=sys.stderr)
+        if hint := getattr(error, "hint", None):
+            print(f"hint: {hint}", file=sys.stderr)
     return 1
 
 
-def _module(command):
+def _module(command: str) -> ModuleType:
     return importlib.import_module(f"{__package__}.{command}")
 
 

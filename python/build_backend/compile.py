@@ -1,13 +1,19 @@
 """compile: device sources to one cubin each for an SM, and to PTX for the newest."""
 
+from __future__ import annotations
+
+import argparse
 import pathlib
 import re
 import sys
 import time
+from collections.abc import Sequence
 
 from . import packages
 from .errors import BuildError
 from .nvrtc import Nvrtc
+
+Kernels = dict[str, dict[str, int]]  # kernel → {"registers", "spill_bytes", "stack_bytes", "shared_bytes"}
 
 OPTIONS = ["-std=c++17", "--fmad=true", "-default-device", "-DNDEBUG", "--ptxas-options=-v"]
 
@@ -18,7 +24,7 @@ _USED = re.compile(r"Used (\d+) registers")
 _SHARED = re.compile(r"(\d+) bytes smem")
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sm", required=True, help="architecture, such as 9.0 or 9.0a")
     parser.add_argument("--ptx-sm", help="write PTX too if this is the --sm")
     parser.add_argument(
@@ -34,7 +40,7 @@ def add_arguments(parser):
     parser.add_argument("sources", nargs="+", type=pathlib.Path, metavar="SOURCE.cu")
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> int:
     """Compiles each source; the output's names are STEM.sm_90.cubin and STEM.compute_90.ptx."""
     compiler = Nvrtc()
     digits = architecture(arguments.sm)
@@ -58,7 +64,7 @@ def run(arguments):
     return 0
 
 
-def architecture(sm):
+def architecture(sm: str) -> str:
     """ "9.0a" → "90a"; BuildError for anything else than MAJOR.MINOR with an optional a or f."""
     match = re.fullmatch(r"(\d{1,2})\.(\d)([af]?)", sm)
     if not match:
@@ -66,7 +72,9 @@ def architecture(sm):
     return "".join(match.groups())
 
 
-def compile_source(compiler, source, target, includes=()):
+def compile_source(
+    compiler: Nvrtc, source: pathlib.Path, target: str, includes: Sequence[str] = ()
+) -> tuple[bytes, str]:
     """Compiles a file for sm_XY (cubin) or compute_XY (PTX); returns (bytes, log)."""
     directories = [source.parent, *includes, *packages.include_directories()]
     options = [
@@ -84,9 +92,10 @@ def compile_source(compiler, source, target, includes=()):
     )
 
 
-def resources(log):
-    """Kernel → {"registers", "spill_bytes", "stack_bytes", "shared_bytes"} from ptxas's verbose report."""
-    kernels, current = {}, None
+def resources(log: str) -> Kernels:
+    """What each kernel takes, from ptxas's verbose report."""
+    kernels: Kernels = {}
+    current: dict[str, int] | None = None
     for line in log.splitlines():
         if match := _ENTRY.search(line):
             current = kernels.setdefault(
@@ -104,7 +113,7 @@ def resources(log):
     return kernels
 
 
-def _check_supported(compiler, sm, digits):
+def _check_supported(compiler: Nvrtc, sm: str, digits: str) -> None:
     if int(digits.rstrip("af")) not in compiler.supported():
         version = ".".join(map(str, compiler.version))
         raise BuildError(
@@ -112,14 +121,14 @@ def _check_supported(compiler, sm, digits):
         )
 
 
-def _write(path, data):
+def _write(path: pathlib.Path, data: bytes) -> None:
     """Whole or not at all: a half-written cubin must not survive an interrupt."""
     temporary = path.with_name(path.name + ".part")
     temporary.write_bytes(data)
     temporary.replace(path)
 
 
-def _report(source, digits, kernels, seconds, verbose):
+def _report(source: pathlib.Path, digits: str, kernels: Kernels, seconds: float, verbose: bool) -> None:
     worst = max(kernel["registers"] for kernel in kernels.values())
     print(
         f"{source.name} sm_{digits}: {len(kernels)} kernels, at most {worst} registers, {seconds:.1f} s"
@@ -133,7 +142,7 @@ def _report(source, digits, kernels, seconds, verbose):
     sys.stdout.flush()
 
 
-def _refuse_spills(source, digits, kernels):
+def _refuse_spills(source: pathlib.Path, digits: str, kernels: Kernels) -> None:
     spilling = [
         f"{name} ({kernel['spill_bytes']} bytes)"
         for name, kernel in kernels.items()

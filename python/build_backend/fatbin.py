@@ -5,9 +5,13 @@ its source up to "_sm" (attention_sm80.sm_90.cubin and attention_sm75.sm_75.cubi
 another). The file is those containers one after another, in the order of their names.
 """
 
+from __future__ import annotations
+
+import argparse
 import ctypes
 import pathlib
 import re
+from collections.abc import Iterable
 
 from . import packages
 from .errors import BuildError
@@ -17,15 +21,17 @@ _NAME = re.compile(
 )
 _ALIGNMENT = 16
 
+Images = dict[tuple[str, str], pathlib.Path]  # of one operation: ("cubin" or "ptx", architecture) → path
 
-def add_arguments(parser):
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", required=True, type=pathlib.Path, help="fatbin to write")
     parser.add_argument(
         "directories", nargs="+", type=pathlib.Path, metavar="DIR", help="what compile wrote"
     )
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Writes the fatbin; entries are uncompressed, because the wheel's zip compresses them together."""
     images = collect(arguments.directories)
     linker = FatbinLinker()
@@ -40,9 +46,9 @@ def run(arguments):
     print(f"{arguments.output.name}: {sum(map(len, images.values()))} images, {len(data)} bytes")
 
 
-def collect(directories):
-    """operation → {(kind, architecture): path}, kind "cubin" or "ptx"; BuildError for two images of a kind."""
-    operations = {}
+def collect(directories: Iterable[pathlib.Path]) -> dict[str, Images]:
+    """The images of each operation; BuildError for two of a kind and an architecture."""
+    operations: dict[str, Images] = {}
     for directory in directories:
         for path in sorted(directory.iterdir()):
             match = _NAME.fullmatch(path.name)
@@ -62,20 +68,20 @@ def collect(directories):
     return operations
 
 
-def _order(key):
+def _order(key: tuple[str, str]) -> tuple[str, int, str]:
     """Cubins by architecture, then PTX."""
     kind, architecture = key
-    return kind, int(re.match(r"\d+", architecture)[0]), architecture
+    return kind, int(architecture.rstrip("af")), architecture
 
 
 class FatbinLinker:
     """A loaded libnvfatbin."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._library = packages.load_library("nvfatbin", "nvfatbin", "nvidia-nvfatbin-cu12")
         self._library.nvFatbinGetErrorString.restype = ctypes.c_char_p
 
-    def link(self, images):
+    def link(self, images: Images) -> bytes:
         """One container with all images of an operation, as bytes."""
         handle = ctypes.c_void_p()
         options = (ctypes.c_char_p * 1)(b"-compress=false")
@@ -94,7 +100,7 @@ class FatbinLinker:
         finally:
             self._library.nvFatbinDestroy(ctypes.byref(handle))
 
-    def _add(self, handle, kind, architecture, path):
+    def _add(self, handle: ctypes.c_void_p, kind: str, architecture: str, path: pathlib.Path) -> None:
         data = path.read_bytes()
         name = path.name.split(".")[0].encode()
         if kind == "cubin":
@@ -112,6 +118,6 @@ class FatbinLinker:
             )
         self._check(result, str(path))
 
-    def _check(self, result, what):
+    def _check(self, result: int, what: str) -> None:
         if result:
             raise BuildError(f"{what}: {self._library.nvFatbinGetErrorString(result).decode()}")

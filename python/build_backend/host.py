@@ -1,14 +1,17 @@
 """host: the C library by zig, for any target from any machine."""
 
+from __future__ import annotations
+
+import argparse
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from .errors import BuildError
 
@@ -34,7 +37,7 @@ PLATFORMS = {
 }
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", required=True, help="zig target, such as x86_64-linux-gnu.2.17")
     parser.add_argument(
         "--output", required=True, type=pathlib.Path, help="shared library to write"
@@ -42,7 +45,7 @@ def add_arguments(parser):
     parser.add_argument("sources", nargs="+", type=pathlib.Path, metavar="SOURCE.c")
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Compiles and links the sources; the same sources give the same bytes wherever they lie."""
     platform = platform_of(arguments.target)
     with tempfile.TemporaryDirectory() as directory:
@@ -63,9 +66,9 @@ def run(arguments):
     print(f"{arguments.output.name}: {arguments.target}, {arguments.output.stat().st_size} bytes")
 
 
-def platform_of(target):
+def platform_of(target: str) -> Platform:
     """The platform of a zig target such as x86_64-linux-gnu.2.17. Raises BuildError for one that is not known."""
-    system = (target.split("-") + [""])[1]
+    system = [*target.split("-"), ""][1]
     if system not in PLATFORMS:
         raise BuildError(
             f"target {target!r}: it is not for {' or '.join(PLATFORMS)}",
@@ -74,7 +77,7 @@ def platform_of(target):
     return PLATFORMS[system]
 
 
-def command_line(target, output, sources):
+def command_line(target: str, output: pathlib.Path, sources: Sequence[pathlib.Path]) -> list[str]:
     """The zig command. Paths of this machine are mapped away."""
     platform = platform_of(target)
     command = [sys.executable, "-m", "ziglang", "cc", "-target", target, *OPTIONS]
@@ -86,7 +89,7 @@ def command_line(target, output, sources):
     return [*command, *platform.libraries]
 
 
-def _explain(command, result):
+def _explain(command: Sequence[str], result: subprocess.CompletedProcess[str]) -> NoReturn:
     output = result.stdout + result.stderr
     if "No module named ziglang" in output:
         raise BuildError("zig not found on the Python path", "pip install ziglang")

@@ -39,7 +39,7 @@ def way(of: Image, sm: SM) -> str:
     """How a GPU of an SM loads one image."""
     if of.sm > sm:
         return NONE
-    if of.suffix == "a" and of.sm != sm or of.suffix == "f" and _family(of.sm) != _family(sm):
+    if (of.suffix == "a" and of.sm != sm) or (of.suffix == "f" and _family(of.sm) != _family(sm)):
         return NONE
     if of.ptx:
         return JIT

@@ -1,6 +1,10 @@
 """NVRTC through ctypes: CUDA C++ source to cubin or PTX, in this process."""
 
+from __future__ import annotations
+
 import ctypes
+from collections.abc import Sequence
+from typing import cast
 
 from . import packages
 from .errors import BuildError
@@ -13,7 +17,7 @@ class CompileError(BuildError):
 class Nvrtc:
     """A loaded NVRTC."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._library = packages.load_library("nvrtc", "cuda_nvrtc", "nvidia-cuda-nvrtc-cu12")
         self._library.nvrtcGetErrorString.restype = ctypes.c_char_p
         major, minor = ctypes.c_int(), ctypes.c_int()
@@ -22,7 +26,7 @@ class Nvrtc:
         )
         self.version = (major.value, minor.value)
 
-    def supported(self):
+    def supported(self) -> list[int]:
         """Architectures this NVRTC can target, as numbers: 90 for SM 9.0."""
         count = ctypes.c_int()
         self._check(
@@ -33,7 +37,7 @@ class Nvrtc:
         self._check(self._library.nvrtcGetSupportedArchs(numbers), "nvrtcGetSupportedArchs")
         return list(numbers)
 
-    def compile(self, source, name, options, output):
+    def compile(self, source: str, name: str, options: Sequence[str], output: str) -> tuple[bytes, str]:
         """Compiles source text; output is "CUBIN" or "PTX". Returns (bytes, log text), or CompileError."""
         program = ctypes.c_void_p()
         self._check(
@@ -54,7 +58,7 @@ class Nvrtc:
         finally:
             self._library.nvrtcDestroyProgram(ctypes.byref(program))
 
-    def _read(self, program, what):
+    def _read(self, program: ctypes.c_void_p, what: str) -> bytes:
         size = ctypes.c_size_t()
         self._check(
             getattr(self._library, f"nvrtcGet{what}Size")(program, ctypes.byref(size)), what
@@ -63,9 +67,9 @@ class Nvrtc:
         self._check(getattr(self._library, f"nvrtcGet{what}")(program, buffer), what)
         return buffer.raw
 
-    def _text(self, result):
-        return self._library.nvrtcGetErrorString(result).decode()
+    def _text(self, result: int) -> str:
+        return cast(bytes, self._library.nvrtcGetErrorString(result)).decode()
 
-    def _check(self, result, what):
+    def _check(self, result: int, what: str) -> None:
         if result:
             raise BuildError(f"{what}: {self._text(result)}")

@@ -1,8 +1,11 @@
 """Finds NVIDIA's compiler libraries and headers inside wheels on the current Python's path."""
 
+from __future__ import annotations
+
 import ctypes
 import pathlib
 import sys
+from collections.abc import Sequence
 
 from .errors import BuildError
 
@@ -13,7 +16,7 @@ _NAMES = {
 }
 
 
-def find(patterns, what, install):
+def find(patterns: Sequence[str], what: str, install: str) -> pathlib.Path:
     """First path that matches one of the glob patterns below an entry of sys.path, else BuildError."""
     found = find_all(patterns)
     if not found:
@@ -21,16 +24,16 @@ def find(patterns, what, install):
     return found[0]
 
 
-def find_all(patterns):
+def find_all(patterns: Sequence[str]) -> list[pathlib.Path]:
     """All matches, in the order of sys.path, then of the patterns."""
-    found = []
+    found: list[pathlib.Path] = []
     for entry in sys.path:
         for pattern in patterns:
             found += sorted(pathlib.Path(entry or ".").glob(pattern))
     return found
 
 
-def load_library(name, folder, install):
+def load_library(name: str, folder: str, install: str) -> ctypes.CDLL:
     """Loads libNAME.so.12 or NAME64_120_0.dll of nvidia/{folder or cu13} and returns the ctypes library."""
     main, builtins = _NAMES["win32" if sys.platform == "win32" else "linux"]
     patterns = [f"nvidia/{place}/{main.format(name)}" for place in (folder, "cu13")]
@@ -41,7 +44,7 @@ def load_library(name, folder, install):
     return ctypes.CDLL(str(path))
 
 
-def include_directories():
+def include_directories() -> list[pathlib.Path]:
     """Folders with CUDA's own headers; empty if no wheel brings them."""
     return find_all(
         ["nvidia/cuda_runtime/include", "nvidia/cuda_nvcc/include", "nvidia/cu13/include"]

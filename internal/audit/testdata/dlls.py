@@ -2,7 +2,8 @@
 
     python3 dlls.py WHEEL... > dlls.json
 
-For each DLL: when it was linked, the path of its PDB file, how many symbols it imports and exports, and a digest of them.
+For each DLL: when it was linked, the path of its PDB file, how many symbols it imports and exports, and a digest of
+them.
 """
 
 import hashlib

@@ -43,7 +43,8 @@ def parse(text):
 
 def groups(sagebuild, wheel):
     """Yields file, SM and counted kernels of an audit."""
-    done = subprocess.run([sagebuild, "audit", "--json", "--kernels", wheel], capture_output=True, text=True, check=False)
+    command = [sagebuild, "audit", "--json", "--kernels", wheel]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     for group in json.loads(done.stdout)["wheels"][0]["kernels"]:
         kernels = group.get("kernels", [])
         yield group["member"], group["arch"].replace(".", ""), collections.Counter(

@@ -10,7 +10,8 @@ def figure(
 ) -> Figure:
     """A figure of a made-up time, for arithmetic and layout alone."""
     fields: dict[str, object] = {
-        "mode": "sustained", "low": milliseconds, "high": milliseconds * 1.02, "samples": 10, "tflops": 8.0 / milliseconds,
+        "mode": "sustained", "low": milliseconds, "high": milliseconds * 1.02,
+        "samples": 10, "tflops": 8.0 / milliseconds,
     }  # fmt: skip
     return Figure(case, method, part, milliseconds=milliseconds, **{**fields, **more})  # type: ignore[arg-type]
 

@@ -30,12 +30,11 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]
     modules = package.package()
     functions = {name: SimpleNamespace(name=name) for name in modules.abi.FUNCTIONS}
     functions["sageattn_packed_attention"] = SimpleNamespace(name="sageattn_packed_attention")
-    workspace = lambda params: 4096
     library = SimpleNamespace(
         **{
             **functions,
             "sageattn_value_workspace": lambda *_: 16,
-            "sageattn_packed_workspace": _Function(workspace),
+            "sageattn_packed_workspace": _Function(lambda params: 4096),
         }
     )
     for module in (modules.library, modules.launch, modules.packed):

@@ -92,7 +92,7 @@ def test_images_fit_their_own_major_and_ptx_everything_later(
 ) -> None:
     found = (("8.0", "9.0a"), ("12.0",))
     monkeypatch.setattr(_kernels, "images", lambda operation=None: found)
-    runs = {sm for sm in [(7, 5), (8, 0), (8, 9), (9, 0), (10, 0), (12, 0), (12, 1)]}
+    runs = {(7, 5), (8, 0), (8, 9), (9, 0), (10, 0), (12, 0), (12, 1)}
     assert {sm for sm in runs if _kernels.runs_on("", sm)} == runs - {(7, 5), (10, 0)}
     assert not _kernels.runs_on("", (9, 1))
     assert _kernels.sms() == (["8.0", "9.0"], ["12.0"])

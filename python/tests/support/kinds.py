@@ -10,7 +10,7 @@ from support.accuracy import compare
 
 FP8_KINDS = ("fp8", "fp8_tiles16", "packed")
 FP8_BOUND = 0.04
-LSE_BOUND = {kind: 0.07 for kind in FP8_KINDS}  # of probabilities as rounded to E4M3
+LSE_BOUND = dict.fromkeys(FP8_KINDS, 0.07)  # of probabilities as rounded to E4M3
 ROUNDING = {torch.float16: 2**-11, torch.bfloat16: 2**-8}
 
 
