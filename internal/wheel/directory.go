@@ -107,9 +107,6 @@ func (d *directory) read64(r io.ReaderAt) error {
 	return nil
 }
 
-// clampOffset keeps 64-bit fields of a file from turning negative.
-func clampOffset(v uint64) int64 { return int64(min(v, 1<<62)) }
-
 func (d *directory) check() error {
 	if d.length > maxDirectoryBytes || d.records > maxMembers {
 		return refuse(CodeZipLimit, "", "%d members in a directory of %d bytes are more than a wheel may have", d.records, d.length)
@@ -118,15 +115,4 @@ func (d *directory) check() error {
 		return refuse(CodeZipFormat, "", "the central directory does not end where the zip's end record begins")
 	}
 	return nil
-}
-
-func readFull(r io.ReaderAt, buffer []byte, offset int64) error {
-	n, err := r.ReadAt(buffer, offset)
-	if n == len(buffer) {
-		return nil
-	}
-	if err == nil || err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

@@ -21,20 +21,23 @@ const (
 
 func isFatbin(head []byte) bool { return len(head) >= 4 && little.Uint32(head) == fatbinMagic }
 
+// fatbinSections are the names of sections that hold fatbins. PE keeps eight characters of a section's name.
+var fatbinSections = map[string]bool{".nv_fatbin": true, ".nv_fatb": true, "__nv_relfatbin": true, "__nv_rel": true}
+
 // readFatbins reads every container of a file or section; zeros pad them.
-func (w *Wheel) readFatbins(member, section string, c content, problems *findings) {
-	fatbins, err := parseFatbins(c, w.budget)
+func readFatbins(member, section string, c content, left *budget) (fatbins []Fatbin, problems findings) {
+	fatbins, err := parseFatbins(c, left)
 	if err == nil && len(fatbins) == 0 && section == "" {
 		err = refuse(CodeFatbinFormat, "", "the file holds no fatbin")
 	}
 	for at := range fatbins {
 		fatbins[at].Member, fatbins[at].Section = member, section
-		fatbins[at].reportEntries(problems)
+		fatbins[at].reportEntries(&problems)
 	}
 	if err != nil {
-		*problems = append(*problems, findingOf(err, CodeFatbinFormat, member))
+		problems = append(problems, findingOf(err, CodeFatbinFormat, member))
 	}
-	w.Fatbins = append(w.Fatbins, fatbins...)
+	return fatbins, problems
 }
 
 // reportEntries moves what is wrong with single entries to the wheel's problems, and reports cubins of one SM that

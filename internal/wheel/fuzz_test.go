@@ -131,8 +131,8 @@ func FuzzObject(f *testing.F) {
 	f.Add(fixture(f, "new_glibc.so"))
 	f.Add(fixture(f, "aarch64.so"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		w := &Wheel{budget: newBudget()}
-		w.readObject("a.so", contentOf(data), &findings{})
+		r := &reading{left: newBudget()}
+		r.readObject("a.so", contentOf(data))
 	})
 }
 

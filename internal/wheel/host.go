@@ -16,8 +16,8 @@ var systemLibraries = map[Format][]string{
 }
 
 // sameLibrary matches a library's name with a pattern; Windows does not tell case.
-func (f Format) sameLibrary(pattern, name string) bool {
-	if f == FormatPE {
+func sameLibrary(format Format, pattern, name string) bool {
+	if format == FormatPE {
 		pattern, name = strings.ToLower(pattern), strings.ToLower(name)
 	}
 	same, _ := path.Match(pattern, name)
@@ -46,7 +46,7 @@ func (want Expectation) checkObject(object Object, report *findings) {
 		allowed = systemLibraries[object.Format]
 	}
 	for _, library := range slices.Concat(object.Needed, object.Delayed) {
-		if !slices.ContainsFunc(allowed, func(pattern string) bool { return object.Format.sameLibrary(pattern, library) }) {
+		if !slices.ContainsFunc(allowed, func(pattern string) bool { return sameLibrary(object.Format, pattern, library) }) {
 			report.fail(CodeNeeded, object.Member, "it links %s; allowed are %s", library, list(allowed))
 		}
 	}
@@ -69,11 +69,3 @@ func (want Expectation) checkObject(object Object, report *findings) {
 
 // zipEpoch is the time of every member of a wheel that is built again to the same bytes.
 var zipEpoch = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// LinkedAt is when a DLL was linked by what it says; the zero time where it does not say, or writes a hash in its place.
-func (o Object) LinkedAt() time.Time {
-	if o.Timestamp == 0 || o.Repeatable {
-		return time.Time{}
-	}
-	return time.Unix(int64(o.Timestamp), 0).UTC()
-}

@@ -1,5 +1,10 @@
 package wheel
 
+import (
+	"path"
+	"strings"
+)
+
 // Object is a shared object for the host, or rarely a program, in one of the formats that a reader knows.
 type Object struct {
 	Member          string          `json:"member"`
@@ -66,29 +71,41 @@ func openObject(c content) (objectReader, error) {
 	return readELF(c, CodeObjectFormat)
 }
 
-// fatbinSections hold device code. PE keeps eight characters of a section's name.
-var fatbinSections = map[string]bool{".nv_fatbin": true, ".nv_fatb": true, "__nv_relfatbin": true, "__nv_rel": true}
+// isObject tells a shared object: a Windows program is none.
+func isObject(name string, c content) bool {
+	head := c.magic()
+	return isELF(head[:]) || isMZ(head[:]) && path.Ext(name) != ".exe" && isPE(c)
+}
 
-// readObject reads a shared object and the fatbins in its sections.
-func (w *Wheel) readObject(name string, c content, problems *findings) {
+// isDLL knows the names of Windows libraries; .pyd is a DLL that Python imports.
+func isDLL(name string) bool {
+	extension := strings.ToLower(path.Ext(name))
+	return extension == ".dll" || extension == ".pyd"
+}
+
+// readObject reads a shared object, and lists its sections. With an error the object holds what could be read; it is nil
+// where the headers are refused.
+func readObject(name string, c content, left *budget) (*Object, []section, error) {
 	reader, err := openObject(c)
 	if err != nil {
-		*problems = append(*problems, findingOf(err, CodeObjectFormat, name))
-		return
+		return nil, nil, err
 	}
-	object := Object{Member: name, Size: c.size}
-	if err := reader.describe(&object, w.budget); err != nil {
-		*problems = append(*problems, findingOf(err, CodeObjectFormat, name))
+	object := &Object{Member: name, Size: c.size}
+	err = reader.describe(object, left)
+	return object, reader.parts(), err
+}
+
+// objectPieces lists the header and the sections of a shared object or cubin; nothing of what is damaged.
+func objectPieces(c content) []piece {
+	reader, err := openObject(c)
+	if err != nil {
+		return nil
 	}
+	var list []piece
 	for _, s := range reader.parts() {
-		switch {
-		case !fatbinSections[s.name]:
-		case s.missing:
-			problems.fail(CodeFatbinFormat, name, "section %s reaches beyond the end of the file", s.name)
-		default:
-			object.DeviceCodeBytes += s.size
-			w.readFatbins(name, s.name, s.content, problems)
+		if !s.missing {
+			list = append(list, s.piece)
 		}
 	}
-	w.Objects = append(w.Objects, object)
+	return list
 }

@@ -112,9 +112,8 @@ func TestObjectDamage(t *testing.T) {
 			for _, value := range []uint64{0, 1, 1 << 31, 1<<63 - 1, 1<<64 - 1} {
 				damaged := bytes.Clone(data)
 				little.PutUint64(damaged[at:], value)
-				w := &Wheel{budget: newBudget()}
-				var problems findings
-				w.readContent(name, contentOf(damaged), &problems)
+				r := &reading{left: newBudget()}
+				r.readContent(name, contentOf(damaged))
 			}
 		}
 	}

@@ -223,18 +223,6 @@ func (i *peImage) nameSections() error {
 	return nil
 }
 
-// stringAt reads the string at an offset.
-func (c content) stringAt(offset uint64) (string, bool) {
-	rest := uint64(c.size) - min(offset, uint64(c.size))
-	part, _ := c.slice(uint64(c.size)-rest, min(rest, maxNameBytes))
-	data, ok := part.bytes(maxNameBytes)
-	end := bytes.IndexByte(data, 0)
-	if !ok || end < 0 {
-		return "", false
-	}
-	return string(data[:end]), true
-}
-
 // describe reads a DLL's linking: what it needs, what it defines, and what the linker left in it.
 func (i *peImage) describe(o *Object, left *budget) error {
 	o.Format, o.Machine, o.Timestamp = FormatPE, peMachine(i.machine), i.timestamp

@@ -54,13 +54,12 @@ func TestPEFixtures(t *testing.T) {
 		{"symbols.dll", "symbols.pdb", 0},
 		{"device.dll", "", 14272 + 24 + 9184 + 9184},
 	} {
-		w := &Wheel{budget: newBudget()}
-		var problems findings
-		w.readContent(c.name, contentOf(fixture(t, c.name)), &problems)
-		if len(w.Objects) != 1 || len(problems) != 0 {
-			t.Fatalf("%s: %d objects, %s", c.name, len(w.Objects), lines(problems))
+		r := &reading{left: newBudget()}
+		r.readContent(c.name, contentOf(fixture(t, c.name)))
+		if len(r.objects) != 1 || len(r.problems) != 0 {
+			t.Fatalf("%s: %d objects, %s", c.name, len(r.objects), lines(r.problems))
 		}
-		o := w.Objects[0]
+		o := r.objects[0]
 		if !slices.Equal(o.Needed, []string{"KERNEL32.dll", "api-ms-win-crt-convert-l1-1-0.dll"}) || !slices.Equal(o.Exported, []string{"fixture", "fixture_abi_version"}) {
 			t.Errorf("%s: needs %q, exports %q", c.name, o.Needed, o.Exported)
 		}
@@ -72,15 +71,14 @@ func TestPEFixtures(t *testing.T) {
 
 // TestPEDeviceCode wants the same entries as the fatbins that were linked in.
 func TestPEDeviceCode(t *testing.T) {
-	w := &Wheel{budget: newBudget()}
-	var problems findings
-	w.readContent("device.dll", contentOf(fixture(t, "device.dll")), &problems)
-	if len(w.Fatbins) != 3 || len(w.Fatbins[0].Entries) != 6 || w.Fatbins[1].Entries[0].Compression != "zstd" || len(problems) != 0 {
-		t.Fatalf("%+v, %s", w.Fatbins, lines(problems))
+	r := &reading{left: newBudget()}
+	r.readContent("device.dll", contentOf(fixture(t, "device.dll")))
+	if len(r.fatbins) != 3 || len(r.fatbins[0].Entries) != 6 || r.fatbins[1].Entries[0].Compression != "zstd" || len(r.problems) != 0 {
+		t.Fatalf("%+v, %s", r.fatbins, lines(r.problems))
 	}
 	for at, relocatable := range []bool{false, false, true} {
-		if w.Fatbins[at].Relocatable() != relocatable {
-			t.Errorf("%s: relocatable %v", w.Fatbins[at].Section, !relocatable)
+		if r.fatbins[at].Relocatable() != relocatable {
+			t.Errorf("%s: relocatable %v", r.fatbins[at].Section, !relocatable)
 		}
 	}
 }
@@ -122,13 +120,12 @@ func TestPELongSectionNames(t *testing.T) {
 	little.PutUint32(data[0x40+12:], symbols)
 	little.PutUint32(data[0x40+16:], 1)
 	data = slices.Concat(data, make([]byte, peSymbolBytes), names)
-	w := &Wheel{budget: newBudget()}
-	var problems findings
-	w.readContent("long.dll", contentOf(data), &problems)
-	if len(problems) != 0 || len(w.Fatbins) != 1 || w.Fatbins[0].Section != ".nv_fatbin" {
-		t.Fatalf("%+v, %s", w.Fatbins, lines(problems))
+	r := &reading{left: newBudget()}
+	r.readContent("long.dll", contentOf(data))
+	if len(r.problems) != 0 || len(r.fatbins) != 1 || r.fatbins[0].Section != ".nv_fatbin" {
+		t.Fatalf("%+v, %s", r.fatbins, lines(r.problems))
 	}
-	if o := w.Objects[0]; o.Stripped || !o.DebugInfo || !o.SymbolTable {
+	if o := r.objects[0]; o.Stripped || !o.DebugInfo || !o.SymbolTable {
 		t.Errorf("%+v", o)
 	}
 	little.PutUint32(data[0x40+12:], symbols+1<<30)
@@ -207,8 +204,8 @@ func TestPEDamage(t *testing.T) {
 			for _, value := range []uint32{0, 1, 0x1000, 1<<31 - 1, 1 << 31, 1<<32 - 1} {
 				damaged := bytes.Clone(data)
 				little.PutUint32(damaged[at:], value)
-				w := &Wheel{budget: newBudget()}
-				w.readContent("a.dll", contentOf(damaged), &findings{})
+				r := &reading{left: newBudget()}
+				r.readContent("a.dll", contentOf(damaged))
 				FindExports(forward("a.dll", damaged), map[string]bool{"alpha": true, "#1": true})
 			}
 		}
@@ -219,11 +216,10 @@ func TestPEDamage(t *testing.T) {
 func TestWhatIsNoPE(t *testing.T) {
 	for name, want := range map[string]int{"a.txt": 0, "setup.exe": 0, "a.dll": 1, "a.PYD": 1} {
 		for _, text := range []string{"MZ", "MZ and more text than a header takes, so that there is one to look at"} {
-			w := &Wheel{budget: newBudget()}
-			var problems findings
-			w.readContent(name, contentOf([]byte(text)), &problems)
-			if len(problems) != want || len(w.Objects) != 0 {
-				t.Errorf("%s: %s", name, lines(problems))
+			r := &reading{left: newBudget()}
+			r.readContent(name, contentOf([]byte(text)))
+			if len(r.problems) != want || len(r.objects) != 0 {
+				t.Errorf("%s: %s", name, lines(r.problems))
 			}
 		}
 	}
@@ -234,10 +230,10 @@ func FuzzPE(f *testing.F) {
 	f.Add(fixture(f, "good.dll"))
 	f.Add(fixture(f, "symbols.dll"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		w := &Wheel{budget: newBudget()}
-		w.readObject("a.dll", contentOf(data), &findings{})
-		if len(w.Objects) == 1 {
-			if names := len(w.Objects[0].Undefined); names > maxDynamic*(len(data)/peThunkBytes+1) {
+		r := &reading{left: newBudget()}
+		r.readObject("a.dll", contentOf(data))
+		if len(r.objects) == 1 {
+			if names := len(r.objects[0].Undefined); names > maxDynamic*(len(data)/peThunkBytes+1) {
 				t.Errorf("%d imports in %d bytes", names, len(data))
 			}
 		}

@@ -3,6 +3,7 @@ package wheel
 import (
 	"bytes"
 	"strings"
+	"time"
 )
 
 const (
@@ -49,6 +50,14 @@ func (o *Object) readCodeView(record content) {
 
 // HasBuildPath reports whether the object names a directory of the machine it was linked on.
 func (o Object) HasBuildPath() bool { return strings.ContainsAny(o.PDB, `\/`) }
+
+// LinkedAt is when a DLL was linked by what it says; the zero time where it does not say, or writes a hash in its place.
+func (o Object) LinkedAt() time.Time {
+	if o.Timestamp == 0 || o.Repeatable {
+		return time.Time{}
+	}
+	return time.Unix(int64(o.Timestamp), 0).UTC()
+}
 
 func isDebugSection(name string) bool {
 	return strings.HasPrefix(name, ".debug_") || strings.HasPrefix(name, ".zdebug_")

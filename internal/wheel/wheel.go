@@ -97,14 +97,14 @@ func hashAll(r io.ReaderAt, size int64) (string, error) {
 func (w *Wheel) inspect(a *archive, problems *findings) error {
 	w.findDistInfo(a, problems)
 	var record []byte
-	for _, p := range w.readMembers(a) {
-		if p.err != nil {
-			return p.err
+	for _, r := range w.readMembers(a) {
+		if r.err != nil {
+			return r.err
 		}
-		w.join(p)
-		*problems = append(*problems, p.problems...)
-		if p.record != nil {
-			record = p.record
+		w.join(r)
+		*problems = append(*problems, r.problems...)
+		if r.record != nil {
+			record = r.record
 		}
 	}
 	if record == nil {

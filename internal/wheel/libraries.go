@@ -1,0 +1,78 @@
+package wheel
+
+import (
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// Libraries lists the shared objects of torch: those in torch/lib of a wheel, or those of a directory, which may
+// also be the directory above lib. The closer is to be called when they are no longer read.
+func Libraries(path string) ([]Source, io.Closer, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if info.IsDir() {
+		sources, err := directoryLibraries(path)
+		return sources, io.NopCloser(nil), err
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	archive, err := readArchive(file, info.Size())
+	if err != nil {
+		file.Close()
+		return nil, nil, err
+	}
+	return archive.libraries(), file, nil
+}
+
+func isLibrary(name string) bool {
+	return strings.HasSuffix(name, ".so") || strings.Contains(name, ".so.") || isDLL(name)
+}
+
+func directoryLibraries(dir string) ([]Source, error) {
+	if inner, err := os.Stat(filepath.Join(dir, "lib")); err == nil && inner.IsDir() {
+		dir = filepath.Join(dir, "lib")
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var sources []Source
+	for _, entry := range entries {
+		info, err := os.Stat(filepath.Join(dir, entry.Name()))
+		if err != nil || !info.Mode().IsRegular() || !isLibrary(entry.Name()) {
+			continue
+		}
+		name := filepath.Join(dir, entry.Name())
+		sources = append(sources, Source{Name: name, Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(name) }})
+	}
+	return sources, nil
+}
+
+func (a *archive) libraries() []Source {
+	var sources []Source
+	for _, m := range a.members {
+		if strings.HasSuffix(path.Dir(m.name), "lib") && isLibrary(m.name) {
+			sources = append(sources, Source{Name: m.name, Size: m.size, Open: func() (io.ReadCloser, error) { return a.open(m) }})
+		}
+	}
+	return sources
+}
+
+// open unpacks a member without checking its CRC: it is read in part.
+func (a *archive) open(m *member) (io.ReadCloser, error) {
+	packed := io.NewSectionReader(a.reader, m.data, m.compressed)
+	if m.method == methodStore {
+		return struct {
+			io.ReadSeeker
+			io.Closer
+		}{packed, io.NopCloser(nil)}, nil
+	}
+	return io.NopCloser(io.LimitReader(inflate(packed), m.size)), nil
+}
