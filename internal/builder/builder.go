@@ -7,6 +7,7 @@ package builder
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -24,6 +25,15 @@ type Config struct {
 	StateLimit int64
 	// Display is how progress is shown.
 	Display Display
+	// Note receives one line for each thing that was done to the state directory and that the user did not ask for;
+	// nil is silence.
+	Note func(line string)
+}
+
+func (c Config) note(format string, args ...any) {
+	if c.Note != nil {
+		c.Note(fmt.Sprintf(format, args...))
+	}
 }
 
 // Display is the progress display that all requests of a builder share.
@@ -39,7 +49,8 @@ type Builder interface {
 	Build(ctx context.Context, request Request) (*Result, error)
 	// DiskUsage is the size of the build cache in bytes.
 	DiskUsage(ctx context.Context) (int64, error)
-	// Prune drops cache that no later build is likely to use, or with all everything, and returns the bytes freed.
+	// Prune drops cache that no build of the last week used, or with all everything that no build uses now, and
+	// returns the bytes freed. It also deletes a damaged cache that was set aside.
 	Prune(ctx context.Context, all bool) (int64, error)
 	// Close waits until every process and mount of the builder is gone.
 	Close() error

@@ -42,7 +42,7 @@ func openEmbedded(ctx context.Context, config Config) (Builder, error) {
 		return nil, err
 	}
 	c.state = state
-	if c.engine, err = startEngine(ctx, filepath.Join(state, "buildkit"), config.StateLimit); err != nil {
+	if c.engine, err = startEngine(ctx, engineRoot(state), config); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	if c.nodes, err = embeddedNodes(ctx, c.engine); err != nil {
@@ -161,10 +161,13 @@ func (c *connection) Prune(ctx context.Context, all bool) (freed int64, err erro
 	if c.engine != nil {
 		reserveIn(c.engine.root).release()
 		defer reserveIn(c.engine.root).hold()
+		if freed, err = removeTree(filepath.Join(c.engine.root, damagedDir)); err != nil {
+			return freed, err
+		}
 	}
-	var options []client.PruneOption
+	options := []client.PruneOption{client.WithKeepOpt(keepUnused, 0, 0, 0)}
 	if all {
-		options = append(options, client.PruneAll)
+		options = []client.PruneOption{client.PruneAll}
 	}
 	err = c.each(ctx, func(node *client.Client) error {
 		bytes, err := prune(ctx, node, options)

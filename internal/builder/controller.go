@@ -16,6 +16,7 @@ import (
 	"github.com/moby/buildkit/cache/remotecache/local"
 	"github.com/moby/buildkit/cache/remotecache/registry"
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/cmd/buildkitd/config"
 	"github.com/moby/buildkit/control"
 	"github.com/moby/buildkit/executor/oci"
 	"github.com/moby/buildkit/frontend"
@@ -85,12 +86,13 @@ func controllerOptions(ctx context.Context, root string, sessions *session.Manag
 	if err != nil {
 		return nil, err
 	}
-	history, err := boltutil.SafeOpen(filepath.Join(root, "history.db"), 0o600,
+	history, err := boltutil.SafeOpen(filepath.Join(root, historyFile), 0o600,
 		&bolt.Options{FreelistType: bolt.FreelistMapType, NoFreelistSync: true})
 	if err != nil {
 		return nil, err
 	}
 	exporters, importers := remoteCaches(sessions, w)
+	noRecords := int64(0)
 	return &control.Opt{
 		SessionManager:            sessions,
 		WorkerController:          workers,
@@ -100,11 +102,13 @@ func controllerOptions(ctx context.Context, root string, sessions *session.Manag
 		CacheManager:              solver.NewCacheManager(ctx, "local", cache, worker.NewCacheResultStorage(workers)),
 		MeterProvider:             noop.NewMeterProvider(),
 		HistoryDB:                 history,
-		CacheStore:                cache,
-		LeaseManager:              w.LeaseManager(),
-		ContentStore:              w.ContentStore(),
-		GarbageCollect:            w.GarbageCollect,
-		GracefulStop:              ctx.Done(),
+		// A record would keep the build's arguments, and with them the passwords of proxies.
+		HistoryConfig:  &config.HistoryConfig{MaxEntries: &noRecords},
+		CacheStore:     cache,
+		LeaseManager:   w.LeaseManager(),
+		ContentStore:   w.ContentStore(),
+		GarbageCollect: w.GarbageCollect,
+		GracefulStop:   ctx.Done(),
 	}, nil
 }
 

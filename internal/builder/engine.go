@@ -43,7 +43,7 @@ type engine struct {
 }
 
 // startEngine runs BuildKit with its state below root.
-func startEngine(ctx context.Context, root string, limit int64) (_ *engine, err error) {
+func startEngine(ctx context.Context, root string, config Config) (_ *engine, err error) {
 	if err := requirements(); err != nil {
 		return nil, err
 	}
@@ -53,19 +53,30 @@ func startEngine(ctx context.Context, root string, limit int64) (_ *engine, err 
 	if err := overlayutils.Supported(root); err != nil {
 		return nil, errNoOverlay(root, err)
 	}
+	lock, err := claim(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	if err := mend(ctx, root, config.note); err != nil {
+		return nil, errors.Join(stateError(root, err), lock.Unlock())
+	}
+	e, err := serve(ctx, root, config.StateLimit, lock)
+	if err != nil {
+		return nil, errors.Join(err, lock.Unlock())
+	}
+	return e, nil
+}
+
+// claim takes the state directory for this process and removes what a killed run left there.
+func claim(ctx context.Context, root string) (*flock.Flock, error) {
 	lock, err := lockState(root)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, lock.Unlock())
-		}
-	}()
 	if err := sweep(ctx, root); err != nil {
-		return nil, fmt.Errorf("removing what a killed run left in %s: %w", root, err)
+		return nil, errors.Join(fmt.Errorf("removing what a killed run left in %s: %w", root, err), lock.Unlock())
 	}
-	return serve(ctx, root, limit, lock)
+	return lock, nil
 }
 
 func serve(ctx context.Context, root string, limit int64, lock *flock.Flock) (*engine, error) {
@@ -117,6 +128,9 @@ func (e *engine) close() error {
 	collected := e.control.collect(context.Background())
 	e.cancel()
 	err := errors.Join(collected, e.control.Close())
+	if err == nil {
+		err = seal(e.root)
+	}
 	reserveIn(e.root).hold()
 	return errors.Join(err, sweep(context.Background(), e.root), e.lock.Unlock())
 }
@@ -131,6 +145,9 @@ func requirements() error {
 	}
 	return nil
 }
+
+// engineRoot is where the engine of a state directory keeps its own state.
+func engineRoot(state string) string { return filepath.Join(state, "buildkit") }
 
 func lockPath(root string) string { return filepath.Join(root, "lock") }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -13,8 +14,9 @@ import (
 	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
-const cleanHelp = `Clean frees disk space in the state directory: cache that no later build is likely to use, or with --all all of it.
-It also removes what a killed run left in dist/. It never touches a wheel or a test result.`
+const cleanHelp = `Clean frees disk space in the state directory: build cache that no run of the last week used, a damaged cache that was
+set aside, and what killed runs left there and in dist/. With --all it deletes the whole cache, bases, interpreters and
+fetched torch wheels, without opening what may be damaged. It never touches a wheel or a test result.`
 
 func newClean(app *App) *cobra.Command {
 	var options cleanOptions
@@ -57,7 +59,7 @@ func runClean(ctx context.Context, app *App, options cleanOptions) error {
 	if result.Staging, err = run.Sweep(options.dist); err != nil {
 		return err
 	}
-	if err := result.prune(ctx, options.all); err != nil {
+	if err := result.prune(ctx, app.Console, options.all); err != nil {
 		return err
 	}
 	return app.print(result, func(io.Writer, bool) error {
@@ -69,31 +71,38 @@ func runClean(ctx context.Context, app *App, options cleanOptions) error {
 	})
 }
 
-// prune opens the embedded builder, whose lock keeps a running build's cache safe.
-func (r *cleanResult) prune(ctx context.Context, all bool) (err error) {
+// prune frees the space. Either way the lock of the embedded builder keeps a running build's cache safe.
+func (r *cleanResult) prune(ctx context.Context, console *ui.Console, all bool) error {
 	if !exists(r.State) {
 		return nil
 	}
-	b, err := builder.Open(ctx, builder.Config{State: r.State, Display: builder.Display{Mode: "quiet"}})
+	if all {
+		return r.removeAll(ctx)
+	}
+	return r.pruneCache(ctx, console)
+}
+
+// removeAll opens nothing: it is what helps where a database is damaged.
+func (r *cleanResult) removeAll(ctx context.Context) error {
+	cache := func(state string) (int64, error) { return builder.Remove(ctx, state) }
+	for _, remove := range []func(string) (int64, error){cache, base.Remove, torch.Remove} {
+		freed, err := remove(r.State)
+		r.Freed += freed
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *cleanResult) pruneCache(ctx context.Context, console *ui.Console) (err error) {
+	b, err := builder.Open(ctx, builder.Config{State: r.State, Display: builder.Display{Mode: "quiet"}, Notes: notes{console}})
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if closing := b.Close(); err == nil {
-			err = closing
-		}
-	}()
-	if r.Freed, err = b.Prune(ctx, all); err != nil {
+	defer func() { err = errors.Join(err, b.Close()) }()
+	if r.Freed, err = b.Prune(ctx, false); err != nil {
 		return err
-	}
-	if all {
-		for _, remove := range []func(string) (int64, error){base.Remove, torch.Remove} {
-			freed, err := remove(r.State)
-			if err != nil {
-				return err
-			}
-			r.Freed += freed
-		}
 	}
 	r.Left, err = b.DiskUsage(ctx)
 	return err

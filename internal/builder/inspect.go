@@ -1,0 +1,112 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/core/metadata"
+	"github.com/containerd/containerd/v2/core/snapshots/storage"
+	"github.com/containerd/containerd/v2/pkg/namespaces"
+	"github.com/containerd/containerd/v2/plugins/content/local"
+	"github.com/containerd/errdefs"
+	bolt "go.etcd.io/bbolt"
+)
+
+// namespace is the one that BuildKit's worker keeps its content in.
+const namespace = "buildkit"
+
+// inspect returns a damageError where the state below root is not what BuildKit left: databases, and that the
+// snapshots and the content which they list are there. No engine may run.
+func inspect(ctx context.Context, root string) error {
+	if err := checkDatabases(ctx, root); err != nil {
+		return err
+	}
+	if err := checkPresent(root); err != nil {
+		return err
+	}
+	if err := checkSnapshots(ctx, filepath.Join(root, workerDir, "snapshots")); err != nil {
+		return err
+	}
+	return eachBlob(ctx, root, checkSize)
+}
+
+// checkPresent wants the databases without which the directories of snapshots would be in the way of new ones. A run that
+// was killed while it made them leaves no directory.
+func checkPresent(root string) error {
+	entries, _ := os.ReadDir(filepath.Join(root, workerDir, "snapshots", "snapshots"))
+	for _, name := range []string{"containerdmeta.db", "snapshots/metadata.db"} {
+		if len(entries) > 0 && isEmpty(filepath.Join(root, workerDir, name)) {
+			return damaged("%s is lost", name)
+		}
+	}
+	return nil
+}
+
+// checkSnapshots wants a directory for each snapshot that the snapshotter's database lists.
+func checkSnapshots(ctx context.Context, dir string) error {
+	file := filepath.Join(dir, "metadata.db")
+	if isEmpty(file) {
+		return nil
+	}
+	store, err := storage.NewMetaStore(file)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	return store.WithTransaction(ctx, false, func(ctx context.Context) error {
+		ids, err := storage.IDMap(ctx)
+		if err != nil && !errdefs.IsNotFound(err) { // no snapshot was ever written
+			return damaged("snapshots: %v", err)
+		}
+		for id := range ids {
+			if _, err := os.Stat(filepath.Join(dir, "snapshots", id, "fs")); err != nil {
+				return damaged("snapshot %s: %v", id, err)
+			}
+		}
+		return nil
+	})
+}
+
+// eachBlob calls check for everything that the content store lists, until one fails.
+func eachBlob(ctx context.Context, root string, check func(path string, blob content.Info) error) error {
+	file := filepath.Join(root, workerDir, "containerdmeta.db")
+	if isEmpty(file) {
+		return nil
+	}
+	db, err := bolt.Open(file, 0o600, &bolt.Options{ReadOnly: true, Timeout: time.Second})
+	if err != nil {
+		return damaged("%v", err)
+	}
+	defer db.Close()
+	dir := filepath.Join(root, workerDir, "content")
+	files, err := local.NewStore(dir)
+	if err != nil {
+		return err
+	}
+	listed := metadata.NewDB(db, files, nil).ContentStore()
+	return listed.Walk(namespaces.WithNamespace(ctx, namespace), func(blob content.Info) error {
+		return check(filepath.Join(dir, "blobs", blob.Digest.Algorithm().String(), blob.Digest.Encoded()), blob)
+	})
+}
+
+// checkSize compares what costs nothing to compare.
+func checkSize(path string, blob content.Info) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return damaged("content: %v", err)
+	}
+	if info.Size() != blob.Size {
+		return damaged("content: %s has %d bytes, not %d", path, info.Size(), blob.Size)
+	}
+	return nil
+}
+
+func isEmpty(path string) bool {
+	info, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
+}
