@@ -25,14 +25,14 @@ type Config struct {
 	StateLimit int64
 	// Display is how progress is shown.
 	Display Display
-	// Note receives one line for each thing that was done to the state directory and that the user did not ask for;
+	// Notes receives one line for each thing that was done to the state directory and that the user did not ask for;
 	// nil is silence.
-	Note func(line string)
+	Notes io.Writer
 }
 
 func (c Config) note(format string, args ...any) {
-	if c.Note != nil {
-		c.Note(fmt.Sprintf(format, args...))
+	if c.Notes != nil {
+		fmt.Fprintf(c.Notes, format+"\n", args...)
 	}
 }
 

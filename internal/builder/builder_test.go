@@ -251,19 +251,22 @@ func TestLockedState(t *testing.T) {
 	}
 }
 
+// The limit is for what a run did not use itself.
 func TestStateLimit(t *testing.T) {
 	requireContainers(t)
-	const limit = 8 << 20
-	state := t.TempDir()
+	const limit = 16 << 20 // one build takes 13 MB
+	state, tool := t.TempDir(), buildTool(t)
+	for _, names := range [][]string{{"a", "b", "c"}, {"d"}} {
+		b := openTest(t, Config{State: state, StateLimit: limit})
+		w := newWorld(t, b, tool)
+		for _, name := range names {
+			w.build(w.request("WORKDIR /out", w.step("fill", "/out/"+name, "5000000")))
+		}
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	b := openTest(t, Config{State: state, StateLimit: limit})
-	w := newWorld(t, b, buildTool(t))
-	for _, name := range []string{"a", "b", "c"} {
-		w.build(w.request("WORKDIR /out", w.step("fill", "/out/"+name, "5000000")))
-	}
-	if err := b.Close(); err != nil {
-		t.Fatal(err)
-	}
-	b = openTest(t, Config{State: state, StateLimit: limit})
 	defer b.Close()
 	if used, err := b.DiskUsage(t.Context()); err != nil || used > limit {
 		t.Errorf("the cache holds %d bytes (%v), the limit is %d", used, err, limit)
@@ -301,6 +304,29 @@ func TestDiskFull(t *testing.T) {
 	if err := b.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// A proxy's address may hold a password, and people carry the state directory from machine to machine.
+func TestProxiesStayOutOfTheState(t *testing.T) {
+	requireContainers(t)
+	for _, name := range []string{"HTTPS_PROXY", "http_proxy", "ALL_PROXY"} {
+		t.Setenv(name, "http://user:"+password+"@127.0.0.1:9")
+	}
+	state := t.TempDir()
+	b := openTest(t, Config{State: state})
+	w := newWorld(t, b, buildTool(t))
+	r := w.request("WORKDIR /out", w.step("environment", "/out/proxy", "HTTPS_PROXY"))
+	r.Provenance = true
+	w.build(r)
+	if got := w.file(r, "proxy"); !strings.HasPrefix(got, "true") {
+		t.Errorf("the step sees a proxy: %q, want true", got)
+	}
+	_, err := b.Build(t.Context(), w.request(w.step("fail", "1", "3")))
+	if err == nil {
+		t.Error("the failing step did not fail")
+	}
+	must(t, b.Close())
+	assertNowhere(t, state, password)
 }
 
 func TestUnreachable(t *testing.T) {

@@ -111,6 +111,9 @@ func (c *connection) Build(ctx context.Context, request Request) (*Result, error
 	if err := c.solve(ctx, request.Target, options, rec); err != nil {
 		return nil, c.explain(ctx, request, rec, err)
 	}
+	if c.engine != nil {
+		c.engine.built.Store(true)
+	}
 	result := &Result{Duration: time.Since(started)}
 	result.Steps, result.CachedSteps = rec.count()
 	result.Cached = result.Steps == result.CachedSteps

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay"
@@ -41,8 +42,10 @@ import (
 // controller is BuildKit's controller with the one worker it drives.
 type controller struct {
 	*control.Controller
-	worker *base.Worker
-	layers *snapshotter
+	worker  *base.Worker
+	layers  *snapshotter
+	used    *usedCache
+	started time.Time
 }
 
 // Close closes all databases. BuildKit leaves the snapshotter's to the end of its process, and here another engine
@@ -52,13 +55,13 @@ func (c *controller) Close() error {
 }
 
 // newController builds the controller that a buildkitd would have, with its state below root.
-func newController(ctx context.Context, root string, limit int64) (*controller, error) {
+func newController(ctx context.Context, root string) (*controller, error) {
 	sessions, err := session.NewManager()
 	if err != nil {
 		return nil, err
 	}
 	layers := &snapshotter{}
-	w, err := newWorker(ctx, root, limit, layers)
+	w, err := newWorker(ctx, root, layers)
 	if err != nil {
 		return nil, fmt.Errorf("starting the worker: %w", err)
 	}
@@ -66,11 +69,13 @@ func newController(ctx context.Context, root string, limit int64) (*controller, 
 	if err != nil {
 		return nil, err
 	}
+	used := &usedCache{CacheManager: options.CacheManager, found: map[string]bool{}}
+	options.CacheManager = used
 	c, err := control.NewController(*options)
 	if err != nil {
 		return nil, err
 	}
-	return &controller{Controller: c, worker: w, layers: layers}, nil
+	return &controller{Controller: c, worker: w, layers: layers, used: used, started: time.Now()}, nil
 }
 
 func controllerOptions(ctx context.Context, root string, sessions *session.Manager, w *base.Worker) (*control.Opt, error) {
@@ -140,7 +145,7 @@ func remoteCaches(sessions *session.Manager, w *base.Worker) (map[string]remotec
 
 // newWorker returns a worker that runs steps with runc. Steps use the host's network: a builder on a bare machine has
 // no bridge to put them on.
-func newWorker(ctx context.Context, root string, limit int64, layers *snapshotter) (*base.Worker, error) {
+func newWorker(ctx context.Context, root string, layers *snapshotter) (*base.Worker, error) {
 	parallel := semaphore.NewWeighted(int64(max(2, runtime.NumCPU())))
 	options, err := runc.NewWorkerOpt(root, layers.factory(), false, oci.ProcessSandbox, nil, nil,
 		netproviders.Opt{Mode: "host"}, nil, "", "", false, parallel, "", "", nil)
@@ -149,7 +154,6 @@ func newWorker(ctx context.Context, root string, limit int64, layers *snapshotte
 	}
 	options.RegistryHosts = resolver.NewRegistryConfig(nil)
 	options.BuildkitVersion = client.BuildkitVersion{Package: version.Package, Version: buildkitVersion()}
-	options.GCPolicy = gcPolicy(limit)
 	return base.NewWorker(ctx, options)
 }
 

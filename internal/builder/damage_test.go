@@ -12,9 +12,11 @@ import (
 
 // damages are what happens to a file on a failing disk, after a power cut or by an unlucky hand.
 var damages = map[string]func(t *testing.T, path string){
-	"empty":   func(t *testing.T, path string) { must(t, os.Truncate(path, 0)) },
-	"half":    func(t *testing.T, path string) { must(t, os.Truncate(path, sizeOf(t, path)/2)) },
-	"flipped": func(t *testing.T, path string) { change(t, path, 200, func(b byte) byte { return b ^ 1<<rand.IntN(8) }) },
+	"empty": func(t *testing.T, path string) { must(t, os.Truncate(path, 0)) },
+	"half":  func(t *testing.T, path string) { must(t, os.Truncate(path, sizeOf(t, path)/2)) },
+	"flipped": func(t *testing.T, path string) {
+		change(t, path, 200, func(b byte) byte { return b ^ 1<<rand.IntN(8) })
+	},
 	"garbage": func(t *testing.T, path string) {
 		change(t, path, int(sizeOf(t, path)), func(byte) byte { return byte(rand.Int()) })
 	},
@@ -80,9 +82,10 @@ func (p *patient) copy(t *testing.T, isSealed bool) string {
 }
 
 // build opens a state, builds and closes. It returns what Open said of the state.
-func (p *patient) build(t *testing.T, state string) (notes []string, result *Result) {
+func (p *patient) build(t *testing.T, state string) (string, *Result) {
 	t.Helper()
-	b := openTest(t, Config{State: state, Note: func(line string) { notes = append(notes, line) }})
+	var notes strings.Builder
+	b := openTest(t, Config{State: state, Notes: &notes})
 	request := p.request
 	request.Output = t.TempDir()
 	result, err := b.Build(t.Context(), request)
@@ -90,7 +93,7 @@ func (p *patient) build(t *testing.T, state string) (notes []string, result *Res
 		t.Errorf("building: %v", err)
 	}
 	must(t, b.Close())
-	return notes, result
+	return notes.String(), result
 }
 
 func TestDamagedDatabases(t *testing.T) {
@@ -103,7 +106,7 @@ func TestDamagedDatabases(t *testing.T) {
 					state := p.copy(t, isSealed)
 					apply(t, filepath.Join(engineRoot(state), name))
 					notes, _ := p.build(t, state)
-					if isSealed && (len(notes) != 1 || !strings.Contains(notes[0], "damaged") || strings.Contains(notes[0], "\n")) {
+					if isSealed && (!strings.Contains(notes, "damaged") || strings.Count(notes, "\n") != 1) {
 						t.Errorf("the damage was told as %q, want one line", notes)
 					}
 					if notes, result := p.build(t, state); len(notes) > 0 || result == nil || !result.Cached {

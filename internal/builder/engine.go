@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/containerd/containerd/v2/defaults"
@@ -23,6 +24,8 @@ import (
 
 	// The session protocol compresses with this codec.
 	_ "github.com/moby/buildkit/util/grpcutil/encoding/proto"
+
+	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
 // Without a recorder every solve logs that none was found.
@@ -34,12 +37,15 @@ const settleTime = 5 * time.Second
 // engine is BuildKit running in this process, reachable through memory only.
 type engine struct {
 	root     string
+	config   Config
 	lock     *flock.Flock
 	listener *bufconn.Listener
 	control  *controller
 	server   *grpc.Server
 	cancel   context.CancelFunc
 	served   chan error
+	// built says that a build of this run succeeded. Only then is it known what the run used.
+	built atomic.Bool
 }
 
 // startEngine runs BuildKit with its state below root.
@@ -60,7 +66,10 @@ func startEngine(ctx context.Context, root string, config Config) (_ *engine, er
 	if err := mend(ctx, root, config.note); err != nil {
 		return nil, errors.Join(stateError(root, err), lock.Unlock())
 	}
-	e, err := serve(ctx, root, config.StateLimit, lock)
+	if room := free(root); room < minFree {
+		config.note("only %s is free on the disk of %s, and %s should be", ui.Size(room), root, ui.Size(minFree))
+	}
+	e, err := serve(ctx, root, config, lock)
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
@@ -79,19 +88,19 @@ func claim(ctx context.Context, root string) (*flock.Flock, error) {
 	return lock, nil
 }
 
-func serve(ctx context.Context, root string, limit int64, lock *flock.Flock) (*engine, error) {
+func serve(ctx context.Context, root string, config Config, lock *flock.Flock) (*engine, error) {
 	// The listener comes before the controller: once a controller exists its databases are open, and a failing
 	// listener would leave them so.
 	listener := bufconn.Listen(1 << 20)
 	// The caller's cancellation ends builds; the engine itself ends in Close.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	reserveIn(root).release()
-	control, err := newController(ctx, root, limit)
+	control, err := newController(ctx, root)
 	if err != nil {
 		cancel()
 		return nil, stateError(root, err)
 	}
-	e := &engine{root: root, lock: lock, listener: listener, control: control,
+	e := &engine{root: root, config: config, lock: lock, listener: listener, control: control,
 		server: newServer(), cancel: cancel, served: make(chan error, 1)}
 	control.Register(e.server)
 	reserveIn(root).hold()
@@ -125,9 +134,12 @@ func (e *engine) close() error {
 	<-e.served
 	waitForContainers(e.root, settleTime)
 	reserveIn(e.root).release()
-	collected := e.control.collect(context.Background())
+	var err error
+	if e.built.Load() {
+		err = e.control.collect(context.Background(), e.root, e.config.StateLimit, e.config.note)
+	}
 	e.cancel()
-	err := errors.Join(collected, e.control.Close())
+	err = errors.Join(err, e.control.Close())
 	if err == nil {
 		err = seal(e.root)
 	}

@@ -2,11 +2,16 @@ package builder
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/moby/buildkit/client"
 	"golang.org/x/sys/unix"
+
+	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
 const (
@@ -16,21 +21,27 @@ const (
 	minFree = 2 << 30
 )
 
-// gcPolicy keeps the cache under limit bytes. Cache mounts (the wheels that uv downloaded) and copies of local
-// directories go first: they can be had again without running a step. Each rule compares the whole cache with its
-// limit.
-func gcPolicy(limit int64) []client.PruneInfo {
-	if limit <= 0 {
-		limit = DefaultStateLimit
+// keepUnused is how long Prune keeps cache that no build uses.
+const keepUnused = 7 * 24 * time.Hour
+
+// gcPolicy brings the cache under limit bytes and the disk to minFree free ones, as far as what the run used allows.
+// Cache mounts (the wheels that uv downloaded) and copies of local directories go first: they can be had again without
+// running a step. Each rule compares the whole cache with its limit.
+func gcPolicy(limit int64, used []string, since time.Duration) []client.PruneInfo {
+	unused := make([]string, len(used))
+	for i, id := range used {
+		unused[i] = "id!=" + id
 	}
-	return []client.PruneInfo{
-		{
-			Filter:       []string{"type==source.local", "type==exec.cachemount"},
-			MaxUsedSpace: limit,
-			MinFreeSpace: minFree,
-		},
-		{All: true, MaxUsedSpace: limit, MinFreeSpace: minFree},
+	rule := client.PruneInfo{All: true, MaxUsedSpace: limit, MinFreeSpace: minFree, KeepDuration: since}
+	first, second := rule, rule
+	first.All = false
+	for _, kind := range []string{"type==source.local", "type==exec.cachemount"} {
+		first.Filter = append(first.Filter, strings.Join(append([]string{kind}, unused...), ","))
 	}
+	if len(unused) > 0 {
+		second.Filter = []string{strings.Join(unused, ",")}
+	}
+	return []client.PruneInfo{first, second}
 }
 
 // reserveSize is enough for what BuildKit's databases write while it prunes.
@@ -56,13 +67,44 @@ func (r reserve) hold() {
 
 func (r reserve) release() { _ = os.Remove(r.path) }
 
-// collect trims the cache now. BuildKit itself collects a minute after a build, and by then a command is long over.
-func (c *controller) collect(ctx context.Context) error {
-	freed := make(chan client.UsageInfo)
+// collect trims the cache at the end of a run, and says what it deletes and why. BuildKit's own collector is off: it
+// would not wait until the run is over, and knows nothing of what the run has yet to use.
+func (c *controller) collect(ctx context.Context, root string, limit int64, note func(string, ...any)) error {
+	if limit <= 0 {
+		limit = DefaultStateLimit
+	}
+	records, err := c.worker.DiskUsage(ctx, client.DiskUsageInfo{})
+	if err != nil {
+		return err
+	}
+	var size, deleted int64
+	for _, r := range records {
+		size += r.Size
+	}
+	reason := fmt.Sprintf("it holds %s and its limit is %s", ui.Size(size), ui.Size(limit))
+	if room := free(root); size <= limit && room >= minFree {
+		return nil
+	} else if room < minFree {
+		reason = fmt.Sprintf("%s was free on the disk of %s, and %s should be", ui.Size(room), root, ui.Size(minFree))
+	}
+	deleted, err = c.prune(ctx, gcPolicy(limit, c.used.ids(c.worker.MetadataStore), time.Since(c.started)))
+	if deleted > 0 {
+		note("deleted %s of build cache that this run did not use: %s", ui.Size(deleted), reason)
+	}
+	return err
+}
+
+// prune returns the bytes that it frees.
+func (c *controller) prune(ctx context.Context, rules []client.PruneInfo) (total int64, err error) {
+	freed, done := make(chan client.UsageInfo), make(chan struct{})
 	go func() {
-		for range freed {
+		defer close(done)
+		for r := range freed {
+			total += r.Size
 		}
 	}()
-	defer close(freed)
-	return c.worker.Prune(ctx, freed, c.worker.GCPolicy()...)
+	err = c.worker.Prune(ctx, freed, rules...)
+	close(freed)
+	<-done
+	return total, err
 }

@@ -32,6 +32,7 @@ func (r *Run) open(ctx context.Context) (_ *session, err error) {
 	s.builder, err = builder.Open(ctx, builder.Config{
 		Address: r.Options.Builder, State: r.Options.State, StateLimit: r.Options.StateLimit,
 		Display: builder.Display{Mode: r.Options.Progress, Out: r.Options.Out},
+		Notes:   r.Options.Notes,
 	})
 	if err != nil {
 		return nil, err

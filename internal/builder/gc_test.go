@@ -1,0 +1,66 @@
+package builder
+
+import (
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// fill is a build of three steps whose last writes a megabyte.
+func (w *world) fill(name string) Request {
+	return w.request("WORKDIR /out", w.step("write", "/out/"+name, "1"), w.step("fill", "/out/"+name+".data", "1000000"))
+}
+
+// A run leaves what it used, from the cache or not, however little room there is, and says what it deletes of the rest.
+func TestLittleRoomKeepsWhatARunUsed(t *testing.T) {
+	requireContainers(t)
+	state, tool := t.TempDir(), buildTool(t)
+	if err := unix.Mount("tmpfs", state, "tmpfs", 0, "size=256m"); err != nil {
+		t.Skip("cannot mount a small file system: ", err)
+	}
+	t.Cleanup(func() { must(t, unix.Unmount(state, unix.MNT_DETACH)) })
+	var w *world
+	run := func(names ...string) (_ string, cached int) {
+		var notes strings.Builder
+		b := openTest(t, Config{State: state, Notes: &notes})
+		if w == nil {
+			w = newWorld(t, b, tool)
+		}
+		w.builder = b
+		for _, name := range names {
+			if w.build(w.fill(name)).Cached {
+				cached++
+			}
+		}
+		must(t, b.Close())
+		return notes.String(), cached
+	}
+	if notes, _ := run("a", "b"); !strings.Contains(notes, "free on the disk") || strings.Contains(notes, "deleted") {
+		t.Errorf("the first run says %q, want that there is little room and nothing deleted", notes)
+	}
+	if notes, cached := run("a"); cached != 1 || !strings.Contains(notes, "deleted ") || !strings.Contains(notes, "did not use") {
+		t.Errorf("%d of 1 cached, and the run says %q, want that b was deleted", cached, notes)
+	}
+	if notes, cached := run("a"); cached != 1 {
+		t.Errorf("the second run deleted what it had used; the third says %q", notes)
+	}
+	if _, cached := run("b"); cached != 0 {
+		t.Error("b is still in the cache: the test tests nothing")
+	}
+}
+
+// Prune without all keeps what builds of the last days used.
+func TestPruneKeepsRecentCache(t *testing.T) {
+	requireContainers(t)
+	b := openTest(t, Config{State: t.TempDir()})
+	w := newWorld(t, b, buildTool(t))
+	w.build(w.fill("a"))
+	if freed, err := b.Prune(t.Context(), false); err != nil || freed > 0 {
+		t.Errorf("pruning freed %d bytes (%v), want none", freed, err)
+	}
+	if again := w.build(w.fill("a")); !again.Cached {
+		t.Errorf("the build after it is %+v, want every step cached", *again)
+	}
+	must(t, b.Close())
+}
