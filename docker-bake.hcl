@@ -308,7 +308,8 @@ target "_common" {
     base = "docker-image://${BASE_IMAGE}"
   }
   args = {
-    SOURCE_DATE_EPOCH = SOURCE_DATE_EPOCH
+    SOURCE_DATE_EPOCH = "315532800"
+    WHEEL_EPOCH       = SOURCE_DATE_EPOCH
   }
   secret = [
     "id=PIP_INDEX_URL,env=PIP_INDEX_URL",

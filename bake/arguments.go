@@ -8,8 +8,16 @@ import (
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
-// SourceDateEpoch is the default time of everything in a wheel: 1980-01-01, the first that zip can express.
+// SourceDateEpoch is the time of every file that a stage copies, and the default time of everything in a wheel:
+// 1980-01-01, the first that zip can express.
 const SourceDateEpoch = "315532800"
+
+// The build arguments with times. BuildKit knows the first by name and puts it into the cache key of every stage, so only
+// the second follows what the user chooses; one stage reads it.
+const (
+	copyEpoch  = "SOURCE_DATE_EPOCH"
+	WheelEpoch = "WHEEL_EPOCH"
+)
 
 // EnvironmentSecrets are settings of pip and uv that a build takes from the environment, as optional secrets
 // of the same name, so that an index with a password never reaches a layer.

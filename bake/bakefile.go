@@ -124,7 +124,10 @@ func (w bakeWriter) common() {
 		attribute{"context", text(".")},
 		attribute{"dockerfile", text(Dockerfile)},
 		attribute{"contexts", object([]field{{"base", interpolated("docker-image://${BASE_IMAGE}")}})},
-		attribute{"args", object([]field{{"SOURCE_DATE_EPOCH", hclwrite.TokensForIdentifier("SOURCE_DATE_EPOCH")}})},
+		attribute{"args", object([]field{
+			{copyEpoch, text(SourceDateEpoch)},
+			{WheelEpoch, hclwrite.TokensForIdentifier("SOURCE_DATE_EPOCH")},
+		})},
 		attribute{"secret", lines(secrets)},
 	)
 }

@@ -129,7 +129,7 @@ func planArguments(m *matrix.Matrix, k *kernels.Set, selected matrix.Selection, 
 	if selected.Test != nil {
 		arguments = append(arguments, testArguments(selected, k)...)
 	}
-	values := map[string]string{"SOURCE_DATE_EPOCH": orElse(options.SourceDateEpoch, SourceDateEpoch)}
+	values := map[string]string{copyEpoch: SourceDateEpoch, WheelEpoch: orElse(options.SourceDateEpoch, SourceDateEpoch)}
 	for _, a := range arguments {
 		values[a.name] = a.value
 	}

@@ -38,7 +38,7 @@ func TestPlanOfTheDefaultWheel(t *testing.T) {
 	for name, want := range map[string]string{
 		"CUDA": "12.9.1", "CUDA_DIGITS": "129", "INTERPRETER": "3.12", "LIBRARY": "libsageattn.so", "HOST_TARGET": "x86_64-linux-gnu.2.17",
 		"VERSION": "2.2.0", "BUILD_TAG": "280.129", "PYTHON_TAG": "cp312", "ABI_TAG": "cp312", "PLATFORM_TAG": "linux_x86_64",
-		"PTX_SM": "12.1", "SM70": "build", "SM121": "build", "REQUIRES_TORCH": "torch==2.8.*", "SOURCE_DATE_EPOCH": "315532800",
+		"PTX_SM": "12.1", "SM70": "build", "SM121": "build", "REQUIRES_TORCH": "torch==2.8.*", "SOURCE_DATE_EPOCH": "315532800", "WHEEL_EPOCH": "315532800",
 	} {
 		if target.Args[name] != want {
 			t.Errorf("argument %s is %q, want %q", name, target.Args[name], want)
@@ -85,8 +85,8 @@ func TestPlanOfATest(t *testing.T) {
 	if target.Args["TORCH"] != "2.6.0" || target.Args["PYTHON_DIGITS"] != "39" {
 		t.Errorf("the test does not learn what it runs on: %v", target.Args)
 	}
-	if target.Args["SOURCE_DATE_EPOCH"] != "1700000000" {
-		t.Errorf("SOURCE_DATE_EPOCH is %s", target.Args["SOURCE_DATE_EPOCH"])
+	if target.Args["WHEEL_EPOCH"] != "1700000000" || target.Args["SOURCE_DATE_EPOCH"] != SourceDateEpoch {
+		t.Errorf("WHEEL_EPOCH is %s, SOURCE_DATE_EPOCH %s", target.Args["WHEEL_EPOCH"], target.Args["SOURCE_DATE_EPOCH"])
 	}
 	if !slices.Contains(target.Steps, "builder") || target.Steps[len(target.Steps)-1] != "test" {
 		t.Errorf("steps %v", target.Steps)

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/rand"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sagebuild/sagebuild/internal/report"
 	"github.com/sagebuild/sagebuild/internal/steps"
@@ -53,6 +55,23 @@ func TestOnlyWhatChangedRunsAgain(t *testing.T) {
 		if strings.HasPrefix(stage, "kernels-sm") && stage != "kernels-sm70-build" || strings.Contains(stage, "toolchain") || stage == "host" {
 			t.Errorf("a kernel file of SM 7.0 changed: %s ran", stage)
 		}
+	}
+	tr.expectClean()
+}
+
+// TestOnlyTheWheelKnowsItsTime bakes at two times: no kernel may be compiled for the second.
+func TestOnlyTheWheelKnowsItsTime(t *testing.T) {
+	tr := newTree(t)
+	tr.run(0, "bake")
+	first := tr.readWheel()
+	// The state outlives a test run, so the time must be new to it: a second of this century that no other run took.
+	t.Setenv("SOURCE_DATE_EPOCH", strconv.FormatInt(time.Now().Unix(), 10))
+	_, said := tr.run(0, "bake")
+	if got := ran(t, said); !slices.Equal(got, []string{"builder"}) {
+		t.Errorf("SOURCE_DATE_EPOCH changed: stages that ran: %v, want builder alone", got)
+	}
+	if bytes.Equal(first, tr.readWheel()) {
+		t.Error("SOURCE_DATE_EPOCH changed: the wheel has the same bytes")
 	}
 	tr.expectClean()
 }

@@ -42,7 +42,6 @@ type hostSettings struct {
 	bundle  string            // path of the certificate authorities, or empty
 	secrets map[string]string // by id
 	proxies map[string]string // by build argument
-	epoch   string            // SOURCE_DATE_EPOCH, or empty
 	// builderID says in provenance who built: a URI, as SLSA wants it.
 	builderID string
 }
@@ -51,7 +50,7 @@ type hostSettings struct {
 func readHost(lookup func(string) (string, bool)) hostSettings {
 	h := hostSettings{secrets: map[string]string{}, proxies: map[string]string{}}
 	get := func(name string) string { value, _ := lookup(name); return value }
-	h.bundle, h.epoch = findBundle(get("SSL_CERT_FILE")), get("SOURCE_DATE_EPOCH")
+	h.bundle = findBundle(get("SSL_CERT_FILE"))
 	h.builderID = builderID(get)
 	for _, name := range installerVariables {
 		if value := get(name); value != "" {
@@ -140,17 +139,13 @@ func findBundle(configured string) string {
 	return ""
 }
 
-// buildArgs adds proxies and the epoch to arguments that do not set them.
+// buildArgs adds proxies to arguments that do not set them.
 func (h hostSettings) buildArgs(args map[string]string) {
-	set := func(name, value string) {
-		if _, given := args[name]; !given && value != "" {
+	for name, value := range h.proxies {
+		if _, given := args[name]; !given {
 			args[name] = value
 		}
 	}
-	for name, value := range h.proxies {
-		set(name, value)
-	}
-	set("SOURCE_DATE_EPOCH", h.epoch)
 }
 
 // session is what a build may ask of this machine: registry logins and the secrets of the host and of the bake file.

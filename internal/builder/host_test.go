@@ -45,7 +45,7 @@ func TestHostSecrets(t *testing.T) {
 }
 
 func TestBuildArgs(t *testing.T) {
-	host := readHost(environmentOf(map[string]string{"HTTPS_PROXY": "a", "no_proxy": "b", "SOURCE_DATE_EPOCH": "1", "PIP_INDEX_URL": "secret"}))
+	host := readHost(environmentOf(map[string]string{"HTTPS_PROXY": "a", "no_proxy": "b", "PIP_INDEX_URL": "secret"}))
 	args := map[string]string{"SOURCE_DATE_EPOCH": "315532800", "CUDA": "12.9.1"}
 	host.buildArgs(args)
 	want := map[string]string{"SOURCE_DATE_EPOCH": "315532800", "CUDA": "12.9.1", "HTTPS_PROXY": "a", "no_proxy": "b"}

@@ -80,7 +80,7 @@ func (s *session) build(ctx context.Context, target bake.Target) (string, *build
 	result, err := s.builder.Build(ctx, builder.Request{
 		Bakefile: s.bakefile, Dockerfile: s.dockerfile, Source: source,
 		Target: target.Name, Stage: target.Stage, Output: dir, Contexts: contexts,
-		Variables: map[string]string{"SOURCE_DATE_EPOCH": target.Args["SOURCE_DATE_EPOCH"]},
+		Variables: map[string]string{"SOURCE_DATE_EPOCH": target.Args[bake.WheelEpoch]},
 		CacheFrom: caches(s.Options.CacheFrom, target.Name), CacheTo: caches(s.Options.CacheTo, target.Name),
 		NoCache: s.Options.NoCache, Provenance: target.Stage == bake.StageWheel,
 	})
