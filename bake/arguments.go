@@ -23,9 +23,6 @@ const (
 // of the same name, so that an index with a password never reaches a layer.
 var EnvironmentSecrets = []string{"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX"}
 
-// CABundleSecret is the id of the optional secret that holds the host's CA certificates.
-const CABundleSecret = "ca-bundle"
-
 // argument is a build argument of the Dockerfile.
 type argument struct{ name, value string }
 

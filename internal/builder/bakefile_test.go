@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -94,6 +95,15 @@ func comparePlan(t *testing.T, m *matrix.Matrix, k *kernels.Set, content []byte)
 		if len(got.Outputs) != 1 || got.Outputs[0].Type != "local" || got.Outputs[0].Destination != want.Output {
 			t.Errorf("%s: outputs %v, want one to %s", want.Name, got.Outputs, want.Output)
 		}
+		declared := map[string]bool{}
+		for _, secret := range got.Secrets {
+			declared[secret.ID] = secret.Env == secret.ID && secret.FilePath == ""
+		}
+		for _, name := range bake.EnvironmentSecrets {
+			if !declared[name] || len(declared) != len(bake.EnvironmentSecrets) {
+				t.Errorf("%s: secrets %v, want %v", want.Name, got.Secrets, bake.EnvironmentSecrets)
+			}
+		}
 		if !slices.Equal(got.Platforms, []string{bake.BuildPlatform}) {
 			t.Errorf("%s: platforms %v", want.Name, got.Platforms)
 		}
@@ -121,6 +131,24 @@ func TestImagesAreVariables(t *testing.T) {
 	want := map[string]string{"base": "docker-image://mirror/debian:12", "python": "docker-image://mirror/python:3.10"}
 	if !maps.Equal(got.Contexts, want) {
 		t.Errorf("contexts %v, want %v", got.Contexts, want)
+	}
+}
+
+// One list of secrets: what the bake file declares is what steps mount. The builder adds the certificates by itself.
+func TestDockerfileMountsTheDeclaredSecrets(t *testing.T) {
+	m, k := definition(t)
+	content, err := bake.RenderDockerfile(m, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mounted := map[string]bool{}
+	for _, found := range regexp.MustCompile(`type=secret,id=([^,\s]+)`).FindAllSubmatch(content, -1) {
+		mounted[string(found[1])] = true
+	}
+	want := append([]string{"ca-bundle"}, bake.EnvironmentSecrets...)
+	slices.Sort(want)
+	if got := slices.Sorted(maps.Keys(mounted)); !slices.Equal(got, want) {
+		t.Errorf("steps mount %v, want %v", got, want)
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package builder turns one target of a bake file into files.
+// Package builder turns one stage of a Dockerfile into files.
 //
 // It is the only package that knows BuildKit and buildx. Three kinds of builder stand behind one interface: BuildKit
 // embedded in this process (nothing to install but runc), any builder that docker buildx knows by name, and a
@@ -42,9 +42,9 @@ type Display struct {
 	Out  io.Writer // nil is standard error
 }
 
-// Builder builds targets. Its methods may be called concurrently; steps that concurrent requests share run once.
+// Builder builds stages. Its methods may be called concurrently; steps that concurrent requests share run once.
 type Builder interface {
-	// Build runs one target. A failed step is a *StepError; anything that the user can put right in the environment
+	// Build runs one request. A failed step is a *StepError; anything that the user can put right in the environment
 	// is a *diag.Error.
 	Build(ctx context.Context, request Request) (*Result, error)
 	// DiskUsage is the size of the build cache in bytes.
@@ -56,23 +56,24 @@ type Builder interface {
 	Close() error
 }
 
-// Request is one target to build.
+// Request is one stage to build.
 type Request struct {
-	Bakefile   []byte            // bake HCL that defines Target
-	Dockerfile []byte            // takes the place of the target's Dockerfile when set
-	Source     string            // directory that relative paths of the bake file start from
-	Target     string            // target name in the bake file
-	Stage      string            // Dockerfile stage to build; empty is the target's own
+	Target     string            // name in the progress display
+	Dockerfile []byte            // text of the Dockerfile
+	Stage      string            // of the Dockerfile; empty is the last one
+	Source     string            // directory that the Dockerfile copies from
+	Contexts   map[string]string // named contexts; directories start from Source
+	Args       map[string]string // build arguments
+	Platform   string            // that every stage runs on; empty is the builder's own
+	Secrets    []string          // settings of pip and uv that steps may mount, each as a secret of its own name
 	Output     string            // directory that receives the stage's files; empty builds and drops them
-	Contexts   map[string]string // named contexts that take the place of the target's own
-	Variables  map[string]string // bake variables
 	CacheFrom  []string          // cache sources, in buildx syntax
 	CacheTo    []string          // cache destinations, in buildx syntax
 	NoCache    bool              // run every step again
 	Provenance bool              // also ask for the provenance of what goes to Output
 }
 
-// Result describes a target that was built.
+// Result describes a stage that was built.
 type Result struct {
 	Cached      bool          // no step had to run
 	Steps       int           // Dockerfile steps that were needed

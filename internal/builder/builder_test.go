@@ -225,10 +225,9 @@ func buildForever(state string) {
 		panic(err)
 	}
 	_, err = b.Build(context.Background(), Request{
-		Bakefile: []byte(`target "it" {}`),
 		Dockerfile: []byte("FROM scratch\nCOPY tool /tool\n" +
 			"RUN --mount=type=secret,id=PIP_INDEX_URL [\"/tool\", \"sleep\", \"" + os.Getenv("MARKER") + "\"]\n"),
-		Source: os.Getenv("SOURCE"), Target: "it",
+		Source: os.Getenv("SOURCE"), Target: "it", Secrets: []string{"PIP_INDEX_URL"},
 	})
 	panic(err)
 }

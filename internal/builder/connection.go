@@ -103,7 +103,7 @@ func newConnection(config Config, logs string) (*connection, error) {
 func (c *connection) Build(ctx context.Context, request Request) (*Result, error) {
 	started := time.Now()
 	request.Provenance = request.Provenance && c.attests(ctx)
-	options, err := buildOptions(ctx, request, readHost(os.LookupEnv))
+	options, err := buildOptions(request, readHost(os.LookupEnv, request.Secrets))
 	if err != nil {
 		return nil, err
 	}
@@ -123,13 +123,13 @@ func (c *connection) Build(ctx context.Context, request Request) (*Result, error
 	return result, err
 }
 
-func (c *connection) solve(ctx context.Context, target string, options map[string]build.Options, rec *record) error {
+func (c *connection) solve(ctx context.Context, target string, options build.Options, rec *record) error {
 	writer, err := c.display.join(target, rec)
 	if err != nil {
 		return err
 	}
 	notes := confutil.NewConfig(nil, confutil.WithDir(c.scratch))
-	_, err = build.Build(ctx, c.nodes, options, nil, notes, progress.Writer(writer), nil)
+	_, err = build.Build(ctx, c.nodes, map[string]build.Options{target: options}, nil, notes, progress.Writer(writer), nil)
 	return errors.Join(err, c.display.leave())
 }
 

@@ -4,11 +4,11 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/docker/buildx/util/buildflags"
 	"github.com/docker/cli/cli/config"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
@@ -27,13 +27,6 @@ var bundlePaths = []string{
 	"/etc/ssl/cert.pem",
 }
 
-// installerVariables are the settings of pip and uv that say where packages come from. Each is offered to the build
-// as a secret with its own name: a secret is in no layer and in no cache key, and an index URL may hold a password.
-var installerVariables = []string{
-	"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST",
-	"UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INSECURE_HOST",
-}
-
 // proxyVariables are build arguments that every Dockerfile has and that count in no cache key.
 var proxyVariables = []string{"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"}
 
@@ -46,18 +39,18 @@ type hostSettings struct {
 	builderID string
 }
 
-// readHost collects the settings from an environment (os.LookupEnv).
-func readHost(lookup func(string) (string, bool)) hostSettings {
+// readHost collects the settings from an environment (os.LookupEnv). Offered are the settings of pip and uv that a build may
+// have, each as a secret of its own name: a secret is in no layer and in no cache key, and an index URL may hold a password.
+func readHost(lookup func(string) (string, bool), offered []string) hostSettings {
 	h := hostSettings{secrets: map[string]string{}, proxies: map[string]string{}}
 	get := func(name string) string { value, _ := lookup(name); return value }
 	h.bundle = findBundle(get("SSL_CERT_FILE"))
 	h.builderID = builderID(get)
-	for _, name := range installerVariables {
-		if value := get(name); value != "" {
+	for _, name := range offered {
+		if value := installerSetting(get, name); value != "" {
 			h.secrets[name] = value
 		}
 	}
-	h.deriveIndex(get)
 	for _, name := range proxyVariables {
 		for _, spelling := range []string{name, strings.ToLower(name)} {
 			if value := get(spelling); value != "" {
@@ -77,21 +70,27 @@ func builderID(get func(string) string) string {
 	return server + "/" + repository + "/actions/runs/" + run
 }
 
-// deriveIndex lets uv use the index that only pip was told about.
-func (h *hostSettings) deriveIndex(get func(string) string) {
-	if h.secrets["PIP_INDEX_URL"] == "" {
-		if url := pipConfigIndex(get); url != "" {
-			h.secrets["PIP_INDEX_URL"] = url
+// substitutes lists the settings that stand in for a setting of uv where it is not made: older names of its own, and the
+// index that only pip was told about.
+var substitutes = map[string][]string{
+	"UV_DEFAULT_INDEX": {"UV_INDEX_URL", "PIP_INDEX_URL"},
+	"UV_INDEX":         {"UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL"},
+}
+
+// installerSetting is the value of a setting of pip or uv, or of the first that stands in for it.
+func installerSetting(get func(string) string, name string) string {
+	if value := get(name); value != "" {
+		return value
+	}
+	if name == "PIP_INDEX_URL" {
+		return pipConfigIndex(get)
+	}
+	for _, other := range substitutes[name] {
+		if value := installerSetting(get, other); value != "" {
+			return value
 		}
 	}
-	for _, from := range []string{"UV_INDEX_URL", "PIP_INDEX_URL"} {
-		if h.secrets["UV_DEFAULT_INDEX"] == "" && h.secrets[from] != "" {
-			h.secrets["UV_DEFAULT_INDEX"] = h.secrets[from]
-		}
-	}
-	if h.secrets["UV_INDEX"] == "" && h.secrets["PIP_EXTRA_INDEX_URL"] != "" {
-		h.secrets["UV_INDEX"] = h.secrets["PIP_EXTRA_INDEX_URL"]
-	}
+	return ""
 }
 
 // pipConfigIndex reads global.index-url of the first of pip's configuration files that has one.
@@ -139,48 +138,30 @@ func findBundle(configured string) string {
 	return ""
 }
 
-// buildArgs adds proxies to arguments that do not set them.
-func (h hostSettings) buildArgs(args map[string]string) {
-	for name, value := range h.proxies {
-		if _, given := args[name]; !given {
-			args[name] = value
-		}
-	}
+// withProxies adds the host's proxies to build arguments that do not set them.
+func (h hostSettings) withProxies(args map[string]string) map[string]string {
+	all := map[string]string{}
+	maps.Copy(all, h.proxies)
+	maps.Copy(all, args)
+	return all
 }
 
-// session is what a build may ask of this machine: registry logins and the secrets of the host and of the bake file.
-func (h hostSettings) session(declared buildflags.Secrets) []session.Attachable {
+// session is what a build may ask of this machine: registry logins and secrets.
+func (h hostSettings) session() []session.Attachable {
 	logins := authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{
 		AuthConfigProvider: authprovider.LoadAuthConfig(config.LoadDefaultConfigFile(io.Discard)),
 	})
-	return []session.Attachable{logins, secretsprovider.NewSecretProvider(secretStore{host: h, declared: declared})}
+	return []session.Attachable{logins, secretsprovider.NewSecretProvider(h)}
 }
 
-// secretStore answers with the secret that the bake file declares, or else with the host's. A declared secret that
-// this machine lacks is simply absent: the Dockerfile says which secrets it cannot do without.
-type secretStore struct {
-	host     hostSettings
-	declared buildflags.Secrets
-}
-
-// GetSecret implements secrets.SecretStore.
-func (s secretStore) GetSecret(_ context.Context, id string) ([]byte, error) {
-	for _, d := range s.declared {
-		if d.ID != id {
-			continue
-		}
-		if value, ok := os.LookupEnv(d.Env); ok && d.Env != "" {
-			return []byte(value), nil
-		}
-		if data, err := os.ReadFile(d.FilePath); err == nil && d.FilePath != "" {
-			return data, nil
-		}
-	}
-	if value, ok := s.host.secrets[id]; ok {
+// GetSecret implements secrets.SecretStore. A secret that this machine lacks is simply absent: the Dockerfile says which
+// it cannot do without.
+func (h hostSettings) GetSecret(_ context.Context, id string) ([]byte, error) {
+	if value, ok := h.secrets[id]; ok {
 		return []byte(value), nil
 	}
-	if id == caBundle && s.host.bundle != "" {
-		return os.ReadFile(s.host.bundle)
+	if id == caBundle && h.bundle != "" {
+		return os.ReadFile(h.bundle)
 	}
 	return nil, secrets.ErrNotFound
 }

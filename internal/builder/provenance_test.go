@@ -99,11 +99,11 @@ func TestOutputWithoutProvenance(t *testing.T) {
 
 func TestBuilderID(t *testing.T) {
 	run := map[string]string{"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "7"}
-	if got := readHost(environmentOf(run)).builderID; got != "https://github.com/a/b/actions/runs/7" {
+	if got := readHost(environmentOf(run), nil).builderID; got != "https://github.com/a/b/actions/runs/7" {
 		t.Errorf("in a workflow: %s", got)
 	}
 	run["GITHUB_RUN_ID"] = "7,mode=min" // a comma would begin another setting
-	if got := readHost(environmentOf(run)).builderID; got != "https://github.com/sagebuild/sagebuild" {
+	if got := readHost(environmentOf(run), nil).builderID; got != "https://github.com/sagebuild/sagebuild" {
 		t.Errorf("elsewhere: %s", got)
 	}
 }

@@ -30,7 +30,7 @@ func conformance(t *testing.T, b Builder, tool string) {
 		{"no cache", testNoCache},
 		{"context from a directory", testDirectoryContext},
 		{"context from a layout", testLayoutContext},
-		{"linked targets", testLinkedTargets},
+		{"arguments", testArguments},
 		{"secrets", testSecrets},
 		{"certificates", testCertificates},
 		{"provenance", testProvenance},
@@ -65,10 +65,11 @@ func newWorld(t *testing.T, b Builder, tool string) *world {
 // request builds the stages of a Dockerfile whose first lines are given: a stage "run" with the tool in it.
 func (w *world) request(lines ...string) Request {
 	return Request{
-		Bakefile:   []byte(`target "it" { target = "out" }`),
 		Dockerfile: []byte("FROM scratch AS run\nCOPY tool /tool\n" + strings.Join(lines, "\n") + "\nFROM scratch AS out\nCOPY --from=run /out /\n"),
 		Source:     w.source,
 		Target:     "it",
+		Stage:      "out",
+		Secrets:    []string{"PIP_INDEX_URL", "UV_DEFAULT_INDEX", "NOT_THERE"},
 		Output:     w.TempDir(),
 	}
 }
@@ -146,10 +147,8 @@ func testNoCache(t *testing.T, w *world) {
 // base builds FROM a named context that holds the tool and a file.
 func (w *world) base(context string) Request {
 	r := w.request()
-	r.Bakefile = []byte(`target "it" {
-  contexts = { base = "docker-image://unreachable.invalid/base" }
-}`)
 	r.Dockerfile = []byte("FROM base AS run\nWORKDIR /out\n" + w.step("size", "/out/size", "/note") + "\nFROM scratch\nCOPY --from=run /out /\n")
+	r.Stage = "" // the last one
 	r.Contexts = map[string]string{"base": context}
 	return r
 }
@@ -196,25 +195,17 @@ func writeImage(t *testing.T, layer v1.Layer) (dir, digest string) {
 	return dir, hash.String()
 }
 
-func testLinkedTargets(t *testing.T, w *world) {
-	r := w.request()
-	r.Bakefile = []byte(`
-variable "WORD" { default = "unset" }
-target "first" {
-  target = "run"
-  args = { WORD = WORD }
-}
-target "it" {
-  target = "out"
-  contexts = { first = "target:first" }
-}`)
-	r.Variables = map[string]string{"WORD": "given"}
-	r.Dockerfile = []byte("FROM scratch AS run\nCOPY tool /tool\nWORKDIR /out\nARG WORD\n" +
-		"RUN [\"/tool\", \"environment\", \"/out/word\", \"WORD\"]\nFROM scratch AS out\nCOPY --from=first /out /\n")
+// The request's arguments reach a step; a variable of the environment that has such a name does not.
+func testArguments(t *testing.T, w *world) {
+	r := w.request("WORKDIR /out", "ARG WORD", "ARG OTHER", w.step("environment", "/out/word", "WORD"), w.step("environment", "/out/other", "OTHER"))
+	r.Args = map[string]string{"WORD": "given"}
 	t.Setenv("WORD", "from the environment")
+	t.Setenv("OTHER", "from the environment")
 	w.build(r)
-	if got := w.file(r, "word"); got != "true 5" {
-		t.Errorf("the linked target saw a WORD of %q, want one of 5 letters", got)
+	for name, want := range map[string]string{"word": "true 5", "other": "false 0"} {
+		if got := w.file(r, name); got != want {
+			t.Errorf("the step saw %s as %q, want %q", name, got, want)
+		}
 	}
 }
 
@@ -327,7 +318,6 @@ func testSharedStep(t *testing.T, w *world) {
 	for i := range requests {
 		requests[i] = w.request("WORKDIR /out", w.step("random", "/out/number"))
 		requests[i].Target = fmt.Sprint("target", i)
-		requests[i].Bakefile = fmt.Appendf(nil, "target %q { target = \"out\" }", requests[i].Target)
 		group.Go(func() {
 			if _, err := w.builder.Build(t.Context(), requests[i]); err != nil {
 				t.Error(err)

@@ -13,19 +13,16 @@ import (
 // session is a run that is under way: an open builder, a staging directory, and the trees that the plan takes from the lock.
 type session struct {
 	*Run
-	bakefile, dockerfile []byte
-	builder              builder.Builder
-	staging              *staging
-	trees                map[bake.Locked]string // contexts by what they hold
+	dockerfile []byte
+	builder    builder.Builder
+	staging    *staging
+	trees      map[bake.Locked]string // contexts by what they hold
 }
 
 // open opens everything that a run needs, the builder first: the lock of its state directory keeps other runs out. On
 // failure nothing stays open.
 func (r *Run) open(ctx context.Context) (_ *session, err error) {
 	s := &session{Run: r}
-	if s.bakefile, err = bake.RenderBake(r.Project.Matrix, r.Project.Kernels); err != nil {
-		return nil, err
-	}
 	if s.dockerfile, err = bake.RenderDockerfile(r.Project.Matrix, r.Project.Kernels); err != nil {
 		return nil, err
 	}
@@ -78,9 +75,8 @@ func (s *session) build(ctx context.Context, target bake.Target) (string, *build
 		return "", nil, err
 	}
 	result, err := s.builder.Build(ctx, builder.Request{
-		Bakefile: s.bakefile, Dockerfile: s.dockerfile, Source: source,
-		Target: target.Name, Stage: target.Stage, Output: dir, Contexts: contexts,
-		Variables: map[string]string{"SOURCE_DATE_EPOCH": target.Args[bake.WheelEpoch]},
+		Target: target.Name, Dockerfile: s.dockerfile, Stage: target.Stage, Source: source,
+		Contexts: contexts, Args: target.Args, Platform: bake.BuildPlatform, Secrets: bake.EnvironmentSecrets, Output: dir,
 		CacheFrom: caches(s.Options.CacheFrom, target.Name), CacheTo: caches(s.Options.CacheTo, target.Name),
 		NoCache: s.Options.NoCache, Provenance: target.Stage == bake.StageWheel,
 	})
