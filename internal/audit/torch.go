@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/wheel"
 )
@@ -136,20 +138,17 @@ func libraryName(source wheel.Source) string {
 func search(sources []wheel.Source, open map[wanted]bool) error {
 	slices.SortStableFunc(sources, func(a, b wheel.Source) int { return cmp.Compare(a.Size, b.Size) })
 	var mutex sync.Mutex
-	var group sync.WaitGroup
+	var group errgroup.Group
+	group.SetLimit(min(runtime.GOMAXPROCS(0), 4))
 	errs := make([]error, len(sources))
-	slots := make(chan bool, min(runtime.GOMAXPROCS(0), 4))
 	for at, source := range sources {
-		slots <- true
-		mutex.Lock()
-		asked := askedOf(libraryName(source), open)
-		mutex.Unlock()
-		if len(asked) == 0 {
-			<-slots
-			continue
-		}
-		group.Go(func() {
-			defer func() { <-slots }()
+		group.Go(func() error {
+			mutex.Lock()
+			asked := askedOf(libraryName(source), open)
+			mutex.Unlock()
+			if len(asked) == 0 {
+				return nil
+			}
 			left := map[string]bool{}
 			for name := range asked {
 				left[name] = true
@@ -162,9 +161,10 @@ func search(sources []wheel.Source, open map[wanted]bool) error {
 					delete(open, symbol)
 				}
 			}
+			return nil
 		})
 	}
-	group.Wait()
+	_ = group.Wait()
 	return errors.Join(errs...)
 }
 

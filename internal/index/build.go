@@ -9,7 +9,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/digest"
@@ -100,16 +101,12 @@ func scan(ctx context.Context, dist string, published *Manifest) ([]Entry, error
 
 // each calls do for 0 to n-1, on as many CPUs as there are.
 func each(n int, do func(int)) {
-	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
-	var group sync.WaitGroup
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range n {
-		slots <- struct{}{}
-		group.Go(func() {
-			defer func() { <-slots }()
-			do(i)
-		})
+		group.Go(func() error { do(i); return nil })
 	}
-	group.Wait()
+	_ = group.Wait()
 }
 
 func inspectOnce(file string, published *Manifest) (Entry, error) {

@@ -6,8 +6,9 @@ import (
 	"io"
 	"path"
 	"runtime"
-	"sync"
 	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // reading is what the reader of one member found in it. Members are read side by side: each has a reading of its own, which
@@ -28,31 +29,29 @@ type reading struct {
 }
 
 // readMembers reads all files, a few side by side, and returns them in the order of the archive. After an error it
-// starts no further one.
+// reads no further one.
 func (w *Wheel) readMembers(a *archive) []*reading {
-	var group sync.WaitGroup
+	var group errgroup.Group
+	group.SetLimit(min(runtime.GOMAXPROCS(0), maxReaders))
 	var failed atomic.Bool
-	slots := make(chan bool, min(runtime.GOMAXPROCS(0), maxReaders))
 	var readings []*reading
 	for _, m := range a.members {
-		slots <- true
-		if failed.Load() {
-			break
-		}
 		if m.isDirectory() {
-			<-slots
 			continue
 		}
 		r := &reading{distInfo: w.DistInfo, left: w.budget}
 		readings = append(readings, r)
-		group.Go(func() {
-			defer func() { <-slots }()
+		group.Go(func() error {
+			if failed.Load() {
+				return nil
+			}
 			if r.err = r.readMember(a, m); r.err != nil {
 				failed.Store(true)
 			}
+			return nil
 		})
 	}
-	group.Wait()
+	_ = group.Wait()
 	return readings
 }
 
