@@ -35,9 +35,17 @@ def places(case: Case) -> list[Place]:
 
 
 def reference(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, causal: bool, dtype: torch.dtype
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    causal: bool,
+    dtype: torch.dtype,
+    mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Attention of one head, [rows, head_dim] each, in a dtype, some rows at a time; causal from the top left."""
+    """Attention of one head, [rows, head_dim] each, in a dtype, some rows at a time; causal from the top left.
+
+    mask: [rows, key rows], bool (True: seen) or added to the scores.
+    """
     rows, keys = q.shape[0], k.shape[0]
     k, v = k.to(dtype), v.to(dtype)
     output = torch.empty(rows, v.shape[1], dtype=dtype, device=q.device)
@@ -48,6 +56,9 @@ def reference(
             row = torch.arange(first, first + scores.shape[0], device=q.device)
             hidden = torch.arange(keys, device=q.device)[None] > row[:, None]
             scores.masked_fill_(hidden, float("-inf"))
+        if mask is not None:
+            part = mask[first : first + step]
+            scores = scores.masked_fill(~part, float("-inf")) if part.dtype == torch.bool else scores + part
         output[first : first + step] = scores.softmax(-1) @ v
     return output
 
@@ -60,7 +71,8 @@ def references(case: Case, operands: Operands, dtype: torch.dtype) -> list[torch
     for place in places(case):
         q, k, v = found[place.sequence]
         head = place.head // group
-        answers.append(reference(q[place.head], k[head], v[head], case.causal, dtype))
+        mask = operands.mask_of(place.sequence, place.head)
+        answers.append(reference(q[place.head], k[head], v[head], case.causal, dtype, mask))
     return answers
 
 

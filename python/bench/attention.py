@@ -55,7 +55,7 @@ def _add_cases(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         action="extend",
         metavar="NAME",
-        help="cases or sets: default, short, all",
+        help="cases or sets: default, short, other, all",
     )
     add(
         "--head-dim",
@@ -91,7 +91,7 @@ def _add_methods(group: argparse._ArgumentGroup) -> None:
     )
     add(
         "--mode", nargs="+", action="extend", choices=(plan.AUTO, *record.MODES),
-        help="auto: graph up to 1024 rows, else sustained",
+        help="auto: host up to 64 rows, graph up to 1024, else sustained",
     )  # fmt: skip
     add(
         "--seconds",
@@ -232,7 +232,7 @@ def _write(options: argparse.Namespace, results: record.Results) -> None:
     print(table.text(results), end="")
     if options.markdown:
         options.markdown.write_text(table.markdown(results), encoding="utf-8")
-    if options.plot and results.figures:
+    if options.plot and plot.bars(results.figures)[0]:
         plot.write(results, options.plot)
 
 

@@ -15,13 +15,22 @@ ROWS = (1024, 2048, 4096, 8192, 16384, 32768)
 MIXED = (512, 1024, 1536, 2048, 3072, 4096, 6144, 8192)
 _NAME = re.compile(
     r"hd(?P<dim>\d+)-(?:s(?P<rows>\d+)(?:-k(?P<keys>\d+))?|varlen(?P<lengths>\d+(?:\.\d+)*)?)"
-    r"(?P<causal>-causal)?(?:-gqa(?P<group>\d+))?"
+    r"(?P<causal>-causal)?(?:-(?P<mask>padding|pairs|bias))?(?:-gqa(?P<group>\d+))?"
 )
+MASKS = {
+    "padding": "bool [batch, 1, 1, keys]: the last keys of a sequence are padding",
+    "pairs": "bool [batch, 1, queries, keys]: nine of ten pairs are seen",
+    "bias": "the query's dtype [1, heads, queries, keys], added to the scores",
+}
+HOST_ROWS = 64  # so short that the host decides how long a call takes
 
 
 @dataclass(frozen=True)
 class Case:
-    """One attention. lengths, if any, are those of sequences behind each other; the rows are then the longest."""
+    """One attention.
+
+    lengths, if any, are those of sequences behind each other; the rows are then the longest. mask: "" or one of MASKS.
+    """
 
     head_dim: int
     query_rows: int
@@ -32,6 +41,7 @@ class Case:
     causal: bool = False
     lengths: tuple[int, ...] = ()
     dtype: str = DTYPES[0]
+    mask: str = ""
 
     @property
     def name(self) -> str:
@@ -42,7 +52,8 @@ class Case:
             rows += "" if self.key_rows == self.query_rows else f"-k{self.key_rows}"
         group = self.heads // self.kv_heads
         causal = "-causal" if self.causal else ""
-        return f"hd{self.head_dim}-{rows}{causal}" + (f"-gqa{group}" if group > 1 else "")
+        mask = f"-{self.mask}" if self.mask else ""
+        return f"hd{self.head_dim}-{rows}{causal}{mask}" + (f"-gqa{group}" if group > 1 else "")
 
     @property
     def shape(self) -> str:
@@ -58,10 +69,15 @@ class Case:
 
 
 def case(
-    head_dim: int, rows: int, keys: int | None = None, group: int = 1, causal: bool = False
+    head_dim: int,
+    rows: int,
+    keys: int | None = None,
+    group: int = 1,
+    causal: bool = False,
+    mask: str = "",
 ) -> Case:
     """A case with the default batch and heads."""
-    return Case(head_dim, rows, keys or rows, kv_heads=HEADS // group, causal=causal)
+    return Case(head_dim, rows, keys or rows, kv_heads=HEADS // group, causal=causal, mask=mask)
 
 
 def varlen(
@@ -96,10 +112,19 @@ SHORT = (
     varlen(128),
     case(128, 1024),
 )
+# What programs call besides long self-attention: masks, text tokens, wide heads, and calls bound by the host.
+OTHER = (
+    *(case(128, 4096, mask=mask) for mask in MASKS),
+    case(128, 4096, 512),
+    case(128, 4096, 77),
+    *(case(dim, 4096) for dim in (160, 192, 256)),
+    case(128, HOST_ROWS),
+)
 ALL = tuple(
     dict.fromkeys(
         [
             *DEFAULT,
+            *OTHER,
             *(
                 case(dim, rows, group=group, causal=causal)
                 for dim in HEAD_DIMS
@@ -116,7 +141,7 @@ ALL = tuple(
         ]
     )
 )
-SETS = {"default": DEFAULT, "short": SHORT, "all": ALL}
+SETS = {"default": DEFAULT, "short": SHORT, "other": OTHER, "all": ALL}
 
 
 def parse(name: str) -> Case:
@@ -131,9 +156,10 @@ def parse(name: str) -> Case:
         lengths = (
             tuple(map(int, (match["lengths"] or "").split("."))) if match["lengths"] else MIXED
         )
-        found = varlen(dim, lengths, group, causal)
+        found = replace(varlen(dim, lengths, group, causal), mask=match["mask"] or "")
     else:
-        found = case(dim, int(match["rows"]), int(match["keys"] or 0) or None, group, causal)
+        keys = int(match["keys"] or 0) or None
+        found = case(dim, int(match["rows"]), keys, group, causal, match["mask"] or "")
     return checked(found)
 
 
@@ -184,6 +210,8 @@ def checked(found: Case) -> Case:
     sizes = (found.head_dim, found.batch, found.heads, found.kv_heads, *found.lengths)
     if min(sizes) < 1 or min(found.query_rows, found.key_rows) < 1:
         raise ValueError(f"{found.name}: every size must be 1 or more")
+    if found.mask and (found.lengths or found.causal):
+        raise ValueError(f"{found.name}: a mask goes neither with sequences of different lengths nor with causal")
     if found.heads % found.kv_heads:
         raise ValueError(
             f"{found.heads} heads cannot share {found.kv_heads} key heads evenly: see --kv-heads"

@@ -19,7 +19,8 @@ SEED = 0
 class Operands(NamedTuple):
     """Query, key, value: [batch, heads, rows, head_dim]; with starts [rows of all sequences, heads, head_dim].
 
-    starts: int32 [sequences + 1] on the device, where each sequence begins; longest: rows of the longest.
+    starts: int32 [sequences + 1] on the device, where each sequence begins; longest: rows of the longest. mask: as
+    cases.MASKS says, or None.
     """
 
     q: torch.Tensor
@@ -27,6 +28,7 @@ class Operands(NamedTuple):
     v: torch.Tensor
     starts: torch.Tensor | None = None
     longest: int = 0
+    mask: torch.Tensor | None = None
 
     def sequences(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """Query, key and value of each sequence, [heads, rows, head_dim], as views."""
@@ -37,6 +39,13 @@ class Operands(NamedTuple):
         for first, last in zip(places, places[1:]):
             q, k, v = (x[first:last].transpose(0, 1) for x in (self.q, self.k, self.v))
             yield q, k, v
+
+    def mask_of(self, sequence: int, head: int) -> torch.Tensor | None:
+        """The mask of one sequence and query head, [query rows, key rows], as a view; None without a mask."""
+        if self.mask is None:
+            return None
+        batch, heads, rows, _ = self.q.shape
+        return self.mask.expand(batch, heads, rows, self.k.shape[2])[sequence, head]
 
 
 def split(output: torch.Tensor, case: Case) -> list[torch.Tensor]:
@@ -62,9 +71,24 @@ def make(case: Case, values: str = "randn", device: str = "cuda") -> Operands:
     if case.lengths:
         places = [sum(case.lengths[:count]) for count in range(len(case.lengths) + 1)]
         starts = torch.tensor(places, dtype=torch.int32, device=device)
-    operands = Operands(q, k, v, starts, max(case.lengths, default=0))
+    operands = Operands(q, k, v, starts, max(case.lengths, default=0), _mask(case, q))
     _shift(operands, values)
     return operands
+
+
+def _mask(case: Case, query: torch.Tensor) -> torch.Tensor | None:
+    """A mask in which every query sees its first key."""
+    rows, keys, device = case.query_rows, case.key_rows, query.device
+    if case.mask == "padding":
+        seen = torch.linspace(keys, (keys + 1) // 2, case.batch, device=device).long()
+        return (torch.arange(keys, device=device) < seen[:, None])[:, None, None]
+    if case.mask == "pairs":
+        pairs = torch.rand(case.batch, 1, rows, keys, device=device) < 0.9
+        pairs[..., 0] = True
+        return pairs
+    if case.mask == "bias":
+        return torch.randn(1, case.heads, rows, keys, device=device, dtype=query.dtype)
+    return None
 
 
 def _shift(operands: Operands, values: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .cases import Case
+from .cases import HOST_ROWS, Case
 from .methods.base import Method
 from .record import Gap
 
@@ -38,11 +38,10 @@ class Plan:
 
 
 def modes_of(case: Case, modes: Sequence[str]) -> list[str]:
-    """The modes for a case: "auto" is graph for short sequences, else sustained."""
-    short = max(case.query_rows, case.key_rows) <= GRAPH_ROWS
-    return list(
-        dict.fromkeys(("graph" if short else "sustained") if m == AUTO else m for m in modes)
-    )
+    """The modes for a case: "auto" is graph for short sequences, else sustained, and host for the shortest."""
+    rows = max(case.query_rows, case.key_rows)
+    auto = "host" if rows <= HOST_ROWS else "graph" if rows <= GRAPH_ROWS else "sustained"
+    return list(dict.fromkeys(auto if mode == AUTO else mode for mode in modes))
 
 
 def make(
@@ -79,4 +78,5 @@ def _add_case(
             if mode == "graph" and method.why_no_graph(case):
                 plan.gaps.append(Gap(case.name, method.name, method.why_no_graph(case)))
                 continue
-            plan.jobs += [Job(case, method, part, mode) for part in method.parts(case)]
+            parts = ("whole",) if mode == "host" else method.parts(case)
+            plan.jobs += [Job(case, method, part, mode) for part in parts if part in method.parts(case)]

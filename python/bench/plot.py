@@ -20,7 +20,11 @@ def why_not() -> str:
 
 
 def bars(figures: list[Figure]) -> tuple[list[str], dict[str, list[float]]]:
-    """Groups, "case, mode", and for each series, "method part", a height a group; NaN where there is none."""
+    """Groups, "case, mode", and for each series, "method part", a height a group; NaN where there is none.
+
+    The host's times give no TFLOP/s and are left out.
+    """
+    figures = [figure for figure in figures if figure.mode != "host"]
     groups = list(dict.fromkeys(f"{figure.case}, {figure.mode}" for figure in figures))
     series: dict[str, list[float]] = {}
     for figure in figures:
@@ -31,14 +35,14 @@ def bars(figures: list[Figure]) -> tuple[list[str], dict[str, list[float]]]:
 
 def write(results: Results, path: Path) -> None:
     """Raises ValueError if there is nothing to draw."""
-    if not results.figures:
+    groups, series = bars(results.figures)
+    if not groups:
         raise ValueError("there are no figures to plot")
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    groups, series = bars(results.figures)
     picture, axes = pyplot.subplots(figsize=(max(8.0, 1.6 * len(groups)), 6.0))
     _draw(axes, groups, series)
     environment = results.environment

@@ -14,6 +14,7 @@ MODES = {
     "graph": "as sustained, but by replaying a CUDA graph of several calls: no launch costs",
     "bursts": "short bursts of every method in turn: the clock depends on what ran before",
     "cold": "single calls, the L2 cache overwritten before each",
+    "host": "the host's time to queue a call, the GPU idle before each sample: no time of the GPU",
 }
 
 

@@ -117,6 +117,8 @@ class _Run:
             times, load = timing.sustained(call, self._settings.seconds, self._gpu)
         elif job.mode == "graph":
             times, load = timing.replayed(call, self._settings.seconds, self._gpu)
+        elif job.mode == "host":
+            times = timing.host(call)
         else:
             cache = torch.cuda.get_device_properties(torch.cuda.current_device()).L2_cache_size
             times = timing.cold(call, timing.flusher(cache))

@@ -26,7 +26,7 @@ def line(figure: Figure) -> str:
     load = "".join(f", {word}" for word in (_clock(figure), _watts(figure)) if word)
     spread = Spread(figure.milliseconds, figure.low, figure.high, figure.samples)
     return (
-        f"{figure.case}  {figure.method} {figure.part}, {figure.mode}: {figure.tflops:.0f} TFLOP/s, "
+        f"{figure.case}  {figure.method} {figure.part}, {figure.mode}: {_tflops(figure, ' TFLOP/s, ')}"
         f"{_milliseconds(figure.milliseconds)} ms ± {spread.percent / 2:.1f} %{load}"
     )
 
@@ -69,7 +69,7 @@ def speed_rows(figures: list[Figure], peers: Sequence[str]) -> tuple[list[str], 
     for figure in figures:
         spread = Spread(figure.milliseconds, figure.low, figure.high, figure.samples)
         row = [figure.method, figure.part, figure.mode, _milliseconds(figure.milliseconds)]
-        row += [f"{spread.percent:.1f} %", f"{figure.tflops:.0f}", _clock(figure), _watts(figure)]
+        row += [f"{spread.percent:.1f} %", _tflops(figure), _clock(figure), _watts(figure)]
         rows.append(row + [_ratio(ratio(figures, figure, peer)) for peer in columns])
     return header, rows
 
@@ -108,6 +108,10 @@ def _modes(figures: Sequence[Figure]) -> list[str]:
 
 def _milliseconds(value: float) -> str:
     return f"{value:#.4g}" if value < 1000 else f"{value:.0f}"
+
+
+def _tflops(figure: Figure, unit: str = "") -> str:
+    return "" if figure.mode == "host" else f"{figure.tflops:.0f}{unit}"
 
 
 def _clock(figure: Figure) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ GRAPH_CALLS = 12
 ROUNDS = 7
 BURST_SECONDS = 0.025
 COLD_CALLS = 20
+HOST_CALLS = 50  # fewer than a stream queues before it makes the host wait
 LEAST_CALLS = 4
 FLUSH_BYTES = 1 << 30
 
@@ -82,6 +84,20 @@ def bursts(calls: Sequence[Call]) -> list[list[float]]:
     for _ in range(ROUNDS):
         for times, call, count in zip(found, calls, counts):
             times += samples(call, [count])
+    return found
+
+
+def host(call: Call, clock: Callable[[], float] = time.perf_counter) -> list[float]:
+    """The host's time to queue a call: the GPU is idle before each sample and is not waited for within it."""
+    once(call)
+    found = []
+    for _ in range(SAMPLES):
+        torch.cuda.synchronize()
+        begin = clock()
+        for _ in range(HOST_CALLS):
+            call()
+        found.append((clock() - begin) * 1000 / HOST_CALLS)
+    torch.cuda.synchronize()
     return found
 
 

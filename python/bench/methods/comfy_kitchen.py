@@ -40,6 +40,8 @@ class ComfyInt8(Method):
     def why_not(self, case: Case) -> str:
         if case.lengths:
             return "takes no sequences of different lengths"
+        if case.mask:
+            return "masks are not measured here"
         return "takes a causal mask only as a tensor of all scores" if case.causal else ""
 
     def parts(self, case: Case) -> tuple[str, ...]:

@@ -45,6 +45,8 @@ class CudnnFp8(Method):
             return "sequences of different lengths are not measured here"
         if case.causal and case.query_rows != case.key_rows:
             return "causal masks of unequal lengths are not measured here"
+        if case.mask:
+            return "masks are not measured here"
         return "" if case.head_dim in (64, 128) else "measured with the head dims 64 and 128 alone"
 
     def parts(self, case: Case) -> tuple[str, ...]:

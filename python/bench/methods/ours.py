@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..cases import HOST_ROWS
 from .base import Calls, Method
 from .package import Package, package
 
@@ -57,29 +58,30 @@ class Ours(Method):
         )
 
     def parts(self, case: Case) -> tuple[str, ...]:
-        # The Triton kernel for sequences has no entry of its own.
-        return (
-            ("whole",) if case.lengths and self.identity(case) == "triton" else ("kernel", "whole")
-        )
+        # The Triton kernel for sequences has no entry of its own; masks are measured through the function alone.
+        alone = not case.mask and not (case.lengths and self.identity(case) == "triton")
+        return ("kernel", "whole") if alone else ("whole",)
 
     def _choice(self, case: Case) -> Any:
         found = package()
         request = found.dispatch.Request(
-            self._request, case.head_dim, case.dtype == "bfloat16", False, bool(case.lengths)
+            self._request, case.head_dim, case.dtype == "bfloat16", bool(case.mask), bool(case.lengths)
         )
         return found.dispatch.choose(_device(), request)
 
     def prepare(self, case: Case, operands: Operands) -> Calls:
         found, kind = package(), self._choice(case).kind
-        q, k, v, starts, longest = operands
+        q, k, v, starts, longest, mask = operands
         function = getattr(found.top, VARLEN if case.lengths else self.title)
+
+        masked = {} if mask is None else {"attn_mask": mask}
 
         def whole() -> torch.Tensor:
             output: torch.Tensor
             if case.lengths:
                 output = function(q, k, v, starts, starts, longest, longest, is_causal=case.causal)
             else:
-                output = function(q, k, v, is_causal=case.causal)
+                output = function(q, k, v, is_causal=case.causal, **masked)
             return output
 
         alone = {"packed": _packed, found.dispatch.TRITON: _triton}.get(kind, _plain)
@@ -154,7 +156,7 @@ def _plain(found: Package, kind: str, case: Case, operands: Operands) -> Callabl
     import torch
 
     abi, paths = found.abi, found.paths
-    q, k, v, starts, longest = operands
+    q, k, v, starts, longest, _ = operands
     lengths = None
     if starts is not None:
         q, k, v = q[None], k[None], v[None]
@@ -198,6 +200,32 @@ def _triton(found: Package, kind: str, case: Case, operands: Operands) -> Callab
     return kernel
 
 
+class Compiled(Ours):
+    """sageattn within torch.compile, which changes what the host does and nothing of the GPU's work."""
+
+    def why_not(self, case: Case) -> str:
+        if max(case.query_rows, case.key_rows) > HOST_ROWS or case.lengths or case.mask:
+            return f"differs from sageattn on the host alone: measured up to {HOST_ROWS} rows"
+        return super().why_not(case)
+
+    def identity(self, case: Case) -> str:
+        return ""
+
+    def parts(self, case: Case) -> tuple[str, ...]:
+        return ("whole",)
+
+    def prepare(self, case: Case, operands: Operands) -> Calls:
+        import torch
+
+        q, k, v = operands[:3]
+        function: Callable[..., torch.Tensor] = torch.compile(package().top.sageattn, fullgraph=True)
+
+        def whole() -> torch.Tensor:
+            return function(q, k, v, is_causal=case.causal)
+
+        return Calls({"whole": whole}, whole)
+
+
 def our_methods() -> list[Method]:
     """sageattn first: the others are left out where they run its kernel."""
     return [
@@ -206,4 +234,5 @@ def our_methods() -> list[Method]:
         Ours("fp8", "sageattn_qk_int8_pv_fp8_cuda", "fp8_tiles"),
         Ours("fp16", "sageattn_qk_int8_pv_fp16_cuda", "fp16"),
         Ours("triton", "sageattn_qk_int8_pv_fp16_triton", "triton"),
+        Compiled("compiled", "sageattn in torch.compile", "auto"),
     ]

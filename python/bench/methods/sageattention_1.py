@@ -80,6 +80,8 @@ class SageAttention1(Method):
         return version_of(self._folder) if self._folder else ""
 
     def why_not(self, case: Case) -> str:
+        if case.mask:
+            return "takes no mask"
         known = (64, 128) if case.lengths else (64, 96, 128)
         if case.head_dim not in known:
             return f"takes the head dims {', '.join(map(str, known))} alone"
@@ -105,7 +107,7 @@ class SageAttention1(Method):
 
 
 def _varlen(package: Any, case: Case, operands: Operands) -> Calls:
-    q, k, v, starts, longest = operands
+    q, k, v, starts, longest, _ = operands
     keys = k.clone()
 
     def whole() -> torch.Tensor:

@@ -41,7 +41,7 @@ class TorchSdpa(Method):
         k, v, note = self.grouped(case, q, operands.k, operands.v)
 
         def whole() -> torch.Tensor:
-            return self.attend(case, q, k, v)
+            return self.attend(case, q, k, v, operands.mask)
 
         return Calls({"whole": whole}, whole, note)
 
@@ -56,14 +56,14 @@ class TorchSdpa(Method):
             return k.repeat_interleave(group, 1), v.repeat_interleave(group, 1), "keys repeated"
         return k, v, ""
 
-    def attend(self, case: Case, q: Any, k: Any, v: Any) -> torch.Tensor:
+    def attend(self, case: Case, q: Any, k: Any, v: Any, mask: Any = None) -> torch.Tensor:
         """One call, [batch, heads, rows, head_dim]."""
         from torch.nn.attention import SDPBackend, sdpa_kernel
         from torch.nn.functional import scaled_dot_product_attention
 
         with sdpa_kernel(getattr(SDPBackend, self.backend)):
             return scaled_dot_product_attention(
-                q, k, v, is_causal=case.causal, enable_gqa=q.shape[1] != k.shape[1]
+                q, k, v, mask, is_causal=case.causal, enable_gqa=q.shape[1] != k.shape[1]
             )
 
 
@@ -100,12 +100,15 @@ class TorchFlash(TorchSdpa):
 
     name, title, backend = "torch-flash", "torch SDPA, FlashAttention-2", "FLASH_ATTENTION"
 
+    def why_not(self, case: Case) -> str:
+        return "takes no mask" if case.mask else super().why_not(case)
+
     def prepare(self, case: Case, operands: Operands) -> Calls:
         if not case.lengths:
             return super().prepare(case, operands)
         import torch
 
-        q, k, v, starts, longest = operands
+        q, k, v, starts, longest, _ = operands
 
         def whole() -> torch.Tensor:
             found = torch.ops.aten._flash_attention_forward(
@@ -117,5 +120,14 @@ class TorchFlash(TorchSdpa):
         return Calls({"whole": whole}, whole)
 
 
+class TorchEfficient(TorchSdpa):
+    """The memory-efficient backend, which takes masks on every GPU."""
+
+    name, title, backend = "torch-efficient", "torch SDPA, memory-efficient", "EFFICIENT_ATTENTION"
+
+    def why_not(self, case: Case) -> str:
+        return "takes no sequences of different lengths" if case.lengths else super().why_not(case)
+
+
 def torch_methods() -> list[Method]:
-    return [TorchCudnn(), TorchFlash()]
+    return [TorchCudnn(), TorchFlash(), TorchEfficient()]

@@ -10,7 +10,10 @@ torch = pytest.importorskip("torch")
 
 from bench import accuracy, cases, inputs
 
-NAMES = ["hd8-s40-causal", "hd8-s40-k24-gqa4", "hd16-varlen5.33.17-causal-gqa2"]
+NAMES = [
+    "hd8-s40-causal", "hd8-s40-k24-gqa4", "hd16-varlen5.33.17-causal-gqa2",
+    "hd8-s40-k24-padding", "hd8-s40-pairs-gqa4", "hd8-s24-k40-bias",
+]  # fmt: skip
 
 
 def small(name: str) -> cases.Case:
@@ -22,9 +25,12 @@ def naive(case: cases.Case, operands: inputs.Operands) -> torch.Tensor:
     """The whole output in float64, in the query's layout."""
     outputs = []
     group = case.heads // case.kv_heads
-    for q, k, v in operands.sequences():
+    for sequence, (q, k, v) in enumerate(operands.sequences()):
         k, v = (x.double().repeat_interleave(group, 0) for x in (k, v))
         scores = q.double() @ k.transpose(1, 2) / math.sqrt(case.head_dim)
+        if operands.mask is not None:
+            mask = operands.mask.expand(case.batch, case.heads, *scores.shape[1:])[sequence]
+            scores = scores + (mask.double().log() if mask.dtype == torch.bool else mask)
         if case.causal:
             scores = scores + torch.full(scores.shape[1:], -math.inf).triu(1)
         outputs.append(scores.softmax(-1) @ v)
@@ -76,6 +82,22 @@ def test_operands(name: str) -> None:
     assert first.q.dtype == torch.bfloat16
     rows = [(q.shape[1], k.shape[1]) for q, k, _ in first.sequences()]
     assert rows == case.sequences()
+
+
+@pytest.mark.parametrize(
+    ("mask", "shape", "dtype", "seen"),
+    [
+        ("padding", (3, 1, 1, 24), torch.bool, 0.75),
+        ("pairs", (3, 1, 40, 24), torch.bool, 0.9),
+        ("bias", (1, 8, 40, 24), torch.bfloat16, None),
+    ],
+)
+def test_masks(mask: str, shape: tuple[int, ...], dtype: torch.dtype, seen: float | None) -> None:
+    found = inputs.make(small(f"hd8-s40-k24-{mask}"), device="cpu").mask
+    assert found is not None and (found.shape, found.dtype) == (shape, dtype)
+    if seen is not None:
+        assert found[..., 0].all()
+        assert found.float().mean().item() == pytest.approx(seen, abs=0.02)
 
 
 def test_the_ramp_runs_along_each_sequence() -> None:

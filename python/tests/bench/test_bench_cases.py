@@ -41,6 +41,8 @@ def test_sequences(name: str, sequences: list[tuple[int, int]]) -> None:
         ("zzz", "unknown case"),
         ("hd128-s8192-gqa5", "groups of 5"),
         ("hd0-s1", "1 or more"),
+        ("hd128-s64-causal-bias", "a mask goes"),
+        ("hd128-varlen-padding", "a mask goes"),
         ("hd128-varlen0.3", "1 or more"),
     ],
 )
@@ -50,6 +52,14 @@ def test_bad_names(name: str, message: str | None) -> None:
         return
     with pytest.raises(ValueError, match=message.replace("?", r"\?")):
         cases.parse(name)
+
+
+def test_all_has_what_programs_call() -> None:
+    names = {case.name for case in cases.ALL}
+    short = {f"hd128-s{rows}{causal}" for rows in (1024, 2048, 4096, 8192, 16384) for causal in ("", "-causal")}
+    masks = {f"hd128-s4096-{mask}" for mask in cases.MASKS}
+    wide = {f"hd{dim}-s4096" for dim in (64, 160, 192, 256)}
+    assert short | masks | wide | {"hd128-varlen", "hd128-s4096-k512", "hd128-s4096-k77", "hd128-s64"} <= names
 
 
 def test_named_takes_sets_and_drops_doubles() -> None:

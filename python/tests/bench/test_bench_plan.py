@@ -36,6 +36,11 @@ class Stub(Method):
         return self._kernel
 
 
+class Parts(Stub):
+    def parts(self, case: cases.Case) -> tuple[str, ...]:
+        return ("kernel", "whole")
+
+
 def jobs(found: plan.Plan) -> list[tuple[str, str, str, str]]:
     return [(job.case.name, job.method.name, job.part, job.mode) for job in found.jobs]
 
@@ -50,6 +55,16 @@ def test_auto_replays_short_sequences() -> None:
     ]
     assert found.cases() == [SHORT, LONG]
     assert found.gaps == []
+
+
+def test_auto_times_the_host_where_it_decides() -> None:
+    host = cases.parse("hd128-s64")
+    found = plan.make([host], [Parts("a")], ["auto", "graph"])
+    assert jobs(found) == [
+        ("hd128-s64", "a", "whole", "host"),
+        ("hd128-s64", "a", "kernel", "graph"),
+        ("hd128-s64", "a", "whole", "graph"),
+    ]
 
 
 def test_modes_are_taken_once() -> None:
@@ -108,3 +123,8 @@ def test_peers_say_what_they_do_not_take() -> None:
     assert by_name["sageattention-1"].why_not(cases.parse("hd72-s64"))
     assert by_name["torch-cudnn"].why_not(unequal) and not by_name["torch-cudnn"].why_not(mixed)
     assert by_name["fp16"].why_not(mixed)
+    masked = cases.parse("hd128-s4096-bias")
+    takers = {name for name, method in by_name.items() if method.peer and not method.why_not(masked)}
+    assert takers == {"torch-cudnn", "torch-efficient"}
+    assert by_name["torch-efficient"].why_not(mixed)
+    assert by_name["compiled"].why_not(SHORT)

@@ -86,3 +86,11 @@ def test_bursts_take_turns(gpu: Gpu) -> None:
 def test_cold_calls_come_after_a_flush(gpu: Gpu) -> None:
     assert timing.cold(gpu.call, gpu.flush) == pytest.approx([MILLISECONDS] * timing.COLD_CALLS)
     assert gpu.flushes == timing.COLD_CALLS
+
+
+def test_the_host_is_timed_without_waiting_for_the_gpu(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[int] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: waits.append(gpu.calls))
+    times = timing.host(gpu.call, lambda: gpu.calls * 0.000045)
+    assert times == pytest.approx([0.045] * timing.SAMPLES)
+    assert waits[1:] == [3 + timing.HOST_CALLS * sample for sample in range(timing.SAMPLES + 1)]

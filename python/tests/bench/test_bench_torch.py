@@ -16,17 +16,25 @@ class Math(torch_sdpa.TorchCudnn):
 
 class WithoutGroups(Math):
     def attend(
-        self, case: cases.Case, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
+        self,
+        case: cases.Case,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
         if q.shape[1] != k.shape[1]:
             raise RuntimeError("No available kernel")
-        return super().attend(case, q, k, v)
+        return super().attend(case, q, k, v, mask)
 
 
 @pytest.mark.parametrize("method", [Math(), WithoutGroups()])
 @pytest.mark.parametrize(
     "name",
-    ["hd16-s40-causal", "hd16-s40-gqa4", "hd16-varlen5.33.17-causal-gqa2", "hd16-varlen5.33"],
+    [
+        "hd16-s40-causal", "hd16-s40-gqa4", "hd16-varlen5.33.17-causal-gqa2", "hd16-varlen5.33",
+        "hd16-s40-k24-padding", "hd16-s40-pairs-gqa2", "hd16-s24-k40-bias",
+    ],
 )
 def test_outputs(name: str, method: torch_sdpa.TorchSdpa) -> None:
     case = cases.parse(name)
