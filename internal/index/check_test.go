@@ -180,7 +180,9 @@ func TestInstalledTorchStays(t *testing.T) {
 				var said string
 				var err error
 				if installer.Name == "pip" {
-					said, err = runInstaller(installer, []string{"PYTHONPATH=" + environment}, "install", "--isolated", "--disable-pip-version-check",
+					// Debian's pip would refuse to install even nothing. Versions that know no such refusal ignore the variable.
+					env := []string{"PYTHONPATH=" + environment, "PIP_BREAK_SYSTEM_PACKAGES=1"}
+					said, err = runInstaller(installer, env, "install", "--disable-pip-version-check",
 						"--no-cache-dir", "--dry-run", "--index-url", channel, "sageattention==2.2.0")
 				} else {
 					said, err = runInstaller(installer, nil, "pip", "install", "--no-config", "--no-cache", "--no-python-downloads", "--dry-run",
