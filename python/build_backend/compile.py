@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from . import packages
+from . import handover, packages
 from .errors import BuildError
 from .nvrtc import Nvrtc
 
@@ -54,10 +54,10 @@ def run(arguments: argparse.Namespace) -> int:
             raise BuildError(
                 f"{source}: no kernel in it, or the compiler's report could not be read:\n{log}"
             )
-        _write(arguments.output / f"{source.stem}.sm_{digits}.cubin", image)
+        handover.write(arguments.output / f"{source.stem}.sm_{digits}.cubin", image)
         if arguments.ptx_sm is not None and architecture(arguments.ptx_sm) == digits:
             text, _ = compile_source(compiler, source, f"compute_{digits}", arguments.include)
-            _write(arguments.output / f"{source.stem}.compute_{digits}.ptx", text.rstrip(b"\0"))
+            handover.write(arguments.output / f"{source.stem}.compute_{digits}.ptx", text.rstrip(b"\0"))
         _report(source, digits, kernels, time.monotonic() - started, arguments.verbose)
         if not arguments.allow_spills:
             _refuse_spills(source, digits, kernels)
@@ -119,13 +119,6 @@ def _check_supported(compiler: Nvrtc, sm: str, digits: str) -> None:
         raise BuildError(
             f"NVRTC {version} cannot target SM {sm}", "pip install --upgrade nvidia-cuda-nvrtc-cu12"
         )
-
-
-def _write(path: pathlib.Path, data: bytes) -> None:
-    """Whole or not at all: a half-written cubin must not survive an interrupt."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(data)
-    temporary.replace(path)
 
 
 def _report(source: pathlib.Path, digits: str, kernels: Kernels, seconds: float, verbose: bool) -> None:

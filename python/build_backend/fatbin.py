@@ -13,7 +13,7 @@ import pathlib
 import re
 from collections.abc import Iterable
 
-from . import packages
+from . import handover, packages
 from .errors import BuildError
 
 _NAME = re.compile(
@@ -39,10 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     for operation in sorted(images):
         data += linker.link(images[operation])
         data += bytes(-len(data) % _ALIGNMENT)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = arguments.output.with_name(arguments.output.name + ".part")
-    temporary.write_bytes(data)
-    temporary.replace(arguments.output)
+    handover.write(arguments.output, data)
     print(f"{arguments.output.name}: {sum(map(len, images.values()))} images, {len(data)} bytes")
 
 
@@ -101,7 +98,7 @@ class FatbinLinker:
             self._library.nvFatbinDestroy(ctypes.byref(handle))
 
     def _add(self, handle: ctypes.c_void_p, kind: str, architecture: str, path: pathlib.Path) -> None:
-        data = path.read_bytes()
+        data = handover.read(path)
         name = path.name.split(".")[0].encode()
         if kind == "cubin":
             result = self._library.nvFatbinAddCubin(

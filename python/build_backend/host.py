@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, NoReturn
 
+from . import handover
 from .errors import BuildError
 
 OPTIONS = (
@@ -57,12 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
         )
         if result.returncode or not output.exists():
             _explain(command, result)
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(
-            output, temporary := arguments.output.with_name(arguments.output.name + ".part")
-        )
-    temporary.chmod(0o755)
-    temporary.replace(arguments.output)
+        handover.write(arguments.output, output.read_bytes(), 0o755)
     print(f"{arguments.output.name}: {arguments.target}, {arguments.output.stat().st_size} bytes")
 
 

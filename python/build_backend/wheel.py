@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import project, sbom
+from . import handover, project, sbom
 from .errors import BuildError
 
 GENERATOR = "sagebuild"
@@ -174,7 +174,7 @@ def package_files(package: Path) -> Iterator[Path]:
 
 
 def _native(path: Path, magics: tuple[bytes, ...]) -> bytes:
-    data = path.read_bytes()
+    data = handover.read(path)
     if not data.startswith(magics):
         raise WheelError(
             f"{path} starts with {data[:4].hex() or 'nothing'}, not with a known magic"

@@ -42,7 +42,9 @@ def test_cubin_and_ptx(compiler: nvrtc.Nvrtc, tmp_path: Path) -> None:
     assert compile_one(tmp_path, SOURCE % "1", "--sm", "9.0", "--ptx-sm", "9.0") == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "one.compute_90.ptx",
+        "one.compute_90.ptx.sha256",
         "one.sm_90.cubin",
+        "one.sm_90.cubin.sha256",
     ]
     assert (tmp_path / "out" / "one.sm_90.cubin").read_bytes()[:4] == b"\x7fELF"
     assert b".target sm_90" in (tmp_path / "out" / "one.compute_90.ptx").read_bytes()
@@ -50,7 +52,7 @@ def test_cubin_and_ptx(compiler: nvrtc.Nvrtc, tmp_path: Path) -> None:
 
 def test_no_ptx_for_another_sm(compiler: nvrtc.Nvrtc, tmp_path: Path) -> None:
     assert compile_one(tmp_path, SOURCE % "1", "--sm", "8.0", "--ptx-sm", "9.0") == 0
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["one.sm_80.cubin"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"one.sm_80.cubin", "one.sm_80.cubin.sha256"}
 
 
 def test_same_source_gives_the_same_bytes(compiler: nvrtc.Nvrtc, tmp_path: Path) -> None:
@@ -140,3 +142,15 @@ def test_fatbin_holds_a_container_an_operation(compiler: nvrtc.Nvrtc, tmp_path: 
     assert data.startswith(b"\x50\xed\x55\xba") and data.count(b"\x50\xed\x55\xba") == 2
     for file in (tmp_path / "out").glob("*.cubin"):
         assert file.read_bytes() in data  # uncompressed (of PTX, nvFatbin drops blanks)
+
+
+def test_fatbin_of_a_flipped_bit(compiler: nvrtc.Nvrtc, tmp_path: Path) -> None:
+    source = tmp_path / "quantize.cu"
+    source.write_text(SOURCE % "1")
+    assert command_line.main(["compile", "--sm", "9.0", "--output", str(tmp_path / "out"), str(source)]) == 0
+    cubin = tmp_path / "out" / "quantize.sm_90.cubin"
+    data = bytearray(cubin.read_bytes())
+    data[len(data) // 2] ^= 1
+    cubin.write_bytes(data)
+    with pytest.raises(BuildError, match="quantize.sm_90.cubin is damaged"):
+        fatbin.FatbinLinker().link(fatbin.collect([tmp_path / "out"])["quantize"])

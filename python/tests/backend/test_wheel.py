@@ -15,7 +15,8 @@ from typing import Callable
 import pytest
 from support import record
 
-from build_backend import project, wheel
+from build_backend import handover, project, wheel
+from build_backend.errors import BuildError
 
 Build = Callable[..., Path]
 
@@ -65,8 +66,7 @@ def source(tmp_path: Path) -> Path:
     }
     for name, data in files.items():
         path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        handover.write(path, data)
     return tmp_path
 
 
@@ -213,6 +213,16 @@ def test_names_and_versions(
     assert not (source / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["built/libsageattn.so", "built/kernels.fatbin"])
+def test_flipped_bit(build: Build, source: Path, name: str) -> None:
+    data = bytearray((source / name).read_bytes())
+    data[50] ^= 1
+    (source / name).write_bytes(data)
+    with pytest.raises(BuildError, match="is not what was compiled"):
+        build()
+    assert not (source / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "data", "error", "text"),
     [
@@ -242,7 +252,7 @@ def test_bad_inputs(
     if data is None:
         (source / name).unlink()
     else:
-        (source / name).write_bytes(data)
+        handover.write(source / name, data)
     with pytest.raises(error, match=text):
         build()
     assert not (source / "out").exists()
