@@ -1,7 +1,17 @@
-/* A CUDA driver that knows one device of SM 9.0, and prints the system that images say they are for, which kernels it
- * is asked for, and each launch. */
+/* A CUDA driver that knows one device, of SM 9.0 unless FAKE_SM says otherwise. It runs nothing. Unless QUIET is
+ * defined it prints the system that images say they are for, which kernels it is asked for, and each launch. */
 #include <stddef.h>
 #include <stdio.h>
+
+#ifndef FAKE_SM
+#define FAKE_SM 90
+#endif
+
+#ifdef QUIET
+#define SAY(...) (void)0
+#else
+#define SAY(...) (printf(__VA_ARGS__), fflush(stdout))
+#endif
 
 #if defined(_WIN32)
 #define EXPORT __declspec(dllexport)
@@ -33,20 +43,18 @@ EXPORT int cuDeviceGetCount(int* count) {
 }
 
 EXPORT int cuDeviceGetAttribute(int* value, int attribute) {
-    *value = attribute == 75 ? 9 : 0;
+    *value = attribute == 75 ? FAKE_SM / 10 : attribute == 76 ? FAKE_SM % 10 : 0;
     return 0;
 }
 
 EXPORT int cuLibraryLoadData(const char** library, const char* data) {
-    printf("host %#x\n", data[16 + 40] & 0xf0); /* of the first image's flags */
-    fflush(stdout);
+    SAY("host %#x\n", data[16 + 40] & 0xf0); /* of the first image's flags */
     *library = data;
     return 0;
 }
 
 EXPORT int cuLibraryGetKernel(void** kernel, const char* library, const char* name) {
-    printf("%s %s\n", library + 16 + 64, name); /* the name of the container's first image */
-    fflush(stdout);
+    SAY("%s %s\n", library + 16 + 64, name); /* the name of the container's first image */
     *kernel = kernel;
     return 0;
 }
@@ -68,7 +76,6 @@ EXPORT int cuMemcpyDtoHAsync_v2(int* traits) {
 }
 
 EXPORT int cuLaunchKernel(void* function, unsigned blocks) {
-    printf("launch %u\n", blocks);
-    fflush(stdout);
+    SAY("launch %u\n", blocks);
     return function == NULL;
 }
