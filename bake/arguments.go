@@ -83,7 +83,7 @@ func emulator(cell matrix.Cell) string {
 }
 
 // testArguments are what the tests of a wheel run on, and what the plan put into it: SMs and kernels, separated by
-// spaces. A kernel that some SMs lack is followed by those that have it: packed_hd64@9.0, attention_hd64_tiles16@7.5,8.6.
+// spaces. A kernel that some SMs lack is followed by those that have it: attention_fp8_wgmma_hd64@9.0, attention_fp16_accum_f16_hd64@7.5,8.6.
 func testArguments(selected matrix.Selection, k *kernels.Set) []argument {
 	cell := selected.Cell
 	sms := make([]string, len(cell.SMs))

@@ -27,7 +27,7 @@ func defaults(t *testing.T) (*matrix.Matrix, *kernels.Set) {
 
 func TestNothingIsRenderedForAnSMWithoutAttention(t *testing.T) {
 	m, k := defaults(t)
-	none := &kernels.Set{Sources: slices.DeleteFunc(slices.Clone(k.Sources), func(s kernels.Source) bool { return s.Operation() == "attention" })}
+	none := &kernels.Set{Sources: slices.DeleteFunc(slices.Clone(k.Sources), func(s kernels.Source) bool { return s.Operation() == "attention_fp16" })}
 	for _, render := range []func(*matrix.Matrix, *kernels.Set) ([]byte, error){RenderBake, RenderDockerfile} {
 		if _, err := render(m, none); err == nil {
 			t.Error("a matrix without attention kernels is rendered")

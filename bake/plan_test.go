@@ -79,7 +79,7 @@ func TestPlanOfATest(t *testing.T) {
 		t.Errorf("command %s, target %+v", plan.Command, target)
 	}
 	wantContexts(t, target, map[string]string{"base": "oci-layout:///base", "python": "docker-image://mirror/python:3.9"})
-	if target.Args["SMS"] != "7.0 7.5 8.0 8.6 8.7 8.9 9.0" || !strings.Contains(target.Args["KERNELS"], "attention_hd128_masked") {
+	if target.Args["SMS"] != "7.0 7.5 8.0 8.6 8.7 8.9 9.0" || !strings.Contains(target.Args["KERNELS"], "attention_fp16_masked_hd128") {
 		t.Errorf("the test does not learn what the wheel holds: %v", target.Args)
 	}
 	if target.Args["TORCH"] != "2.6.0" || target.Args["PYTHON_DIGITS"] != "39" {

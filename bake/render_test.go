@@ -77,10 +77,10 @@ func TestSuffixIsCompiledApart(t *testing.T) {
 	hopper := m.SMs()[6]
 	changed := &kernels.Set{}
 	for _, source := range k.Sources {
-		if source.Operation() == "attention" && slices.Contains(source.SMs, hopper) {
+		if source.Operation() == "attention_fp16" && slices.Contains(source.SMs, hopper) {
 			source.SMs = slices.DeleteFunc(slices.Clone(source.SMs), func(s matrix.SM) bool { return s == hopper })
 			own := source
-			own.File, own.SMs, own.Suffix = "attention_sm90.cu", []matrix.SM{hopper}, "a"
+			own.File, own.SMs, own.Suffix = "attention_fp16_sm90.cu", []matrix.SM{hopper}, "a"
 			changed.Sources = append(changed.Sources, own)
 		}
 		changed.Sources = append(changed.Sources, source)
@@ -90,7 +90,7 @@ func TestSuffixIsCompiledApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := stageText(t, content, "kernels-sm90-build")
-	for _, want := range []string{"--sm 9.0a ", "--sm 9.0 ", "attention_sm90.cu"} {
+	for _, want := range []string{"--sm 9.0a ", "--sm 9.0 ", "attention_fp16_sm90.cu"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the stage of SM 9.0 lacks %q:\n%s", want, text)
 		}

@@ -50,13 +50,13 @@ type Source struct {
 	Headers []string    `toml:"-"`       // all that File includes, also indirectly: sorted paths below the source directory
 }
 
-// Path is the file below the source directory: csrc/device/quantize.cu.
+// Path is the file below the source directory: csrc/device/quantize/quantize.cu.
 func (s Source) Path() string { return path.Join(deviceDir, s.File) }
 
 // Arch is the target that the source is compiled for where it makes code for an SM: 9.0, or 9.0a.
 func (s Source) Arch(sm matrix.SM) Arch { return Arch{SM: sm, Suffix: s.Suffix} }
 
-// Operation is what the source computes: its name up to "_sm", as attention of attention_sm80.cu. The fatbin has a
+// Operation is what the source computes: its name up to "_sm", as attention_fp16 of attention_fp16_sm80.cu. The fatbin has a
 // container for each operation, and in it an image for each SM.
 func (s Source) Operation() string {
 	name, _, _ := strings.Cut(strings.TrimSuffix(path.Base(s.File), ".cu"), "_sm")
@@ -64,7 +64,7 @@ func (s Source) Operation() string {
 }
 
 // attention is the operation that every SM must have; the library falls back to it from the others.
-const attention = "attention"
+const attention = "attention_fp16"
 
 // Read reads csrc/kernels.toml below sourceDir and follows the includes of every source it names.
 // Mistakes are *diag.Error of class Usage with file, line and column.
@@ -230,6 +230,6 @@ func (k *Set) checkSM(sm matrix.SM) error {
 		return nil
 	}
 	e := errorIn(1, 1, "SM %s has no source of %s", sm, attention)
-	e.Hint = fmt.Sprintf("add %q to the sms of a source attention_sm…, or remove the sm block of the matrix", sm)
+	e.Hint = fmt.Sprintf("add %q to the sms of a source attention_fp16_sm…, or remove the sm block of the matrix", sm)
 	return e
 }

@@ -63,7 +63,7 @@ func TestIncludesAreFollowed(t *testing.T) {
 
 func TestExportsAreThoseOfTheHeaders(t *testing.T) {
 	_, k := defaults(t)
-	for _, name := range []string{"sageattn_attention", "sageattn_last_error", "sageattn_packed_attention"} {
+	for _, name := range []string{"sageattn_attention", "sageattn_last_error", "sageattn_wgmma_attention"} {
 		if !slices.Contains(k.Exports, name) {
 			t.Errorf("%s is no export: %v", name, k.Exports)
 		}
@@ -150,9 +150,9 @@ func TestEverySMTakesOneSourceOfAnOperation(t *testing.T) {
 		extra   Source
 		message string
 	}{
-		{"two", source("attention_sm60.cu", "other", sm(7, 0)), "SM 7.0 has two sources of attention: attention_sm70.cu, attention_sm60.cu"},
-		{"two of another", source("attention_masked_sm60.cu", "other", sm(7, 0)), "SM 7.0 has two sources of attention_masked"},
-		{"same kernel", source("extra.cu", "attention_hd64", sm(9, 0)), "kernel attention_hd64 of SM 9.0 is in both"},
+		{"two", source("attention_fp16_sm60.cu", "other", sm(7, 0)), "SM 7.0 has two sources of attention_fp16: mma/attention_fp16_sm70.cu, attention_fp16_sm60.cu"},
+		{"two of another", source("attention_fp16_masked_sm60.cu", "other", sm(7, 0)), "SM 7.0 has two sources of attention_fp16_masked"},
+		{"same kernel", source("extra.cu", "attention_fp16_hd64", sm(9, 0)), "kernel attention_fp16_hd64 of SM 9.0 is in both"},
 	} {
 		broken := &Set{Sources: append(slices.Clone(k.Sources), test.extra)}
 		if err := broken.Check(m); err == nil || !strings.Contains(err.Error(), test.message) {

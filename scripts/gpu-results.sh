@@ -38,17 +38,18 @@ backend() { PYTHONPATH="$root/python:$toolchain" "$python" -m build_backend "$@"
 # PTX of an older family, which the driver of a newer GPU compiles: compute_75 and compute_70 run on all since.
 family() { # name, SM, output
     local digits=${2/./}
-    backend compile --allow-spills --sm "$2" --ptx-sm "$2" --output "$temporary/$1" \
-        "$root"/csrc/device/attention{,_*}_"$1".cu "$root/csrc/device/quantize.cu"
+    backend compile --allow-spills --sm "$2" --ptx-sm "$2" --include "$root/csrc/device" --output "$temporary/$1" \
+        "$root"/csrc/device/mma/attention_*_"$1".cu "$root/csrc/device/quantize/quantize.cu"
     rm "$temporary/$1"/*."sm_$digits".cubin
     backend fatbin --output "$3" "$temporary/$1"
 }
 
 # Kernels that a wheel holds for other SMs alone, compiled for SM 9.0: sums within a key tile.
-tiles16() { # output
-    backend compile --sm 9.0 --output "$temporary/tiles16" "$root"/csrc/device/{attention_sm80,attention_tiles16_sm80}.cu \
-        "$root"/csrc/device/{attention_fp8_sm89,attention_fp8_tiles16_sm89,quantize,quantize_value}.cu
-    backend fatbin --output "$1" "$temporary/tiles16"
+accum_f16() { # output
+    backend compile --sm 9.0 --include "$root/csrc/device" --output "$temporary/accum-f16" \
+        "$root"/csrc/device/mma/attention_{fp16_sm80,fp16_accum_f16_sm80,fp8_sm89,fp8_accum_f16_sm89}.cu \
+        "$root"/csrc/device/quantize/{quantize,quantize_value}.cu
+    backend fatbin --output "$1" "$temporary/accum-f16"
 }
 
 # The same folders as in the repository, so that the tests find each other.
@@ -110,8 +111,8 @@ prepare() { # directory, wheel
     copy_tests "$directory"
     family sm75 7.5 "$directory/families/sm75.fatbin"
     family sm70 7.0 "$directory/families/sm70.fatbin"
-    tiles16 "$directory/families/tiles16.fatbin"
-    backend compile --sm 12.0 --output "$temporary/other" "$root/csrc/device/quantize.cu"
+    accum_f16 "$directory/families/accum-f16.fatbin"
+    backend compile --sm 12.0 --include "$root/csrc/device" --output "$temporary/other" "$root/csrc/device/quantize/quantize.cu"
     backend fatbin --output "$directory/families/other.fatbin" "$temporary/other"
     "$python" -m pip download --quiet --dest "$directory/wheels" --only-binary :all: --python-version 3.10 \
         pytest iniconfig pluggy packaging pygments exceptiongroup tomli typing-extensions ||
@@ -175,7 +176,7 @@ families() {
     "$python" -c 'import torch
 major, minor = torch.cuda.get_device_capability()
 sm = 10 * major + minor
-print(*["sm75"] * (sm >= 75), *["sm70"] * (sm >= 70), *["tiles16"] * (sm == 90))'
+print(*["sm75"] * (sm >= 75), *["sm70"] * (sm >= 70), *["accum-f16"] * (sm == 90))'
 }
 
 test_families() { # names
@@ -184,7 +185,7 @@ test_families() { # names
         local note=PTX what=(-m "not library" "$kernels")
         case $name in
         sm70) note="PTX, m8n8k4 emulated" ;;
-        tiles16) note="compiled for SM 9.0" what=("$kernels/test_value.py") ;;
+        accum-f16) note="compiled for SM 9.0" what=("$kernels/test_value.py") ;;
         esac
         SAGEATTN_FAMILY_NOTE=$note tests "$name" 90 "$bundle/families/$name.fatbin" "${what[@]}"
     done
@@ -239,8 +240,8 @@ run() { # bundle, output
     phase speed 60 env SAGEATTN_FATBIN="$wheel_fatbin" "$python" "$kernels/bench_kernels.py"
     sanitize wheel "$wheel_fatbin"
     for name in "${names[@]}"; do
-        [[ $name != tiles16 ]] || # SM 9.0
-            sanitize packed "$wheel_fatbin" sanitize_packed.py
+        [[ $name != accum-f16 ]] || # SM 9.0
+            sanitize wgmma "$wheel_fatbin" sanitize_wgmma.py
         sanitize "$name" "$bundle/families/$name.fatbin"
     done
     [[ -z ${GPU_RESULTS_BENCH:-} ]] || bench

@@ -150,9 +150,9 @@ func dropFatbin(t *testing.T, m members) {
 func renameKernel(t *testing.T, m members) {
 	name := m.find(t, ".fatbin")
 	before := m.files[name]
-	after := bytes.ReplaceAll(before, []byte("attention_hd128_masked"), []byte("attention_hd128_mazked"))
+	after := bytes.ReplaceAll(before, []byte("attention_fp16_masked_hd128"), []byte("attention_fp16_mazked_hd128"))
 	if bytes.Equal(before, after) {
-		t.Fatal("the fatbin names no kernel attention_hd128_masked: is it compressed?")
+		t.Fatal("the fatbin names no kernel attention_fp16_masked_hd128: is it compressed?")
 	}
 	m.replace(t, name, after)
 }

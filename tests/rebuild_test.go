@@ -45,7 +45,7 @@ func TestOnlyWhatChangedRunsAgain(t *testing.T) {
 		t.Error("a Python file changed: the wheel has the same bytes")
 	}
 
-	tr.append("csrc/device/attention_sm70.cu", "// "+line)
+	tr.append("csrc/device/mma/attention_fp16_sm70.cu", "// "+line)
 	_, said = tr.run(0, "bake")
 	got := ran(t, said)
 	if !slices.Contains(got, "kernels-sm70-build") {

@@ -66,7 +66,7 @@ typedef struct sageattn_mean_arguments {
 } sageattn_mean_arguments;
 
 /* How an attention kernel wants to be launched. Each image holds its own, since only the driver knows which
- * image it chose: a global constant named after the kernel (attention_hd64_traits). */
+ * image it chose: a global constant named after the kernel (attention_fp16_hd64_traits). */
 typedef struct sageattn_traits {
     int threads;       /* per block */
     int shared_memory; /* dynamic bytes per block */

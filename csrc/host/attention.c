@@ -48,13 +48,13 @@ static int kinds_for(const sageattn_attention_params* p, enum sageattn_kind kind
     const int tiles = p->accumulation == SAGEATTN_ACCUMULATE_FLOAT16_TILES;
     int count = 0;
     if (p->mask.data != NULL) {
-        kinds[count++] = SAGEATTN_KIND_MASKED;
+        kinds[count++] = SAGEATTN_KIND_FP16_MASKED;
     } else if (p->value_dtype == SAGEATTN_FLOAT8_E4M3) {
-        if (tiles) kinds[count++] = SAGEATTN_KIND_FP8_TILES16;
+        if (tiles) kinds[count++] = SAGEATTN_KIND_FP8_ACCUM_F16;
         kinds[count++] = SAGEATTN_KIND_FP8;
     } else {
-        if (tiles && p->value_dtype == SAGEATTN_FLOAT16) kinds[count++] = SAGEATTN_KIND_TILES16;
-        kinds[count++] = SAGEATTN_KIND_PLAIN;
+        if (tiles && p->value_dtype == SAGEATTN_FLOAT16) kinds[count++] = SAGEATTN_KIND_FP16_ACCUM_F16;
+        kinds[count++] = SAGEATTN_KIND_FP16;
     }
     return count;
 }

@@ -111,9 +111,9 @@ int sageattn_check_groups_of_key(const char* function, int32_t granularity, int3
 
 /* Rounded up for whole sequences; with starts, each begins at a block of its own. */
 int64_t sageattn_group_scales(const sageattn_groups* groups, int64_t rows, int64_t total_rows, int64_t batch,
-                              int packed) {
+                              int varlen) {
     const int64_t size = (int64_t)1 << groups->block_shift;
-    return (packed ? total_rows / size + batch : sageattn_divide_up(rows, size)) * groups->block_scales;
+    return (varlen ? total_rows / size + batch : sageattn_divide_up(rows, size)) * groups->block_scales;
 }
 
 int sageattn_check_starts(const char* function, const char* name, const int32_t* starts, int64_t total_rows,

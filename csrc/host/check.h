@@ -38,9 +38,9 @@ int sageattn_check_groups_of_query(const char* function, int32_t granularity, in
 int sageattn_check_groups_of_key(const char* function, int32_t granularity, int32_t block_rows,
                                  sageattn_groups* groups);
 
-/* Scales per head. packed: of sequences with starts. */
+/* Scales per head. varlen: of sequences with starts. */
 int64_t sageattn_group_scales(const sageattn_groups* groups, int64_t rows, int64_t total_rows, int64_t batch,
-                              int packed);
+                              int varlen);
 
 /* starts may be NULL. */
 int sageattn_check_starts(const char* function, const char* name, const int32_t* starts, int64_t total_rows,

@@ -16,12 +16,12 @@ enum { MAX_DEVICES = 64 };
 #define ATTENTION_KERNEL(kind, index, operation, name)                                \
     [SAGEATTN_KERNEL_ATTENTION + SAGEATTN_KIND_##kind * SAGEATTN_HEAD_DIMS + index] = \
         {operation, name, name "_traits"}
-#define ATTENTION_KERNELS(kind, suffix)                                                  \
-    ATTENTION_KERNEL(kind, 0, "attention" suffix, "attention_hd64" suffix),              \
-        ATTENTION_KERNEL(kind, 1, "attention" suffix, "attention_hd96" suffix),          \
-        ATTENTION_KERNEL(kind, 2, "attention" suffix, "attention_hd128" suffix),         \
-        ATTENTION_KERNEL(kind, 3, "attention" suffix, "attention_hd192" suffix),         \
-        ATTENTION_KERNEL(kind, 4, "attention" suffix, "attention_hd256" suffix)
+#define ATTENTION_KERNELS(kind, name)                                                    \
+    ATTENTION_KERNEL(kind, 0, "attention_" name, "attention_" name "_hd64"),             \
+        ATTENTION_KERNEL(kind, 1, "attention_" name, "attention_" name "_hd96"),         \
+        ATTENTION_KERNEL(kind, 2, "attention_" name, "attention_" name "_hd128"),        \
+        ATTENTION_KERNEL(kind, 3, "attention_" name, "attention_" name "_hd192"),        \
+        ATTENTION_KERNEL(kind, 4, "attention_" name, "attention_" name "_hd256")
 
 static const struct {
     const char *operation, *name; /* operation: of the container that defines it */
@@ -33,16 +33,16 @@ static const struct {
     [SAGEATTN_KERNEL_VALUE_STATISTICS] = {"quantize_value", "value_statistics", NULL},
     [SAGEATTN_KERNEL_VALUE_QUANTIZE] = {"quantize_value", "value_quantize", NULL},
     [SAGEATTN_KERNEL_VALUE_FINISH] = {"quantize_value", "value_finish", NULL},
-    [SAGEATTN_KERNEL_PACKED_STATISTICS] = {"packed_quantize", "packed_statistics", NULL},
-    [SAGEATTN_KERNEL_PACKED_PACK] = {"packed_quantize", "packed_pack", NULL},
-    [SAGEATTN_KERNEL_PACKED_FINISH] = {"packed_quantize", "packed_finish", NULL},
-    [SAGEATTN_KERNEL_PACKED_HD64] = {"packed", "packed_hd64", "packed_hd64_traits"},
-    [SAGEATTN_KERNEL_PACKED_HD128] = {"packed", "packed_hd128", "packed_hd128_traits"},
-    ATTENTION_KERNELS(PLAIN, ""),
-    ATTENTION_KERNELS(MASKED, "_masked"),
-    ATTENTION_KERNELS(TILES16, "_tiles16"),
-    ATTENTION_KERNELS(FP8, "_fp8"),
-    ATTENTION_KERNELS(FP8_TILES16, "_fp8_tiles16"),
+    [SAGEATTN_KERNEL_WGMMA_STATISTICS] = {"quantize_wgmma", "wgmma_statistics", NULL},
+    [SAGEATTN_KERNEL_WGMMA_PACK] = {"quantize_wgmma", "wgmma_pack", NULL},
+    [SAGEATTN_KERNEL_WGMMA_FINISH] = {"quantize_wgmma", "wgmma_finish", NULL},
+    [SAGEATTN_KERNEL_FP8_WGMMA_HD64] = {"attention_fp8_wgmma", "attention_fp8_wgmma_hd64", "attention_fp8_wgmma_hd64_traits"},
+    [SAGEATTN_KERNEL_FP8_WGMMA_HD128] = {"attention_fp8_wgmma", "attention_fp8_wgmma_hd128", "attention_fp8_wgmma_hd128_traits"},
+    ATTENTION_KERNELS(FP16, "fp16"),
+    ATTENTION_KERNELS(FP16_MASKED, "fp16_masked"),
+    ATTENTION_KERNELS(FP16_ACCUM_F16, "fp16_accum_f16"),
+    ATTENTION_KERNELS(FP8, "fp8"),
+    ATTENTION_KERNELS(FP8_ACCUM_F16, "fp8_accum_f16"),
 };
 
 enum { UNKNOWN, LOADED, MISSING };

@@ -7,13 +7,13 @@
 #include "../device/params.h"
 #include "driver.h"
 
-/* Kinds of attention kernels, each with one for every head dim: attention_hd64, attention_hd64_masked, … */
+/* Kinds of attention kernels, each with one for every head dim: attention_fp16_hd64, attention_fp16_masked_hd64, … */
 enum sageattn_kind {
-    SAGEATTN_KIND_PLAIN,
-    SAGEATTN_KIND_MASKED,
-    SAGEATTN_KIND_TILES16,
+    SAGEATTN_KIND_FP16,
+    SAGEATTN_KIND_FP16_MASKED,
+    SAGEATTN_KIND_FP16_ACCUM_F16,
     SAGEATTN_KIND_FP8,
-    SAGEATTN_KIND_FP8_TILES16,
+    SAGEATTN_KIND_FP8_ACCUM_F16,
     SAGEATTN_KINDS
 };
 enum { SAGEATTN_HEAD_DIMS = 5 }; /* 64, 96, 128, 192, 256 */
@@ -25,11 +25,11 @@ enum sageattn_kernel {
     SAGEATTN_KERNEL_VALUE_STATISTICS,
     SAGEATTN_KERNEL_VALUE_QUANTIZE,
     SAGEATTN_KERNEL_VALUE_FINISH,
-    SAGEATTN_KERNEL_PACKED_STATISTICS,
-    SAGEATTN_KERNEL_PACKED_PACK,
-    SAGEATTN_KERNEL_PACKED_FINISH,
-    SAGEATTN_KERNEL_PACKED_HD64,
-    SAGEATTN_KERNEL_PACKED_HD128,
+    SAGEATTN_KERNEL_WGMMA_STATISTICS,
+    SAGEATTN_KERNEL_WGMMA_PACK,
+    SAGEATTN_KERNEL_WGMMA_FINISH,
+    SAGEATTN_KERNEL_FP8_WGMMA_HD64,
+    SAGEATTN_KERNEL_FP8_WGMMA_HD128,
     SAGEATTN_KERNEL_ATTENTION, /* the first of them, see sageattn_attention_kernel_of */
     SAGEATTN_KERNELS = SAGEATTN_KERNEL_ATTENTION + SAGEATTN_KINDS * SAGEATTN_HEAD_DIMS
 };

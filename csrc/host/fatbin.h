@@ -21,7 +21,7 @@ typedef struct sageattn_fatbin {
     size_t size;
     int containers, images;
     size_t offsets[SAGEATTN_MAX_CONTAINERS];
-    char operation[SAGEATTN_MAX_CONTAINERS][32]; /* "attention": its images' name up to "_sm" */
+    char operation[SAGEATTN_MAX_CONTAINERS][32]; /* "attention_fp16": its images' name up to "_sm" */
     sageattn_image image[SAGEATTN_MAX_IMAGES];
 } sageattn_fatbin;
 

@@ -1,5 +1,5 @@
 /* sageattn_quantize_value: checks, kernel arguments, three launches. */
-#include "../device/value_params.h"
+#include "../device/quantize/value_arguments.h"
 #include "check.h"
 #include "device.h"
 #include "error.h"

@@ -190,13 +190,13 @@ SAGEATTN_API int64_t sageattn_scale_count(int32_t operand, int32_t granularity, 
 /* Elements of float32 that sageattn_quantize_value needs as its workspace, or -1 for sizes it does not take. */
 SAGEATTN_API int64_t sageattn_value_workspace(int64_t batch, int64_t heads, int64_t rows, int64_t head_dim);
 
-/* The kernel that sageattn_attention would launch with these params, such as "attention_hd128_fp8"; the pointers in
+/* The kernel that sageattn_attention would launch with these params, such as "attention_fp8_hd128"; the pointers in
  * params need not point anywhere (mask.data and the starts: NULL or not is what counts). name lives as long as the
  * library. NO_IMAGE if the fatbin has none for the device. */
 SAGEATTN_API int sageattn_attention_kernel(const sageattn_attention_params *params, int32_t device,
                                            const char **name);
 
-/* The images of an operation ("attention", "attention_fp8", "quantize") in the loaded fatbin, into text of so many
+/* The images of an operation ("attention_fp16", "attention_fp8", "quantize") in the loaded fatbin, into text of so many
  * bytes: "7.0 7.5 9.0 PTX 12.1"; NULL: of the fatbin, each once. Empty if it has none. */
 SAGEATTN_API int sageattn_images(const char *operation, char *text, int64_t size);
 

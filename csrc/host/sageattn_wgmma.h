@@ -5,38 +5,38 @@
  * the same bits. Rows that see no key give output 0 and lse -infinity. Query head h reads key head
  * h / (query_heads / key_heads).
  */
-#ifndef SAGEATTN_PACKED_H
-#define SAGEATTN_PACKED_H
+#ifndef SAGEATTN_WGMMA_H
+#define SAGEATTN_WGMMA_H
 
 #include "sageattn.h"
 
 /* What a call does with the workspace. Attending alone takes what an earlier call with the same parameters left
  * there: query, key and value are not read then, and may be NULL. */
-enum sageattn_packed_steps { SAGEATTN_PACKED_ALL = 0, SAGEATTN_PACKED_QUANTIZE = 1, SAGEATTN_PACKED_ATTEND = 2 };
+enum sageattn_wgmma_steps { SAGEATTN_WGMMA_ALL = 0, SAGEATTN_WGMMA_QUANTIZE = 1, SAGEATTN_WGMMA_ATTEND = 2 };
 
-typedef struct sageattn_packed_params {
+typedef struct sageattn_wgmma_params {
     uint64_t size;
     sageattn_tensor query;      /* [batch, query heads, query rows, head_dim], of dtype */
     sageattn_tensor key, value; /* [batch, key heads, key rows, head_dim], of dtype */
     sageattn_tensor output;     /* as query, of output_dtype */
     void *workspace;            /* device memory, aligned to 128 bytes; its contents need not survive the call */
-    int64_t workspace_size;     /* at least sageattn_packed_workspace(params) bytes */
+    int64_t workspace_size;     /* at least sageattn_wgmma_workspace(params) bytes */
     float *lse;                 /* [batch, query heads, query rows], contiguous, natural logarithm; or NULL */
     int64_t batch, query_heads, key_heads, query_rows, key_rows, head_dim; /* head_dim 1 … 128 */
     float sm_scale;             /* above 0 and finite */
     int32_t causal;             /* sageattn_causal */
     int32_t smooth_k;           /* 1: the mean over rows is taken from keys before quantisation; lse includes it */
     int32_t dtype, output_dtype; /* SAGEATTN_FLOAT16 or SAGEATTN_BFLOAT16 */
-    int32_t steps;              /* sageattn_packed_steps */
-} sageattn_packed_params;
+    int32_t steps;              /* sageattn_wgmma_steps */
+} sageattn_wgmma_params;
 
 /* 1 if the device has SM 9.0 and the loaded fatbin its kernels, else 0. */
-SAGEATTN_API int sageattn_packed_supported(int32_t device);
+SAGEATTN_API int sageattn_wgmma_supported(int32_t device);
 
 /* Bytes of workspace for these parameters (only their counts and head_dim are read), or -1 if they are refused. */
-SAGEATTN_API int64_t sageattn_packed_workspace(const sageattn_packed_params *params);
+SAGEATTN_API int64_t sageattn_wgmma_workspace(const sageattn_wgmma_params *params);
 
 /* device: ordinal of the device that owns the pointers; stream: a CUstream of that device, or NULL. */
-SAGEATTN_API int sageattn_packed_attention(const sageattn_packed_params *params, int32_t device, void *stream);
+SAGEATTN_API int sageattn_wgmma_attention(const sageattn_wgmma_params *params, int32_t device, void *stream);
 
 #endif

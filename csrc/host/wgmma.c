@@ -1,5 +1,5 @@
-/* sageattn_packed_attention: checks, kernel arguments, four launches. */
-#include "packed.h"
+/* sageattn_wgmma_attention: checks, kernel arguments, four launches. */
+#include "wgmma.h"
 
 #include <string.h>
 
@@ -7,12 +7,12 @@
 #include "device.h"
 #include "error.h"
 
-static const char* const f = "sageattn_packed_attention";
+static const char* const f = "sageattn_wgmma_attention";
 
 /* Rows of a head, and heads of all batches: products of either with a tile's size stay below 2^31. */
 enum { MAX_ROWS = 1 << 24, MAX_HEADS = 1 << 24, GROUP_KEYS = 1 << 17 };
 
-static int check_counts(const sageattn_packed_params* p) {
+static int check_counts(const sageattn_wgmma_params* p) {
     SAGEATTN_TRY(sageattn_check_count(f, "batch", p->batch, 0));
     SAGEATTN_TRY(sageattn_check_count(f, "query_heads", p->query_heads, 0));
     SAGEATTN_TRY(sageattn_check_count(f, "key_heads", p->key_heads, 1));
@@ -29,36 +29,36 @@ static int check_counts(const sageattn_packed_params* p) {
     return SAGEATTN_OK;
 }
 
-static int check_choices(const sageattn_packed_params* p) {
+static int check_choices(const sageattn_wgmma_params* p) {
     SAGEATTN_TRY(sageattn_check_choice(f, "causal", p->causal, SAGEATTN_NOT_CAUSAL, SAGEATTN_CAUSAL_BOTTOM_RIGHT));
     SAGEATTN_TRY(sageattn_check_choice(f, "smooth_k", p->smooth_k, 0, 1));
     SAGEATTN_TRY(sageattn_check_choice(f, "dtype", p->dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
     SAGEATTN_TRY(sageattn_check_choice(f, "output_dtype", p->output_dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
-    SAGEATTN_TRY(sageattn_check_choice(f, "steps", p->steps, SAGEATTN_PACKED_ALL, SAGEATTN_PACKED_ATTEND));
+    SAGEATTN_TRY(sageattn_check_choice(f, "steps", p->steps, SAGEATTN_WGMMA_ALL, SAGEATTN_WGMMA_ATTEND));
     return sageattn_check_scale(f, p->sm_scale);
 }
 
-static int check_workspace(const sageattn_packed_params* p) {
-    const int64_t needed = sageattn_packed_lay_out(p).size;
+static int check_workspace(const sageattn_wgmma_params* p) {
+    const int64_t needed = sageattn_wgmma_lay_out(p).size;
     SAGEATTN_TRY(sageattn_check_pointer(f, "workspace", p->workspace, 1, 128));
     if (p->workspace_size >= needed) return SAGEATTN_OK;
     return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: the workspace has %lld bytes, %lld are needed", f,
                          (long long)p->workspace_size, (long long)needed);
 }
 
-static int quantize_views(const sageattn_packed_params* p, sageattn_packed_quantize_arguments* a) {
+static int quantize_views(const sageattn_wgmma_params* p, sageattn_wgmma_quantize_arguments* a) {
     const int64_t queries = p->batch * p->query_heads * p->query_rows, keys = p->batch * p->key_heads * p->key_rows;
     SAGEATTN_TRY(sageattn_check_view(f, "query", &p->query, queries, 2, p->dtype, 16, &a->query));
     SAGEATTN_TRY(sageattn_check_view(f, "key", &p->key, keys, 2, p->dtype, 16, &a->key));
     return sageattn_check_view(f, "value", &p->value, keys, 2, p->dtype, 16, &a->value);
 }
 
-static void quantize_workspace(const sageattn_packed_params* p, sageattn_packed_quantize_arguments* a) {
-    const sageattn_packed_layout at = sageattn_packed_lay_out(p);
+static void quantize_workspace(const sageattn_wgmma_params* p, sageattn_wgmma_quantize_arguments* a) {
+    const sageattn_wgmma_layout at = sageattn_wgmma_lay_out(p);
     unsigned char* const base = p->workspace;
-    a->packed_query = base + at.query;
-    a->packed_key = base + at.key;
-    a->packed_value = base + at.value;
+    a->tiled_query = base + at.query;
+    a->tiled_key = base + at.key;
+    a->tiled_value = base + at.value;
     a->query_scale = (float*)(base + at.query_scale);
     a->key_scale = (float*)(base + at.key_scale);
     a->mean_dot = p->smooth_k && p->lse != NULL ? (float*)(base + at.mean_dot) : NULL;
@@ -72,8 +72,8 @@ static void quantize_workspace(const sageattn_packed_params* p, sageattn_packed_
     a->schedule = (int*)(base + at.schedule);
 }
 
-static void quantize_numbers(const sageattn_packed_params* p, sageattn_packed_quantize_arguments* a) {
-    const sageattn_packed_counts n = sageattn_packed_count(p);
+static void quantize_numbers(const sageattn_wgmma_params* p, sageattn_wgmma_quantize_arguments* a) {
+    const sageattn_wgmma_counts n = sageattn_wgmma_count(p);
     a->scale_log2 = p->sm_scale * 1.44269504f;
     a->sm_scale = p->sm_scale;
     a->batch = (int)p->batch;
@@ -89,22 +89,22 @@ static void quantize_numbers(const sageattn_packed_params* p, sageattn_packed_qu
     a->chunk_rows = (int)n.chunk_rows;
 }
 
-static int launch_quantizers(const sageattn_packed_params* p, int32_t device, void* stream) {
-    static const sageattn_traits traits = {.threads = SAGEATTN_PACKED_THREADS};
-    const sageattn_packed_counts n = sageattn_packed_count(p);
+static int launch_quantizers(const sageattn_wgmma_params* p, int32_t device, void* stream) {
+    static const sageattn_traits traits = {.threads = SAGEATTN_WGMMA_THREADS};
+    const sageattn_wgmma_counts n = sageattn_wgmma_count(p);
     const int64_t tiles = n.key_heads * n.key_tiles * 2 + n.query_heads * n.query_blocks;
-    sageattn_packed_quantize_arguments a = {0};
+    sageattn_wgmma_quantize_arguments a = {0};
     SAGEATTN_TRY(quantize_views(p, &a));
     quantize_workspace(p, &a);
     quantize_numbers(p, &a);
     SAGEATTN_TRY(
-        sageattn_launch(SAGEATTN_KERNEL_PACKED_STATISTICS, device, stream, n.key_heads * n.chunks * 2, &traits, &a));
-    SAGEATTN_TRY(sageattn_launch(SAGEATTN_KERNEL_PACKED_PACK, device, stream, tiles, &traits, &a));
-    return sageattn_launch(SAGEATTN_KERNEL_PACKED_FINISH, device, stream, n.key_heads, &traits, &a);
+        sageattn_launch(SAGEATTN_KERNEL_WGMMA_STATISTICS, device, stream, n.key_heads * n.chunks * 2, &traits, &a));
+    SAGEATTN_TRY(sageattn_launch(SAGEATTN_KERNEL_WGMMA_PACK, device, stream, tiles, &traits, &a));
+    return sageattn_launch(SAGEATTN_KERNEL_WGMMA_FINISH, device, stream, n.key_heads, &traits, &a);
 }
 
-static void attention_workspace(const sageattn_packed_params* p, sageattn_packed_attention_arguments* a) {
-    const sageattn_packed_layout at = sageattn_packed_lay_out(p);
+static void attention_workspace(const sageattn_wgmma_params* p, sageattn_wgmma_attention_arguments* a) {
+    const sageattn_wgmma_layout at = sageattn_wgmma_lay_out(p);
     unsigned char* const base = p->workspace;
     a->query = base + at.query;
     a->key = base + at.key;
@@ -119,21 +119,21 @@ static void attention_workspace(const sageattn_packed_params* p, sageattn_packed
 }
 
 /* Query i sees keys 0 … i + this. */
-static int64_t causal_offset(const sageattn_packed_params* p) {
+static int64_t causal_offset(const sageattn_wgmma_params* p) {
     if (p->causal == SAGEATTN_NOT_CAUSAL) return p->key_rows;
     return p->causal == SAGEATTN_CAUSAL_TOP_LEFT ? 0 : p->key_rows - p->query_rows;
 }
 
 /* Heads whose rows are taken in turn. Without a causal mask all rows take equally long, and one head after the other
  * keeps the fewest keys in use; with one, the rows that take longest must not come last. */
-static int64_t schedule_group(const sageattn_packed_params* p) {
+static int64_t schedule_group(const sageattn_wgmma_params* p) {
     if (p->causal == SAGEATTN_NOT_CAUSAL || p->key_rows == 0) return 1;
     const int64_t keys = GROUP_KEYS / p->key_rows, heads = p->batch * p->query_heads;
     return keys < 1 ? 1 : keys > heads ? heads : keys;
 }
 
-static void attention_numbers(const sageattn_packed_params* p, sageattn_packed_attention_arguments* a) {
-    const sageattn_packed_counts n = sageattn_packed_count(p);
+static void attention_numbers(const sageattn_wgmma_params* p, sageattn_wgmma_attention_arguments* a) {
+    const sageattn_wgmma_counts n = sageattn_wgmma_count(p);
     a->heads = (int)n.query_heads;
     a->query_heads = (int)p->query_heads;
     a->key_heads = (int)p->key_heads;
@@ -155,8 +155,8 @@ static int multiprocessors(int32_t ordinal, int* count) {
     return result == 0 ? SAGEATTN_OK : sageattn_driver_fail(driver, result, "cuDeviceGetAttribute");
 }
 
-static int launch_attention(const sageattn_packed_params* p, int32_t device, void* stream) {
-    sageattn_packed_attention_arguments a = {0};
+static int launch_attention(const sageattn_wgmma_params* p, int32_t device, void* stream) {
+    sageattn_wgmma_attention_arguments a = {0};
     int grid = 0;
     const int64_t queries = p->batch * p->query_heads * p->query_rows;
     SAGEATTN_TRY(sageattn_check_view(f, "output", &p->output, queries, 2, p->output_dtype, 16, &a.output));
@@ -168,30 +168,30 @@ static int launch_attention(const sageattn_packed_params* p, int32_t device, voi
         return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %lld blocks of queries: split the batch", f,
                              (long long)blocks);
     SAGEATTN_TRY(multiprocessors(device, &grid));
-    return sageattn_launch(p->head_dim <= 64 ? SAGEATTN_KERNEL_PACKED_HD64 : SAGEATTN_KERNEL_PACKED_HD128, device,
+    return sageattn_launch(p->head_dim <= 64 ? SAGEATTN_KERNEL_FP8_WGMMA_HD64 : SAGEATTN_KERNEL_FP8_WGMMA_HD128, device,
                            stream, blocks < grid ? blocks : grid, NULL, &a);
 }
 
-int sageattn_packed_supported(int32_t device) {
+int sageattn_wgmma_supported(int32_t device) {
     sageattn_device_info info = {sizeof info, 0, 0, 0, 0, {0}};
     char images[256];
     if (sageattn_device(device, &info) != SAGEATTN_OK || info.sm_major != 9 || info.sm_minor != 0) return 0;
-    if (sageattn_images("packed", images, sizeof images) != SAGEATTN_OK || strstr(images, "9.0") == NULL) return 0;
-    return sageattn_images("packed_quantize", images, sizeof images) == SAGEATTN_OK && strstr(images, "9.0") != NULL;
+    if (sageattn_images("attention_fp8_wgmma", images, sizeof images) != SAGEATTN_OK || strstr(images, "9.0") == NULL) return 0;
+    return sageattn_images("quantize_wgmma", images, sizeof images) == SAGEATTN_OK && strstr(images, "9.0") != NULL;
 }
 
-int64_t sageattn_packed_workspace(const sageattn_packed_params* p) {
+int64_t sageattn_wgmma_workspace(const sageattn_wgmma_params* p) {
     if (sageattn_check_size(f, p, p == NULL ? 0 : p->size, sizeof *p) != SAGEATTN_OK) return -1;
-    return check_counts(p) == SAGEATTN_OK ? sageattn_packed_lay_out(p).size : -1;
+    return check_counts(p) == SAGEATTN_OK ? sageattn_wgmma_lay_out(p).size : -1;
 }
 
-int sageattn_packed_attention(const sageattn_packed_params* p, int32_t device, void* stream) {
+int sageattn_wgmma_attention(const sageattn_wgmma_params* p, int32_t device, void* stream) {
     SAGEATTN_TRY(sageattn_check_size(f, p, p == NULL ? 0 : p->size, sizeof *p));
     SAGEATTN_TRY(check_counts(p));
     SAGEATTN_TRY(check_choices(p));
     SAGEATTN_TRY(check_workspace(p));
     if (p->batch * p->query_heads * p->query_rows == 0) return SAGEATTN_OK;
-    if (p->steps != SAGEATTN_PACKED_ATTEND) SAGEATTN_TRY(launch_quantizers(p, device, stream));
-    if (p->steps != SAGEATTN_PACKED_QUANTIZE) SAGEATTN_TRY(launch_attention(p, device, stream));
+    if (p->steps != SAGEATTN_WGMMA_ATTEND) SAGEATTN_TRY(launch_quantizers(p, device, stream));
+    if (p->steps != SAGEATTN_WGMMA_QUANTIZE) SAGEATTN_TRY(launch_attention(p, device, stream));
     return SAGEATTN_OK;
 }

@@ -1,26 +1,26 @@
-/* Where the packed path keeps what in its workspace. */
-#ifndef SAGEATTN_PACKED_INTERNAL_H
-#define SAGEATTN_PACKED_INTERNAL_H
+/* The workspace of the wgmma path: sizes of its arrays, and where they lie. */
+#ifndef SAGEATTN_WGMMA_INTERNAL_H
+#define SAGEATTN_WGMMA_INTERNAL_H
 
-#include "../device/packed_params.h"
-#include "sageattn_packed.h"
+#include "../device/wgmma/arguments.h"
+#include "sageattn_wgmma.h"
 
 /* Counts that follow from the parameters. */
-typedef struct sageattn_packed_counts {
+typedef struct sageattn_wgmma_counts {
     int64_t query_heads, key_heads; /* times batch */
     int64_t columns;                /* head_dim padded to what a kernel takes */
     int64_t query_blocks, key_tiles;
     int64_t chunks, chunk_rows;
-} sageattn_packed_counts;
+} sageattn_wgmma_counts;
 
 /* Offsets in bytes, and the end of it all. */
-typedef struct sageattn_packed_layout {
+typedef struct sageattn_wgmma_layout {
     int64_t query, key, value, query_scale, key_scale, value_scale, value_mean, mean_dot, schedule;
     int64_t key_sum, value_sum, value_smallest, value_largest, value_residual;
     int64_t size;
-} sageattn_packed_layout;
+} sageattn_wgmma_layout;
 
-sageattn_packed_counts sageattn_packed_count(const sageattn_packed_params* params);
-sageattn_packed_layout sageattn_packed_lay_out(const sageattn_packed_params* params);
+sageattn_wgmma_counts sageattn_wgmma_count(const sageattn_wgmma_params* params);
+sageattn_wgmma_layout sageattn_wgmma_lay_out(const sageattn_wgmma_params* params);
 
 #endif

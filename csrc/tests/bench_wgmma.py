@@ -1,6 +1,6 @@
-"""Sustained speed of the packed path beside PyTorch's cuDNN attention in bfloat16, in the same process.
+"""Sustained speed of the wgmma path beside PyTorch's cuDNN attention in bfloat16, in the same process.
 
-SAGEATTN_LIBRARY=libsageattn.so SAGEATTN_FATBIN=sageattn.fatbin python3 csrc/tests/bench_packed.py [SECONDS]
+SAGEATTN_LIBRARY=libsageattn.so SAGEATTN_FATBIN=sageattn.fatbin python3 csrc/tests/bench_wgmma.py [SECONDS]
 
 Each method runs back to back for SECONDS (0.4) after half as long a warm-up: at the power cap, where a short burst's
 clock depends on what ran before it. Up to 1024 rows by graph replay of 12 calls, since plain launches are host-bound.
@@ -12,8 +12,8 @@ import sys
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from packed_abi import ALL, ATTEND
-from packed_library import Packed
+from wgmma_abi import ALL, ATTEND
+from wgmma_library import Wgmma
 
 # head dim, rows, causal
 CASES = [
@@ -72,7 +72,7 @@ def methods(library, dim, rows, causal):
 
 
 def main(seconds):
-    library = Packed()
+    library = Wgmma()
     print(torch.cuda.get_device_name(), "torch", torch.__version__, "cuDNN", torch.backends.cudnn.version())
     for dim, rows, causal in CASES:
         flops = 4 * 2 * 32 * rows * rows * dim * (0.5 if causal else 1.0)

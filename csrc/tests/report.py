@@ -20,7 +20,7 @@ PARTS = {
     "library": "csrc/tests, the wheel's library and all of its kernels for this GPU",
     "sm75": "csrc/tests, compute_75 PTX",
     "sm70": "csrc/tests, compute_70 PTX",
-    "tiles16": "csrc/tests/test_value.py, kernels of other SMs compiled for 9.0",
+    "accum-f16": "csrc/tests/test_value.py, kernels of other SMs compiled for 9.0",
 }
 
 

@@ -106,7 +106,7 @@ class Case:
 
     def suffix(self):
         """Of the kernel that the case is meant for."""
-        return "_masked" * self.masked + "_fp8" * self.fp8 + "_tiles16" * self.tiles
+        return ("fp8" if self.fp8 else "fp16") + "_masked" * self.masked + "_accum_f16" * self.tiles
 
     def scales(self, operand, rows):
         """Scales of all heads' batches."""

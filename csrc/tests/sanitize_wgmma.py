@@ -1,6 +1,6 @@
-"""Small calls of the packed path without PyTorch, for compute-sanitizer on SM 9.0.
+"""Small calls of the wgmma path without PyTorch, for compute-sanitizer on SM 9.0.
 
-SAGEATTN_LIBRARY=libsageattn.so SAGEATTN_FATBIN=sageattn.fatbin compute-sanitizer python3 csrc/tests/sanitize_packed.py
+SAGEATTN_LIBRARY=libsageattn.so SAGEATTN_FATBIN=sageattn.fatbin compute-sanitizer python3 csrc/tests/sanitize_wgmma.py
 """
 
 import array
@@ -8,21 +8,21 @@ import ctypes
 import itertools
 import math
 
-from packed_abi import packed_params
+from wgmma_abi import wgmma_params
 from sanitize_cases import Case, Session, abi
 
-PackedParams = packed_params(abi.Tensor)
+WgmmaParams = wgmma_params(abi.Tensor)
 
 
 def attend(session, case):
     """Runs the case; fails unless every LSE is finite, or the row sees no key."""
     library = session.library
-    library.sageattn_packed_workspace.restype = ctypes.c_int64
-    library.sageattn_packed_attention.argtypes = [ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p]
+    library.sageattn_wgmma_workspace.restype = ctypes.c_int64
+    library.sageattn_wgmma_attention.argtypes = [ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p]
     size = 4 * case.BATCH * case.HEADS * case.rows
     lse = session.driver.upload(b"\xff" * size)  # NaN
-    params = PackedParams(
-        size=ctypes.sizeof(PackedParams), query=case.view(case.HEADS, case.rows, session.numbers),
+    params = WgmmaParams(
+        size=ctypes.sizeof(WgmmaParams), query=case.view(case.HEADS, case.rows, session.numbers),
         key=case.view(case.KEY_HEADS, case.keys, session.numbers),
         value=case.view(case.KEY_HEADS, case.keys, session.numbers),
         output=case.view(case.HEADS, case.rows, lambda elements: session.driver.allocate(2 * elements)), lse=lse,
@@ -30,9 +30,9 @@ def attend(session, case):
         head_dim=case.dim, sm_scale=case.dim**-0.5, causal=case.causal, smooth_k=1, dtype=case.dtype,
         output_dtype=case.dtype,
     )  # fmt: skip
-    params.workspace_size = library.sageattn_packed_workspace(ctypes.byref(params))
+    params.workspace_size = library.sageattn_wgmma_workspace(ctypes.byref(params))
     params.workspace = session.driver.allocate(params.workspace_size)
-    session.call("sageattn_packed_attention", ctypes.byref(params), 0, None)
+    session.call("sageattn_wgmma_attention", ctypes.byref(params), 0, None)
     found = array.array("f", session.driver.download(lse, size))
     unseen = max(0, case.rows - case.keys) if case.causal == 2 else 0
     if sum(map(math.isfinite, found)) != case.BATCH * case.HEADS * (case.rows - unseen):

@@ -118,7 +118,7 @@ def starts(lengths):
 
 
 def sequences(query_lengths, key_lengths, heads, dim, dtype):
-    """Packed [1, H, rows, D] views of [rows, H, D] tensors, and their starts."""
+    """Views [1, H, rows, D] views of [rows, H, D] tensors, and their starts."""
     torch.manual_seed(dim)
     q = operand((1, heads[0], sum(query_lengths), dim), dtype, "NHD")
     k = operand((1, heads[1], sum(key_lengths), dim), dtype, "NHD", key_mean=1.0)
@@ -210,16 +210,16 @@ def test_kernels_by_name(library):
     k8, k_scale, _ = library.quantize(k, abi.KEY, 3)
     q8, q_scale, _ = library.quantize(q, abi.QUERY, 3)
     arguments = (q8, k8, v, torch.empty_like(q), q_scale, k_scale, 3, 1.0)
-    assert library.kernel(*arguments) == "attention_hd96"
-    assert library.kernel(*arguments, mask=torch.ones(1, 1, 8, 8, dtype=torch.bool)) == "attention_hd96_masked"
-    assert library.kernel(*arguments, accumulation=1) in ("attention_hd96", "attention_hd96_tiles16")
+    assert library.kernel(*arguments) == "attention_fp16_hd96"
+    assert library.kernel(*arguments, mask=torch.ones(1, 1, 8, 8, dtype=torch.bool)) == "attention_fp16_masked_hd96"
+    assert library.kernel(*arguments, accumulation=1) in ("attention_fp16_hd96", "attention_fp16_accum_f16_hd96")
     with pytest.raises(Failure, match="query_starts and key_starts need each other"):
         library.kernel(*arguments, starts=(starts([8]), None), rows=(8, None))
 
 
 def test_images(library):
     assert library.images("no such") == ""
-    assert library.images("attention") and set(library.images("attention").split()) <= set(library.images().split())
+    assert library.images("attention_fp16") and set(library.images("attention_fp16").split()) <= set(library.images().split())
 
 
 @pytest.mark.library

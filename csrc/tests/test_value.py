@@ -197,7 +197,7 @@ def operands(shape, kind, value_mean=0.0):
 SHAPES = [(1, 4, 4, 1, 1), (2, 4, 2, 77, 77), (1, 8, 2, 130, 1000), (1, 4, 4, 1000, 77), (1, 4, 4, 4096, 4096)]
 
 
-@pytest.mark.parametrize("accumulation", [FLOAT32, TILES], ids=["float32", "tiles16"])
+@pytest.mark.parametrize("accumulation", [FLOAT32, TILES], ids=["float32", "accum_f16"])
 @pytest.mark.parametrize("smooth", [False, True], ids=["plain", "smooth"])
 @pytest.mark.parametrize("causal", [0, 1, 2], ids=["full", "top-left", "bottom-right"])
 @pytest.mark.parametrize("dim", [64, 80, 96, 128, 192, 256])
@@ -205,7 +205,7 @@ SHAPES = [(1, 4, 4, 1, 1), (2, 4, 2, 77, 77), (1, 8, 2, 130, 1000), (1, 4, 4, 10
 def test_accuracy(library, shape, dim, causal, smooth, accumulation):
     q, k, v = operands((*shape, dim), torch.bfloat16)
     output, lse, name = attend(library, q, k, v, causal, accumulation, smooth=smooth)
-    assert "_fp8" in name and ("tiles16" in name) == (accumulation == TILES and has(library, "attention_fp8_tiles16"))
+    assert "_fp8" in name and ("accum_f16" in name) == (accumulation == TILES and has(library, "attention_fp8_accum_f16"))
     rows, keys = shape[3:]
     shift = keys - rows if causal == 2 else 0
     visible = torch.ones(rows, keys, dtype=torch.bool, device="cuda")
@@ -223,7 +223,7 @@ def test_accuracy(library, shape, dim, causal, smooth, accumulation):
     assert cosine > (0.999 if large else 0.998) and relative < (0.04 if large else 0.05), (cosine, relative)
 
 
-@pytest.mark.parametrize("accumulation", [FLOAT32, TILES], ids=["float32", "tiles16"])
+@pytest.mark.parametrize("accumulation", [FLOAT32, TILES], ids=["float32", "accum_f16"])
 @pytest.mark.parametrize("dim", [64, 128])
 def test_values_with_a_mean(library, dim, accumulation):
     """E4M3 keeps 4 bits: without smoothing every output would be off by the same rounding."""
@@ -246,11 +246,11 @@ def test_sums_of_tiles_do_not_overflow(library, dim):
 
 
 @pytest.mark.parametrize("dim", [64, 128])
-def test_float16_tiles_of_16_bit_values(library, dim):
+def test_accum_f16_of_16_bit_values(library, dim):
     """Where the GPU has such a kernel it is taken and good; elsewhere the more exact one is."""
     q, k, v = operands((1, 4, 2, 1000, 4096, dim), torch.float16)
     output, _, name = attend(library, q, k, v, 1, TILES, fp8=False)
-    assert ("tiles16" in name) == has(library, "attention_tiles16")
+    assert ("accum_f16" in name) == has(library, "attention_fp16_accum_f16")
     exact, _ = reference.attention(q, k, v, True, dim**-0.5)
     cosine, relative = reference.errors(output, exact)
     assert cosine > 0.999 and relative < 0.02, (cosine, relative)

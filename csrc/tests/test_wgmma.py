@@ -1,6 +1,6 @@
-"""The packed path of SM 9.0 against float64.
+"""The wgmma path of SM 9.0 against float64.
 
-SAGEATTN_LIBRARY=libsageattn.so SAGEATTN_FATBIN=sageattn.fatbin python3 -m pytest csrc/tests/test_packed.py
+SAGEATTN_LIBRARY=libsageattn.so SAGEATTN_FATBIN=sageattn.fatbin python3 -m pytest csrc/tests/test_wgmma.py
 """
 
 import os
@@ -13,8 +13,8 @@ if not torch.cuda.is_available() or torch.cuda.get_device_capability() != (9, 0)
 if "SAGEATTN_LIBRARY" not in os.environ:
     pytest.skip("set SAGEATTN_LIBRARY and SAGEATTN_FATBIN", allow_module_level=True)
 
-from packed_abi import ATTEND, QUANTIZE  # noqa: E402
-from packed_library import Failure, Packed  # noqa: E402
+from wgmma_abi import ATTEND, QUANTIZE  # noqa: E402
+from wgmma_library import Failure, Wgmma  # noqa: E402
 
 NAN = float("nan")
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -30,8 +30,8 @@ SHAPES = [
 
 @pytest.fixture(scope="session")
 def library():
-    library = Packed()
-    if not library.images("packed"):
+    library = Wgmma()
+    if not library.images("attention_fp8_wgmma"):
         pytest.skip("the fatbin holds another family alone")
     assert library.supported()
     return library
@@ -79,7 +79,7 @@ def operands(shape, dim, dtype=torch.bfloat16, layout="HND", padding=0):
 def test_shapes(library, shape, dim, causal):
     q, k, v = operands(shape, dim, padding=3)
     k += torch.randn_like(k[:, :, :1]) * 2
-    output, lse = library.packed(q, k, v, causal)
+    output, lse = library.wgmma(q, k, v, causal)
     expected, expected_lse = reference(q, k, v, causal)
     assert relative(output, expected) < 0.045
     unseen = expected_lse == float("-inf")
@@ -93,7 +93,7 @@ def test_shapes(library, shape, dim, causal):
 @pytest.mark.parametrize("dim", [1, 3, 8, 40, 63, 65, 72, 80, 96, 100, 120, 127])
 def test_head_dims(library, dim):
     q, k, v = operands((2, 4, 2, 200, 333), dim)
-    output, lse = library.packed(q, k, v, "bottom-right")
+    output, lse = library.wgmma(q, k, v, "bottom-right")
     expected, expected_lse = reference(q, k, v, "bottom-right")
     assert relative(output, expected) < 0.045
     assert (lse - expected_lse).abs().mean() < 0.02
@@ -106,20 +106,20 @@ def test_layouts(library, dtype, layout, dim):
     q, k, v = operands((2, 4, 2, 300, 300), dim, DTYPES[dtype], layout, padding=5)
     output = random(q.shape, DTYPES[dtype], layout, padding=5)
     behind = output.as_strided((output.untyped_storage().nbytes() // 2,), (1,), 0).isnan().sum()
-    library.packed(q, k, v, "top-left", output=output)
+    library.wgmma(q, k, v, "top-left", output=output)
     assert relative(output, reference(q, k, v, "top-left")[0]) < 0.045
     assert output.as_strided((output.untyped_storage().nbytes() // 2,), (1,), 0).isnan().sum() == behind
 
 
 def test_unaligned_views(library):
     q, k, v = (x[..., 1:66] for x in operands((1, 2, 2, 200, 200), 67))
-    assert relative(library.packed(q, k, v)[0], reference(q, k, v)[0]) < 0.045
+    assert relative(library.wgmma(q, k, v)[0], reference(q, k, v)[0]) < 0.045
 
 
 def test_other_output_type(library):
     q, k, v = operands((1, 2, 2, 200, 200), 128)
     output = torch.full(q.shape, NAN, dtype=torch.float16, device="cuda")
-    assert relative(library.packed(q, k, v, output=output)[0], reference(q, k, v)[0]) < 0.045
+    assert relative(library.wgmma(q, k, v, output=output)[0], reference(q, k, v)[0]) < 0.045
 
 
 @pytest.mark.parametrize("dim", [64, 128])
@@ -127,8 +127,8 @@ def test_keys_with_a_mean(library, dim):
     q, k, v = operands((1, 4, 2, 700, 1500), dim)
     k += torch.randn_like(k[:, :, :1]) * 5
     expected, expected_lse = reference(q, k, v)
-    smooth, lse = library.packed(q, k, v, smooth=True)
-    rough, rough_lse = library.packed(q, k, v, smooth=False)
+    smooth, lse = library.wgmma(q, k, v, smooth=True)
+    rough, rough_lse = library.wgmma(q, k, v, smooth=False)
     assert relative(smooth, expected) < 0.045
     assert relative(smooth, expected) < relative(rough, expected)
     assert (lse - expected_lse).abs().mean() < 0.005
@@ -143,7 +143,7 @@ def test_mean_of_values(library, rows, dim, causal):
     offset = (v.float() + 1).bfloat16()
     drift = (v.float() + torch.linspace(0, 4, rows, device="cuda")[:, None]).bfloat16()
     for values in (offset, drift):
-        output, _ = library.packed(q, k, values, causal)
+        output, _ = library.wgmma(q, k, values, causal)
         expected, _ = reference(q, k, values, causal)
         assert abs(output.double().mean() / expected.mean() - 1) < 0.002
 
@@ -155,7 +155,7 @@ def test_values_that_the_attention_selects(library):
     k[..., :1] = 6 * sign
     q[..., :1] = 6
     v += sign
-    output, _ = library.packed(q, k, v)
+    output, _ = library.wgmma(q, k, v)
     expected, _ = reference(q, k, v)
     assert abs(output.double().mean() / expected.mean() - 1) < 0.002
 
@@ -163,7 +163,7 @@ def test_values_that_the_attention_selects(library):
 @pytest.mark.parametrize("dim", [64, 128])
 def test_accuracy_of_long_rows(library, dim):
     q, k, v = operands((1, 2, 2, 1024, 8192), dim)
-    output, lse = library.packed(q, k, v)
+    output, lse = library.wgmma(q, k, v)
     expected, expected_lse = reference(q, k, v)
     assert relative(output, expected) < 0.036
     assert (lse - expected_lse).abs().max() < 8e-3  # sums are of rounded probabilities
@@ -173,14 +173,14 @@ def test_accuracy_of_long_rows(library, dim):
 @pytest.mark.parametrize("shape", [(0, 2, 2, 8, 8), (1, 0, 1, 8, 8), (1, 2, 2, 0, 8)], ids=str)
 def test_nothing_to_do(library, shape):
     q, k, v = operands(shape, 64)
-    output, lse = library.packed(q, k, v)
+    output, lse = library.wgmma(q, k, v)
     assert output.numel() == 0 and lse.numel() == 0
 
 
 @pytest.mark.parametrize("causal", CAUSAL, ids=["full", "top-left", "bottom-right"])
 def test_no_keys(library, causal):
     q, k, v = operands((1, 2, 2, 100, 0), 64)
-    output, lse = library.packed(q, k, v, causal)
+    output, lse = library.wgmma(q, k, v, causal)
     assert not output.any()
     assert (lse == float("-inf")).all()
 
@@ -189,13 +189,13 @@ def test_no_keys(library, causal):
 def test_scales(library, scale):
     q, k, v = operands((1, 2, 2, 300, 300), 128)
     q, k, v = q * scale, k / scale, v * scale
-    assert relative(library.packed(q, k, v)[0], reference(q, k, v)[0]) < 0.045
+    assert relative(library.wgmma(q, k, v)[0], reference(q, k, v)[0]) < 0.045
 
 
 def test_zeros(library):
     q, k, v = operands((1, 2, 2, 300, 333), 128)
     for a, b, c in ((q * 0, k, v), (q, k * 0, v), (q, k, v * 0)):
-        output, lse = library.packed(a, b, c)
+        output, lse = library.wgmma(a, b, c)
         expected, expected_lse = reference(a, b, c)
         assert relative(output, expected) < 0.045 or not output.any()
         assert (lse - expected_lse).abs().mean() < 0.01
@@ -204,15 +204,15 @@ def test_zeros(library):
 @pytest.mark.parametrize("causal", [None, "top-left"], ids=["full", "causal"])
 def test_repeatable(library, causal):
     q, k, v = operands((2, 8, 4, 1500, 1500), 128)
-    first, first_lse = library.packed(q, k, v, causal)
+    first, first_lse = library.wgmma(q, k, v, causal)
     for _ in range(5):
-        output, lse = library.packed(q, k, v, causal)
+        output, lse = library.wgmma(q, k, v, causal)
         assert torch.equal(output, first) and torch.equal(lse, first_lse)
 
 
 def test_steps_and_capture(library):
     q, k, v = operands((1, 4, 4, 500, 500), 128)
-    expected, _ = library.packed(q, k, v, "top-left")
+    expected, _ = library.wgmma(q, k, v, "top-left")
     output = torch.full_like(q, NAN)
     params = library.params(q, k, v, output, "top-left")
     workspace = torch.empty(library.workspace(params), dtype=torch.uint8, device="cuda")

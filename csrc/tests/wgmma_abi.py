@@ -1,15 +1,15 @@
-"""csrc/host/sageattn_packed.h in ctypes, for tests with PyTorch and without."""
+"""csrc/host/sageattn_wgmma.h in ctypes, for tests with PyTorch and without."""
 
 import ctypes
 
-ALL, QUANTIZE, ATTEND = 0, 1, 2  # sageattn_packed_steps
+ALL, QUANTIZE, ATTEND = 0, 1, 2  # sageattn_wgmma_steps
 
 
-def packed_params(tensor):
-    """The class of sageattn_packed_params, given that of sageattn_tensor."""
+def wgmma_params(tensor):
+    """The class of sageattn_wgmma_params, given that of sageattn_tensor."""
 
-    class PackedParams(ctypes.Structure):
-        """sageattn_packed_params."""
+    class WgmmaParams(ctypes.Structure):
+        """sageattn_wgmma_params."""
 
         _fields_ = [
             ("size", ctypes.c_uint64),
@@ -30,4 +30,4 @@ def packed_params(tensor):
             ),
         ]  # fmt: skip
 
-    return PackedParams
+    return WgmmaParams

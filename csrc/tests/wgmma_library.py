@@ -1,30 +1,30 @@
-"""The packed path of SM 9.0 as tests and benchmarks call it."""
+"""The wgmma path of SM 9.0 as tests and benchmarks call it."""
 
 import ctypes
 
 import torch
 
 from library import Failure, Library, abi, dtype, pointer, stream, view
-from packed_abi import ALL, packed_params
+from wgmma_abi import ALL, wgmma_params
 
 CAUSAL = {None: 0, "top-left": 1, "bottom-right": 2}
-PackedParams = packed_params(abi.Tensor)
+WgmmaParams = wgmma_params(abi.Tensor)
 
 
-class Packed(Library):
-    """A loaded library with the packed path's functions."""
+class Wgmma(Library):
+    """A loaded library with the wgmma path's functions."""
 
     def __init__(self):
         super().__init__()
-        self._library.sageattn_packed_workspace.restype = ctypes.c_int64
-        self._library.sageattn_packed_attention.argtypes = [
-            ctypes.POINTER(PackedParams),
+        self._library.sageattn_wgmma_workspace.restype = ctypes.c_int64
+        self._library.sageattn_wgmma_attention.argtypes = [
+            ctypes.POINTER(WgmmaParams),
             ctypes.c_int32,
             ctypes.c_void_p,
         ]
 
     def supported(self):
-        return bool(self._library.sageattn_packed_supported(0))
+        return bool(self._library.sageattn_wgmma_supported(0))
 
     def images(self, operation):
         """What the fatbin holds of an operation, such as "9.0a"."""
@@ -34,8 +34,8 @@ class Packed(Library):
 
     def params(self, q, k, v, output, causal=None, smooth=True, lse=None, sm_scale=None):
         """Filled parameters for [B, H, S, D] views, without workspace."""
-        return PackedParams(
-            size=ctypes.sizeof(PackedParams),
+        return WgmmaParams(
+            size=ctypes.sizeof(WgmmaParams),
             query=view(q),
             key=view(k),
             value=view(v),
@@ -55,7 +55,7 @@ class Packed(Library):
         )
 
     def workspace(self, params):
-        size = self._library.sageattn_packed_workspace(ctypes.byref(params))
+        size = self._library.sageattn_wgmma_workspace(ctypes.byref(params))
         if size < 0:
             raise Failure(size, self._library.sageattn_last_error().decode())
         return size
@@ -63,9 +63,9 @@ class Packed(Library):
     def launch(self, params, workspace, steps=ALL):
         """Runs steps on torch's current stream, in a uint8 tensor."""
         params.workspace, params.workspace_size, params.steps = workspace.data_ptr(), workspace.numel(), steps
-        self.call("sageattn_packed_attention", ctypes.byref(params), 0, stream())
+        self.call("sageattn_wgmma_attention", ctypes.byref(params), 0, stream())
 
-    def packed(self, q, k, v, causal=None, smooth=True, output=None, want_lse=True, sm_scale=None):
+    def wgmma(self, q, k, v, causal=None, smooth=True, output=None, want_lse=True, sm_scale=None):
         """(output, lse) in a workspace full of NaN, both poisoned before."""
         if output is None:
             output = torch.full_like(q, float("nan"))

@@ -52,7 +52,8 @@ def build(
 
 def _compile(tree: Tree, sm: str, source: Source, ptx: str, output: Path) -> list[str]:
     """PTX for a target such as 9.0a would not run on newer SMs: compile writes none, as its SM is not the PTX's."""
-    command = ["compile", "--sm", sm + source.suffix, "--output", str(output)]
+    command = ["compile", "--sm", sm + source.suffix, "--include", str(tree.device)]
+    command += ["--output", str(output)]
     if ptx:
         command += ["--ptx-sm", ptx]
     return [*command, str(tree.device / source.file)]

@@ -33,7 +33,7 @@ _ELSEWHERE = {
 }
 
 # flag -> kind of kernel that its operators need
-_FLAGS = {"SM80_ENABLED": "", "SM89_ENABLED": "fp8", "SM90_ENABLED": "fp8"}
+_FLAGS = {"SM80_ENABLED": "fp16", "SM89_ENABLED": "fp8", "SM90_ENABLED": "fp8"}
 
 
 def lazy_names(module: str) -> Callable[[str], Any]:

@@ -20,9 +20,9 @@ FUNCTIONS = {
     "sageattn, attn_mask": Request("auto", masked=True),
     "sageattn_varlen": Request("auto", varlen=True),
     "sageattn_qk_int8_pv_fp16_cuda": Request("fp16"),
-    "sageattn_qk_int8_pv_fp16_cuda, fp16+fp32": Request("fp16_tiles"),
+    "sageattn_qk_int8_pv_fp16_cuda, fp16+fp32": Request("fp16_accum_f16"),
     "sageattn_qk_int8_pv_fp16_triton": Request("triton"),
-    "sageattn_qk_int8_pv_fp8_cuda": Request("fp8_tiles"),
+    "sageattn_qk_int8_pv_fp8_cuda": Request("fp8_accum_f16"),
     "sageattn_qk_int8_pv_fp8_cuda_sm90": Request("fp8"),
 }
 HEAD_DIMS = (64, 128, 256)

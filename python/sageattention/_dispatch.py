@@ -1,7 +1,7 @@
 """Decides which kernel a call takes, and says why. describe() prints the same decisions.
 
-A method is what a public function asks for: "auto" (sageattn), "fp16" and "fp16_tiles" (float16 values,
-summed in float32, or in float16 within a key tile), "fp8" and "fp8_tiles" (E4M3 values), "triton". Where a GPU
+A method is what a public function asks for: "auto" (sageattn), "fp16" and "fp16_accum_f16" (float16 values,
+summed in float32, or in float16 within a key tile), "fp8" and "fp8_accum_f16" (E4M3 values), "triton". Where a GPU
 lacks what was asked for, a more precise kernel serves. "only:" and a kind (see _kernels) is that kernel or an
 error, for tests and measurements.
 """
@@ -11,9 +11,9 @@ from __future__ import annotations
 import functools
 from typing import Callable, NamedTuple
 
-from . import _kernels, _library, _packed, _triton
+from . import _kernels, _library, _wgmma, _triton
 
-METHODS = ("auto", "fp16", "fp16_tiles", "fp8", "fp8_tiles", "triton")
+METHODS = ("auto", "fp16", "fp16_accum_f16", "fp8", "fp8_accum_f16", "triton")
 TRITON = "triton"
 ONLY = "only:"
 
@@ -23,18 +23,18 @@ _HALF_RATE = (
 )
 _FP8 = "E4M3 values, twice the rate of float16"
 _FP8_TILES = "E4M3 values summed in float16 within a key tile: the fastest here"
-_PACKED = "wgmma with INT8 keys and E4M3 values: the fastest on SM 9.0"
+_WGMMA = "wgmma with INT8 keys and E4M3 values: the fastest on SM 9.0"
 _SLOWER = "float16 values summed in float32: the wheel has no faster kernel for this"
 _PRECISE = "more precise than asked for; the wheel has no other kernel for this"
 
 # What sageattn prefers: SM major, or (major, minor) -> kinds, best first.
 _AUTO: dict[object, tuple[tuple[str, str], ...]] = {
-    (7, 0): (("", _EXACT),),
-    (7, 5): (("tiles16", _HALF_RATE),),
-    (8, 6): (("tiles16", _HALF_RATE),),
-    (8, 9): (("fp8_tiles16", _FP8_TILES), ("fp8", _FP8)),
-    (9, 0): (("packed", _PACKED),),
-    12: (("fp8_tiles16", _FP8_TILES), ("fp8", _FP8)),
+    (7, 0): (("fp16", _EXACT),),
+    (7, 5): (("fp16_accum_f16", _HALF_RATE),),
+    (8, 6): (("fp16_accum_f16", _HALF_RATE),),
+    (8, 9): (("fp8_accum_f16", _FP8_TILES), ("fp8", _FP8)),
+    (9, 0): (("fp8_wgmma", _WGMMA),),
+    12: (("fp8_accum_f16", _FP8_TILES), ("fp8", _FP8)),
 }
 
 
@@ -81,7 +81,7 @@ def decide(
                 reason = f"{no_triton}: the CUDA kernel serves"
             return Choice(kind, reason)
     if not no_triton:
-        what = "a mask" if request.masked and has("") else f"SM {sm[0]}.{sm[1]}"
+        what = "a mask" if request.masked and has("fp16") else f"SM {sm[0]}.{sm[1]}"
         return Choice(TRITON, f"the wheel has no kernel for {what} here")
     raise RuntimeError(
         f"no kernel for this call on SM {sm[0]}.{sm[1]}: this wheel has SMs {_kernels.images_text()}, "
@@ -92,27 +92,27 @@ def decide(
 def _preferences(request: Request, sm: tuple[int, int]) -> list[tuple[str, str]]:
     """Kinds that can serve a request, best first. The last is the most precise."""
     if request.masked:
-        return [("masked", "attn_mask: float16 values summed in float32, whatever was asked for")]
+        return [("fp16_masked", "attn_mask: float16 values summed in float32, whatever was asked for")]
     method = request.method
     if method == "auto":
         faster = list(_AUTO.get(sm, _AUTO.get(sm[0], ())))
-        kinds = [*faster, ("", _SLOWER if faster else _EXACT)]
+        kinds = [*faster, ("fp16", _SLOWER if faster else _EXACT)]
     elif method in ("fp16", TRITON):
-        kinds = [("", "float32 sums, as asked for")]
-    elif method == "fp16_tiles":
-        kinds = [("tiles16", "as asked for"), ("", _PRECISE)]
+        kinds = [("fp16", "float32 sums, as asked for")]
+    elif method == "fp16_accum_f16":
+        kinds = [("fp16_accum_f16", "as asked for"), ("fp16", _PRECISE)]
     else:
         kinds = _fp8_preferences(method, sm)
     if request.varlen:
-        kinds = [pair for pair in kinds if pair[0] in ("", "tiles16")]
+        kinds = [pair for pair in kinds if pair[0] in ("fp16", "fp16_accum_f16")]
     return kinds
 
 
 def _fp8_preferences(method: str, sm: tuple[int, int]) -> list[tuple[str, str]]:
     if sm == (9, 0):  # mma.sync emulates E4M3 there
-        return [("packed", _PACKED), ("", _PRECISE)]
-    kinds = [("fp8", "E4M3 values, float32 sums, as asked for"), ("", _PRECISE)]
-    return [("fp8_tiles16", "as asked for"), *kinds] if method == "fp8_tiles" else kinds
+        return [("fp8_wgmma", _WGMMA), ("fp16", _PRECISE)]
+    kinds = [("fp8", "E4M3 values, float32 sums, as asked for"), ("fp16", _PRECISE)]
+    return [("fp8_accum_f16", "as asked for"), *kinds] if method == "fp8_accum_f16" else kinds
 
 
 @functools.lru_cache(maxsize=4096)
@@ -130,7 +130,7 @@ def choose_for_sm(sm: tuple[int, int], request: Request) -> Choice:
     """The same for a GPU that is not here, from the list of images in the wheel."""
 
     def has(kind: str) -> bool:
-        if kind == "packed" and request.head_dim > _packed.MAX_HEAD_DIM:
+        if kind == "fp8_wgmma" and request.head_dim > _wgmma.MAX_HEAD_DIM:
             return False
         return _kernels.runs_on(kind, sm)
 

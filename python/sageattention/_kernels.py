@@ -1,7 +1,6 @@
 """Which kernels the loaded fatbin has, asked by device or by SM.
 
-A kind is what follows a kernel's head dim in its name: "" (16-bit values), "masked", "tiles16", "fp8",
-"fp8_tiles16"; and "packed", the path for SM 9.0 alone.
+A kernel of a kind is attention_KIND_hdHEAD_DIM. The kind "fp8_wgmma" is the path for SM 9.0 alone.
 """
 
 from __future__ import annotations
@@ -10,10 +9,10 @@ import ctypes
 import functools
 import re
 
-from . import _abi, _library, _packed
+from . import _abi, _library, _wgmma
 
-KINDS = ("", "masked", "tiles16", "fp8", "fp8_tiles16", "packed")
-_NAME = re.compile(r"attention_hd\d+_?(\w*)$")
+KINDS = ("fp16", "fp16_masked", "fp16_accum_f16", "fp8", "fp8_accum_f16", "fp8_wgmma")
+_NAME = re.compile(r"attention_(\w+)_hd\d+$")
 _SOMEWHERE = 16
 
 
@@ -23,7 +22,7 @@ def _params(kind: str, head_dim: int, varlen: bool) -> _abi.AttentionParams:
     fields: dict[str, object] = (
         {"query_starts": _SOMEWHERE, "key_starts": _SOMEWHERE} if varlen else {}
     )
-    if kind == "masked":
+    if kind == "fp16_masked":
         fields["mask"] = _abi.Tensor(_SOMEWHERE, 0, 0, 0)
         fields["mask_dtype"] = _abi.BOOL
     if fp8:
@@ -40,7 +39,7 @@ def _params(kind: str, head_dim: int, varlen: bool) -> _abi.AttentionParams:
         head_dim=head_dim,
         sm_scale=1.0,
         granularity=_abi.PER_THREAD,
-        accumulation=int(kind.endswith("tiles16")),
+        accumulation=int(kind.endswith("accum_f16")),
         value_dtype=_abi.FLOAT8_E4M3 if fp8 else _abi.FLOAT16,
         **fields,
     )
@@ -52,8 +51,8 @@ def name(device: int, kind: str, head_dim: int, varlen: bool = False) -> str:
 
     Raises RuntimeError without a driver.
     """
-    if kind == "packed":
-        return f"packed_hd{64 if head_dim <= 64 else 128}" if _packed.fits(device, head_dim) else ""
+    if kind == "fp8_wgmma":
+        return f"attention_fp8_wgmma_hd{64 if head_dim <= 64 else 128}" if _wgmma.fits(device, head_dim) else ""
     found = ctypes.c_char_p()
     params = _params(kind, head_dim, varlen)
     function = _library.library().sageattn_attention_kernel
@@ -67,7 +66,7 @@ def name(device: int, kind: str, head_dim: int, varlen: bool = False) -> str:
 def has(device: int, kind: str, head_dim: int, varlen: bool = False) -> bool:
     """Whether a device has exactly this kind for a head dim."""
     found = name(device, kind, head_dim, varlen)
-    if kind == "packed":
+    if kind == "fp8_wgmma":
         return bool(found)
     match = _NAME.match(found)
     return bool(match) and match[1] == kind  # type: ignore[index]
@@ -98,7 +97,7 @@ def images_text() -> str:
 
 def operation(kind: str) -> str:
     """The operation, as kernels.toml's sources are named, that makes the kernels of a kind."""
-    return kind if kind == "packed" else "attention" + (f"_{kind}" if kind else "")
+    return f"attention_{kind}"
 
 
 def runs_on(kind: str, sm: tuple[int, int]) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Callable
 
 import torch
 
-from . import _abi, _dispatch, _launch, _paths, _shapes
+from . import _abi, _dispatch, _launch, _run, _shapes
 from ._launch import Lengths
 from ._shapes import Blocks, new_float32, new_lse
 
@@ -145,7 +145,7 @@ def _new_value(value: torch.Tensor, nhd: bool, scale_max: float, smooth: bool) -
     _shapes.check_quantizable(value, nhd)
     if not 0 < scale_max <= 448:
         raise ValueError(f"scale_max is {scale_max}, it must be above 0 and at most 448")
-    output, scale, mean = _paths.new_fp8(value, nhd, smooth)
+    output, scale, mean = _run.new_fp8(value, nhd, smooth)
     return output, scale, new_float32(value, 0) if mean is None else mean
 
 
@@ -282,11 +282,11 @@ def _forward(
     )
     if not _has_work(key, output, lse):
         return output, lse
-    call = _paths.Call(
+    call = _run.Call(
         query, key, value, output, lse if return_lse else None, _expand(mask, query, key, nhd),
         nhd, causal, sm_scale, granularity, smooth_k,
     )  # fmt: skip
-    return _paths.run(call, method)
+    return _run.run(call, method)
 
 
 # forward_varlen: sequences behind each other, [rows of all, heads, head_dim]; LSE [query heads, rows of all]
@@ -346,11 +346,11 @@ def _forward_varlen(
     lengths = Lengths(query_starts, query_rows), Lengths(key_starts, key_rows)
     if mask is not None:
         mask = mask.expand(lengths[0].batch, query.shape[1], query_rows, key_rows)
-    call = _paths.Call(
+    call = _run.Call(
         query[None], key[None], value[None], output[None], lse[None] if return_lse else None, mask,
         True, causal, sm_scale, granularity, smooth_k, lengths,
     )  # fmt: skip
-    output, lse = _paths.run(call, method)
+    output, lse = _run.run(call, method)
     return (output if output.dim() == 3 else output[0]), (lse[0] if lse.dim() == 3 else lse)
 
 

@@ -1,4 +1,4 @@
-"""Runs one attention call on the kernel that was chosen: the plain kernels, the packed path or Triton.
+"""Runs one attention call on the kernel that was chosen: the plain kernels, the wgmma path or Triton.
 
 Everything is queued on the current stream; nothing here waits for the GPU or copies to the host.
 """
@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import torch
 
-from . import _abi, _launch, _packed, _shapes, _triton
+from . import _abi, _launch, _wgmma, _shapes, _triton
 from ._dispatch import TRITON, Choice, Request, choose
 from ._launch import Lengths
 from ._shapes import dims, new_float32
 
 _LARGEST_FLOAT16 = 65504.0
-_SCALE_MAX = {"fp8": 448.0, "fp8_tiles16": 2.25}  # 2.25: sums of a tile stay within float16
+_SCALE_MAX = {"fp8": 448.0, "fp8_accum_f16": 2.25}  # 2.25: sums of a tile stay within float16
 
 
 class Call(NamedTuple):
@@ -47,15 +47,15 @@ def run(call: Call, method: str) -> tuple[torch.Tensor, torch.Tensor]:
     choice = choose(call.query.device.index, request)
     if choice.kind == TRITON:
         return _triton.run(call)
-    if choice.kind == "packed":
-        _run_packed(call)
+    if choice.kind == "fp8_wgmma":
+        _run_wgmma(call)
     else:
         _run_plain(call, choice)
     return call.output, new_float32(call.query, 0) if call.lse is None else call.lse
 
 
-def _run_packed(call: Call) -> None:
-    _packed.attention(
+def _run_wgmma(call: Call) -> None:
+    _wgmma.attention(
         call.query,
         call.key,
         call.value,
@@ -90,7 +90,7 @@ def _run_plain(call: Call, choice: Choice) -> None:
         mask=call.mask,
         value_scale=value_scale,
         value_mean=value_mean,
-        accumulation=int(choice.kind.endswith("tiles16")),
+        accumulation=int(choice.kind.endswith("accum_f16")),
         lengths=call.lengths,
     )
 
@@ -112,7 +112,7 @@ def quantize(
     sizes = dims(tensor, call.nhd)
     lengths = call.lengths and call.lengths[operand]
     if lengths:
-        count = _shapes.packed_scale_count(operand, call.granularity, sizes.rows, lengths.batch)
+        count = _shapes.varlen_scale_count(operand, call.granularity, sizes.rows, lengths.batch)
     else:
         count = _shapes.scale_count(operand, call.granularity, sizes.rows)
     output = torch.empty(tensor.shape, dtype=torch.int8, device=tensor.device)
@@ -141,7 +141,7 @@ def _value(call: Call, kind: str) -> tuple[torch.Tensor, torch.Tensor | None, to
         output, scale, mean = new_fp8(call.value, call.nhd, smooth=True)
         _launch.quantize_value(call.value, output, scale, mean, call.nhd, _SCALE_MAX[kind])
         return output, scale, mean
-    if kind == "tiles16" and call.value.dtype == torch.bfloat16:
+    if kind == "fp16_accum_f16" and call.value.dtype == torch.bfloat16:
         return to_float16(call.value), None, None
     return call.value, None, None
 

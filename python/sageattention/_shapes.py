@@ -80,7 +80,7 @@ def scale_count(operand: int, granularity: int, rows: int, blocks: Blocks = BLOC
     return (rows + block - 1) // block * per_block
 
 
-def packed_scale_count(
+def varlen_scale_count(
     operand: int, granularity: int, total_rows: int, batch: int, blocks: Blocks = BLOCKS
 ) -> int:
     """Scales per head of sequences that lie behind each other: room for a begun block each."""

@@ -12,7 +12,7 @@ import torch
 
 if TYPE_CHECKING:
     from ._dispatch import Request
-    from ._paths import Call
+    from ._run import Call
 
 
 OLDEST = (3, 2)  # the first whose interpreter runs the tests

@@ -1,6 +1,6 @@
-"""The packed path of SM 9.0 (wgmma): one call of the C library that quantises into a workspace and attends.
+"""The wgmma path of SM 9.0 (wgmma): one call of the C library that quantises into a workspace and attends.
 
-csrc/host/sageattn_packed.h is the original of the struct. The path takes no mask, no sequence starts and head
+csrc/host/sageattn_wgmma.h is the original of the struct. The path takes no mask, no sequence starts and head
 dims up to 128; everything else goes to the plain kernels.
 """
 
@@ -19,12 +19,12 @@ from ._shapes import DTYPES, dims
 
 MAX_HEAD_DIM = 128
 
-# sageattn_packed_steps
+# sageattn_wgmma_steps
 ALL, QUANTIZE, ATTEND = 0, 1, 2
 
 
-class PackedParams(ctypes.Structure):
-    """sageattn_packed_params."""
+class WgmmaParams(ctypes.Structure):
+    """sageattn_wgmma_params."""
 
     _fields_ = [
         ("size", ctypes.c_uint64),
@@ -51,11 +51,11 @@ class PackedParams(ctypes.Structure):
 
 
 FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
-    "sageattn_packed_supported": (ctypes.c_int, [ctypes.c_int32]),
-    "sageattn_packed_workspace": (ctypes.c_int64, [ctypes.POINTER(PackedParams)]),
-    "sageattn_packed_attention": (
+    "sageattn_wgmma_supported": (ctypes.c_int, [ctypes.c_int32]),
+    "sageattn_wgmma_workspace": (ctypes.c_int64, [ctypes.POINTER(WgmmaParams)]),
+    "sageattn_wgmma_attention": (
         ctypes.c_int,
-        [ctypes.POINTER(PackedParams), ctypes.c_int32, ctypes.c_void_p],
+        [ctypes.POINTER(WgmmaParams), ctypes.c_int32, ctypes.c_void_p],
     ),
 }
 
@@ -70,8 +70,8 @@ def _function(name: str) -> Any:
 
 
 def fits(device: int, head_dim: int) -> bool:
-    """Whether a device has the packed kernels and they take this head dim."""
-    supported = _function("sageattn_packed_supported")
+    """Whether a device has the wgmma kernels and they take this head dim."""
+    supported = _function("sageattn_wgmma_supported")
     return head_dim <= MAX_HEAD_DIM and supported is not None and supported(device) == 1
 
 
@@ -90,8 +90,8 @@ def attention(
     """Quantises 16-bit tensors and attends: writes output and, if given, lse."""
     batch, query_heads, query_rows, head_dim = dims(query, nhd)
     _, key_heads, key_rows, _ = dims(key, nhd)
-    params = PackedParams(
-        size=ctypes.sizeof(PackedParams),
+    params = WgmmaParams(
+        size=ctypes.sizeof(WgmmaParams),
         query=view(query, nhd),
         key=view(key, nhd),
         value=view(value, nhd),
@@ -110,9 +110,9 @@ def attention(
         output_dtype=DTYPES[output.dtype],
         steps=ALL,
     )
-    size = _function("sageattn_packed_workspace")(ctypes.byref(params))
+    size = _function("sageattn_wgmma_workspace")(ctypes.byref(params))
     if size < 0:
         check(_abi.INVALID_ARGUMENT)
     workspace = torch.empty(size, dtype=torch.uint8, device=query.device)
     params.workspace, params.workspace_size = workspace.data_ptr(), size
-    run(_function("sageattn_packed_attention"), params, query.device)
+    run(_function("sageattn_wgmma_attention"), params, query.device)

@@ -14,7 +14,7 @@ import (
 )
 
 // touched is the kernel file of one SM alone.
-const touched = "csrc/device/attention_sm70.cu"
+const touched = "csrc/device/mma/attention_fp16_sm70.cu"
 
 // bench holds the settings and, one after the other, the results.
 type bench struct {

@@ -95,7 +95,7 @@ func (r *inventory) table(text *strings.Builder, title, note string, value func(
 
 var number = regexp.MustCompile(`[0-9]+`)
 
-// compareNames takes numbers as numbers: attention_hd64 stands before attention_hd128.
+// compareNames takes numbers as numbers: attention_fp16_hd64 stands before attention_fp16_hd128.
 func compareNames(a, b string) int {
 	padded := func(name string) string {
 		return number.ReplaceAllStringFunc(name, func(digits string) string { return fmt.Sprintf("%4s", digits) })

@@ -86,7 +86,7 @@ func TestMarkdown(t *testing.T) {
 			t.Errorf("the report lacks %q:\n%s", want, text)
 		}
 	}
-	if compareNames("attention_hd64", "attention_hd128") >= 0 {
-		t.Error("attention_hd128 stands before attention_hd64")
+	if compareNames("attention_fp16_hd64", "attention_fp16_hd128") >= 0 {
+		t.Error("attention_fp16_hd128 stands before attention_fp16_hd64")
 	}
 }

@@ -257,19 +257,19 @@ DEVICE void run_attention(const sageattn_attention_arguments& p) {
     Attention<Family, kHeadDim, float16>(p, shared, state).run();
 }
 
-// Defines the kernel of a head dim and a kind ("", _masked, …), and its traits.
-#define ATTENTION_KERNEL(head_dim, kind, Family)                                                                    \
-    extern "C" __constant__ sageattn_traits attention_hd##head_dim##kind##_traits =                                 \
+// Defines the kernel of a kind (fp16, fp16_masked, …) for a head dim, and its traits.
+#define ATTENTION_KERNEL(kind, head_dim, Family)                                                                    \
+    extern "C" __constant__ sageattn_traits attention_##kind##_hd##head_dim##_traits =                              \
         Attention<Family, head_dim, float16>::kTraits;                                                              \
     extern "C" __global__ void __launch_bounds__(Family::shape(head_dim).warps * 32,                                \
                                                  Family::shape(head_dim).blocks_per_sm)                             \
-        attention_hd##head_dim##kind(const __grid_constant__ sageattn_attention_arguments p) {                      \
+        attention_##kind##_hd##head_dim(const __grid_constant__ sageattn_attention_arguments p) {                   \
         run_attention<Family, head_dim>(p);                                                                         \
     }
 
 #define ATTENTION_KERNELS(kind, Family)   \
-    ATTENTION_KERNEL(64, kind, Family)    \
-    ATTENTION_KERNEL(96, kind, Family)    \
-    ATTENTION_KERNEL(128, kind, Family)   \
-    ATTENTION_KERNEL(192, kind, Family)   \
-    ATTENTION_KERNEL(256, kind, Family)
+    ATTENTION_KERNEL(kind, 64, Family)    \
+    ATTENTION_KERNEL(kind, 96, Family)    \
+    ATTENTION_KERNEL(kind, 128, Family)   \
+    ATTENTION_KERNEL(kind, 192, Family)   \
+    ATTENTION_KERNEL(kind, 256, Family)

@@ -1,10 +1,10 @@
 // Attention for Turing with float16 sums within a key tile: GeForce halves the rate of float32 sums.
 #include "family_sm75.cuh"
-#include "fragments_m16n8_tiles.cuh"
+#include "fragments_m16n8_tile_sums.cuh"
 
-struct Sm75Tiles16 : Sm75 {
+struct Sm75AccumF16 : Sm75 {
     template <int kHeadDim, int kColumns, int kQueryRows, int kWarpRows, class>
-    using Fragments = FragmentsM16N8Tiles<kHeadDim, kColumns, kQueryRows, kWarpRows, Float16Product>;
+    using Fragments = FragmentsM16N8TileSums<kHeadDim, kColumns, kQueryRows, kWarpRows, Float16Product>;
 };
 
-ATTENTION_KERNELS(_tiles16, Sm75Tiles16)
+ATTENTION_KERNELS(fp16_accum_f16, Sm75AccumF16)

@@ -1,4 +1,4 @@
 // Attention with float16 sums within a key tile, for the GPUs from SM 8.6 on that halve the rate of float32 sums.
-#include "family_sm80_tiles.cuh"
+#include "family_sm80_tile_sums.cuh"
 
-ATTENTION_KERNELS(_tiles16, Sm80Tiles<Float16Product>)
+ATTENTION_KERNELS(fp16_accum_f16, Sm80TileSums<Float16Product>)

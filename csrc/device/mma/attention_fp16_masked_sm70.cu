@@ -1,4 +1,4 @@
-// The kernels of attention_sm70.cu with a mask.
+// The kernels of attention_fp16_sm70.cu with a mask.
 #include "attention.cuh"
 #include "family_sm70.cuh"
 
@@ -10,4 +10,4 @@ struct Sm70Masked : Sm70 {
     }
 };
 
-ATTENTION_KERNELS(_masked, Sm70Masked)
+ATTENTION_KERNELS(fp16_masked, Sm70Masked)

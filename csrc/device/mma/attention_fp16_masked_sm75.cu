@@ -1,4 +1,4 @@
-// The kernels of attention_sm75.cu with a mask.
+// The kernels of attention_fp16_sm75.cu with a mask.
 #include "attention.cuh"
 #include "family_sm75.cuh"
 
@@ -11,4 +11,4 @@ struct Sm75Masked : Sm75 {
     }
 };
 
-ATTENTION_KERNELS(_masked, Sm75Masked)
+ATTENTION_KERNELS(fp16_masked, Sm75Masked)

@@ -1,4 +1,4 @@
-// The kernels of attention_sm80.cu with a mask.
+// The kernels of attention_fp16_sm80.cu with a mask.
 #include "attention.cuh"
 #include "family_sm80.cuh"
 
@@ -8,4 +8,4 @@ struct Sm80Masked : Sm80 {
     static constexpr Shape shape(int) { return {8, 16, 2, 1, 1}; }
 };
 
-ATTENTION_KERNELS(_masked, Sm80Masked)
+ATTENTION_KERNELS(fp16_masked, Sm80Masked)

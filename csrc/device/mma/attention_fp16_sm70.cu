@@ -2,4 +2,4 @@
 #include "attention.cuh"
 #include "family_sm70.cuh"
 
-ATTENTION_KERNELS(, Sm70)
+ATTENTION_KERNELS(fp16, Sm70)

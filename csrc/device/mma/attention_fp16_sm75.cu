@@ -2,4 +2,4 @@
 #include "attention.cuh"
 #include "family_sm75.cuh"
 
-ATTENTION_KERNELS(, Sm75)
+ATTENTION_KERNELS(fp16, Sm75)

@@ -3,4 +3,4 @@
 #include "attention.cuh"
 #include "family_sm80.cuh"
 
-ATTENTION_KERNELS(, Sm80)
+ATTENTION_KERNELS(fp16, Sm80)

@@ -1,4 +1,4 @@
 // Attention of E4M3 values, sums within a key tile by the matrix instruction. SM 9.0 emulates that with float16.
-#include "family_sm80_tiles.cuh"
+#include "family_sm80_tile_sums.cuh"
 
-ATTENTION_KERNELS(_fp8, Sm80Tiles<E4m3Product<FloatSum>>)
+ATTENTION_KERNELS(fp8, Sm80TileSums<E4m3Product<AccumF32>>)

@@ -5,7 +5,7 @@
 
 #include "fragments_m16n8.cuh"
 #include "ptx/e4m3.cuh"
-#include "ptx/mma_tiles.cuh"
+#include "ptx/mma_tile_sums.cuh"
 
 // 16-bit values, float16 sums: twice the rate of float32 sums on GeForce. Probabilities of at most 2^-6 keep the sum
 // of a tile's 64 products within float16, whatever the values are.
@@ -15,11 +15,11 @@ struct Float16Product {
     static constexpr float kExponentOffset = -6.0f;
     static constexpr bool kTransposedValues = false;
     static constexpr u32 kOnes = float16::kTwoOnes;
-    using Sum = HalfSum;
+    using Sum = AccumF16;
     template <int kColumns>
     using ValueTile = Tile<SAGEATTN_KEY_ROWS, 2 * kColumns>;
 
-    static DEVICE void add_ones(FloatSum& d, const u32 (&a)[4]) { mma_16bit<float16>(d.element, a, kOnes, kOnes); }
+    static DEVICE void add_ones(AccumF32& d, const u32 (&a)[4]) { mma_16bit<float16>(d.element, a, kOnes, kOnes); }
 
     // The A operand of `step` from scores of a block of rows, which are probabilities by now.
     static DEVICE void pack(u32 (&p)[4], const int (&scores)[SAGEATTN_KEY_ROWS / 8][4], int step) {
@@ -65,7 +65,7 @@ struct E4m3Product {
     template <int kColumns>
     using ValueTile = Tile<kColumns, SAGEATTN_KEY_ROWS>;
 
-    static DEVICE void add_ones(FloatSum& d, const u32 (&a)[4]) { mma_e4m3(d, a, kOnes, kOnes, d); }
+    static DEVICE void add_ones(AccumF32& d, const u32 (&a)[4]) { mma_e4m3(d, a, kOnes, kOnes, d); }
 
     // Register i: rows i % 2, keys of the score tiles 2 * (i / 2) and the next.
     static DEVICE void pack(u32 (&p)[4], const int (&scores)[SAGEATTN_KEY_ROWS / 8][4], int step) {
@@ -98,7 +98,7 @@ struct E4m3Product {
 #endif
 
 template <int kHeadDim, int kColumns, int kQueryRows, int kWarpRows, class Product>
-struct FragmentsM16N8Tiles : OutputM16N8<kHeadDim, kColumns, kQueryRows, kWarpRows> {
+struct FragmentsM16N8TileSums : OutputM16N8<kHeadDim, kColumns, kQueryRows, kWarpRows> {
     using Base = OutputM16N8<kHeadDim, kColumns, kQueryRows, kWarpRows>;
     using Base::kBlocks, Base::kRows, Base::kOutputTiles, Base::output, Base::scores, Base::sums;
     using ValueTile = typename Product::template ValueTile<kColumns>;
@@ -108,7 +108,7 @@ struct FragmentsM16N8Tiles : OutputM16N8<kHeadDim, kColumns, kQueryRows, kWarpRo
 
     float factor[kRows];  // by which the next multiply_values scales what is there: free, in a fused multiply-add
 
-    DEVICE FragmentsM16N8Tiles() { keep(); }
+    DEVICE FragmentsM16N8TileSums() { keep(); }
 
     DEVICE void rescale(const float (&by)[kRows]) {
 #pragma unroll
@@ -151,7 +151,7 @@ struct FragmentsM16N8Tiles : OutputM16N8<kHeadDim, kColumns, kQueryRows, kWarpRo
     DEVICE void add_sums(const u32 (&p)[kBlocks][kSteps][4]) {
 #pragma unroll
         for (int b = 0; b < kBlocks; ++b) {
-            FloatSum tile = {};
+            AccumF32 tile = {};
 #pragma unroll
             for (int step = 0; step < kSteps; ++step) Product::add_ones(tile, p[b][step]);
             promote(sums[b], tile, b);

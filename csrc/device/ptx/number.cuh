@@ -1,5 +1,5 @@
-// Conversions between float32 and the 16-bit types, by instructions that every SM has; where sm_80 has a
-// packed form, that. A 32-bit word holds two 16-bit numbers, the first in the low half.
+// Conversions between float32 and the 16-bit types, by instructions that every SM has; where sm_80 has an
+// instruction for two numbers, by that. A 32-bit word holds two 16-bit numbers, the first in the low half.
 #pragma once
 
 #include "base.cuh"

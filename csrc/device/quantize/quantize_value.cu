@@ -6,7 +6,7 @@
 #include "column_statistics.cuh"
 #include "ptx/e4m3.cuh"
 #include "rows.cuh"
-#include "value_params.h"
+#include "value_arguments.h"
 
 constexpr int kColumns = SAGEATTN_VALUE_COLUMNS;
 constexpr int kThreads = SAGEATTN_VALUE_THREADS;

@@ -66,7 +66,7 @@ DEVICE void round_int8(u32 (&word)[2], const float (&x)[8], float inverse) {
         word[c / 4] |= static_cast<u32>(__float2int_rn(__fmul_rn(x[c], inverse)) & 0xFF) << (c % 4 * 8);
 }
 
-// The part of a packed tensor's rows that is one sequence; all of them without starts.
+// The rows of one of the sequences that lie behind each other in a tensor; all of them without starts.
 struct Sequence {
     int start, rows;
 

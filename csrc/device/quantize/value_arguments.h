@@ -2,7 +2,7 @@
 #ifndef SAGEATTN_DEVICE_VALUE_PARAMS_H
 #define SAGEATTN_DEVICE_VALUE_PARAMS_H
 
-#include "params.h"
+#include "../params.h"
 
 #define SAGEATTN_VALUE_THREADS 256
 #define SAGEATTN_VALUE_COLUMNS 32  /* channels of a block */

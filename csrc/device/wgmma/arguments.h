@@ -1,4 +1,4 @@
-/* What the host passes to the packed kernels of SM 9.0, by value: plain C, read by both. Strides count bytes.
+/* What the host passes to the wgmma kernels of SM 9.0, by value: plain C, read by both. Strides count bytes.
  *
  * Tiles, in 16-byte chunks of which chunk c of row r lies at c ^ (r mod 8) (rows of 128 bytes) or at
  * c ^ (r / 2 mod 4) (rows of 64 bytes), as the matrix instructions read shared memory; padded to whole tiles by
@@ -6,21 +6,21 @@
  *   query  int8 [batch * query heads, blocks of 64 rows][64][columns]
  *   key    int8 [batch * key heads, tiles of 128 keys][128][columns]
  *   value  E4M3 [batch * key heads, tiles of 128 keys][columns][128]: transposed
- * columns is 64 or 128, whatever the head dim. packed_tiles.cuh says which key is which row of a tile.
+ * columns is 64 or 128, whatever the head dim. tiles.cuh says which key is which row of a tile.
  */
-#ifndef SAGEATTN_PACKED_PARAMS_H
-#define SAGEATTN_PACKED_PARAMS_H
+#ifndef SAGEATTN_WGMMA_PARAMS_H
+#define SAGEATTN_WGMMA_PARAMS_H
 
-#include "params.h"
+#include "../params.h"
 
-#define SAGEATTN_PACKED_QUERY_BLOCK 64
-#define SAGEATTN_PACKED_KEY_TILE 128
-#define SAGEATTN_PACKED_KEY_SCALES 4 /* of a tile: one for every 32 keys */
-#define SAGEATTN_PACKED_THREADS 256  /* of a block that quantises */
+#define SAGEATTN_WGMMA_QUERY_BLOCK 64
+#define SAGEATTN_WGMMA_KEY_TILE 128
+#define SAGEATTN_WGMMA_KEY_SCALES 4 /* of a tile: one for every 32 keys */
+#define SAGEATTN_WGMMA_THREADS 256  /* of a block that quantises */
 
-typedef struct sageattn_packed_quantize_arguments {
+typedef struct sageattn_wgmma_quantize_arguments {
     sageattn_view query, key, value;
-    unsigned char *packed_query, *packed_key, *packed_value;
+    unsigned char *tiled_query, *tiled_key, *tiled_value;
     float *query_scale;   /* [batch * query heads, query_blocks * 64]: includes sm_scale * log2(e) */
     float *key_scale;     /* [batch * key heads, key_tiles, 4] */
     float *mean_dot;      /* [batch * query heads, query rows]: sm_scale * query . mean key; or null */
@@ -33,9 +33,9 @@ typedef struct sageattn_packed_quantize_arguments {
     int batch, query_heads, key_heads, query_rows, key_rows, head_dim, columns;
     int query_blocks, key_tiles;
     int chunks, chunk_rows; /* parts of a head's keys whose statistics are taken apart */
-} sageattn_packed_quantize_arguments;
+} sageattn_wgmma_quantize_arguments;
 
-typedef struct sageattn_packed_attention_arguments {
+typedef struct sageattn_wgmma_attention_arguments {
     const unsigned char *query, *key, *value;
     const float *query_scale, *key_scale, *value_scale, *value_mean;
     const float *mean_dot; /* or null */
@@ -47,6 +47,6 @@ typedef struct sageattn_packed_attention_arguments {
     int query_blocks, key_tiles;
     int causal_offset; /* query i sees keys up to i + causal_offset */
     int group;                 /* heads that are worked on together, so that their keys stay in the L2 cache */
-} sageattn_packed_attention_arguments;
+} sageattn_wgmma_attention_arguments;
 
 #endif

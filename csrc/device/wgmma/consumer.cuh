@@ -6,24 +6,24 @@
 // over a row of thousands of keys would lose percents of a sum of one sign.
 #pragma once
 
-#include "packed_shape.cuh"
-#include "packed_softmax.cuh"
+#include "shape.cuh"
+#include "softmax.cuh"
 #include "ptx/wgmma.cuh"
 
 template <class Shape>
-class PackedConsumer {
+class WgmmaConsumer {
     static constexpr int kOutputs = Shape::kColumns / 2;  // accumulators of a lane
     static constexpr int kPartials = kOutputs + 4;        // and those of the row sums
 
-    const sageattn_packed_attention_arguments& p;
+    const sageattn_wgmma_attention_arguments& p;
     const u32 shared;
-    const PackedBarriers<Shape> barriers;
+    const WgmmaBarriers<Shape> barriers;
     const int warpgroup;
     Rings<Shape::kStages> ring;
     float output[kOutputs];
 
   public:
-    DEVICE PackedConsumer(const sageattn_packed_attention_arguments& arguments, u32 shared_memory, int index)
+    DEVICE WgmmaConsumer(const sageattn_wgmma_attention_arguments& arguments, u32 shared_memory, int index)
         : p(arguments),
           shared(shared_memory),
           barriers{shared_memory + Shape::kBarrierAt},
@@ -34,7 +34,7 @@ class PackedConsumer {
             const int stage = ring.query_stage();
             barrier_wait(barriers.query_full(stage), ring.query_parity());
             if (work(kHead) < 0) break;
-            PackedSoftmax softmax;
+            WgmmaSoftmax softmax;
             attend(softmax);
             finish(softmax);
             release(barriers.query_empty(stage));
@@ -54,16 +54,16 @@ class PackedConsumer {
         if (lane_index() == 0) barrier_arrive(barrier);
     }
 
-    // A field of the PackedWork, read whenever it is needed: registers are scarce in the loop over tiles.
+    // A field of the WgmmaWork, read whenever it is needed: registers are scarce in the loop over tiles.
     enum Field { kHead, kKeyHead, kFirstQuery, kTiles };
     DEVICE int work(Field field) const {
         return uniform(load_shared_4(shared + Shape::kWorkAt + ring.query_stage() * 16 + field * 4));
     }
 
-    DEVICE int first_query() const { return work(kFirstQuery) + warpgroup * SAGEATTN_PACKED_QUERY_BLOCK; }
+    DEVICE int first_query() const { return work(kFirstQuery) + warpgroup * SAGEATTN_WGMMA_QUERY_BLOCK; }
 
-    DEVICE void attend(PackedSoftmax& softmax) {
-        const int tiles = visible_tiles(p, first_query(), SAGEATTN_PACKED_QUERY_BLOCK);
+    DEVICE void attend(WgmmaSoftmax& softmax) {
+        const int tiles = visible_tiles(p, first_query(), SAGEATTN_WGMMA_QUERY_BLOCK);
 #pragma unroll
         for (int i = 0; i < kOutputs; ++i) output[i] = 0.0f;
 #pragma unroll 1
@@ -81,36 +81,36 @@ class PackedConsumer {
         ring.advance();
     }
 
-    DEVICE void attend_tile(PackedSoftmax& softmax, int tile) {
+    DEVICE void attend_tile(WgmmaSoftmax& softmax, int tile) {
         int s[64];
-        u32 packed[16];
+        u32 weights[16];
         float partial[kPartials];
         barrier_wait(barriers.key_full(ring.stage()), ring.parity());
         multiply_keys(s);
         wgmma_wait<0>(s);
-        probabilities(packed, softmax, s, tile);
+        probabilities(weights, softmax, s, tile);
         barrier_wait(barriers.value_full(ring.stage()), ring.parity());
-        multiply_values(partial, packed);
-        wgmma_wait<0>(partial, packed);
+        multiply_values(partial, weights);
+        wgmma_wait<0>(partial, weights);
         release(barriers.value_empty(ring.stage()));
         add(softmax, partial);
         ring.advance();
     }
 
-    DEVICE void probabilities(u32 (&packed)[16], PackedSoftmax& softmax, int (&s)[64], int tile) const {
+    DEVICE void probabilities(u32 (&weights)[16], WgmmaSoftmax& softmax, int (&s)[64], int tile) const {
         float scale[2];
         load_scales(scale);
         release(barriers.key_empty(ring.stage()));
         const int first = first_query();
-        const bool masked = (tile + 1) * SAGEATTN_PACKED_KEY_TILE > visible_keys(p, first);
+        const bool masked = (tile + 1) * SAGEATTN_WGMMA_KEY_TILE > visible_keys(p, first);
         int seen[2] = {0, 0};
         if (masked) {
             const int row = opaque(first) + lane_row();
-            const int lane_keys = tile * SAGEATTN_PACKED_KEY_TILE + lane_index() % 4 * 32;
+            const int lane_keys = tile * SAGEATTN_WGMMA_KEY_TILE + lane_index() % 4 * 32;
             seen[0] = visible_keys(p, row) - lane_keys;
             seen[1] = visible_keys(p, row + 8) - lane_keys;
         }
-        softmax.probabilities(packed, s, scale, masked, seen);
+        softmax.probabilities(weights, s, scale, masked, seen);
     }
 
     // Of the lane's two rows and its 32 keys of the tile.
@@ -118,7 +118,7 @@ class PackedConsumer {
         const float key = __uint_as_float(
             load_shared_4(shared + Shape::kKeyScaleAt + ring.stage() * Shape::kKeyScale + lane_index() % 4 * 4));
         const u32 queries = shared + Shape::kQueryScaleAt + ring.query_stage() * Shape::kQueryScale +
-                            (warpgroup * SAGEATTN_PACKED_QUERY_BLOCK + lane_row()) * 4;
+                            (warpgroup * SAGEATTN_WGMMA_QUERY_BLOCK + lane_row()) * 4;
         scale[0] = key * __uint_as_float(load_shared_4(queries));
         scale[1] = key * __uint_as_float(load_shared_4(queries + 8 * 4));
     }
@@ -138,17 +138,17 @@ class PackedConsumer {
     }
 
     // Starts partial = probabilities . [values, ones].
-    DEVICE void multiply_values(float (&partial)[kPartials], const u32 (&packed)[16]) const {
+    DEVICE void multiply_values(float (&partial)[kPartials], const u32 (&weights)[16]) const {
         const unsigned long long values = wgmma_operand<128>(shared + Shape::kValueAt) +
                                           static_cast<u32>(ring.stage() * ((Shape::kValue + Shape::kOnes) / 16));
         wgmma_fence();
-        wgmma_e4m3<true>(partial, packed, values);
+        wgmma_e4m3<true>(partial, weights, values);
 #pragma unroll
-        for (int k = 1; k < 4; ++k) wgmma_e4m3<false>(partial, packed + 4 * k, values + 2 * k);
+        for (int k = 1; k < 4; ++k) wgmma_e4m3<false>(partial, weights + 4 * k, values + 2 * k);
         wgmma_commit();
     }
 
-    DEVICE void add(PackedSoftmax& softmax, const float (&partial)[kPartials]) {
+    DEVICE void add(WgmmaSoftmax& softmax, const float (&partial)[kPartials]) {
 #pragma unroll
         for (int i = 0; i < kOutputs; ++i) output[i] = fmaf(output[i], softmax.rescale[i / 2 % 2], partial[i]);
 #pragma unroll
@@ -156,7 +156,7 @@ class PackedConsumer {
             softmax.sum[r] = fmaf(softmax.sum[r], softmax.rescale[r], partial[kOutputs + 2 * r]);
     }
 
-    DEVICE void finish(const PackedSoftmax& softmax) const {
+    DEVICE void finish(const WgmmaSoftmax& softmax) const {
         const int head = work(kHead), key_head = work(kKeyHead), first = first_query(), batch = head / p.query_heads;
         char* const base = static_cast<char*>(p.output.data) + batch * p.output.batch_stride +
                            (head - batch * p.query_heads) * p.output.head_stride;
@@ -200,7 +200,7 @@ class PackedConsumer {
             if (i < count) target[i] = static_cast<u16>(word[i / 2] >> (i % 2 * 16));
     }
 
-    DEVICE void write_lse(const PackedSoftmax& softmax, int r, int head, int query) const {
+    DEVICE void write_lse(const WgmmaSoftmax& softmax, int r, int head, int query) const {
         const long long index = static_cast<long long>(head) * p.query_rows + query;
         const float mean_dot = p.mean_dot == nullptr ? 0.0f : p.mean_dot[index];
         const float log2_sum = softmax.maximum[r] - kOffset + log2_fast(softmax.sum[r]);

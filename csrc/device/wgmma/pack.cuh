@@ -1,26 +1,26 @@
 // Queries, keys and values into tiles: one block of threads a tile.
 #pragma once
 
-#include "packed_statistics.cuh"
-#include "packed_softmax.cuh"
+#include "statistics.cuh"
+#include "softmax.cuh"
 
 template <int kColumns>
 struct PackMemory {
     float mean[kColumns], inverse[kColumns], scale[kColumns];
-    u32 largest[SAGEATTN_PACKED_KEY_SCALES];  // bits: as integers they compare as they do as floats
-    float residual[PackedRows<kColumns>::kRows][kColumns];
-    uint4 tile[kColumns * SAGEATTN_PACKED_KEY_TILE / 16];
+    u32 largest[SAGEATTN_WGMMA_KEY_SCALES];  // bits: as integers they compare as they do as floats
+    float residual[WgmmaRows<kColumns>::kRows][kColumns];
+    uint4 tile[kColumns * SAGEATTN_WGMMA_KEY_TILE / 16];
 };
 
 // 64 queries, a scale for each row, and their products with the mean key.
 template <int kColumns>
-DEVICE void pack_queries(const sageattn_packed_quantize_arguments& p, int index, PackMemory<kColumns>& memory) {
-    using Rows = PackedRows<kColumns>;
+DEVICE void pack_queries(const sageattn_wgmma_quantize_arguments& p, int index, PackMemory<kColumns>& memory) {
+    using Rows = WgmmaRows<kColumns>;
     const int block = index % p.query_blocks, head = index / p.query_blocks;
     const int batch = head / p.query_heads, member = head % p.query_heads;
-    const int first = block * SAGEATTN_PACKED_QUERY_BLOCK, column = Rows::thread_column();
+    const int first = block * SAGEATTN_WGMMA_QUERY_BLOCK, column = Rows::thread_column();
     const Rows rows(p.query, batch, member, p.query_rows, p.head_dim);
-    constexpr int kSteps = SAGEATTN_PACKED_QUERY_BLOCK / Rows::kRows;
+    constexpr int kSteps = SAGEATTN_WGMMA_QUERY_BLOCK / Rows::kRows;
     uint4 fetched[kSteps];
 #pragma unroll
     for (int i = 0; i < kSteps; ++i) fetched[i] = rows.fetch(first + Rows::thread_row() + i * Rows::kRows);
@@ -37,10 +37,10 @@ DEVICE void pack_queries(const sageattn_packed_quantize_arguments& p, int index,
         float x[8], dot = 0.0f;
         widen(x, fetched[i], p.query.bfloat16);
         const float largest = fmaxf(row_largest<Rows::kLanes>(x), kTiny);
-        Rows::store_int8(p.packed_query + static_cast<long long>(index) * SAGEATTN_PACKED_QUERY_BLOCK * kColumns, row,
+        Rows::store_int8(p.tiled_query + static_cast<long long>(index) * SAGEATTN_WGMMA_QUERY_BLOCK * kColumns, row,
                          x, __fdiv_rn(127.0f, largest));
         if (column == 0)
-            p.query_scale[static_cast<long long>(index) * SAGEATTN_PACKED_QUERY_BLOCK + row] =
+            p.query_scale[static_cast<long long>(index) * SAGEATTN_WGMMA_QUERY_BLOCK + row] =
                 largest * (1.0f / 127.0f) * p.scale_log2;
         if (p.mean_dot == nullptr) continue;
 #pragma unroll
@@ -53,7 +53,7 @@ DEVICE void pack_queries(const sageattn_packed_quantize_arguments& p, int index,
 
 // Eight numbers of a row less the mean of their columns; zeros past the last row.
 template <int kColumns>
-DEVICE void subtract_mean(float (&x)[8], const PackedRows<kColumns>& rows, const uint4& fetched, int row,
+DEVICE void subtract_mean(float (&x)[8], const WgmmaRows<kColumns>& rows, const uint4& fetched, int row,
                           const float (&mean)[kColumns]) {
     widen(x, fetched, rows.view.bfloat16);
 #pragma unroll
@@ -62,10 +62,10 @@ DEVICE void subtract_mean(float (&x)[8], const PackedRows<kColumns>& rows, const
 
 // 128 keys less their mean, a scale for every 32.
 template <int kColumns>
-DEVICE void pack_keys(const sageattn_packed_quantize_arguments& p, int index, PackMemory<kColumns>& memory) {
-    using Rows = PackedRows<kColumns>;
-    constexpr int kSteps = SAGEATTN_PACKED_KEY_TILE / Rows::kRows;
-    const int first = index % p.key_tiles * SAGEATTN_PACKED_KEY_TILE, head = index / p.key_tiles;
+DEVICE void pack_keys(const sageattn_wgmma_quantize_arguments& p, int index, PackMemory<kColumns>& memory) {
+    using Rows = WgmmaRows<kColumns>;
+    constexpr int kSteps = SAGEATTN_WGMMA_KEY_TILE / Rows::kRows;
+    const int first = index % p.key_tiles * SAGEATTN_WGMMA_KEY_TILE, head = index / p.key_tiles;
     const Rows rows(p.key, head / p.key_heads, head % p.key_heads, p.key_rows, p.head_dim);
     uint4 fetched[kSteps];
     float x[8];
@@ -74,7 +74,7 @@ DEVICE void pack_keys(const sageattn_packed_quantize_arguments& p, int index, Pa
     if (threadIdx.x < kColumns)
         memory.mean[threadIdx.x] =
             p.key_sum == nullptr ? 0.0f : column_mean<kColumns>(p, p.key_sum, head, threadIdx.x);
-    if (threadIdx.x < SAGEATTN_PACKED_KEY_SCALES) memory.largest[threadIdx.x] = 0;
+    if (threadIdx.x < SAGEATTN_WGMMA_KEY_SCALES) memory.largest[threadIdx.x] = 0;
     __syncthreads();
 #pragma unroll
     for (int i = 0; i < kSteps; ++i) {
@@ -84,15 +84,15 @@ DEVICE void pack_keys(const sageattn_packed_quantize_arguments& p, int index, Pa
         if (Rows::thread_column() == 0) atomicMax(memory.largest + key / 32, __float_as_uint(largest));
     }
     __syncthreads();
-    if (threadIdx.x < SAGEATTN_PACKED_KEY_SCALES)
-        p.key_scale[static_cast<long long>(index) * SAGEATTN_PACKED_KEY_SCALES + threadIdx.x] =
+    if (threadIdx.x < SAGEATTN_WGMMA_KEY_SCALES)
+        p.key_scale[static_cast<long long>(index) * SAGEATTN_WGMMA_KEY_SCALES + threadIdx.x] =
             fmaxf(__uint_as_float(memory.largest[threadIdx.x]), kTiny) * (1.0f / 127.0f);
 #pragma unroll
     for (int i = 0; i < kSteps; ++i) {
         const int key = Rows::thread_row() + i * Rows::kRows;
         const float largest = fmaxf(__uint_as_float(memory.largest[key / 32]), kTiny);
         subtract_mean(x, rows, fetched[i], first + key, memory.mean);  // again: cheaper than registers for all rows
-        Rows::store_int8(p.packed_key + static_cast<long long>(index) * SAGEATTN_PACKED_KEY_TILE * kColumns,
+        Rows::store_int8(p.tiled_key + static_cast<long long>(index) * SAGEATTN_WGMMA_KEY_TILE * kColumns,
                          key_row(key), x, __fdiv_rn(127.0f, largest));
     }
 }
@@ -105,9 +105,9 @@ DEVICE float float_from_e4m3(u32 byte) {
 
 // Four neighbouring keys of eight channels: a word of the tile each. Returns what rounding lost, by channel.
 template <int kColumns>
-DEVICE void pack_four_keys(const PackedRows<kColumns>& rows, const uint4 (&fetched)[4], int first, int key,
+DEVICE void pack_four_keys(const WgmmaRows<kColumns>& rows, const uint4 (&fetched)[4], int first, int key,
                            PackMemory<kColumns>& memory, float (&residual)[8]) {
-    const int column = PackedRows<kColumns>::thread_column();
+    const int column = WgmmaRows<kColumns>::thread_column();
     float x[4][8];
 #pragma unroll
     for (int i = 0; i < 4; ++i) subtract_mean(x[i], rows, fetched[i], first + key + i, memory.mean);
@@ -120,18 +120,18 @@ DEVICE void pack_four_keys(const PackedRows<kColumns>& rows, const uint4 (&fetch
 #pragma unroll
         for (int i = 0; i < 4; ++i)
             residual[c] += x[i][c] - float_from_e4m3(word >> (8 * i)) * memory.scale[column + c];
-        const int at = tile_offset<SAGEATTN_PACKED_KEY_TILE>(value_row(column + c), value_byte(key));
+        const int at = tile_offset<SAGEATTN_WGMMA_KEY_TILE>(value_row(column + c), value_byte(key));
         reinterpret_cast<u32*>(memory.tile)[at / 4] = word;
     }
 }
 
 // 128 values less their mean, transposed, a scale for each channel.
 template <int kColumns>
-DEVICE void pack_values(const sageattn_packed_quantize_arguments& p, int index, PackMemory<kColumns>& memory) {
-    using Rows = PackedRows<kColumns>;
-    const int first = index % p.key_tiles * SAGEATTN_PACKED_KEY_TILE, head = index / p.key_tiles;
+DEVICE void pack_values(const sageattn_wgmma_quantize_arguments& p, int index, PackMemory<kColumns>& memory) {
+    using Rows = WgmmaRows<kColumns>;
+    const int first = index % p.key_tiles * SAGEATTN_WGMMA_KEY_TILE, head = index / p.key_tiles;
     const Rows rows(p.value, head / p.key_heads, head % p.key_heads, p.key_rows, p.head_dim);
-    constexpr int kSteps = SAGEATTN_PACKED_KEY_TILE / 4 / Rows::kRows;
+    constexpr int kSteps = SAGEATTN_WGMMA_KEY_TILE / 4 / Rows::kRows;
     uint4 fetched[kSteps][4];
 #pragma unroll
     for (int i = 0; i < 4 * kSteps; ++i)
@@ -152,8 +152,8 @@ DEVICE void pack_values(const sageattn_packed_quantize_arguments& p, int index, 
 #pragma unroll
     for (int c = 0; c < 8; ++c) memory.residual[Rows::thread_row()][Rows::thread_column() + c] = residual[c];
     __syncthreads();
-    uint4* target = reinterpret_cast<uint4*>(p.packed_value) + static_cast<long long>(index) * kColumns * 8;
-    for (int i = threadIdx.x; i < kColumns * 8; i += SAGEATTN_PACKED_THREADS) target[i] = memory.tile[i];
+    uint4* target = reinterpret_cast<uint4*>(p.tiled_value) + static_cast<long long>(index) * kColumns * 8;
+    for (int i = threadIdx.x; i < kColumns * 8; i += SAGEATTN_WGMMA_THREADS) target[i] = memory.tile[i];
     if (threadIdx.x >= kColumns) return;
     float sum = 0.0f;
 #pragma unroll

@@ -1,58 +1,58 @@
 // The thread that takes work from the schedule and loads its tiles.
 #pragma once
 
-#include "packed_shape.cuh"
+#include "shape.cuh"
 #include "ptx/bulk.cuh"
 
 template <class Shape>
-class PackedProducer {
-    const sageattn_packed_attention_arguments& p;
+class WgmmaProducer {
+    const sageattn_wgmma_attention_arguments& p;
     const u32 shared;
-    const PackedBarriers<Shape> barriers;
+    const WgmmaBarriers<Shape> barriers;
     Rings<Shape::kStages> ring;
 
   public:
-    DEVICE PackedProducer(const sageattn_packed_attention_arguments& arguments, u32 shared_memory)
+    DEVICE WgmmaProducer(const sageattn_wgmma_attention_arguments& arguments, u32 shared_memory)
         : p(arguments), shared(shared_memory), barriers{shared_memory + Shape::kBarrierAt} {}
 
     DEVICE void run() {
-        const int end = PackedWork::count(p);
+        const int end = WgmmaWork::count(p);
 #pragma unroll 1
         for (int index = blockIdx.x; index < end; index = gridDim.x + atomicAdd(p.schedule, 1)) {
-            const PackedWork work = PackedWork::at(p, index);
+            const WgmmaWork work = WgmmaWork::at(p, index);
             hand_on(work);
             load_queries(work);
             load_keys(work);
             ring.advance_query();
         }
-        hand_on(PackedWork::none());
+        hand_on(WgmmaWork::none());
         barrier_arrive(barriers.query_full(ring.query_stage()));
         leave();
     }
 
   private:
-    DEVICE void hand_on(const PackedWork& work) const {
+    DEVICE void hand_on(const WgmmaWork& work) const {
         const int stage = ring.query_stage();
         barrier_wait(barriers.query_empty(stage), ring.query_parity() ^ 1);
         store_shared_16(shared + Shape::kWorkAt + stage * 16,
                         make_uint4(work.head, work.key_head, work.first_query, work.tiles));
     }
 
-    DEVICE void load_queries(const PackedWork& work) const {
-        const int stage = ring.query_stage(), block = work.first_query / SAGEATTN_PACKED_QUERY_BLOCK;
+    DEVICE void load_queries(const WgmmaWork& work) const {
+        const int stage = ring.query_stage(), block = work.first_query / SAGEATTN_WGMMA_QUERY_BLOCK;
         const int blocks = min(kConsumers, p.query_blocks - block);
         const long long first = static_cast<long long>(work.head) * p.query_blocks + block;
         const u32 full = barriers.query_full(stage);
-        constexpr int kScales = SAGEATTN_PACKED_QUERY_BLOCK * 4;  // bytes of a block's
+        constexpr int kScales = SAGEATTN_WGMMA_QUERY_BLOCK * 4;  // bytes of a block's
         barrier_expect(full, blocks * (Shape::kQueryBlock + kScales));
         bulk_load(shared + Shape::kQueryAt + stage * Shape::kQuery, p.query + first * Shape::kQueryBlock,
                   blocks * Shape::kQueryBlock, full);
         bulk_load(shared + Shape::kQueryScaleAt + stage * Shape::kQueryScale,
-                  p.query_scale + first * SAGEATTN_PACKED_QUERY_BLOCK, blocks * kScales, full);
+                  p.query_scale + first * SAGEATTN_WGMMA_QUERY_BLOCK, blocks * kScales, full);
     }
 
     // The last tile first: it is the one that may need a mask.
-    DEVICE void load_keys(const PackedWork& work) {
+    DEVICE void load_keys(const WgmmaWork& work) {
         const long long first = static_cast<long long>(work.key_head) * p.key_tiles;
 #pragma unroll 1
         for (int tile = work.tiles - 1; tile >= 0; --tile) {
@@ -68,7 +68,7 @@ class PackedProducer {
         barrier_expect(key, Shape::kKey + Shape::kKeyScale);
         bulk_load(shared + Shape::kKeyAt + stage * Shape::kKey, p.key + tile * Shape::kKey, Shape::kKey, key);
         bulk_load(shared + Shape::kKeyScaleAt + stage * Shape::kKeyScale,
-                  p.key_scale + tile * SAGEATTN_PACKED_KEY_SCALES, Shape::kKeyScale, key);
+                  p.key_scale + tile * SAGEATTN_WGMMA_KEY_SCALES, Shape::kKeyScale, key);
         barrier_wait(barriers.value_empty(stage), ring.parity() ^ 1);
         barrier_expect(value, Shape::kValue);
         bulk_load(shared + Shape::kValueAt + stage * (Shape::kValue + Shape::kOnes), p.value + tile * Shape::kValue,

@@ -1,10 +1,11 @@
-// Quantisation into the packed tiles of SM 9.0: statistics of keys and values, then the tiles, then what of the
-// values only the tiles together tell. Correct and repeatable first; memory bound.
-#include "packed_pack.cuh"
+// Quantises queries, keys and values into the tiles of attention_fp8_wgmma, in three kernels: statistics of keys and
+// values; the tiles; the scales and means of the values, for which the statistics of all tiles are needed. Correct and
+// repeatable first; memory bound.
+#include "pack.cuh"
 
 // Grid: every chunk of every head of keys, then of values.
-extern "C" __global__ void __launch_bounds__(SAGEATTN_PACKED_THREADS)
-    packed_statistics(const __grid_constant__ sageattn_packed_quantize_arguments p) {
+extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_THREADS)
+    wgmma_statistics(const __grid_constant__ sageattn_wgmma_quantize_arguments p) {
     __shared__ union {
         StatisticsMemory<64> narrow;
         StatisticsMemory<128> wide;
@@ -14,7 +15,7 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_PACKED_THREADS)
 }
 
 template <int kColumns>
-DEVICE void pack_tile(const sageattn_packed_quantize_arguments& p, PackMemory<kColumns>& memory) {
+DEVICE void pack_tile(const sageattn_wgmma_quantize_arguments& p, PackMemory<kColumns>& memory) {
     const int queries = p.batch * p.query_heads * p.query_blocks, keys = p.batch * p.key_heads * p.key_tiles;
     const int index = blockIdx.x;
     if (index < keys) pack_values<kColumns>(p, index, memory);  // the longest first
@@ -23,8 +24,8 @@ DEVICE void pack_tile(const sageattn_packed_quantize_arguments& p, PackMemory<kC
 }
 
 // Grid: every tile of values, of keys, every block of queries.
-extern "C" __global__ void __launch_bounds__(SAGEATTN_PACKED_THREADS, 3)
-    packed_pack(const __grid_constant__ sageattn_packed_quantize_arguments p) {
+extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_THREADS, 3)
+    wgmma_pack(const __grid_constant__ sageattn_wgmma_quantize_arguments p) {
     __shared__ union {
         PackMemory<64> narrow;
         PackMemory<128> wide;
@@ -34,7 +35,7 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_PACKED_THREADS, 3)
 }
 
 template <int kColumns>
-DEVICE void finish_values(const sageattn_packed_quantize_arguments& p) {
+DEVICE void finish_values(const sageattn_wgmma_quantize_arguments& p) {
     const long long head = blockIdx.x;
     const int column = threadIdx.x;
     if (column >= kColumns) return;
@@ -49,8 +50,8 @@ DEVICE void finish_values(const sageattn_packed_quantize_arguments& p) {
 
 // Grid: heads of values. The mean of what rounding lost goes back in with the mean: it is a constant offset of every
 // output row, and the largest error of long rows. Also clears the schedule of the attention.
-extern "C" __global__ void __launch_bounds__(SAGEATTN_PACKED_THREADS)
-    packed_finish(const __grid_constant__ sageattn_packed_quantize_arguments p) {
+extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_THREADS)
+    wgmma_finish(const __grid_constant__ sageattn_wgmma_quantize_arguments p) {
     if (blockIdx.x == 0 && threadIdx.x < 2) p.schedule[threadIdx.x] = 0;
     if (p.columns == 64) finish_values<64>(p);
     else finish_values<128>(p);

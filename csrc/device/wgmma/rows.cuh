@@ -1,22 +1,22 @@
 // A head's rows as a block of 256 threads reads them: eight columns a thread, zeros where there is nothing.
 #pragma once
 
-#include "packed_tiles.cuh"
-#include "rows.cuh"
+#include "tiles.cuh"
+#include "quantize/rows.cuh"
 
 constexpr float kInfinity = 3.4e38f;  // a bound on anything 16-bit; not infinity, so that 0 times it is 0
 constexpr float kTiny = 1e-20f;       // the least that counts as the largest of a group: scales stay above 0
 
 template <int kColumns>
-struct PackedRows {
+struct WgmmaRows {
     static constexpr int kLanes = kColumns / 8;  // threads of a row
-    static constexpr int kRows = SAGEATTN_PACKED_THREADS / kLanes;
+    static constexpr int kRows = SAGEATTN_WGMMA_THREADS / kLanes;
 
     const sageattn_view& view;
     const char* head;
     int rows, head_dim;
 
-    DEVICE PackedRows(const sageattn_view& source, int batch, int head_index, int row_count, int columns)
+    DEVICE WgmmaRows(const sageattn_view& source, int batch, int head_index, int row_count, int columns)
         : view(source),
           head(static_cast<const char*>(source.data) + batch * source.batch_stride + head_index * source.head_stride),
           rows(row_count),

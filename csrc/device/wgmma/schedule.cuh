@@ -1,7 +1,7 @@
 // Which rows a block of threads attends to next, and which keys they see.
 #pragma once
 
-#include "packed_params.h"
+#include "arguments.h"
 #include "ptx/base.cuh"
 
 // Warpgroups that attend, 64 rows each. Three keep the tensor cores busy best, but older compilers than CUDA 12.8's
@@ -11,31 +11,31 @@ constexpr int kConsumers = 3, kConsumerRegisters = 160, kProducerRegisters = 32;
 #else
 constexpr int kConsumers = 2, kConsumerRegisters = 240, kProducerRegisters = 24;
 #endif
-constexpr int kPackedThreads = (kConsumers + 1) * 128;  // one more warpgroup loads
+constexpr int kWgmmaThreads = (kConsumers + 1) * 128;  // one more warpgroup loads
 constexpr int kQueryTile =
-    kConsumers * SAGEATTN_PACKED_QUERY_BLOCK;  // rows that a block of threads attends to at a time
+    kConsumers * SAGEATTN_WGMMA_QUERY_BLOCK;  // rows that a block of threads attends to at a time
 
 // Keys that a query row sees: 0 … this - 1.
-DEVICE int visible_keys(const sageattn_packed_attention_arguments& p, int query) {
+DEVICE int visible_keys(const sageattn_wgmma_attention_arguments& p, int query) {
     return max(0, min(p.key_rows, query + p.causal_offset + 1));
 }
 
 // Tiles of keys that `rows` rows from `first` on see, at least one of them.
-DEVICE int visible_tiles(const sageattn_packed_attention_arguments& p, int first, int rows) {
+DEVICE int visible_tiles(const sageattn_wgmma_attention_arguments& p, int first, int rows) {
     if (first >= p.query_rows) return 0;
     const int keys = visible_keys(p, min(first + rows, p.query_rows) - 1);
-    return (keys + SAGEATTN_PACKED_KEY_TILE - 1) / SAGEATTN_PACKED_KEY_TILE;
+    return (keys + SAGEATTN_WGMMA_KEY_TILE - 1) / SAGEATTN_WGMMA_KEY_TILE;
 }
 
 // kQueryTile query rows of a head. The loading thread works it out and hands it on in shared memory.
-struct PackedWork {
+struct WgmmaWork {
     int head, key_head, first_query;  // head: -1 if there is no more work
     int tiles;                        // of keys that any of the rows sees
 
-    DEVICE static int count(const sageattn_packed_attention_arguments& p) { return p.heads * tiles_per_head(p); }
+    DEVICE static int count(const sageattn_wgmma_attention_arguments& p) { return p.heads * tiles_per_head(p); }
 
     // Groups of heads, whose keys stay in the cache; in a group the rows that see most keys first.
-    DEVICE static PackedWork at(const sageattn_packed_attention_arguments& p, int index) {
+    DEVICE static WgmmaWork at(const sageattn_wgmma_attention_arguments& p, int index) {
         const int per_group = p.group * tiles_per_head(p);
         const int group = index / per_group, rest = index - group * per_group;
         const int members = min(p.group, p.heads - group * p.group);
@@ -46,10 +46,10 @@ struct PackedWork {
         return {head, key_head, first, visible_tiles(p, first, kQueryTile)};
     }
 
-    DEVICE static PackedWork none() { return {-1, 0, 0, 0}; }
+    DEVICE static WgmmaWork none() { return {-1, 0, 0, 0}; }
 
   private:
-    DEVICE static int tiles_per_head(const sageattn_packed_attention_arguments& p) {
+    DEVICE static int tiles_per_head(const sageattn_wgmma_attention_arguments& p) {
         return (p.query_rows + kQueryTile - 1) / kQueryTile;
     }
 };

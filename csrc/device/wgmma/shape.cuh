@@ -1,20 +1,20 @@
 // Sizes and the layout of shared memory for a number of columns.
 #pragma once
 
-#include "packed_schedule.cuh"
+#include "schedule.cuh"
 #include "ptx/barrier.cuh"
 
 template <int kColumnCount>
-struct PackedShape {
+struct WgmmaShape {
     static constexpr int kColumns = kColumnCount;
     static constexpr int kStages = kColumns == 128 ? 2 : 4;
-    static constexpr int kQueryBlock = SAGEATTN_PACKED_QUERY_BLOCK * kColumns;
+    static constexpr int kQueryBlock = SAGEATTN_WGMMA_QUERY_BLOCK * kColumns;
     static constexpr int kQuery = kConsumers * kQueryBlock;
     static constexpr int kQueryScale = kQueryTile * 4;
-    static constexpr int kKey = SAGEATTN_PACKED_KEY_TILE * kColumns;
-    static constexpr int kKeyScale = SAGEATTN_PACKED_KEY_SCALES * 4;
-    static constexpr int kValue = kColumns * SAGEATTN_PACKED_KEY_TILE;
-    static constexpr int kOnes = 8 * SAGEATTN_PACKED_KEY_TILE;  // 8 more rows of a value tile sum the probabilities
+    static constexpr int kKey = SAGEATTN_WGMMA_KEY_TILE * kColumns;
+    static constexpr int kKeyScale = SAGEATTN_WGMMA_KEY_SCALES * 4;
+    static constexpr int kValue = kColumns * SAGEATTN_WGMMA_KEY_TILE;
+    static constexpr int kOnes = 8 * SAGEATTN_WGMMA_KEY_TILE;  // 8 more rows of a value tile sum the probabilities
 
     // Offsets of arrays, one element a stage; queries have two stages of their own.
     static constexpr int kKeyAt = 0;
@@ -23,13 +23,13 @@ struct PackedShape {
     static constexpr int kKeyScaleAt = kQueryAt + 2 * kQuery;
     static constexpr int kQueryScaleAt = kKeyScaleAt + kStages * kKeyScale;
     static constexpr int kWorkAt = kQueryScaleAt + 2 * kQueryScale;
-    static constexpr int kBarrierAt = kWorkAt + 2 * 16;  // a PackedWork beside each stage of queries
+    static constexpr int kBarrierAt = kWorkAt + 2 * 16;  // a WgmmaWork beside each stage of queries
     static constexpr int kSharedMemory = kBarrierAt + 8 * (4 * kStages + 4);
 };
 
 // The barriers: of each buffer one says that it is full, one that its readers are done.
 template <class Shape>
-struct PackedBarriers {
+struct WgmmaBarriers {
     u32 first;
 
     DEVICE u32 key_full(int stage) const { return first + 8 * stage; }

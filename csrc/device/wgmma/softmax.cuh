@@ -2,7 +2,7 @@
 // in: element 4 i + 2 r + e of lane 4 g + t is row g + 8 r, key 32 t + 2 i + e.
 #pragma once
 
-#include "packed_params.h"
+#include "arguments.h"
 #include "ptx/number.cuh"
 
 // Probabilities are 2^(x - maximum + kOffset): nearly as large as E4M3, which ends at 448, allows, but with the
@@ -26,13 +26,13 @@ DEVICE u32 pack_e4m3(float a, float b, float c, float d) {
 }
 
 // Two rows of a lane, r = 0 and 1: g and g + 8.
-struct PackedSoftmax {
+struct WgmmaSoftmax {
     float maximum[2] = {kNothingSeen, kNothingSeen};  // of x = log2(e) * sm_scale * q . k
     float sum[2] = {0.0f, 0.0f};                      // of the rounded probabilities
     float rescale[2];                                 // what the last tile's maximum asks of the sums before it
 
     // seen: how many of the lane's 32 keys each row sees, if the tile needs a mask.
-    DEVICE void probabilities(u32 (&packed)[16], int (&s)[64], const float (&scale)[2], bool masked,
+    DEVICE void probabilities(u32 (&weights)[16], int (&s)[64], const float (&scale)[2], bool masked,
                               const int (&seen)[2]) {
         if (masked) hide(s, seen);
         float x[64];
@@ -44,7 +44,7 @@ struct PackedSoftmax {
         }
         if (masked) zero(x, seen);
 #pragma unroll
-        for (int c = 0; c < 4; ++c) pack_chunk(packed + 4 * c, x + 16 * c);
+        for (int c = 0; c < 4; ++c) pack_chunk(weights + 4 * c, x + 16 * c);
     }
 
   private:
@@ -81,11 +81,11 @@ struct PackedSoftmax {
         }
     }
 
-    // 32 keys as the register operand of the second product; value_byte in packed_tiles.cuh is the same order.
-    DEVICE static void pack_chunk(u32* packed, const float* x) {
-        packed[0] = pack_e4m3(x[0], x[1], x[4], x[5]);
-        packed[1] = pack_e4m3(x[2], x[3], x[6], x[7]);
-        packed[2] = pack_e4m3(x[8], x[9], x[12], x[13]);
-        packed[3] = pack_e4m3(x[10], x[11], x[14], x[15]);
+    // 32 keys as the register operand of the second product; value_byte in tiles.cuh is the same order.
+    DEVICE static void pack_chunk(u32* weights, const float* x) {
+        weights[0] = pack_e4m3(x[0], x[1], x[4], x[5]);
+        weights[1] = pack_e4m3(x[2], x[3], x[6], x[7]);
+        weights[2] = pack_e4m3(x[8], x[9], x[12], x[13]);
+        weights[3] = pack_e4m3(x[10], x[11], x[14], x[15]);
     }
 };

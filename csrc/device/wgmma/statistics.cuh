@@ -2,19 +2,19 @@
 // each; whoever needs the whole adds the chunks up, always in the same order.
 #pragma once
 
-#include "column_statistics.cuh"
-#include "packed_rows.cuh"
+#include "quantize/column_statistics.cuh"
+#include "rows.cuh"
 
 template <int kColumns>
 struct StatisticsMemory {
-    float sum[PackedRows<kColumns>::kRows][kColumns];
-    float smallest[PackedRows<kColumns>::kRows][kColumns];
-    float largest[PackedRows<kColumns>::kRows][kColumns];
+    float sum[WgmmaRows<kColumns>::kRows][kColumns];
+    float smallest[WgmmaRows<kColumns>::kRows][kColumns];
+    float largest[WgmmaRows<kColumns>::kRows][kColumns];
 };
 
 template <int kColumns>
-DEVICE void take_statistics(const sageattn_packed_quantize_arguments& p, StatisticsMemory<kColumns>& memory) {
-    using Rows = PackedRows<kColumns>;
+DEVICE void take_statistics(const sageattn_wgmma_quantize_arguments& p, StatisticsMemory<kColumns>& memory) {
+    using Rows = WgmmaRows<kColumns>;
     const int count = p.batch * p.key_heads * p.chunks;
     const bool values = blockIdx.x >= count;
     const int index = values ? blockIdx.x - count : blockIdx.x;
@@ -54,7 +54,7 @@ DEVICE void take_statistics(const sageattn_packed_quantize_arguments& p, Statist
 
 // Mean of a column over a head's chunks; 0 without rows.
 template <int kColumns>
-DEVICE float column_mean(const sageattn_packed_quantize_arguments& p, const float* sums, long long head, int column) {
+DEVICE float column_mean(const sageattn_wgmma_quantize_arguments& p, const float* sums, long long head, int column) {
     float sum = 0.0f;
 #pragma unroll 8
     for (int chunk = 0; chunk < p.chunks; ++chunk) sum += sums[(head * p.chunks + chunk) * kColumns + column];
@@ -63,7 +63,7 @@ DEVICE float column_mean(const sageattn_packed_quantize_arguments& p, const floa
 
 // Largest |value - mean| of a column: rounding keeps order, so that of the extremes is that of all rows.
 template <int kColumns>
-DEVICE float column_largest(const sageattn_packed_quantize_arguments& p, long long head, int column, float mean) {
+DEVICE float column_largest(const sageattn_wgmma_quantize_arguments& p, long long head, int column, float mean) {
     float largest = kTiny;
 #pragma unroll 8
     for (int chunk = 0; chunk < p.chunks; ++chunk) {

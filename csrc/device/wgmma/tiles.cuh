@@ -2,7 +2,7 @@
 // operands of the second without a shuffle, and in which a lane owns neighbouring output channels.
 #pragma once
 
-#include "packed_params.h"
+#include "arguments.h"
 #include "ptx/base.cuh"
 
 typedef unsigned long long u64;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "../../host/sageattn.h"
-#include "../../host/sageattn_packed.h"
+#include "../../host/sageattn_wgmma.h"
 #include "system.h"
 
 #define FATBIN "gr\xc3\xb6\xc3\x9f" "e \xe6\x97\xa5\xe6\x9c\xac.fatbin" /* größe 日本.fatbin */
@@ -21,8 +21,8 @@
 
 #define FUNCTIONS(X)                                                                                               \
     X(abi_version) X(last_error) X(load) X(device_count) X(device) X(scale_count) X(value_workspace)               \
-    X(attention_kernel) X(images) X(mean) X(quantize) X(quantize_value) X(attention) X(packed_supported)           \
-    X(packed_workspace) X(packed_attention)
+    X(attention_kernel) X(images) X(mean) X(quantize) X(quantize_value) X(attention) X(wgmma_supported)           \
+    X(wgmma_workspace) X(wgmma_attention)
 
 static struct {
 #define X(name) __typeof__(&sageattn_##name) name;
@@ -62,7 +62,7 @@ static void print_sizes(void) {
     printf("size %s %zu\n", "QuantizeParams", sizeof(sageattn_quantize_params));
     printf("size %s %zu\n", "QuantizeValueParams", sizeof(sageattn_quantize_value_params));
     printf("size %s %zu\n", "AttentionParams", sizeof(sageattn_attention_params));
-    printf("size %s %zu\n", "PackedParams", sizeof(sageattn_packed_params));
+    printf("size %s %zu\n", "WgmmaParams", sizeof(sageattn_wgmma_params));
     printf("size %s %zu\n", "DeviceInfo", sizeof(sageattn_device_info));
 }
 
@@ -125,7 +125,7 @@ static void check_without_driver(void) {
     CHECK_ERROR(library.device_count(&count), SAGEATTN_NO_DRIVER, DRIVER " could not be opened");
     CHECK_ERROR(library.device(0, &info), SAGEATTN_NO_DRIVER, DRIVER " could not be opened");
     CHECK_ERROR(mean(0), SAGEATTN_NO_DRIVER, DRIVER " could not be opened");
-    CHECK(library.packed_supported(0) == 0);
+    CHECK(library.wgmma_supported(0) == 0);
 }
 
 static void check_with_driver(void) {

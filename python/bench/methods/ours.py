@@ -84,7 +84,7 @@ class Ours(Method):
                 output = function(q, k, v, is_causal=case.causal, **masked)
             return output
 
-        alone = {"packed": _packed, found.dispatch.TRITON: _triton}.get(kind, _plain)
+        alone = {"fp8_wgmma": _wgmma, found.dispatch.TRITON: _triton}.get(kind, _plain)
 
         @functools.lru_cache(maxsize=1)
         def prepared() -> Callable[[], Any]:
@@ -103,16 +103,16 @@ def _causal(found: Package, case: Case) -> int:
     return int(found.abi.CAUSAL_TOP_LEFT if case.causal else found.abi.NOT_CAUSAL)
 
 
-def _packed(found: Package, kind: str, case: Case, operands: Operands) -> Callable[[], Any]:
+def _wgmma(found: Package, kind: str, case: Case, operands: Operands) -> Callable[[], Any]:
     """Attention in a workspace that is quantised here, once."""
     import torch
 
-    packed, view = found.packed, found.launch.view
+    wgmma, view = found.wgmma, found.launch.view
     q, k, v = operands[:3]
     output = torch.empty_like(q)
     dtype = found.abi.BFLOAT16 if q.dtype == torch.bfloat16 else found.abi.FLOAT16
-    params = packed.PackedParams(
-        size=ctypes.sizeof(packed.PackedParams),
+    params = wgmma.WgmmaParams(
+        size=ctypes.sizeof(wgmma.WgmmaParams),
         query=view(q, False),
         key=view(k, False),
         value=view(v, False),
@@ -130,18 +130,18 @@ def _packed(found: Package, kind: str, case: Case, operands: Operands) -> Callab
         output_dtype=dtype,
     )
     library = found.library.library()
-    library.sageattn_packed_workspace.restype = ctypes.c_int64
-    size = library.sageattn_packed_workspace(ctypes.byref(params))
+    library.sageattn_wgmma_workspace.restype = ctypes.c_int64
+    size = library.sageattn_wgmma_workspace(ctypes.byref(params))
     if size < 0:
         found.library.check(found.abi.INVALID_ARGUMENT)
     workspace = torch.empty(size, dtype=torch.uint8, device=q.device)
     params.workspace, params.workspace_size = workspace.data_ptr(), size
-    attend = library.sageattn_packed_attention
+    attend = library.sageattn_wgmma_attention
     attend.restype = ctypes.c_int
-    attend.argtypes = [ctypes.POINTER(packed.PackedParams), ctypes.c_int32, ctypes.c_void_p]
-    params.steps = packed.QUANTIZE
+    attend.argtypes = [ctypes.POINTER(wgmma.WgmmaParams), ctypes.c_int32, ctypes.c_void_p]
+    params.steps = wgmma.QUANTIZE
     found.launch.run(attend, params, q.device)
-    params.steps = packed.ATTEND
+    params.steps = wgmma.ATTEND
     kept = (workspace, output)  # the call holds their addresses alone
 
     def kernel() -> Any:
@@ -152,7 +152,7 @@ def _packed(found: Package, kind: str, case: Case, operands: Operands) -> Callab
 
 
 def _plain(found: Package, kind: str, case: Case, operands: Operands) -> Callable[[], Any]:
-    """Attention on operands that are quantised here, once, as sageattention._paths does it."""
+    """Attention on operands that are quantised here, once, as sageattention._run does it."""
     import torch
 
     abi, paths = found.abi, found.paths
@@ -175,7 +175,7 @@ def _plain(found: Package, kind: str, case: Case, operands: Operands) -> Callabl
             query, key, value, query_scale, key_scale, output,
             nhd=nhd, granularity=abi.PER_THREAD, sm_scale=scale, causal=causal,
             value_scale=value_scale, value_mean=value_mean,
-            accumulation=int(kind.endswith("tiles16")), lengths=lengths,
+            accumulation=int(kind.endswith("accum_f16")), lengths=lengths,
         )  # fmt: skip
         return output
 
@@ -231,7 +231,7 @@ def our_methods() -> list[Method]:
     return [
         Ours("sageattn", "sageattn", "auto"),
         Ours("fp8-sm90", "sageattn_qk_int8_pv_fp8_cuda_sm90", "fp8"),
-        Ours("fp8", "sageattn_qk_int8_pv_fp8_cuda", "fp8_tiles"),
+        Ours("fp8", "sageattn_qk_int8_pv_fp8_cuda", "fp8_accum_f16"),
         Ours("fp16", "sageattn_qk_int8_pv_fp16_cuda", "fp16"),
         Ours("triton", "sageattn_qk_int8_pv_fp16_triton", "triton"),
         Compiled("compiled", "sageattn in torch.compile", "auto"),

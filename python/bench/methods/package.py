@@ -20,11 +20,11 @@ class Package(NamedTuple):
     kernels: Any
     launch: Any
     library: Any
-    packed: Any
+    wgmma: Any
     paths: Any
 
 
-_FIELDS = ("_abi", "_dispatch", "_kernels", "_launch", "_library", "_packed", "_paths")
+_FIELDS = ("_abi", "_dispatch", "_kernels", "_launch", "_library", "_wgmma", "_run")
 
 
 def without_sources(path: list[str], sources: Path = SOURCES) -> list[str]:

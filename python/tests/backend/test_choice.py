@@ -21,7 +21,7 @@ kernels = ["mean"]
 [[source]]
 file = "wgmma.cu"
 sms = ["9.0"]
-kernels = ["packed"]
+kernels = ["fp8_wgmma"]
 suffix = "a"
 note = "of no interest here"
 """

@@ -151,7 +151,7 @@ def test_each_container_is_asked_for_its_own_kernels(library_path: Path, tmp_pat
     subprocess.run([*zig, *driver, str(_DRIVER)], check=True)
     (tmp_path / "some.fatbin").write_bytes(
         container(entry(2, 90, name=b"attention_sm80"), entry(2, 75, name=b"attention_sm75"))
-        + container(entry(2, 75, name=b"attention_tiles16_sm75"))
+        + container(entry(2, 75, name=b"attention_fp8_sm89"))
         + container(entry(2, 90, name=b"quantize"))
     )
     arguments = (

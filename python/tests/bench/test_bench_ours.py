@@ -29,21 +29,21 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]
     found: list[tuple[Any, dict[str, Any]]] = []
     modules = package.package()
     functions = {name: SimpleNamespace(name=name) for name in modules.abi.FUNCTIONS}
-    functions["sageattn_packed_attention"] = SimpleNamespace(name="sageattn_packed_attention")
+    functions["sageattn_wgmma_attention"] = SimpleNamespace(name="sageattn_wgmma_attention")
     library = SimpleNamespace(
         **{
             **functions,
             "sageattn_value_workspace": lambda *_: 16,
-            "sageattn_packed_workspace": _Function(lambda params: 4096),
+            "sageattn_wgmma_workspace": _Function(lambda params: 4096),
         }
     )
-    for module in (modules.library, modules.launch, modules.packed):
+    for module in (modules.library, modules.launch, modules.wgmma):
         monkeypatch.setattr(module, "library", lambda: library)
 
     def run(function: Any, params: ctypes.Structure, device: object) -> None:
         found.append((function.name, params_of(params)))
 
-    for module in (modules.launch, modules.packed):
+    for module in (modules.launch, modules.wgmma):
         monkeypatch.setattr(module, "run", run)
     return found
 
@@ -79,16 +79,16 @@ def test_packed_attends_to_what_it_quantised(
     name: str, launches: list[tuple[Any, dict[str, Any]]]
 ) -> None:
     case, operands = operands_of(name)
-    kernel = ours._packed(package.package(), "packed", case, operands)
+    kernel = ours._packed(package.package(), "fp8_wgmma", case, operands)
     kernel()
     kernel()
-    assert [launch[0] for launch in launches] == ["sageattn_packed_attention"] * 3
+    assert [launch[0] for launch in launches] == ["sageattn_wgmma_attention"] * 3
     assert [launch[1]["steps"] for launch in launches] == [1, 2, 2]
     assert launches[1][1] == launches[2][1]
     assert (launches[0][1]["key_heads"], launches[0][1]["workspace_size"]) == (case.kv_heads, 4096)
 
 
-@pytest.mark.parametrize("kind", ["", "tiles16", "fp8", "fp8_tiles16"])
+@pytest.mark.parametrize("kind", ["fp16", "fp16_accum_f16", "fp8", "fp8_accum_f16"])
 @pytest.mark.parametrize("name", ["hd128-s300-causal-gqa4", "hd64-varlen30.50"])
 def test_plain_launches_what_the_package_launches(
     name: str, kind: str, launches: list[tuple[Any, dict[str, Any]]]
@@ -110,7 +110,7 @@ def test_plain_launches_what_the_package_launches(
         q, k, v, torch.empty_like(q), None, None, operands.starts is not None, int(case.causal), case.head_dim**-0.5,
         found.abi.PER_THREAD, True, lengths,
     )  # fmt: skip
-    found.paths._run_plain(call, found.dispatch.Choice(kind, ""))
+    found.run._run_plain(call, found.dispatch.Choice(kind, ""))
     same(launches[before][1], launches[-1][1])
     assert [launch[0] for launch in launches[:before]] == [
         launch[0] for launch in launches[before + 1 : -1]

@@ -88,15 +88,15 @@ def test_gaps_have_reasons() -> None:
 
 def test_the_same_kernel_is_measured_once() -> None:
     stubs = [
-        Stub("a", kernel="packed"),
-        Stub("b", kernel="packed"),
+        Stub("a", kernel="fp8_wgmma"),
+        Stub("b", kernel="fp8_wgmma"),
         Stub("c", kernel="other"),
         Stub("d"),
         Stub("e"),
     ]
     found = plan.make([SHORT], stubs, ["auto"])
     assert [job[1] for job in jobs(found)] == ["a", "c", "d", "e"]
-    assert found.gaps == [Gap("hd128-s1024", "b", "runs the kernel of a: packed")]
+    assert found.gaps == [Gap("hd128-s1024", "b", "runs the kernel of a: fp8_wgmma")]
     assert len(plan.make([SHORT], stubs, ["auto"], every=True).jobs) == 5
 
 

@@ -71,7 +71,7 @@ FUNCTIONS: dict[str, tuple[Any, str]] = {
     "sageattn": (sageattention.sageattn, "auto"),
     "fp16_cuda": (sageattention.sageattn_qk_int8_pv_fp16_cuda, "fp16"),
     "fp16_triton": (sageattention.sageattn_qk_int8_pv_fp16_triton, "triton"),
-    "fp8_cuda": (sageattention.sageattn_qk_int8_pv_fp8_cuda, "fp8_tiles"),
+    "fp8_cuda": (sageattention.sageattn_qk_int8_pv_fp8_cuda, "fp8_accum_f16"),
     "fp8_cuda_sm90": (sageattention.sageattn_qk_int8_pv_fp8_cuda_sm90, "fp8"),
 }
 LONG = [

@@ -16,7 +16,7 @@ from sageattention import quant, sageattn
 gpu.require()
 
 OPERATORS = torch.ops.sageattention
-KINDS = ("", "tiles16", "fp8", "fp8_tiles16", "packed")
+KINDS = ("fp16", "fp16_accum_f16", "fp8", "fp8_accum_f16", "fp8_wgmma")
 kind_matters = pytest.mark.parametrize("kind", KINDS)
 
 

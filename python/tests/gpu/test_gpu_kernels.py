@@ -14,7 +14,7 @@ from sageattention import _abi
 gpu.require()
 
 OPERATORS = torch.ops.sageattention
-PLAIN = ("", "tiles16", "fp8", "fp8_tiles16", "packed")
+PLAIN = ("fp16", "fp16_accum_f16", "fp8", "fp8_accum_f16", "fp8_wgmma")
 HEAD_DIMS = (1, 40, 64, 72, 96, 128, 160, 192, 256)
 SHAPES = ((1, 1), (77, 133), (200, 64), (128, 300))
 

@@ -45,7 +45,7 @@ def test_shapes_and_dtypes(shape: tuple[int, ...], dtype: torch.dtype, causal: i
         causal_alignment="bottom_right" if causal == 2 else "top_left",
         return_lse=True,
     )
-    kinds.check("masked", output, expected, kinds.same_precision(*tensors, causal, mask=mask))
+    kinds.check("fp16_masked", output, expected, kinds.same_precision(*tensors, causal, mask=mask))
     assert torch.equal(lse.isinf(), expected_lse.isinf())
     assert (lse.double() - expected_lse).nan_to_num(0.0, 0.0, 0.0).abs().mean() < 0.01
 
@@ -62,7 +62,7 @@ def test_functions(function: Any, head_dim: int, layout: str) -> None:
     output = function(*given, tensor_layout=layout, attn_mask=mask)
     output = output if layout == "HND" else output.transpose(1, 2)
     expected, _ = kinds.exact(*tensors, mask=mask)
-    kinds.check("masked", output, expected, kinds.same_precision(*tensors, mask=mask))
+    kinds.check("fp16_masked", output, expected, kinds.same_precision(*tensors, mask=mask))
 
 
 def test_strided_masks() -> None:
@@ -99,4 +99,4 @@ def test_long_additive_mask() -> None:
     mask = make_mask((1, 4, 2048, 2048), torch.float16)
     expected, _ = kinds.exact(*tensors, mask=mask)
     output = sageattention.sageattn(*tensors, attn_mask=mask)
-    kinds.check("masked", output, expected, kinds.same_precision(*tensors, mask=mask))
+    kinds.check("fp16_masked", output, expected, kinds.same_precision(*tensors, mask=mask))

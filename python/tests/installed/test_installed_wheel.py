@@ -21,7 +21,7 @@ def wheel_fields(distribution: metadata.Distribution) -> Message:
 
 
 def expected_kernels() -> dict[str, frozenset[str]]:
-    """SM -> kernels: "mean" is on every SM, "packed_hd64@9.0,10.0" on those."""
+    """SM -> kernels: "mean" is on every SM, "attention_fp8_wgmma_hd64@9.0,10.0" on those."""
     sms = expect("SMS").split()
     planned: dict[str, set[str]] = {sm: set() for sm in sms}
     for text in expect("KERNELS").split():

@@ -6,7 +6,7 @@
     SAGEATTN_EXPECTED_TORCH      2.8.0, the torch beside the wheel
     SAGEATTN_EXPECTED_SMS        7.0 7.5 8.0, the SMs of the cell
     SAGEATTN_EXPECTED_PTX        12.1, the SM whose PTX rides along; "none" for none
-    SAGEATTN_EXPECTED_KERNELS    mean packed_hd64@9.0, the kernels, and the SMs of each that some lack
+    SAGEATTN_EXPECTED_KERNELS    mean attention_fp8_wgmma_hd64@9.0, the kernels, and the SMs of each that some lack
 
 A test of something that the build did not say is skipped; but once one of them is set, all must be: a
 forgotten variable would otherwise skip its test for ever. Two files are found beside the tests, or named by

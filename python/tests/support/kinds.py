@@ -8,7 +8,7 @@ from sageattention import _abi, _dispatch, _kernels, reference
 from sageattention._dispatch import Request
 from support.accuracy import compare
 
-FP8_KINDS = ("fp8", "fp8_tiles16", "packed")
+FP8_KINDS = ("fp8", "fp8_accum_f16", "fp8_wgmma")
 FP8_BOUND = 0.04
 LSE_BOUND = dict.fromkeys(FP8_KINDS, 0.07)  # of probabilities as rounded to E4M3
 ROUNDING = {torch.float16: 2**-11, torch.bfloat16: 2**-8}
