@@ -37,7 +37,7 @@ wheel: tools build ## the default wheel, in dist/
 	$(SAGEBUILD) bake default
 
 .PHONY: generate
-generate: build ## the files that are generated: docker-bake.hcl, BUILD_MATRIX.md, dockerfiles/Dockerfile, docs/cli.md
+generate: build ## the files that are generated: docker-bake.hcl, BUILD_MATRIX.md, dockerfiles/Dockerfile, docs/cli.md, tables of kernels
 	$(SAGEBUILD) generate
 
 .PHONY: lock

@@ -1,5 +1,5 @@
-// Package kernels says which device code a wheel holds: the sources that csrc/kernels.toml lists, the SMs that each is
-// compiled for, and the rule by which a GPU loads an image. The matrix says which wheels there are; package bake says
+// Package kernels says which device code a wheel holds: the kinds of attention kernels and the sources that
+// csrc/kernels.toml lists, the SMs that each source is compiled for, and the rule by which a GPU loads an image. The matrix says which wheels there are; package bake says
 // how they are made.
 package kernels
 
@@ -28,8 +28,10 @@ const (
 	hostDir    = "csrc/host"
 )
 
-// Set is what csrc/kernels.toml and the sources it names say: which device source is compiled for which SM.
+// Set is what csrc/kernels.toml and the sources it names say: which kinds of kernels there are, and which device source
+// is compiled for which SM.
 type Set struct {
+	Kinds   []Kind   `toml:"kind"`
 	Sources []Source `toml:"source"`
 
 	// HostHeaders are the device headers that the host library includes, as paths below the source directory.
@@ -45,7 +47,8 @@ type Set struct {
 type Source struct {
 	File    string      `toml:"file"`    // below csrc/device
 	SMs     []matrix.SM `toml:"sms"`     //
-	Kernels []string    `toml:"kernels"` // entry points that each cubin must hold
+	Kind    string      `toml:"kind"`    // of its attention kernels; empty for other sources
+	Kernels []string    `toml:"kernels"` // entry points that each cubin must hold; those of a kind follow from it
 	Suffix  string      `toml:"suffix"`  // "a" or "f" for a target such as sm_90a; else empty
 	Headers []string    `toml:"-"`       // all that File includes, also indirectly: sorted paths below the source directory
 }
@@ -97,6 +100,9 @@ func parse(content []byte) (*Set, error) {
 	}
 	if len(k.Sources) == 0 {
 		return nil, diag.Usagef("", "%s names no source", File)
+	}
+	if err := errors.Join(k.checkKinds(), k.nameKernels()); err != nil {
+		return nil, err
 	}
 	seen := map[string]bool{}
 	for _, source := range k.Sources {
@@ -203,7 +209,7 @@ func (k *Set) Names(sms []matrix.SM) []string {
 // Check reports SMs of the matrix without a source of attention, or with two of an operation, and kernels that an SM
 // would get twice.
 func (k *Set) Check(m *matrix.Matrix) error {
-	var errs []error
+	errs := []error{k.checkKindUse(m)}
 	for _, sm := range m.SMs() {
 		errs = append(errs, k.checkSM(sm))
 	}

@@ -16,7 +16,8 @@ import (
 )
 
 const generateHelp = `Generate writes the committed files that follow from the matrix definition, csrc/kernels.toml and the commands:
-docker-bake.hcl, dockerfiles/Dockerfile, BUILD_MATRIX.md and docs/cli.md. With --check it writes nothing and fails when
+docker-bake.hcl, dockerfiles/Dockerfile, BUILD_MATRIX.md, docs/cli.md, and the tables of kernels in csrc/host and
+python/sageattention. With --check it writes nothing and fails when
 one of them is stale.`
 
 const commandsFile = "docs/cli.md"
@@ -26,7 +27,7 @@ func newGenerate(app *App) *cobra.Command {
 	var check bool
 	cmd := &cobra.Command{
 		Use:     "generate",
-		Short:   "Write docker-bake.hcl, the Dockerfile, BUILD_MATRIX.md and docs/cli.md",
+		Short:   "Write docker-bake.hcl, the Dockerfile and what else follows from the definitions",
 		Long:    generateHelp,
 		Example: "  sagebuild generate\n  sagebuild generate --check",
 		Args:    noArgs,

@@ -22,9 +22,9 @@ func Generate(m *matrix.Matrix, k *kernels.Set) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string][]byte{
-		bake.BakeFile:   bakefile,
-		bake.Dockerfile: dockerfile,
-		MatrixFile:      BuildMatrix(m),
-	}, nil
+	files := k.Generate()
+	files[bake.BakeFile] = bakefile
+	files[bake.Dockerfile] = dockerfile
+	files[MatrixFile] = BuildMatrix(m)
+	return files, nil
 }

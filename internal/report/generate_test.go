@@ -32,8 +32,8 @@ func TestCommittedFilesAreFresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) != 3 {
-		t.Errorf("%d generated files, want 3", len(files))
+	if len(files) != 6 {
+		t.Errorf("%d generated files, want 6", len(files))
 	}
 	for name, want := range files {
 		got, err := os.ReadFile(filepath.Join(sourceDir, name))

@@ -1,7 +1,7 @@
 """Reads the part of TOML and of HCL that this project's files are written in, and refuses the rest.
 
 Python 3.9 and 3.10 have no TOML reader, and no Python has one for HCL. Both are lines of `key = value` here, where
-a value is a string without escapes, a whole number, true, false, or a list of values over any number of lines.
+a value is a string without escapes, a whole or decimal number, true, false, or a list of values over any number of lines.
 What differs is the heading: `[table]` and `[[list.of.tables]]` in TOML, `type "label" { … }` in HCL.
 """
 
@@ -14,7 +14,7 @@ _TOKEN = re.compile(
     r"""(?P<blank>[ \t\r]+|\#[^\n]*)|(?P<end>\n)|(?P<string>"[^"\\\n]*")"""
     r"""|(?P<word>[A-Za-z0-9_.+-]+)|(?P<sign>[\[\]{}=,])"""
 )
-_NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]*)")
+_NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]*)(?P<decimals>\.[0-9]+)?")
 
 
 class Block(NamedTuple):
@@ -106,9 +106,10 @@ def _value(tokens: _Tokens) -> Any:
     word = tokens.name()
     if word in ("true", "false"):
         return word == "true"
-    if not _NUMBER.fullmatch(word):
+    number = _NUMBER.fullmatch(word)
+    if not number:
         raise tokens.error(f"{word} is no value: strings stand in double quotes")
-    return int(word)
+    return float(word) if number["decimals"] else int(word)
 
 
 def _list(tokens: _Tokens) -> list[Any]:

@@ -17,7 +17,7 @@ from .tree import Tree
 _PATTERNS = {
     "csrc": ("kernels.toml",),
     "csrc/device": ("**/*.cu", "**/*.cuh", "**/*.h"),
-    "csrc/host": ("*.c", "*.h"),
+    "csrc/host": ("*.c", "*.h", "*.inc"),
     "lock": ("toolchain-cu*.txt", choice.HOST_LOCK),
     "matrix": ("default.hcl",),
 }

@@ -26,6 +26,7 @@ over-lines = [ # comment
 yes = true
 no = false
 number = -12
+half = 2.5
 
 [[source]]
 file = "one"
@@ -66,7 +67,7 @@ def test_toml() -> None:
     table = reader.parse_toml(TOML)
     assert table["title"] == "a # in a string"
     assert table["project"] == {"list": ["a", "b"], "empty": [], "over-lines": ["a", ["b", 2]]}
-    assert table["tool"] == {"deep": {"table": {"yes": True, "no": False, "number": -12}}}
+    assert table["tool"] == {"deep": {"table": {"yes": True, "no": False, "number": -12, "half": 2.5}}}
     assert table["source"] == [{"file": "one"}, {"file": "two"}]
     assert reader.parse_toml("") == reader.parse_toml("\n# nothing") == {}
 
@@ -78,7 +79,7 @@ def test_toml() -> None:
         ("a = \n", "expected a name or a value, at the end of the line"),
         ("= 1", "expected a name or a value, at ="),
         ("a = x", "x is no value"),
-        ("a = 1.5", "1.5 is no value"),
+        ("a = 1.5e3", "1.5e3 is no value"),
         ("a = 01", "01 is no value"),
         ('a = "x" "y"', "expected the end of the line"),
         ('a = """x"""', "expected the end of the line"),

@@ -206,9 +206,16 @@ def test_metadata_is_the_same_everywhere(
 
 
 def test_installed_kernels_are_those_of_the_sm(installed: Installed) -> None:
-    entries = reader.parse_toml((ROOT / "csrc/kernels.toml").read_text())["source"]
+    table = reader.parse_toml((ROOT / "csrc/kernels.toml").read_text())
+    of_kind = {
+        kind["name"]: [f"attention_{kind['name']}_hd{size}" for size in kind["head_dims"]]
+        for kind in table["kind"]
+    }
     planned = frozenset(
-        name for entry in entries if SM in entry["sms"] for name in entry["kernels"]
+        name
+        for entry in table["source"]
+        if SM in entry["sms"]
+        for name in of_kind.get(entry.get("kind"), entry.get("kernels", []))
     )
     data = installed.file("sageattention/lib/sageattn.fatbin").read_bytes()
     assert fatbin.findings(data, {SM: planned}, "") == []

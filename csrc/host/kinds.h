@@ -1,0 +1,15 @@
+/* Generated from csrc/kernels.toml by `sagebuild generate`: edit that file instead. */
+#ifndef SAGEATTN_KINDS_H
+#define SAGEATTN_KINDS_H
+
+/* Kinds of attention kernels; csrc/kernels.toml says what each takes. */
+enum sageattn_kind {
+    SAGEATTN_KIND_FP16 = 0,
+    SAGEATTN_KIND_FP16_MASKED = 1,
+    SAGEATTN_KIND_FP16_ACCUM_F16 = 2,
+    SAGEATTN_KIND_FP8 = 3,
+    SAGEATTN_KIND_FP8_ACCUM_F16 = 4,
+    SAGEATTN_KIND_FP8_WGMMA = 5
+};
+
+#endif

@@ -1,0 +1,91 @@
+package kernels
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+)
+
+const oneKind = `[[kind]]
+name = "fp8"
+values = "e4m3"
+sums = "float32"
+scale_max = 448.0
+mask = false
+starts = false
+head_dims = [64, 128]
+launcher = "attention"
+packages = ["sage2"]
+
+[[source]]
+kind = "fp8"
+file = "mma/attention_fp8_sm89.cu"
+sms = ["8.9"]
+`
+
+func TestNamesFollowFromKindAndHeadDim(t *testing.T) {
+	k, err := parse([]byte(oneKind))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"attention_fp8_hd64", "attention_fp8_hd128"}
+	if got := k.Sources[0].Kernels; !slices.Equal(got, want) {
+		t.Errorf("kernels %v, want %v", got, want)
+	}
+	if got := k.Sources[0].Operation(); got != k.Kinds[0].Operation() {
+		t.Errorf("operation %s, the kind's is %s", got, k.Kinds[0].Operation())
+	}
+}
+
+func TestMistakesInKindsPointAtTheirPlace(t *testing.T) {
+	for _, test := range []struct{ name, old, new, at, message string }{
+		{"unknown key", "mask = false", "masks = 1", "6:1", `unknown key "kind.masks"`},
+		{"name", `name = "fp8"`, `name = "FP8"`, "2:8", "lower-case words"},
+		{"values", `"e4m3"`, `"e5m2"`, "3:10", `values "e5m2": want 16bit or e4m3`},
+		{"sums", `"float32"`, `"float64"`, "4:8", "want float32 or float16"},
+		{"launcher", `"attention"`, `"none"`, "9:12", "want attention or wgmma"},
+		{"scale too large", "448.0", "448.5", "5:13", "at most 448"},
+		{"no scale", "scale_max = 448.0", "", "1:1", "want more than 0"},
+		{"scale of 16-bit values", `"e4m3"`, `"16bit"`, "5:13", "for e4m3 values alone"},
+		{"no head dim", "[64, 128]", "[]", "8:13", "no head dim"},
+		{"head dims fall", "[64, 128]", "[128, 64]", "8:13", "head dim 64: want multiples of 16 up to 256, rising"},
+		{"head dim too large", "[64, 128]", "[64, 512]", "8:13", "head dim 512"},
+		{"no package", `["sage2"]`, "[]", "10:12", "no package"},
+		{"kind of a source", `kind = "fp8"`, `kind = "fp4"`, "14:8", `kind "fp4", which has no [[kind]]`},
+		{"name of a source", "attention_fp8_sm89", "attention_sm89", "14:8", "begins with attention_fp8_sm"},
+		{"kernels of a kind", `sms = ["8.9"]`, "sms = [\"8.9\"]\nkernels = [\"x\"]", "14:8", "follow from that"},
+		{"twice", "[[source]]", oneKind[:strings.Index(oneKind, "[[source]]")] + "[[source]]", "13:8", "two entries"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := parse([]byte(strings.Replace(oneKind, test.old, test.new, 1)))
+			var e *diag.Error
+			if !errors.As(err, &e) || e.Class != diag.Usage {
+				t.Fatalf("got %v, want a Usage error", err)
+			}
+			if !strings.HasPrefix(err.Error(), File+":"+test.at) || !strings.Contains(err.Error(), test.message) {
+				t.Errorf("got %q, want it at %s saying %q", err, test.at, test.message)
+			}
+		})
+	}
+}
+
+func TestEveryKindIsUsed(t *testing.T) {
+	m, k := defaults(t)
+	for _, test := range []struct {
+		name    string
+		kind    Kind
+		message string
+	}{
+		{"no source", Kind{Name: "fp4", Packages: []string{"sage2"}}, `no source is of kind "fp4"`},
+		{"no package", Kind{Name: "fp8", Packages: []string{"sage9"}}, `the matrix has no package "sage9"`},
+	} {
+		changed := *k
+		changed.Kinds = append(slices.Clone(k.Kinds), test.kind)
+		if err := changed.Check(m); err == nil || !strings.Contains(err.Error(), test.message) {
+			t.Errorf("%s: got %v, want %q", test.name, err, test.message)
+		}
+	}
+}
