@@ -55,7 +55,7 @@ accum_f16() { # output
 # The same folders as in the repository, so that the tests find each other.
 copy_tests() { # directory
     mkdir -p "$1/python/sageattention" "$1/python/tests" "$1/csrc/tests" "$1/scripts"
-    cp "$root/python/sageattention/_abi.py" "$1/python/sageattention/"
+    cp "$root"/python/sageattention/{_abi,_kinds}.py "$1/python/sageattention/"
     cp "$root"/python/tests/{conftest.py,pytest.ini} "$1/python/tests/"
     cp -r "$root"/python/tests/{gpu,support} "$1/python/tests/"
     cp -r "$root/python/bench" "$1/python/"

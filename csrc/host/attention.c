@@ -1,87 +1,68 @@
-/* sageattn_attention: checks, the choice of a kernel, kernel arguments, launch. */
+/* sageattn_attention: checks, kernel arguments, launch. */
 #include "check.h"
 #include "device.h"
 #include "error.h"
 #include "sageattn.h"
 
-static const char* const f = "sageattn_attention";
+static const char* const function = "sageattn_attention";
 
 static int check_sizes(const sageattn_attention_params* p) {
-    SAGEATTN_TRY(sageattn_check_count(f, "batch", p->batch, 0));
-    SAGEATTN_TRY(sageattn_check_count(f, "query_heads", p->query_heads, 0));
-    SAGEATTN_TRY(sageattn_check_count(f, "key_heads", p->key_heads, 1));
-    SAGEATTN_TRY(sageattn_check_count(f, "query_rows", p->query_rows, 0));
-    SAGEATTN_TRY(sageattn_check_count(f, "key_rows", p->key_rows, 0));
-    SAGEATTN_TRY(sageattn_check_head_dim(f, p->head_dim));
-    SAGEATTN_TRY(sageattn_check_groups(f, p->query_heads, p->key_heads));
-    SAGEATTN_TRY(sageattn_check_starts(f, "query_starts", p->query_starts, p->total_query_rows, p->batch));
-    return sageattn_check_starts(f, "key_starts", p->key_starts, p->total_key_rows, p->batch);
+    SAGEATTN_TRY(sageattn_check_count(function, "batch", p->batch, 0));
+    SAGEATTN_TRY(sageattn_check_count(function, "query_heads", p->query_heads, 0));
+    SAGEATTN_TRY(sageattn_check_count(function, "key_heads", p->key_heads, 1));
+    SAGEATTN_TRY(sageattn_check_count(function, "query_rows", p->query_rows, 0));
+    SAGEATTN_TRY(sageattn_check_count(function, "key_rows", p->key_rows, 0));
+    SAGEATTN_TRY(sageattn_check_head_dim(function, p->head_dim));
+    SAGEATTN_TRY(sageattn_check_groups(function, p->query_heads, p->key_heads));
+    SAGEATTN_TRY(sageattn_check_starts(function, "query_starts", p->query_starts, p->total_query_rows, p->batch));
+    return sageattn_check_starts(function, "key_starts", p->key_starts, p->total_key_rows, p->batch);
 }
 
-static int check_value_dtype(const sageattn_attention_params* p) {
-    if (p->value_dtype == SAGEATTN_FLOAT16 || p->value_dtype == SAGEATTN_BFLOAT16) return SAGEATTN_OK;
-    if (p->value_dtype != SAGEATTN_FLOAT8_E4M3)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: value_dtype is %d, it must be float16, bfloat16 or E4M3",
-                             f, (int)p->value_dtype);
-    if (p->mask.data == NULL && p->query_starts == NULL) return SAGEATTN_OK;
-    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: E4M3 values take neither a mask nor starts", f);
+static int check_value_dtype(const sageattn_attention_params* p, const sageattn_kind_facts* kind) {
+    const int dtype = p->value_dtype;
+    if (kind->e4m3 ? dtype == SAGEATTN_FLOAT8_E4M3
+                   : dtype == SAGEATTN_FLOAT16 || (dtype == SAGEATTN_BFLOAT16 && !kind->sums_float16))
+        return SAGEATTN_OK;
+    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: value_dtype is %d, kind %s takes %s", function, dtype,
+                         kind->name, kind->e4m3           ? "E4M3"
+                                     : kind->sums_float16 ? "float16"
+                                                          : "float16 or bfloat16");
 }
 
-static int check_attention(const sageattn_attention_params* p) {
+/* What a kind is given must be what its kernels read. */
+static int check_kind(const sageattn_attention_params* p, enum sageattn_kernel* kernel) {
+    const sageattn_kind_facts* kind;
+    SAGEATTN_TRY(sageattn_check_kind(function, p->kind, p->head_dim, &kind, kernel));
+    if (kind->launcher != SAGEATTN_LAUNCHER_ATTENTION)
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: kind %s has a function of its own", function,
+                             kind->name);
+    if (kind->mask != (p->mask.data != NULL))
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: kind %s takes %s mask", function, kind->name,
+                             kind->mask ? "a" : "no");
+    if (p->query_starts != NULL && !kind->starts)
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: kind %s takes no starts", function, kind->name);
+    return check_value_dtype(p, kind);
+}
+
+static int check_attention(const sageattn_attention_params* p, enum sageattn_kernel* kernel) {
     SAGEATTN_TRY(check_sizes(p));
-    SAGEATTN_TRY(sageattn_check_choice(f, "causal", p->causal, SAGEATTN_NOT_CAUSAL, SAGEATTN_CAUSAL_BOTTOM_RIGHT));
-    SAGEATTN_TRY(sageattn_check_choice(f, "accumulation", p->accumulation, SAGEATTN_ACCUMULATE_FLOAT32,
-                                       SAGEATTN_ACCUMULATE_FLOAT16_TILES));
-    SAGEATTN_TRY(sageattn_check_choice(f, "output_dtype", p->output_dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
+    SAGEATTN_TRY(sageattn_check_choice(function, "causal", p->causal, SAGEATTN_NOT_CAUSAL, SAGEATTN_CAUSAL_BOTTOM_RIGHT));
+    SAGEATTN_TRY(sageattn_check_choice(function, "output_dtype", p->output_dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
     if (p->mask.data != NULL)
-        SAGEATTN_TRY(sageattn_check_choice(f, "mask_dtype", p->mask_dtype, SAGEATTN_FLOAT16, SAGEATTN_BOOL));
+        SAGEATTN_TRY(sageattn_check_choice(function, "mask_dtype", p->mask_dtype, SAGEATTN_FLOAT16, SAGEATTN_BOOL));
     if ((p->query_starts == NULL) != (p->key_starts == NULL))
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: query_starts and key_starts need each other", f);
-    SAGEATTN_TRY(sageattn_check_scale(f, p->sm_scale));
-    return check_value_dtype(p);
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: query_starts and key_starts need each other", function);
+    SAGEATTN_TRY(sageattn_check_scale(function, p->sm_scale));
+    return check_kind(p, kernel);
 }
 
 /* ---- the kernel ---- */
 
-/* Kinds that compute what is asked, the wanted one first, then more precise ones. */
-static int kinds_for(const sageattn_attention_params* p, enum sageattn_kind kinds[2]) {
-    const int tiles = p->accumulation == SAGEATTN_ACCUMULATE_FLOAT16_TILES;
-    int count = 0;
-    if (p->mask.data != NULL) {
-        kinds[count++] = SAGEATTN_KIND_FP16_MASKED;
-    } else if (p->value_dtype == SAGEATTN_FLOAT8_E4M3) {
-        if (tiles) kinds[count++] = SAGEATTN_KIND_FP8_ACCUM_F16;
-        kinds[count++] = SAGEATTN_KIND_FP8;
-    } else {
-        if (tiles && p->value_dtype == SAGEATTN_FLOAT16) kinds[count++] = SAGEATTN_KIND_FP16_ACCUM_F16;
-        kinds[count++] = SAGEATTN_KIND_FP16;
-    }
-    return count;
-}
-
-static int find_kernel(const sageattn_attention_params* p, int32_t device, enum sageattn_kernel* kernel,
-                       sageattn_traits* traits) {
-    static const int head_dims[SAGEATTN_HEAD_DIMS] = {64, 96, 128, 192, 256};
-    enum sageattn_kind kinds[2];
-    enum sageattn_kernel kernels[2];
-    int index = 0;
-    while (head_dims[index] < p->head_dim) ++index;
-    const int count = kinds_for(p, kinds);
-    for (int i = 0; i < count; ++i) kernels[i] = sageattn_attention_kernel_of(kinds[i], index);
-    SAGEATTN_TRY(sageattn_find(kernels, count, device, kernel, traits));
-    if (traits->query_rows > 0 && traits->splits > 0) return SAGEATTN_OK;
-    return sageattn_fail(SAGEATTN_NO_IMAGE, "%s: %s comes from another version of the kernels", f,
-                         sageattn_kernel_name(*kernel));
-}
-
-int sageattn_attention_kernel(const sageattn_attention_params* p, int32_t device, const char** name) {
-    enum sageattn_kernel kernel;
-    sageattn_traits traits;
-    SAGEATTN_TRY(sageattn_check_size("sageattn_attention_kernel", p, p == NULL ? 0 : p->size, sizeof *p));
-    SAGEATTN_TRY(check_attention(p));
-    SAGEATTN_TRY(find_kernel(p, device, &kernel, &traits));
-    *name = sageattn_kernel_name(kernel);
-    return SAGEATTN_OK;
+static int find_kernel(enum sageattn_kernel kernel, int32_t device, sageattn_loaded* loaded) {
+    SAGEATTN_TRY(sageattn_find(kernel, device, loaded));
+    if (loaded->traits.query_rows > 0 && loaded->traits.splits > 0) return SAGEATTN_OK;
+    return sageattn_fail(SAGEATTN_NO_IMAGE, "%s: %s comes from another version of the kernels", function,
+                         sageattn_kernels[kernel].name);
 }
 
 /* ---- its arguments ---- */
@@ -93,23 +74,23 @@ static int operand_views(const sageattn_attention_params* p, sageattn_attention_
     const sageattn_tensor output = sageattn_sequences_view(p->output, p->query_starts);
     const sageattn_tensor key = sageattn_sequences_view(p->key, p->key_starts);
     const sageattn_tensor value = sageattn_sequences_view(p->value, p->key_starts);
-    SAGEATTN_TRY(sageattn_check_view(f, "query", &query, queries, 1, 0, 16, &a->query));
-    SAGEATTN_TRY(sageattn_check_view(f, "key", &key, keys, 1, 0, 16, &a->key));
-    SAGEATTN_TRY(sageattn_check_view(f, "value", &value, keys, e4m3 ? 1 : 2, p->value_dtype == SAGEATTN_BFLOAT16, 16,
+    SAGEATTN_TRY(sageattn_check_view(function, "query", &query, queries, 1, 0, 16, &a->query));
+    SAGEATTN_TRY(sageattn_check_view(function, "key", &key, keys, 1, 0, 16, &a->key));
+    SAGEATTN_TRY(sageattn_check_view(function, "value", &value, keys, e4m3 ? 1 : 2, p->value_dtype == SAGEATTN_BFLOAT16, 16,
                                      &a->value));
-    SAGEATTN_TRY(sageattn_check_view(f, "output", &output, queries, 2, p->output_dtype, 16, &a->output));
-    SAGEATTN_TRY(sageattn_check_pointer(f, "query_scale", p->query_scale, queries, sizeof(float)));
-    SAGEATTN_TRY(sageattn_check_pointer(f, "key_scale", p->key_scale, keys, sizeof(float)));
-    SAGEATTN_TRY(sageattn_check_pointer(f, "value_scale", p->value_scale, keys && e4m3, sizeof(float)));
-    SAGEATTN_TRY(sageattn_check_pointer(f, "value_mean", p->value_mean, 0, sizeof(float)));
-    SAGEATTN_TRY(sageattn_check_pointer(f, "mean_dot", p->mean_dot, 0, sizeof(float)));
-    return sageattn_check_pointer(f, "lse", p->lse, 0, sizeof(float));
+    SAGEATTN_TRY(sageattn_check_view(function, "output", &output, queries, 2, p->output_dtype, 16, &a->output));
+    SAGEATTN_TRY(sageattn_check_pointer(function, "query_scale", p->query_scale, queries, sizeof(float)));
+    SAGEATTN_TRY(sageattn_check_pointer(function, "key_scale", p->key_scale, keys, sizeof(float)));
+    SAGEATTN_TRY(sageattn_check_pointer(function, "value_scale", p->value_scale, keys && e4m3, sizeof(float)));
+    SAGEATTN_TRY(sageattn_check_pointer(function, "value_mean", p->value_mean, 0, sizeof(float)));
+    SAGEATTN_TRY(sageattn_check_pointer(function, "mean_dot", p->mean_dot, 0, sizeof(float)));
+    return sageattn_check_pointer(function, "lse", p->lse, 0, sizeof(float));
 }
 
 static int mask_view(const sageattn_attention_params* p, sageattn_attention_arguments* a) {
     if (p->mask.data == NULL) return SAGEATTN_OK;
     const int size = p->mask_dtype == SAGEATTN_BOOL ? 1 : p->mask_dtype == SAGEATTN_FLOAT32 ? 4 : 2;
-    SAGEATTN_TRY(sageattn_check_view(f, "mask", &p->mask, 0, size, p->mask_dtype == SAGEATTN_BFLOAT16, 16, &a->mask));
+    SAGEATTN_TRY(sageattn_check_view(function, "mask", &p->mask, 0, size, p->mask_dtype == SAGEATTN_BFLOAT16, 16, &a->mask));
     a->mask_column_stride = p->mask_column_stride * size;
     a->mask_dtype = p->mask_dtype;
     return SAGEATTN_OK;
@@ -117,8 +98,8 @@ static int mask_view(const sageattn_attention_params* p, sageattn_attention_argu
 
 static int scale_groups(const sageattn_attention_params* p, sageattn_attention_arguments* a) {
     sageattn_groups query, key;
-    SAGEATTN_TRY(sageattn_check_groups_of_query(f, p->granularity, p->query_block_rows, p->query_warp_rows, &query));
-    SAGEATTN_TRY(sageattn_check_groups_of_key(f, p->granularity, p->key_block_rows, &key));
+    SAGEATTN_TRY(sageattn_check_groups_of_query(function, p->granularity, p->query_block_rows, p->query_warp_rows, &query));
+    SAGEATTN_TRY(sageattn_check_groups_of_key(function, p->granularity, p->key_block_rows, &key));
     a->query_warp_shift = query.warp_shift;
     a->query_block_shift = query.block_shift;
     a->query_scale_shift = query.scale_shift;
@@ -141,7 +122,7 @@ static void copy_numbers(const sageattn_attention_params* p, sageattn_attention_
     a->lse = p->lse;
     a->lse_head_stride = p->query_starts != NULL ? p->total_query_rows : p->query_rows;
     a->lse_batch_stride = p->query_starts != NULL ? 0 : p->query_heads * p->query_rows;
-    a->scale_log2 = p->sm_scale * 1.44269504f;
+    a->scale_log2 = p->sm_scale * SAGEATTN_LOG2_E;
     a->sm_scale = p->sm_scale;
     a->query_rows = (int)p->query_rows;
     a->key_rows = (int)p->key_rows;
@@ -154,17 +135,17 @@ static void copy_numbers(const sageattn_attention_params* p, sageattn_attention_
 int sageattn_attention(const sageattn_attention_params* p, int32_t device, void* stream) {
     sageattn_attention_arguments arguments = {0};
     enum sageattn_kernel kernel;
-    sageattn_traits traits;
-    SAGEATTN_TRY(sageattn_check_size(f, p, p == NULL ? 0 : p->size, sizeof *p));
-    SAGEATTN_TRY(check_attention(p));
+    sageattn_loaded loaded;
+    SAGEATTN_TRY(sageattn_check_size(function, p, p == NULL ? 0 : p->size, sizeof *p));
+    SAGEATTN_TRY(check_attention(p, &kernel));
     SAGEATTN_TRY(operand_views(p, &arguments));
     SAGEATTN_TRY(mask_view(p, &arguments));
     SAGEATTN_TRY(scale_groups(p, &arguments));
     copy_numbers(p, &arguments);
     if (p->batch == 0 || p->query_heads == 0 || p->query_rows == 0) return SAGEATTN_OK;
-    SAGEATTN_TRY(find_kernel(p, device, &kernel, &traits));
-    arguments.query_tiles = (int)sageattn_divide_up(p->query_rows, traits.query_rows);
+    SAGEATTN_TRY(find_kernel(kernel, device, &loaded));
+    arguments.query_tiles = (int)sageattn_divide_up(p->query_rows, loaded.traits.query_rows);
     const int64_t heads = sageattn_blocks(p->batch, p->query_heads);
-    const int64_t blocks = sageattn_blocks(heads, (int64_t)arguments.query_tiles * traits.splits);
-    return sageattn_launch(kernel, device, stream, blocks, NULL, &arguments);
+    const int64_t blocks = sageattn_blocks(heads, (int64_t)arguments.query_tiles * loaded.traits.splits);
+    return sageattn_launch(&loaded, stream, blocks, &arguments);
 }

@@ -3,47 +3,15 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "check.h"
 #include "error.h"
 #include "fatbin.h"
 #include "lock.h"
 #include "sageattn.h"
 
 enum { MAX_DEVICES = 64 };
-
-#define ATTENTION_KERNEL(kind, index, operation, name)                                \
-    [SAGEATTN_KERNEL_ATTENTION + SAGEATTN_KIND_##kind * SAGEATTN_HEAD_DIMS + index] = \
-        {operation, name, name "_traits"}
-#define ATTENTION_KERNELS(kind, name)                                                    \
-    ATTENTION_KERNEL(kind, 0, "attention_" name, "attention_" name "_hd64"),             \
-        ATTENTION_KERNEL(kind, 1, "attention_" name, "attention_" name "_hd96"),         \
-        ATTENTION_KERNEL(kind, 2, "attention_" name, "attention_" name "_hd128"),        \
-        ATTENTION_KERNEL(kind, 3, "attention_" name, "attention_" name "_hd192"),        \
-        ATTENTION_KERNEL(kind, 4, "attention_" name, "attention_" name "_hd256")
-
-static const struct {
-    const char *operation, *name; /* operation: of the container that defines it */
-    const char* traits;           /* the constant beside an attention kernel */
-} kernels[SAGEATTN_KERNELS] = {
-    [SAGEATTN_KERNEL_MEAN] = {"quantize", "mean", NULL},
-    [SAGEATTN_KERNEL_QUANTIZE] = {"quantize", "quantize", NULL},
-    [SAGEATTN_KERNEL_QUANTIZE_WIDE] = {"quantize", "quantize_wide", NULL},
-    [SAGEATTN_KERNEL_VALUE_STATISTICS] = {"quantize_value", "value_statistics", NULL},
-    [SAGEATTN_KERNEL_VALUE_QUANTIZE] = {"quantize_value", "value_quantize", NULL},
-    [SAGEATTN_KERNEL_VALUE_FINISH] = {"quantize_value", "value_finish", NULL},
-    [SAGEATTN_KERNEL_WGMMA_STATISTICS] = {"quantize_wgmma", "wgmma_statistics", NULL},
-    [SAGEATTN_KERNEL_WGMMA_PACK] = {"quantize_wgmma", "wgmma_pack", NULL},
-    [SAGEATTN_KERNEL_WGMMA_FINISH] = {"quantize_wgmma", "wgmma_finish", NULL},
-    [SAGEATTN_KERNEL_FP8_WGMMA_HD64] = {"attention_fp8_wgmma", "attention_fp8_wgmma_hd64", "attention_fp8_wgmma_hd64_traits"},
-    [SAGEATTN_KERNEL_FP8_WGMMA_HD128] = {"attention_fp8_wgmma", "attention_fp8_wgmma_hd128", "attention_fp8_wgmma_hd128_traits"},
-    ATTENTION_KERNELS(FP16, "fp16"),
-    ATTENTION_KERNELS(FP16_MASKED, "fp16_masked"),
-    ATTENTION_KERNELS(FP16_ACCUM_F16, "fp16_accum_f16"),
-    ATTENTION_KERNELS(FP8, "fp8"),
-    ATTENTION_KERNELS(FP8_ACCUM_F16, "fp8_accum_f16"),
-};
 
 enum { UNKNOWN, LOADED, MISSING };
 
@@ -55,7 +23,8 @@ typedef struct kernel_state {
 } kernel_state;
 
 typedef struct device_state {
-    CUcontext context; /* set before any kernel is LOADED */
+    CUcontext context; /* this and multiprocessors: set before any kernel is LOADED */
+    int multiprocessors;
     kernel_state kernels[SAGEATTN_KERNELS];
 } device_state;
 
@@ -119,7 +88,7 @@ static int open_device(const sageattn_driver** driver, int32_t ordinal, CUdevice
 
 static int runs_any(int sm) {
     for (int i = 0; i < fatbin.containers; ++i)
-        if (sageattn_fatbin_runs(&fatbin, i, sm)) return 1;
+        if (sageattn_fatbin_load(&fatbin, i, sm, NULL) != SAGEATTN_NO_WAY) return 1;
     return 0;
 }
 
@@ -160,11 +129,11 @@ static CUresult read_traits(const sageattn_driver* driver, CUlibrary library, co
 
 static CUresult load_function(const sageattn_driver* driver, CUlibrary library, int index, kernel_state* state) {
     CUkernel kernel;
-    CUresult result = driver->library_kernel(&kernel, library, kernels[index].name);
+    CUresult result = driver->library_kernel(&kernel, library, sageattn_kernels[index].name);
     if (result != 0) return result;
     if ((result = driver->kernel_function(&state->function, kernel)) != 0) return result;
-    if (kernels[index].traits == NULL) return 0;
-    if ((result = read_traits(driver, library, kernels[index].traits, &state->traits)) != 0) return result;
+    if (sageattn_kernels[index].traits == NULL) return 0;
+    if ((result = read_traits(driver, library, sageattn_kernels[index].traits, &state->traits)) != 0) return result;
     return driver->function_set(state->function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
                                 state->traits.shared_memory);
 }
@@ -173,13 +142,13 @@ static CUresult load_function(const sageattn_driver* driver, CUlibrary library, 
  * define is MISSING; any other failure (a JIT error, memory) is the caller's to see. */
 static int load_kernel(const sageattn_driver* driver, int sm, int index, kernel_state* state) {
     for (int container = 0; container < fatbin.containers; ++container) {
-        if (strcmp(kernels[index].operation, fatbin.operation[container]) != 0) continue;
-        if (!sageattn_fatbin_runs(&fatbin, container, sm)) continue;
+        if (strcmp(sageattn_kernels[index].operation, fatbin.operation[container]) != 0) continue;
+        if (sageattn_fatbin_load(&fatbin, container, sm, NULL) == SAGEATTN_NO_WAY) continue;
         const int status = load_library(driver, container);
         if (status != SAGEATTN_OK) return status;
         const CUresult result = load_function(driver, libraries[container], index, state);
         if (result == CUDA_ERROR_NOT_FOUND) continue;
-        if (result != 0) return sageattn_driver_fail(driver, result, kernels[index].name);
+        if (result != 0) return sageattn_driver_fail(driver, result, sageattn_kernels[index].name);
         atomic_store_explicit(&state->state, LOADED, memory_order_release);
         return SAGEATTN_OK;
     }
@@ -202,22 +171,29 @@ static int load_relaxed(const sageattn_driver* driver, int sm, int index, device
     return status;
 }
 
+/* The context is kept for the life of the process, as PyTorch does. */
+static int retain_context(const sageattn_driver* driver, CUdevice device, device_state* state) {
+    CUresult result = driver->device_attribute(&state->multiprocessors, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
+                                               device);
+    if (result != 0) return sageattn_driver_fail(driver, result, "cuDeviceGetAttribute");
+    result = driver->primary_retain(&state->context, device);
+    return result == 0 ? SAGEATTN_OK : sageattn_driver_fail(driver, result, "cuDevicePrimaryCtxRetain");
+}
+
 static int prepare_locked(const sageattn_driver* driver, CUdevice device, int index, device_state* state) {
     int sm;
     if (atomic_load_explicit(&state->kernels[index].state, memory_order_relaxed) != UNKNOWN) return SAGEATTN_OK;
     if (fatbin_path == NULL)
         return sageattn_fail(SAGEATTN_NO_IMAGE, "no kernels are loaded: call sageattn_load first");
-    const int status = device_sm(driver, device, &sm);
+    int status = device_sm(driver, device, &sm);
     if (status != SAGEATTN_OK) return status;
     if (!runs_any(sm)) return fail_no_image(driver, device, sm, NULL);
-    if (state->context == NULL) { /* kept for the life of the process, as PyTorch does */
-        const CUresult result = driver->primary_retain(&state->context, device);
-        if (result != 0) return sageattn_driver_fail(driver, result, "cuDevicePrimaryCtxRetain");
-    }
+    if (state->context == NULL && (status = retain_context(driver, device, state)) != SAGEATTN_OK) return status;
     return load_relaxed(driver, sm, index, state);
 }
 
-static int prepare(const sageattn_driver* driver, int32_t ordinal, int index) {
+static int prepare(int32_t ordinal, int index) {
+    const sageattn_driver* driver;
     CUdevice device;
     const int status = open_device(&driver, ordinal, &device);
     if (status != SAGEATTN_OK) return status;
@@ -228,63 +204,66 @@ static int prepare(const sageattn_driver* driver, int32_t ordinal, int index) {
 }
 
 /* *state: LOADED or MISSING. */
-static int look_up(const sageattn_driver* driver, int32_t ordinal, int index, int* state) {
+static int look_up(int32_t ordinal, int index, int* state) {
     const int known = ordinal >= 0 && ordinal < MAX_DEVICES;
     *state = known ? atomic_load_explicit(&devices[ordinal].kernels[index].state, memory_order_acquire) : UNKNOWN;
     if (*state != UNKNOWN) return SAGEATTN_OK;
-    const int status = prepare(driver, ordinal, index);
+    const int status = prepare(ordinal, index);
     if (status != SAGEATTN_OK) return status;
     *state = atomic_load_explicit(&devices[ordinal].kernels[index].state, memory_order_acquire);
     return SAGEATTN_OK;
 }
 
-const char* sageattn_kernel_name(enum sageattn_kernel kernel) { return kernels[kernel].name; }
-
-int sageattn_find(const enum sageattn_kernel* wanted, int count, int32_t ordinal, enum sageattn_kernel* found,
-                  sageattn_traits* traits) {
+static int fail_missing(int32_t ordinal, int index) {
     const sageattn_driver* driver;
     CUdevice device;
-    int sm = 0, status = sageattn_driver_open(&driver);
-    if (status != SAGEATTN_OK) return status;
-    for (int i = 0; i < count; ++i) {
-        int state;
-        if ((status = look_up(driver, ordinal, wanted[i], &state)) != SAGEATTN_OK) return status;
-        if (state == MISSING) continue;
-        *found = wanted[i];
-        *traits = devices[ordinal].kernels[wanted[i]].traits;
-        return SAGEATTN_OK;
-    }
-    if ((status = open_device(&driver, ordinal, &device)) != SAGEATTN_OK) return status;
-    if ((status = device_sm(driver, device, &sm)) != SAGEATTN_OK) return status;
-    return fail_no_image(driver, device, sm, kernels[wanted[0]].name);
+    int sm = 0, status = open_device(&driver, ordinal, &device);
+    if (status == SAGEATTN_OK) status = device_sm(driver, device, &sm);
+    return status == SAGEATTN_OK ? fail_no_image(driver, device, sm, sageattn_kernels[index].name) : status;
 }
 
-static CUresult launch_in_context(const sageattn_driver* driver, CUcontext context, CUfunction function,
-                                  unsigned blocks, const sageattn_traits* traits, void* stream, void* arguments) {
+int sageattn_find(enum sageattn_kernel kernel, int32_t ordinal, sageattn_loaded* loaded) {
+    int state;
+    const int status = look_up(ordinal, kernel, &state);
+    if (status != SAGEATTN_OK) return status;
+    if (state == MISSING) return fail_missing(ordinal, kernel);
+    const device_state* device = &devices[ordinal];
+    *loaded = (sageattn_loaded){kernel, device->context, device->kernels[kernel].function,
+                                device->kernels[kernel].traits, device->multiprocessors};
+    return SAGEATTN_OK;
+}
+
+static CUresult launch_in_context(const sageattn_driver* driver, const sageattn_loaded* loaded, unsigned blocks,
+                                  void* stream, void* arguments) {
     CUcontext current = NULL;
     CUresult result = driver->context_current(&current);
     if (result != 0) return result;
-    if (current != context && (result = driver->context_push(context)) != 0) return result;
-    result = driver->launch(function, blocks, 1, 1, (unsigned)traits->threads, 1, 1, (unsigned)traits->shared_memory,
-                            (CUstream)stream, (void*[]){arguments}, NULL);
-    if (current != context) driver->context_pop(&(CUcontext){NULL});
+    if (current != loaded->context && (result = driver->context_push(loaded->context)) != 0) return result;
+    result = driver->launch(loaded->function, blocks, 1, 1, (unsigned)loaded->traits.threads, 1, 1,
+                            (unsigned)loaded->traits.shared_memory, (CUstream)stream, (void*[]){arguments}, NULL);
+    if (current != loaded->context) driver->context_pop(&(CUcontext){NULL});
     return result;
 }
 
-int sageattn_launch(enum sageattn_kernel kernel, int32_t ordinal, void* stream, int64_t blocks,
-                    const sageattn_traits* traits, void* arguments) {
+int sageattn_launch(const sageattn_loaded* loaded, void* stream, int64_t blocks, void* arguments) {
+    const char* name = sageattn_kernels[loaded->kernel].name;
     const sageattn_driver* driver;
-    sageattn_traits own;
-    int status = sageattn_driver_open(&driver);
-    if (status == SAGEATTN_OK) status = sageattn_find(&kernel, 1, ordinal, &kernel, &own);
+    const int status = sageattn_driver_open(&driver);
     if (status != SAGEATTN_OK) return status;
     if (blocks > INT32_MAX)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s needs %lld blocks, a grid takes %d: split the batch",
-                             kernels[kernel].name, (long long)blocks, (int)INT32_MAX);
-    const device_state* state = &devices[ordinal];
-    const CUresult result = launch_in_context(driver, state->context, state->kernels[kernel].function,
-                                              (unsigned)blocks, traits != NULL ? traits : &own, stream, arguments);
-    return result == 0 ? SAGEATTN_OK : sageattn_driver_fail(driver, result, kernels[kernel].name);
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s needs %lld blocks, a grid takes %d: split the batch", name,
+                             (long long)blocks, (int)INT32_MAX);
+    const CUresult result = launch_in_context(driver, loaded, (unsigned)blocks, stream, arguments);
+    return result == 0 ? SAGEATTN_OK : sageattn_driver_fail(driver, result, name);
+}
+
+int sageattn_run(enum sageattn_kernel kernel, int32_t device, void* stream, int64_t blocks, int threads,
+                 void* arguments) {
+    sageattn_loaded loaded;
+    const int status = sageattn_find(kernel, device, &loaded);
+    if (status != SAGEATTN_OK) return status;
+    loaded.traits = (sageattn_traits){.threads = threads};
+    return sageattn_launch(&loaded, stream, blocks, arguments);
 }
 
 int sageattn_device_count(int32_t* count) {
@@ -317,12 +296,57 @@ int sageattn_device(int32_t ordinal, sageattn_device_info* info) {
     return SAGEATTN_OK;
 }
 
-int sageattn_images(const char* operation, char* text, int64_t size) {
-    if (text == NULL || size < 1) return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "sageattn_images: no text");
+int sageattn_images(sageattn_image_info* images, int64_t capacity, int64_t* count) {
+    if (count == NULL || (images == NULL && capacity > 0))
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "sageattn_images: images or count is NULL");
     lock(&state_lock);
-    sageattn_fatbin_list(&fatbin, operation, text, (size_t)size);
+    for (int i = 0; i < fatbin.images && i < capacity; ++i) sageattn_fatbin_info(&fatbin, &fatbin.image[i], &images[i]);
+    *count = fatbin.images;
     unlock(&state_lock);
     return SAGEATTN_OK;
+}
+
+/* The best image of an operation for an SM; the way is NO_WAY if there is none. */
+static enum sageattn_way best_locked(const char* operation, int sm, const sageattn_fatbin_image** best) {
+    enum sageattn_way way = SAGEATTN_NO_WAY;
+    for (int i = 0; i < fatbin.containers && way == SAGEATTN_NO_WAY; ++i)
+        if (strcmp(operation, fatbin.operation[i]) == 0) way = sageattn_fatbin_load(&fatbin, i, sm, best);
+    return way;
+}
+
+int sageattn_image(int32_t kind, int64_t head_dim, int32_t sm, sageattn_image_info* info) {
+    const sageattn_kind_facts* facts;
+    const sageattn_fatbin_image* image = NULL;
+    enum sageattn_kernel kernel;
+    if (info == NULL) return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "sageattn_image: info is NULL");
+    SAGEATTN_TRY(sageattn_check_kind("sageattn_image", kind, head_dim, &facts, &kernel));
+    memset(info, 0, sizeof *info);
+    lock(&state_lock);
+    const char* quantizer = sageattn_kernels[sageattn_kind_quantizer(facts)].operation;
+    if (best_locked(quantizer, sm, NULL) != SAGEATTN_NO_WAY) {
+        const enum sageattn_way way = best_locked(sageattn_kernels[kernel].operation, sm, &image);
+        if (way != SAGEATTN_NO_WAY) sageattn_fatbin_info(&fatbin, image, info);
+        info->way = way;
+    }
+    unlock(&state_lock);
+    return SAGEATTN_OK;
+}
+
+/* 1 if the device has the kernel, 0 if the fatbin holds none for it. */
+static int has_kernel(enum sageattn_kernel kernel, int32_t device, int32_t* has) {
+    sageattn_loaded loaded;
+    const int status = sageattn_find(kernel, device, &loaded);
+    *has = status == SAGEATTN_OK;
+    return status == SAGEATTN_NO_IMAGE ? SAGEATTN_OK : status;
+}
+
+int sageattn_has(int32_t kind, int64_t head_dim, int32_t device, int32_t* has) {
+    const sageattn_kind_facts* facts;
+    enum sageattn_kernel kernel;
+    if (has == NULL) return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "sageattn_has: has is NULL");
+    SAGEATTN_TRY(sageattn_check_kind("sageattn_has", kind, head_dim, &facts, &kernel));
+    SAGEATTN_TRY(has_kernel(kernel, device, has));
+    return *has ? has_kernel(sageattn_kind_quantizer(facts), device, has) : SAGEATTN_OK;
 }
 
 int sageattn_abi_version(void) { return SAGEATTN_ABI_VERSION; }

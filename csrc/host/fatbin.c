@@ -55,7 +55,7 @@ static const char* parse_entries(sageattn_fatbin* fatbin, unsigned char* entries
             claim_host(entries);
             const uint64_t flags = little_endian(entries + 40, 8);
             fatbin->image[fatbin->images++] =
-                (sageattn_image){fatbin->containers, kind, (int)little_endian(entries + 28, 4),
+                (sageattn_fatbin_image){fatbin->containers, kind, (int)little_endian(entries + 28, 4),
                                  (flags & FLAG_SPECIFIC) != 0, (flags & FLAG_FAMILY) != 0};
         }
         entries += header + payload;
@@ -105,55 +105,63 @@ void sageattn_fatbin_free(sageattn_fatbin* fatbin) {
     memset(fatbin, 0, sizeof *fatbin);
 }
 
-static int runs(const sageattn_image* image, int sm) {
-    if (image->specific) return image->sm == sm;
-    if (image->family || image->kind == SAGEATTN_IMAGE_CUBIN) return image->sm / 10 == sm / 10 && image->sm <= sm;
-    return image->sm <= sm;
+/* The number of an SM's family, which is its major; SM 10.1 is the former name of 11.0. */
+static int family(int sm) { return sm == 101 ? 11 : sm / 10; }
+
+static enum sageattn_way way_of(const sageattn_fatbin_image* image, int sm) {
+    if (image->sm > sm || (image->specific && image->sm != sm)) return SAGEATTN_NO_WAY;
+    if (image->family && family(image->sm) != family(sm)) return SAGEATTN_NO_WAY;
+    if (image->kind == SAGEATTN_IMAGE_PTX) return SAGEATTN_JIT;
+    if (image->sm == sm) return SAGEATTN_NATIVE;
+    return image->family || image->sm / 10 == sm / 10 ? SAGEATTN_SAME_MAJOR : SAGEATTN_NO_WAY;
 }
 
-int sageattn_fatbin_runs(const sageattn_fatbin* fatbin, int container, int sm) {
-    for (int i = 0; i < fatbin->images; ++i)
-        if (fatbin->image[i].container == container && runs(&fatbin->image[i], sm)) return 1;
-    return 0;
+/* Rises with the SM, and among images for one SM with the suffix. */
+static int age(const sageattn_fatbin_image* image) { return image->sm * 4 + (image->family ? 2 : image->specific); }
+
+enum sageattn_way sageattn_fatbin_load(const sageattn_fatbin* fatbin, int container, int sm,
+                                       const sageattn_fatbin_image** best) {
+    enum sageattn_way best_way = SAGEATTN_NO_WAY;
+    int newest = -1;
+    for (int i = 0; i < fatbin->images; ++i) {
+        const sageattn_fatbin_image* image = &fatbin->image[i];
+        const enum sageattn_way way = image->container == container ? way_of(image, sm) : SAGEATTN_NO_WAY;
+        if (way < best_way || way == SAGEATTN_NO_WAY || (way == best_way && age(image) <= newest)) continue;
+        best_way = way;
+        newest = age(image);
+        if (best != NULL) *best = image;
+    }
+    return best_way;
+}
+
+static const char* suffix(const sageattn_fatbin_image* image) { return image->specific ? "a" : image->family ? "f" : ""; }
+
+void sageattn_fatbin_info(const sageattn_fatbin* fatbin, const sageattn_fatbin_image* image, sageattn_image_info* info) {
+    memset(info, 0, sizeof *info);
+    memcpy(info->operation, fatbin->operation[image->container], sizeof info->operation);
+    info->sm_major = image->sm / 10;
+    info->sm_minor = image->sm % 10;
+    memcpy(info->suffix, suffix(image), strlen(suffix(image)));
+    info->ptx = image->kind == SAGEATTN_IMAGE_PTX;
 }
 
 /* Appends to text, which stays terminated; returns the new length. */
-static size_t append(char* text, size_t size, size_t length, const char* prefix, const sageattn_image* image) {
+static size_t append(char* text, size_t size, size_t length, const char* prefix, const sageattn_fatbin_image* image) {
     if (length >= size) return length;
     const int written = snprintf(text + length, size - length, "%s%d.%d%s", prefix, image->sm / 10, image->sm % 10,
-                                 image->specific ? "a"
-                                 : image->family ? "f"
-                                                 : "");
+                                 suffix(image));
     return written < 0 ? length : length + (size_t)written;
 }
 
-static int same_target(const sageattn_image* a, const sageattn_image* b) {
+static int same_target(const sageattn_fatbin_image* a, const sageattn_fatbin_image* b) {
     return a->sm == b->sm && a->kind == b->kind && a->specific == b->specific && a->family == b->family;
 }
 
-static int of_operation(const sageattn_fatbin* fatbin, int index, const char* operation) {
-    return operation == NULL || strcmp(fatbin->operation[fatbin->image[index].container], operation) == 0;
-}
-
-/* Is the image the first of its operation for its target? */
-static int listed(const sageattn_fatbin* fatbin, int index, const char* operation) {
-    if (!of_operation(fatbin, index, operation)) return 0;
+/* Is the image the first for its target? */
+static int first_of_target(const sageattn_fatbin* fatbin, int index) {
     for (int i = 0; i < index; ++i)
-        if (of_operation(fatbin, i, operation) && same_target(&fatbin->image[i], &fatbin->image[index])) return 0;
+        if (same_target(&fatbin->image[i], &fatbin->image[index])) return 0;
     return 1;
-}
-
-void sageattn_fatbin_list(const sageattn_fatbin* fatbin, const char* operation, char* text, size_t size) {
-    size_t length = 0;
-    text[0] = '\0';
-    for (int kind = SAGEATTN_IMAGE_CUBIN; kind >= SAGEATTN_IMAGE_PTX; --kind) {
-        const char* first = kind == SAGEATTN_IMAGE_CUBIN ? "" : length ? " PTX " : "PTX ";
-        for (int i = 0; i < fatbin->images; ++i) {
-            if (fatbin->image[i].kind != kind || !listed(fatbin, i, operation)) continue;
-            length = append(text, size, length, first, &fatbin->image[i]);
-            first = " ";
-        }
-    }
 }
 
 void sageattn_fatbin_describe(const sageattn_fatbin* fatbin, char* text, size_t size) {
@@ -162,7 +170,7 @@ void sageattn_fatbin_describe(const sageattn_fatbin* fatbin, char* text, size_t 
     for (int kind = SAGEATTN_IMAGE_CUBIN; kind >= SAGEATTN_IMAGE_PTX; --kind) {
         const char* prefix = kind == SAGEATTN_IMAGE_CUBIN ? "SM " : length ? " and PTX of " : "PTX of ";
         for (int i = 0; i < fatbin->images; ++i) {
-            if (fatbin->image[i].kind != kind || !listed(fatbin, i, NULL)) continue;
+            if (fatbin->image[i].kind != kind || !first_of_target(fatbin, i)) continue;
             length = append(text, size, length, prefix, &fatbin->image[i]);
             prefix = ", ";
         }

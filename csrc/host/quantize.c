@@ -4,22 +4,22 @@
 #include "error.h"
 #include "sageattn.h"
 
-static int check_input(const char* f, int64_t batch, int64_t heads, int64_t rows, int64_t head_dim, int32_t dtype) {
-    SAGEATTN_TRY(sageattn_check_count(f, "batch", batch, 0));
-    SAGEATTN_TRY(sageattn_check_count(f, "heads", heads, 0));
-    SAGEATTN_TRY(sageattn_check_count(f, "rows", rows, 0));
-    SAGEATTN_TRY(sageattn_check_head_dim(f, head_dim));
-    return sageattn_check_choice(f, "dtype", dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16);
+static int check_input(const char* function, int64_t batch, int64_t heads, int64_t rows, int64_t head_dim, int32_t dtype) {
+    SAGEATTN_TRY(sageattn_check_count(function, "batch", batch, 0));
+    SAGEATTN_TRY(sageattn_check_count(function, "heads", heads, 0));
+    SAGEATTN_TRY(sageattn_check_count(function, "rows", rows, 0));
+    SAGEATTN_TRY(sageattn_check_head_dim(function, head_dim));
+    return sageattn_check_choice(function, "dtype", dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16);
 }
 
 static int mean_arguments(const sageattn_mean_params* p, sageattn_mean_arguments* a) {
-    const char* f = "sageattn_mean";
-    SAGEATTN_TRY(check_input(f, p->batch, p->heads, p->rows, p->head_dim, p->dtype));
-    SAGEATTN_TRY(sageattn_check_pointer(f, "starts", p->starts, 0, sizeof *p->starts));
+    const char* function = "sageattn_mean";
+    SAGEATTN_TRY(check_input(function, p->batch, p->heads, p->rows, p->head_dim, p->dtype));
+    SAGEATTN_TRY(sageattn_check_pointer(function, "starts", p->starts, 0, sizeof *p->starts));
     const int heads = p->batch > 0 && p->heads > 0;
     const sageattn_tensor input = sageattn_sequences_view(p->input, p->starts);
-    SAGEATTN_TRY(sageattn_check_view(f, "input", &input, heads && p->rows > 0, 2, p->dtype, 16, &a->input));
-    SAGEATTN_TRY(sageattn_check_pointer(f, "mean", p->mean, heads, sizeof(float)));
+    SAGEATTN_TRY(sageattn_check_view(function, "input", &input, heads && p->rows > 0, 2, p->dtype, 16, &a->input));
+    SAGEATTN_TRY(sageattn_check_pointer(function, "mean", p->mean, heads, sizeof(float)));
     a->mean = p->mean;
     a->starts = p->starts;
     a->rows = (int)p->rows;
@@ -35,32 +35,31 @@ int sageattn_mean(const sageattn_mean_params* p, int32_t device, void* stream) {
     SAGEATTN_TRY(mean_arguments(p, &arguments));
     const int64_t blocks = sageattn_blocks(sageattn_blocks(p->batch, p->heads), arguments.slices);
     if (blocks == 0) return SAGEATTN_OK;
-    const sageattn_traits traits = {.threads = SAGEATTN_MEAN_THREADS};
-    return sageattn_launch(SAGEATTN_KERNEL_MEAN, device, stream, blocks, &traits, &arguments);
+    return sageattn_run(SAGEATTN_KERNEL_MEAN, device, stream, blocks, SAGEATTN_MEAN_THREADS, &arguments);
 }
 
-static int check_quantize(const char* f, const sageattn_quantize_params* p) {
-    SAGEATTN_TRY(check_input(f, p->batch, p->heads, p->rows, p->head_dim, p->dtype));
-    SAGEATTN_TRY(sageattn_check_choice(f, "operand", p->operand, SAGEATTN_QUERY, SAGEATTN_KEY));
-    SAGEATTN_TRY(sageattn_check_starts(f, "starts", p->starts, p->total_rows, p->batch));
+static int check_quantize(const char* function, const sageattn_quantize_params* p) {
+    SAGEATTN_TRY(check_input(function, p->batch, p->heads, p->rows, p->head_dim, p->dtype));
+    SAGEATTN_TRY(sageattn_check_choice(function, "operand", p->operand, SAGEATTN_QUERY, SAGEATTN_KEY));
+    SAGEATTN_TRY(sageattn_check_starts(function, "starts", p->starts, p->total_rows, p->batch));
     if (p->operand == SAGEATTN_KEY && p->warp_rows != 0)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: warp_rows is %d, for keys it must be 0", f,
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: warp_rows is %d, for keys it must be 0", function,
                              (int)p->warp_rows);
     if (p->mean_dot == NULL) return SAGEATTN_OK;
     if (p->operand != SAGEATTN_QUERY || p->mean == NULL)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: mean_dot is for queries and needs mean", f);
-    return sageattn_check_groups(f, p->heads, p->key_heads);
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: mean_dot is for queries and needs mean", function);
+    return sageattn_check_groups(function, p->heads, p->key_heads);
 }
 
-static int quantize_views(const char* f, const sageattn_quantize_params* p, sageattn_quantize_arguments* a) {
+static int quantize_views(const char* function, const sageattn_quantize_params* p, sageattn_quantize_arguments* a) {
     const int elements = p->batch > 0 && p->heads > 0 && p->rows > 0;
     const sageattn_tensor input = sageattn_sequences_view(p->input, p->starts);
     const sageattn_tensor output = sageattn_sequences_view(p->output, p->starts);
-    SAGEATTN_TRY(sageattn_check_view(f, "input", &input, elements, 2, p->dtype, 16, &a->input));
-    SAGEATTN_TRY(sageattn_check_view(f, "output", &output, elements, 1, 0, 8, &a->output));
-    SAGEATTN_TRY(sageattn_check_pointer(f, "scale", p->scale, elements, sizeof(float)));
-    SAGEATTN_TRY(sageattn_check_pointer(f, "mean", p->mean, 0, sizeof(float)));
-    SAGEATTN_TRY(sageattn_check_pointer(f, "mean_dot", p->mean_dot, 0, sizeof(float)));
+    SAGEATTN_TRY(sageattn_check_view(function, "input", &input, elements, 2, p->dtype, 16, &a->input));
+    SAGEATTN_TRY(sageattn_check_view(function, "output", &output, elements, 1, 0, 8, &a->output));
+    SAGEATTN_TRY(sageattn_check_pointer(function, "scale", p->scale, elements, sizeof(float)));
+    SAGEATTN_TRY(sageattn_check_pointer(function, "mean", p->mean, 0, sizeof(float)));
+    SAGEATTN_TRY(sageattn_check_pointer(function, "mean_dot", p->mean_dot, 0, sizeof(float)));
     a->scale = p->scale;
     a->mean = p->operand == SAGEATTN_QUERY && p->mean_dot == NULL ? NULL : p->mean; /* queries are not shifted */
     a->mean_dot = p->mean_dot;
@@ -68,12 +67,12 @@ static int quantize_views(const char* f, const sageattn_quantize_params* p, sage
     return SAGEATTN_OK;
 }
 
-static int quantize_groups(const char* f, const sageattn_quantize_params* p, sageattn_quantize_arguments* a) {
+static int quantize_groups(const char* function, const sageattn_quantize_params* p, sageattn_quantize_arguments* a) {
     sageattn_groups groups;
     a->queries = p->operand == SAGEATTN_QUERY;
     if (a->queries)
-        SAGEATTN_TRY(sageattn_check_groups_of_query(f, p->granularity, p->block_rows, p->warp_rows, &groups));
-    else SAGEATTN_TRY(sageattn_check_groups_of_key(f, p->granularity, p->block_rows, &groups));
+        SAGEATTN_TRY(sageattn_check_groups_of_query(function, p->granularity, p->block_rows, p->warp_rows, &groups));
+    else SAGEATTN_TRY(sageattn_check_groups_of_key(function, p->granularity, p->block_rows, &groups));
     const int starts = p->starts != NULL;
     a->block_rows = 1 << groups.block_shift;
     a->warp_shift = groups.warp_shift;
@@ -94,20 +93,19 @@ static int quantize_threads(const sageattn_quantize_arguments* a) {
 }
 
 int sageattn_quantize(const sageattn_quantize_params* p, int32_t device, void* stream) {
-    const char* f = "sageattn_quantize";
+    const char* function = "sageattn_quantize";
     sageattn_quantize_arguments arguments = {0};
-    SAGEATTN_TRY(sageattn_check_size(f, p, p == NULL ? 0 : p->size, sizeof *p));
-    SAGEATTN_TRY(check_quantize(f, p));
-    SAGEATTN_TRY(quantize_views(f, p, &arguments));
-    SAGEATTN_TRY(quantize_groups(f, p, &arguments));
+    SAGEATTN_TRY(sageattn_check_size(function, p, p == NULL ? 0 : p->size, sizeof *p));
+    SAGEATTN_TRY(check_quantize(function, p));
+    SAGEATTN_TRY(quantize_views(function, p, &arguments));
+    SAGEATTN_TRY(quantize_groups(function, p, &arguments));
     arguments.rows = (int)p->rows;
     arguments.heads = (int)p->heads;
     arguments.key_heads = p->mean_dot == NULL ? arguments.heads : (int)p->key_heads;
     arguments.head_dim = (int)p->head_dim;
     const int64_t blocks = sageattn_blocks(sageattn_blocks(p->batch, p->heads), arguments.blocks);
     if (blocks == 0) return SAGEATTN_OK;
-    const sageattn_traits traits = {.threads = quantize_threads(&arguments)};
     const enum sageattn_kernel kernel =
         p->head_dim <= 128 ? SAGEATTN_KERNEL_QUANTIZE : SAGEATTN_KERNEL_QUANTIZE_WIDE;
-    return sageattn_launch(kernel, device, stream, blocks, &traits, &arguments);
+    return sageattn_run(kernel, device, stream, blocks, quantize_threads(&arguments), &arguments);
 }

@@ -5,7 +5,7 @@
 #include "error.h"
 #include "sageattn.h"
 
-static const char* const f = "sageattn_quantize_value";
+static const char* const function = "sageattn_quantize_value";
 
 static int64_t least_one(int64_t count) { return count > 0 ? count : 1; }
 
@@ -29,17 +29,17 @@ int64_t sageattn_value_workspace(int64_t batch, int64_t heads, int64_t rows, int
 }
 
 static int check_value(const sageattn_quantize_value_params* p) {
-    SAGEATTN_TRY(sageattn_check_count(f, "batch", p->batch, 0));
-    SAGEATTN_TRY(sageattn_check_count(f, "heads", p->heads, 0));
-    SAGEATTN_TRY(sageattn_check_count(f, "rows", p->rows, 0));
-    SAGEATTN_TRY(sageattn_check_count(f, "padded_rows", p->padded_rows, p->rows));
-    SAGEATTN_TRY(sageattn_check_head_dim(f, p->head_dim));
-    SAGEATTN_TRY(sageattn_check_choice(f, "dtype", p->dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
+    SAGEATTN_TRY(sageattn_check_count(function, "batch", p->batch, 0));
+    SAGEATTN_TRY(sageattn_check_count(function, "heads", p->heads, 0));
+    SAGEATTN_TRY(sageattn_check_count(function, "rows", p->rows, 0));
+    SAGEATTN_TRY(sageattn_check_count(function, "padded_rows", p->padded_rows, p->rows));
+    SAGEATTN_TRY(sageattn_check_head_dim(function, p->head_dim));
+    SAGEATTN_TRY(sageattn_check_choice(function, "dtype", p->dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
     if (p->padded_rows % SAGEATTN_KEY_ROWS != 0)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: padded_rows is %lld, it must be a multiple of %d", f,
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: padded_rows is %lld, it must be a multiple of %d", function,
                              (long long)p->padded_rows, SAGEATTN_KEY_ROWS);
     if (!(p->scale_max > 0.0f) || p->scale_max > 448.0f)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: scale_max is %g, it must be above 0 and at most 448", f,
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: scale_max is %g, it must be above 0 and at most 448", function,
                              (double)p->scale_max);
     return SAGEATTN_OK;
 }
@@ -47,11 +47,11 @@ static int check_value(const sageattn_quantize_value_params* p) {
 static int value_views(const sageattn_quantize_value_params* p, sageattn_value_arguments* a) {
     const int64_t heads = p->batch * p->heads;
     sageattn_view output;
-    SAGEATTN_TRY(sageattn_check_view(f, "input", &p->input, heads * p->rows, 2, p->dtype, 16, &a->input));
-    SAGEATTN_TRY(sageattn_check_view(f, "output", &p->output, heads * p->padded_rows, 1, 0, 16, &output));
-    SAGEATTN_TRY(sageattn_check_pointer(f, "scale", p->scale, heads, sizeof(float)));
-    SAGEATTN_TRY(sageattn_check_pointer(f, "workspace", p->workspace, heads, sizeof(float)));
-    SAGEATTN_TRY(sageattn_check_pointer(f, "mean", p->mean, p->smooth ? heads : 0, sizeof(float)));
+    SAGEATTN_TRY(sageattn_check_view(function, "input", &p->input, heads * p->rows, 2, p->dtype, 16, &a->input));
+    SAGEATTN_TRY(sageattn_check_view(function, "output", &p->output, heads * p->padded_rows, 1, 0, 16, &output));
+    SAGEATTN_TRY(sageattn_check_pointer(function, "scale", p->scale, heads, sizeof(float)));
+    SAGEATTN_TRY(sageattn_check_pointer(function, "workspace", p->workspace, heads, sizeof(float)));
+    SAGEATTN_TRY(sageattn_check_pointer(function, "mean", p->mean, p->smooth ? heads : 0, sizeof(float)));
     a->output = output.data;
     a->batch_stride = output.batch_stride;
     a->head_stride = output.head_stride;
@@ -78,16 +78,15 @@ static void value_numbers(const sageattn_quantize_value_params* p, sageattn_valu
 
 int sageattn_quantize_value(const sageattn_quantize_value_params* p, int32_t device, void* stream) {
     sageattn_value_arguments a = {0};
-    SAGEATTN_TRY(sageattn_check_size(f, p, p == NULL ? 0 : p->size, sizeof *p));
+    SAGEATTN_TRY(sageattn_check_size(function, p, p == NULL ? 0 : p->size, sizeof *p));
     SAGEATTN_TRY(check_value(p));
     SAGEATTN_TRY(value_views(p, &a));
     value_numbers(p, &a);
     const int64_t slices = p->batch * p->heads * a.slices;
     if (slices == 0) return SAGEATTN_OK;
-    const sageattn_traits traits = {.threads = SAGEATTN_VALUE_THREADS};
-    SAGEATTN_TRY(
-        sageattn_launch(SAGEATTN_KERNEL_VALUE_STATISTICS, device, stream, slices * a.chunks, &traits, &a));
-    SAGEATTN_TRY(sageattn_launch(SAGEATTN_KERNEL_VALUE_QUANTIZE, device, stream, slices * a.tiles, &traits, &a));
+    const int threads = SAGEATTN_VALUE_THREADS;
+    SAGEATTN_TRY(sageattn_run(SAGEATTN_KERNEL_VALUE_STATISTICS, device, stream, slices * a.chunks, threads, &a));
+    SAGEATTN_TRY(sageattn_run(SAGEATTN_KERNEL_VALUE_QUANTIZE, device, stream, slices * a.tiles, threads, &a));
     if (!p->smooth) return SAGEATTN_OK;
-    return sageattn_launch(SAGEATTN_KERNEL_VALUE_FINISH, device, stream, slices, &traits, &a);
+    return sageattn_run(SAGEATTN_KERNEL_VALUE_FINISH, device, stream, slices, threads, &a);
 }

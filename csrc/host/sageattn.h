@@ -13,13 +13,15 @@
 
 #include <stdint.h>
 
+#include "kinds.h"
+
 #if defined(_WIN32)
 #define SAGEATTN_API __declspec(dllexport)
 #else
 #define SAGEATTN_API __attribute__((visibility("default")))
 #endif
 
-#define SAGEATTN_ABI_VERSION 2
+#define SAGEATTN_ABI_VERSION 3
 
 enum sageattn_status {
     SAGEATTN_OK = 0,
@@ -29,7 +31,7 @@ enum sageattn_status {
     SAGEATTN_CUDA_ERROR = 4        /* the driver refused a call; the text carries its name */
 };
 
-/* Which of them a field takes is said there. */
+/* Each field of a dtype says which of these it takes. */
 enum sageattn_dtype {
     SAGEATTN_FLOAT16 = 0,
     SAGEATTN_BFLOAT16 = 1,
@@ -50,10 +52,12 @@ enum sageattn_causal {
     SAGEATTN_CAUSAL_BOTTOM_RIGHT = 2
 };
 
-/* How products of probabilities and values are summed. A kernel that sums more precisely than asked may serve. */
-enum sageattn_accumulation {
-    SAGEATTN_ACCUMULATE_FLOAT32 = 0,      /* float32 throughout; FP8 values: promoted to float32 every key tile */
-    SAGEATTN_ACCUMULATE_FLOAT16_TILES = 1 /* float16 within a key tile, float32 between tiles */
+/* How a GPU gets code to run from an image, from worst to best. */
+enum sageattn_way {
+    SAGEATTN_NO_WAY = 0,     /* it does not load the image */
+    SAGEATTN_JIT = 1,        /* the driver compiles the image's PTX at its first use */
+    SAGEATTN_SAME_MAJOR = 2, /* machine code for an older SM of the same major */
+    SAGEATTN_NATIVE = 3      /* machine code for exactly this SM */
 };
 
 /* Rows per scale group: by default a query block has 128 rows in warps of 32, a key block 64 rows.
@@ -128,7 +132,7 @@ typedef struct sageattn_quantize_value_params {
     float *mean;            /* [batch, heads, head_dim]; NULL unless smooth */
     float *workspace;       /* sageattn_value_workspace elements */
     int64_t batch, heads, rows, padded_rows, head_dim; /* head_dim 1 to 256 */
-    float scale_max;        /* 448, or 2.25 for SAGEATTN_ACCUMULATE_FLOAT16_TILES */
+    float scale_max;        /* scale_max of the kind that takes the values, in csrc/kernels.toml */
     int32_t dtype, smooth, reserved;
 } sageattn_quantize_value_params;
 
@@ -145,20 +149,21 @@ typedef struct sageattn_attention_params {
                                    [batch, key_heads, head_dim, padded rows], row_stride is that between channels */
     sageattn_tensor output;     /* float16 or bfloat16 */
     sageattn_tensor mask;       /* [batch, query_heads, query_rows, key_rows], strides may be 0; data NULL: none.
-                                   Floats are added to sm_scale * query . key. No mask with E4M3 values. */
+                                   Floats are added to sm_scale * query . key. */
     int64_t mask_column_stride;
     const float *query_scale, *key_scale; /* as sageattn_quantize wrote them */
     const float *mean_dot;                /* [batch, query_heads, query_rows], or NULL */
     const float *value_scale;             /* [batch, key_heads, head_dim]: with E4M3 values, else NULL */
     const float *value_mean;              /* the same; or NULL */
-    const int32_t *query_starts, *key_starts; /* both or neither; neither with E4M3 values */
+    const int32_t *query_starts, *key_starts; /* both or neither */
     float *lse;                           /* [batch, query_heads, query_rows], or NULL */
     int64_t batch, query_heads, key_heads, query_rows, key_rows;
     int64_t total_query_rows, total_key_rows; /* with starts */
     int64_t head_dim;                  /* 1 to 256 */
     float sm_scale;                    /* above 0 and finite */
     int32_t causal;                    /* sageattn_causal */
-    int32_t granularity, accumulation;
+    int32_t granularity;
+    int32_t kind;                      /* sageattn_kind: must take what is given, and be there for the device */
     int32_t value_dtype, output_dtype;
     int32_t mask_dtype;                /* SAGEATTN_BOOL, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16 or SAGEATTN_FLOAT32 */
     int32_t query_block_rows, query_warp_rows, key_block_rows; /* of the scales; 0 is 128, 32, 64 */
@@ -172,6 +177,15 @@ typedef struct sageattn_device_info {
     int32_t reserved;
     char name[96];              /* as the driver gives it */
 } sageattn_device_info;
+
+/* Device code for one SM in the fatbin. */
+typedef struct sageattn_image_info {
+    char operation[32];         /* what the image computes: "attention_fp8", "quantize" */
+    int32_t sm_major, sm_minor; /* the SM that it is compiled for */
+    int32_t ptx;                /* 1: PTX; 0: machine code */
+    int32_t way;                /* sageattn_way */
+    char suffix[4];             /* "a": it runs on its SM alone; "f": on its family; else empty */
+} sageattn_image_info;
 
 SAGEATTN_API int sageattn_abi_version(void);
 SAGEATTN_API const char *sageattn_last_error(void);
@@ -190,15 +204,17 @@ SAGEATTN_API int64_t sageattn_scale_count(int32_t operand, int32_t granularity, 
 /* Elements of float32 that sageattn_quantize_value needs as its workspace, or -1 for sizes it does not take. */
 SAGEATTN_API int64_t sageattn_value_workspace(int64_t batch, int64_t heads, int64_t rows, int64_t head_dim);
 
-/* The kernel that sageattn_attention would launch with these params, such as "attention_fp8_hd128"; the pointers in
- * params need not point anywhere (mask.data and the starts: NULL or not is what counts). name lives as long as the
- * library. NO_IMAGE if the fatbin has none for the device. */
-SAGEATTN_API int sageattn_attention_kernel(const sageattn_attention_params *params, int32_t device,
-                                           const char **name);
+/* *has: 1 if a device has the kernel of a kind (sageattn_kind) for a head dim and the quantisers that it needs, which
+ * are loaded then; else 0. INVALID_ARGUMENT for a head dim that the kind does not take. */
+SAGEATTN_API int sageattn_has(int32_t kind, int64_t head_dim, int32_t device, int32_t *has);
 
-/* The images of an operation ("attention_fp16", "attention_fp8", "quantize") in the loaded fatbin, into text of so many
- * bytes: "7.0 7.5 9.0 PTX 12.1"; NULL: of the fatbin, each once. Empty if it has none. */
-SAGEATTN_API int sageattn_images(const char *operation, char *text, int64_t size);
+/* The image of a kind that a GPU of an SM (90 for 9.0) would load, whether or not such a GPU is here. The way is
+ * NO_WAY if the fatbin has no image of the kind, or of a quantiser that it needs, for the SM. */
+SAGEATTN_API int sageattn_image(int32_t kind, int64_t head_dim, int32_t sm, sageattn_image_info *image);
+
+/* The images in the loaded fatbin, as many as capacity holds; *count is how many there are. The way of each is
+ * NO_WAY: no SM is asked for. */
+SAGEATTN_API int sageattn_images(sageattn_image_info *images, int64_t capacity, int64_t *count);
 
 /* device: ordinal of the device that owns the pointers; stream: a CUstream of that device, or NULL. */
 SAGEATTN_API int sageattn_mean(const sageattn_mean_params *params, int32_t device, void *stream);

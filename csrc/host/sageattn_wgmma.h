@@ -1,4 +1,5 @@
-/* Attention in one call for SM 9.0: INT8 queries and keys, FP8 (E4M3) values, warpgroup matrix instructions.
+/* Attention in one call for SM 9.0: INT8 queries and keys, FP8 (E4M3) values, warpgroup matrix instructions (wgmma).
+ * sageattn_has answers for SAGEATTN_KIND_FP8_WGMMA whether a device has it.
  *
  * The call quantises 16-bit tensors into a workspace of the caller's, in a tile format of its own, and attends.
  * Everything happens on the stream: nothing synchronises or allocates, and a capture takes it. The same input gives
@@ -29,9 +30,6 @@ typedef struct sageattn_wgmma_params {
     int32_t dtype, output_dtype; /* SAGEATTN_FLOAT16 or SAGEATTN_BFLOAT16 */
     int32_t steps;              /* sageattn_wgmma_steps */
 } sageattn_wgmma_params;
-
-/* 1 if the device has SM 9.0 and the loaded fatbin its kernels, else 0. */
-SAGEATTN_API int sageattn_wgmma_supported(int32_t device);
 
 /* Bytes of workspace for these parameters (only their counts and head_dim are read), or -1 if they are refused. */
 SAGEATTN_API int64_t sageattn_wgmma_workspace(const sageattn_wgmma_params *params);

@@ -1,80 +1,94 @@
 /* sageattn_wgmma_attention: checks, kernel arguments, four launches. */
 #include "wgmma.h"
 
-#include <string.h>
-
 #include "check.h"
 #include "device.h"
 #include "error.h"
 
-static const char* const f = "sageattn_wgmma_attention";
+static const char* const function = "sageattn_wgmma_attention";
 
 /* Rows of a head, and heads of all batches: products of either with a tile's size stay below 2^31. */
 enum { MAX_ROWS = 1 << 24, MAX_HEADS = 1 << 24, GROUP_KEYS = 1 << 17 };
 
 static int check_counts(const sageattn_wgmma_params* p) {
-    SAGEATTN_TRY(sageattn_check_count(f, "batch", p->batch, 0));
-    SAGEATTN_TRY(sageattn_check_count(f, "query_heads", p->query_heads, 0));
-    SAGEATTN_TRY(sageattn_check_count(f, "key_heads", p->key_heads, 1));
-    SAGEATTN_TRY(sageattn_check_count(f, "query_rows", p->query_rows, 0));
-    SAGEATTN_TRY(sageattn_check_count(f, "key_rows", p->key_rows, 0));
+    SAGEATTN_TRY(sageattn_check_count(function, "batch", p->batch, 0));
+    SAGEATTN_TRY(sageattn_check_count(function, "query_heads", p->query_heads, 0));
+    SAGEATTN_TRY(sageattn_check_count(function, "key_heads", p->key_heads, 1));
+    SAGEATTN_TRY(sageattn_check_count(function, "query_rows", p->query_rows, 0));
+    SAGEATTN_TRY(sageattn_check_count(function, "key_rows", p->key_rows, 0));
     if (p->head_dim < 1 || p->head_dim > 128)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: head_dim is %lld, it must be 1 to 128", f,
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: head_dim is %lld, it must be 1 to 128", function,
                              (long long)p->head_dim);
-    SAGEATTN_TRY(sageattn_check_groups(f, p->query_heads, p->key_heads));
+    SAGEATTN_TRY(sageattn_check_groups(function, p->query_heads, p->key_heads));
     if (p->query_rows > MAX_ROWS || p->key_rows > MAX_ROWS || p->batch * p->query_heads > MAX_HEADS ||
         p->batch * p->key_heads > MAX_HEADS)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: more than %d rows, or heads of all batches", f,
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: more than %d rows, or heads of all batches", function,
                              MAX_ROWS);
     return SAGEATTN_OK;
 }
 
 static int check_choices(const sageattn_wgmma_params* p) {
-    SAGEATTN_TRY(sageattn_check_choice(f, "causal", p->causal, SAGEATTN_NOT_CAUSAL, SAGEATTN_CAUSAL_BOTTOM_RIGHT));
-    SAGEATTN_TRY(sageattn_check_choice(f, "smooth_k", p->smooth_k, 0, 1));
-    SAGEATTN_TRY(sageattn_check_choice(f, "dtype", p->dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
-    SAGEATTN_TRY(sageattn_check_choice(f, "output_dtype", p->output_dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
-    SAGEATTN_TRY(sageattn_check_choice(f, "steps", p->steps, SAGEATTN_WGMMA_ALL, SAGEATTN_WGMMA_ATTEND));
-    return sageattn_check_scale(f, p->sm_scale);
+    SAGEATTN_TRY(sageattn_check_choice(function, "causal", p->causal, SAGEATTN_NOT_CAUSAL, SAGEATTN_CAUSAL_BOTTOM_RIGHT));
+    SAGEATTN_TRY(sageattn_check_choice(function, "smooth_k", p->smooth_k, 0, 1));
+    SAGEATTN_TRY(sageattn_check_choice(function, "dtype", p->dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
+    SAGEATTN_TRY(sageattn_check_choice(function, "output_dtype", p->output_dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
+    SAGEATTN_TRY(sageattn_check_choice(function, "steps", p->steps, SAGEATTN_WGMMA_ALL, SAGEATTN_WGMMA_ATTEND));
+    return sageattn_check_scale(function, p->sm_scale);
 }
 
-static int check_workspace(const sageattn_wgmma_params* p) {
-    const int64_t needed = sageattn_wgmma_lay_out(p).size;
-    SAGEATTN_TRY(sageattn_check_pointer(f, "workspace", p->workspace, 1, 128));
+/* A call, and what follows from its parameters. */
+typedef struct call {
+    const sageattn_wgmma_params* p;
+    sageattn_wgmma_counts n;
+    sageattn_wgmma_layout at;
+} call;
+
+static call make_call(const sageattn_wgmma_params* p) {
+    call c = {.p = p, .n = sageattn_wgmma_count(p)};
+    c.at = sageattn_wgmma_lay_out(p, &c.n);
+    return c;
+}
+
+static int check_workspace(const call* c) {
+    const sageattn_wgmma_params* const p = c->p;
+    const int64_t needed = c->at.size;
+    SAGEATTN_TRY(sageattn_check_pointer(function, "workspace", p->workspace, 1, 128));
     if (p->workspace_size >= needed) return SAGEATTN_OK;
-    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: the workspace has %lld bytes, %lld are needed", f,
+    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: the workspace has %lld bytes, %lld are needed", function,
                          (long long)p->workspace_size, (long long)needed);
 }
 
 static int quantize_views(const sageattn_wgmma_params* p, sageattn_wgmma_quantize_arguments* a) {
     const int64_t queries = p->batch * p->query_heads * p->query_rows, keys = p->batch * p->key_heads * p->key_rows;
-    SAGEATTN_TRY(sageattn_check_view(f, "query", &p->query, queries, 2, p->dtype, 16, &a->query));
-    SAGEATTN_TRY(sageattn_check_view(f, "key", &p->key, keys, 2, p->dtype, 16, &a->key));
-    return sageattn_check_view(f, "value", &p->value, keys, 2, p->dtype, 16, &a->value);
+    SAGEATTN_TRY(sageattn_check_view(function, "query", &p->query, queries, 2, p->dtype, 16, &a->query));
+    SAGEATTN_TRY(sageattn_check_view(function, "key", &p->key, keys, 2, p->dtype, 16, &a->key));
+    return sageattn_check_view(function, "value", &p->value, keys, 2, p->dtype, 16, &a->value);
 }
 
-static void quantize_workspace(const sageattn_wgmma_params* p, sageattn_wgmma_quantize_arguments* a) {
-    const sageattn_wgmma_layout at = sageattn_wgmma_lay_out(p);
+static void quantize_workspace(const call* c, sageattn_wgmma_quantize_arguments* a) {
+    const sageattn_wgmma_params* const p = c->p;
+    const sageattn_wgmma_layout* const at = &c->at;
     unsigned char* const base = p->workspace;
-    a->tiled_query = base + at.query;
-    a->tiled_key = base + at.key;
-    a->tiled_value = base + at.value;
-    a->query_scale = (float*)(base + at.query_scale);
-    a->key_scale = (float*)(base + at.key_scale);
-    a->mean_dot = p->smooth_k && p->lse != NULL ? (float*)(base + at.mean_dot) : NULL;
-    a->key_sum = p->smooth_k ? (float*)(base + at.key_sum) : NULL;
-    a->value_sum = (float*)(base + at.value_sum);
-    a->value_smallest = (float*)(base + at.value_smallest);
-    a->value_largest = (float*)(base + at.value_largest);
-    a->value_residual = (float*)(base + at.value_residual);
-    a->value_scale = (float*)(base + at.value_scale);
-    a->value_mean = (float*)(base + at.value_mean);
-    a->schedule = (int*)(base + at.schedule);
+    a->tiled_query = base + at->query;
+    a->tiled_key = base + at->key;
+    a->tiled_value = base + at->value;
+    a->query_scale = (float*)(base + at->query_scale);
+    a->key_scale = (float*)(base + at->key_scale);
+    a->mean_dot = p->smooth_k && p->lse != NULL ? (float*)(base + at->mean_dot) : NULL;
+    a->key_sum = p->smooth_k ? (float*)(base + at->key_sum) : NULL;
+    a->value_sum = (float*)(base + at->value_sum);
+    a->value_smallest = (float*)(base + at->value_smallest);
+    a->value_largest = (float*)(base + at->value_largest);
+    a->value_residual = (float*)(base + at->value_residual);
+    a->value_scale = (float*)(base + at->value_scale);
+    a->value_mean = (float*)(base + at->value_mean);
+    a->schedule = (int*)(base + at->schedule);
 }
 
-static void quantize_numbers(const sageattn_wgmma_params* p, sageattn_wgmma_quantize_arguments* a) {
-    const sageattn_wgmma_counts n = sageattn_wgmma_count(p);
-    a->scale_log2 = p->sm_scale * 1.44269504f;
+static void quantize_numbers(const call* c, sageattn_wgmma_quantize_arguments* a) {
+    const sageattn_wgmma_params* const p = c->p;
+    const sageattn_wgmma_counts* const n = &c->n;
+    a->scale_log2 = p->sm_scale * SAGEATTN_LOG2_E;
     a->sm_scale = p->sm_scale;
     a->batch = (int)p->batch;
     a->query_heads = (int)p->query_heads;
@@ -82,40 +96,41 @@ static void quantize_numbers(const sageattn_wgmma_params* p, sageattn_wgmma_quan
     a->query_rows = (int)p->query_rows;
     a->key_rows = (int)p->key_rows;
     a->head_dim = (int)p->head_dim;
-    a->columns = (int)n.columns;
-    a->query_blocks = (int)n.query_blocks;
-    a->key_tiles = (int)n.key_tiles;
-    a->chunks = (int)n.chunks;
-    a->chunk_rows = (int)n.chunk_rows;
+    a->columns = (int)n->columns;
+    a->query_blocks = (int)n->query_blocks;
+    a->key_tiles = (int)n->key_tiles;
+    a->chunks = (int)n->chunks;
+    a->chunk_rows = (int)n->chunk_rows;
 }
 
-static int launch_quantizers(const sageattn_wgmma_params* p, int32_t device, void* stream) {
-    static const sageattn_traits traits = {.threads = SAGEATTN_WGMMA_THREADS};
-    const sageattn_wgmma_counts n = sageattn_wgmma_count(p);
-    const int64_t tiles = n.key_heads * n.key_tiles * 2 + n.query_heads * n.query_blocks;
+static int launch_quantizers(const call* c, int32_t device, void* stream) {
+    const sageattn_wgmma_counts* const n = &c->n;
+    const int64_t chunks = n->key_heads * n->chunks * 2;
+    const int64_t tiles = n->key_heads * n->key_tiles * 2 + n->query_heads * n->query_blocks;
+    const int threads = SAGEATTN_WGMMA_THREADS;
     sageattn_wgmma_quantize_arguments a = {0};
-    SAGEATTN_TRY(quantize_views(p, &a));
-    quantize_workspace(p, &a);
-    quantize_numbers(p, &a);
-    SAGEATTN_TRY(
-        sageattn_launch(SAGEATTN_KERNEL_WGMMA_STATISTICS, device, stream, n.key_heads * n.chunks * 2, &traits, &a));
-    SAGEATTN_TRY(sageattn_launch(SAGEATTN_KERNEL_WGMMA_PACK, device, stream, tiles, &traits, &a));
-    return sageattn_launch(SAGEATTN_KERNEL_WGMMA_FINISH, device, stream, n.key_heads, &traits, &a);
+    SAGEATTN_TRY(quantize_views(c->p, &a));
+    quantize_workspace(c, &a);
+    quantize_numbers(c, &a);
+    SAGEATTN_TRY(sageattn_run(SAGEATTN_KERNEL_WGMMA_STATISTICS, device, stream, chunks, threads, &a));
+    SAGEATTN_TRY(sageattn_run(SAGEATTN_KERNEL_WGMMA_PACK, device, stream, tiles, threads, &a));
+    return sageattn_run(SAGEATTN_KERNEL_WGMMA_FINISH, device, stream, n->key_heads, threads, &a);
 }
 
-static void attention_workspace(const sageattn_wgmma_params* p, sageattn_wgmma_attention_arguments* a) {
-    const sageattn_wgmma_layout at = sageattn_wgmma_lay_out(p);
+static void attention_workspace(const call* c, sageattn_wgmma_attention_arguments* a) {
+    const sageattn_wgmma_params* const p = c->p;
+    const sageattn_wgmma_layout* const at = &c->at;
     unsigned char* const base = p->workspace;
-    a->query = base + at.query;
-    a->key = base + at.key;
-    a->value = base + at.value;
-    a->query_scale = (const float*)(base + at.query_scale);
-    a->key_scale = (const float*)(base + at.key_scale);
-    a->value_scale = (const float*)(base + at.value_scale);
-    a->value_mean = (const float*)(base + at.value_mean);
-    a->mean_dot = p->smooth_k && p->lse != NULL ? (const float*)(base + at.mean_dot) : NULL;
+    a->query = base + at->query;
+    a->key = base + at->key;
+    a->value = base + at->value;
+    a->query_scale = (const float*)(base + at->query_scale);
+    a->key_scale = (const float*)(base + at->key_scale);
+    a->value_scale = (const float*)(base + at->value_scale);
+    a->value_mean = (const float*)(base + at->value_mean);
+    a->mean_dot = p->smooth_k && p->lse != NULL ? (const float*)(base + at->mean_dot) : NULL;
     a->lse = p->lse;
-    a->schedule = (int*)(base + at.schedule);
+    a->schedule = (int*)(base + at->schedule);
 }
 
 /* Query i sees keys 0 … i + this. */
@@ -132,66 +147,53 @@ static int64_t schedule_group(const sageattn_wgmma_params* p) {
     return keys < 1 ? 1 : keys > heads ? heads : keys;
 }
 
-static void attention_numbers(const sageattn_wgmma_params* p, sageattn_wgmma_attention_arguments* a) {
-    const sageattn_wgmma_counts n = sageattn_wgmma_count(p);
-    a->heads = (int)n.query_heads;
+static void attention_numbers(const call* c, sageattn_wgmma_attention_arguments* a) {
+    const sageattn_wgmma_params* const p = c->p;
+    const sageattn_wgmma_counts* const n = &c->n;
+    a->heads = (int)n->query_heads;
     a->query_heads = (int)p->query_heads;
     a->key_heads = (int)p->key_heads;
     a->query_rows = (int)p->query_rows;
     a->key_rows = (int)p->key_rows;
     a->head_dim = (int)p->head_dim;
-    a->query_blocks = (int)n.query_blocks;
-    a->key_tiles = (int)n.key_tiles;
+    a->query_blocks = (int)n->query_blocks;
+    a->key_tiles = (int)n->key_tiles;
     a->causal_offset = (int)causal_offset(p);
     a->group = (int)schedule_group(p);
 }
 
-static int multiprocessors(int32_t ordinal, int* count) {
-    const sageattn_driver* driver;
-    CUdevice device;
-    SAGEATTN_TRY(sageattn_driver_open(&driver));
-    CUresult result = driver->device_get(&device, ordinal);
-    if (result == 0) result = driver->device_attribute(count, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, device);
-    return result == 0 ? SAGEATTN_OK : sageattn_driver_fail(driver, result, "cuDeviceGetAttribute");
-}
-
-static int launch_attention(const sageattn_wgmma_params* p, int32_t device, void* stream) {
+static int launch_attention(const call* c, int32_t device, void* stream) {
+    const sageattn_wgmma_params* const p = c->p;
+    const enum sageattn_kernel kernel =
+        sageattn_kind_kernel(sageattn_kind_find(SAGEATTN_KIND_FP8_WGMMA), p->head_dim);
     sageattn_wgmma_attention_arguments a = {0};
-    int grid = 0;
+    sageattn_loaded loaded;
     const int64_t queries = p->batch * p->query_heads * p->query_rows;
-    SAGEATTN_TRY(sageattn_check_view(f, "output", &p->output, queries, 2, p->output_dtype, 16, &a.output));
-    SAGEATTN_TRY(sageattn_check_pointer(f, "lse", p->lse, 0, sizeof(float)));
-    attention_workspace(p, &a);
-    attention_numbers(p, &a);
-    const int64_t blocks = (int64_t)a.heads * a.query_blocks; /* what kernels count by tiles of several blocks */
+    SAGEATTN_TRY(sageattn_check_view(function, "output", &p->output, queries, 2, p->output_dtype, 16, &a.output));
+    SAGEATTN_TRY(sageattn_check_pointer(function, "lse", p->lse, 0, sizeof(float)));
+    attention_workspace(c, &a);
+    attention_numbers(c, &a);
+    const int64_t blocks = (int64_t)a.heads * a.query_blocks; /* kernels count them by tiles of several blocks */
     if (blocks > INT32_MAX / 2)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %lld blocks of queries: split the batch", f,
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %lld blocks of queries: split the batch", function,
                              (long long)blocks);
-    SAGEATTN_TRY(multiprocessors(device, &grid));
-    return sageattn_launch(p->head_dim <= 64 ? SAGEATTN_KERNEL_FP8_WGMMA_HD64 : SAGEATTN_KERNEL_FP8_WGMMA_HD128, device,
-                           stream, blocks < grid ? blocks : grid, NULL, &a);
-}
-
-int sageattn_wgmma_supported(int32_t device) {
-    sageattn_device_info info = {sizeof info, 0, 0, 0, 0, {0}};
-    char images[256];
-    if (sageattn_device(device, &info) != SAGEATTN_OK || info.sm_major != 9 || info.sm_minor != 0) return 0;
-    if (sageattn_images("attention_fp8_wgmma", images, sizeof images) != SAGEATTN_OK || strstr(images, "9.0") == NULL) return 0;
-    return sageattn_images("quantize_wgmma", images, sizeof images) == SAGEATTN_OK && strstr(images, "9.0") != NULL;
+    SAGEATTN_TRY(sageattn_find(kernel, device, &loaded));
+    return sageattn_launch(&loaded, stream, blocks < loaded.multiprocessors ? blocks : loaded.multiprocessors, &a);
 }
 
 int64_t sageattn_wgmma_workspace(const sageattn_wgmma_params* p) {
-    if (sageattn_check_size(f, p, p == NULL ? 0 : p->size, sizeof *p) != SAGEATTN_OK) return -1;
-    return check_counts(p) == SAGEATTN_OK ? sageattn_wgmma_lay_out(p).size : -1;
+    if (sageattn_check_size(function, p, p == NULL ? 0 : p->size, sizeof *p) != SAGEATTN_OK) return -1;
+    return check_counts(p) == SAGEATTN_OK ? make_call(p).at.size : -1;
 }
 
 int sageattn_wgmma_attention(const sageattn_wgmma_params* p, int32_t device, void* stream) {
-    SAGEATTN_TRY(sageattn_check_size(f, p, p == NULL ? 0 : p->size, sizeof *p));
+    SAGEATTN_TRY(sageattn_check_size(function, p, p == NULL ? 0 : p->size, sizeof *p));
     SAGEATTN_TRY(check_counts(p));
     SAGEATTN_TRY(check_choices(p));
-    SAGEATTN_TRY(check_workspace(p));
+    const call c = make_call(p);
+    SAGEATTN_TRY(check_workspace(&c));
     if (p->batch * p->query_heads * p->query_rows == 0) return SAGEATTN_OK;
-    if (p->steps != SAGEATTN_WGMMA_ATTEND) SAGEATTN_TRY(launch_quantizers(p, device, stream));
-    if (p->steps != SAGEATTN_WGMMA_QUANTIZE) SAGEATTN_TRY(launch_attention(p, device, stream));
+    if (p->steps != SAGEATTN_WGMMA_ATTEND) SAGEATTN_TRY(launch_quantizers(&c, device, stream));
+    if (p->steps != SAGEATTN_WGMMA_QUANTIZE) SAGEATTN_TRY(launch_attention(&c, device, stream));
     return SAGEATTN_OK;
 }

@@ -13,7 +13,7 @@ typedef struct sageattn_wgmma_counts {
     int64_t chunks, chunk_rows;
 } sageattn_wgmma_counts;
 
-/* Offsets in bytes, and the end of it all. */
+/* Offsets of the arrays in bytes; size is the end of the last. */
 typedef struct sageattn_wgmma_layout {
     int64_t query, key, value, query_scale, key_scale, value_scale, value_mean, mean_dot, schedule;
     int64_t key_sum, value_sum, value_smallest, value_largest, value_residual;
@@ -21,6 +21,6 @@ typedef struct sageattn_wgmma_layout {
 } sageattn_wgmma_layout;
 
 sageattn_wgmma_counts sageattn_wgmma_count(const sageattn_wgmma_params* params);
-sageattn_wgmma_layout sageattn_wgmma_lay_out(const sageattn_wgmma_params* params);
+sageattn_wgmma_layout sageattn_wgmma_lay_out(const sageattn_wgmma_params* params, const sageattn_wgmma_counts* counts);
 
 #endif

@@ -30,26 +30,25 @@ static int64_t take(int64_t* end, int64_t bytes) {
     return offset;
 }
 
-sageattn_wgmma_layout sageattn_wgmma_lay_out(const sageattn_wgmma_params* p) {
-    const sageattn_wgmma_counts n = sageattn_wgmma_count(p);
-    const int64_t number = sizeof(float), query_rows = n.query_heads * n.query_blocks * SAGEATTN_WGMMA_QUERY_BLOCK;
-    const int64_t key_rows = n.key_heads * n.key_tiles * SAGEATTN_WGMMA_KEY_TILE;
-    const int64_t channels = n.key_heads * n.columns * number, statistics = channels * n.chunks;
+sageattn_wgmma_layout sageattn_wgmma_lay_out(const sageattn_wgmma_params* p, const sageattn_wgmma_counts* n) {
+    const int64_t number = sizeof(float), query_rows = n->query_heads * n->query_blocks * SAGEATTN_WGMMA_QUERY_BLOCK;
+    const int64_t key_rows = n->key_heads * n->key_tiles * SAGEATTN_WGMMA_KEY_TILE;
+    const int64_t channels = n->key_heads * n->columns * number, statistics = channels * n->chunks;
     sageattn_wgmma_layout at;
     at.size = 0;
     at.schedule = take(&at.size, 2 * sizeof(int32_t));
-    at.query = take(&at.size, query_rows * n.columns);
-    at.key = take(&at.size, key_rows * n.columns);
-    at.value = take(&at.size, key_rows * n.columns);
+    at.query = take(&at.size, query_rows * n->columns);
+    at.key = take(&at.size, key_rows * n->columns);
+    at.value = take(&at.size, key_rows * n->columns);
     at.query_scale = take(&at.size, query_rows * number);
-    at.key_scale = take(&at.size, n.key_heads * n.key_tiles * SAGEATTN_WGMMA_KEY_SCALES * number);
+    at.key_scale = take(&at.size, n->key_heads * n->key_tiles * SAGEATTN_WGMMA_KEY_SCALES * number);
     at.value_scale = take(&at.size, channels);
     at.value_mean = take(&at.size, channels);
-    at.mean_dot = take(&at.size, n.query_heads * p->query_rows * number);
+    at.mean_dot = take(&at.size, n->query_heads * p->query_rows * number);
     at.key_sum = take(&at.size, statistics);
     at.value_sum = take(&at.size, statistics);
     at.value_smallest = take(&at.size, statistics);
     at.value_largest = take(&at.size, statistics);
-    at.value_residual = take(&at.size, channels * n.key_tiles);
+    at.value_residual = take(&at.size, channels * n->key_tiles);
     return at;
 }

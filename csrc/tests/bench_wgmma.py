@@ -12,8 +12,7 @@ import sys
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from wgmma_abi import ALL, ATTEND
-from wgmma_library import Wgmma
+from wgmma_library import Wgmma, abi
 
 # head dim, rows, causal
 CASES = [
@@ -66,8 +65,8 @@ def methods(library, dim, rows, causal):
 
     return {
         "cuDNN bf16": cudnn,
-        "kernel": lambda: library.launch(params, workspace, ATTEND),
-        "with quantisation": lambda: library.launch(params, workspace, ALL),
+        "kernel": lambda: library.launch(params, workspace, abi.WGMMA_ATTEND),
+        "with quantisation": lambda: library.launch(params, workspace, abi.WGMMA_ALL),
     }
 
 

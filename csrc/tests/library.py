@@ -1,5 +1,5 @@
 """libsageattn as the GPU tests call it: ctypes and torch tensors, nothing of the sageattention package but its
-mirror of the C structs.
+mirror of the C structs and its table of kinds.
 
 SAGEATTN_LIBRARY and SAGEATTN_FATBIN name what is tested.
 """
@@ -11,19 +11,20 @@ import pathlib
 
 import torch
 
-_ABI_FILE = pathlib.Path(__file__).parents[2] / "python" / "sageattention" / "_abi.py"
+_PACKAGE = pathlib.Path(__file__).parents[2] / "python" / "sageattention"
 GRANULARITIES = {"block": 1, "warp": 2, "thread": 3}
 MASK_DTYPES = {torch.float16: 0, torch.bfloat16: 1, torch.float32: 2, torch.bool: 3}
 
 
-def _load_abi():
-    spec = importlib.util.spec_from_file_location("sageattn_abi", _ABI_FILE)
+def _load(name):
+    spec = importlib.util.spec_from_file_location(f"sageattn{name}", _PACKAGE / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-abi = _load_abi()
+abi = _load("_abi")
+KINDS = _load("_kinds").KINDS
 
 
 class Failure(Exception):
@@ -57,11 +58,19 @@ class Library:
         self.call("sageattn_device", 0, ctypes.byref(info))
         return info
 
-    def images(self, operation=None):
-        """The loaded fatbin's images: "7.0 9.0 PTX 12.1"."""
-        text = ctypes.create_string_buffer(512)
-        self.call("sageattn_images", operation and operation.encode(), text, len(text))
-        return text.value.decode()
+    def images(self):
+        """The loaded fatbin's images."""
+        count = ctypes.c_int64()
+        self.call("sageattn_images", None, 0, ctypes.byref(count))
+        found = (abi.ImageInfo * count.value)()
+        self.call("sageattn_images", found, count, ctypes.byref(count))
+        return list(found)
+
+    def has(self, kind, head_dim):
+        """Whether the device has a kind, by name, for a head dim."""
+        found = ctypes.c_int32()
+        self.call("sageattn_has", KINDS[kind].number, head_dim, 0, ctypes.byref(found))
+        return bool(found.value)
 
     def mean(self, x, starts=None, rows=None):
         """Mean over rows of a [B, H, S, D] view: float32 [B, H, D]. With starts, of [1, H, total rows, D]."""
@@ -117,9 +126,13 @@ class Library:
 
     def params(
         self, q8, k8, v, output, q_scale, k_scale, granularity, sm_scale, causal=False, dot=None, lse=None, mask=None,
-        starts=(None, None), rows=(None, None), blocks=(0, 0, 0), accumulation=0,
+        starts=(None, None), rows=(None, None), blocks=(0, 0, 0), kind=None,
     ):  # fmt: skip
-        """Filled attention parameters. starts, rows: of queries and of keys; blocks: as in sageattn.h."""
+        """Filled attention parameters. starts, rows: of queries and of keys; blocks: as in sageattn.h.
+
+        kind: by default float16 values summed in float32, masked if there is a mask.
+        """
+        kind = kind or ("fp16" if mask is None else "fp16_masked")
         batch, heads, query_rows, dim = sizes(q8, starts[0], rows[0])
         params = abi.AttentionParams(
             size=ctypes.sizeof(abi.AttentionParams),
@@ -144,7 +157,7 @@ class Library:
             sm_scale=sm_scale,
             causal=int(causal),
             granularity=granularity,
-            accumulation=accumulation,
+            kind=KINDS[kind].number,
             value_dtype=dtype(v),
             output_dtype=dtype(output),
             query_block_rows=blocks[0],
@@ -161,16 +174,9 @@ class Library:
         params = self.params(*arguments, **named)
         self.call("sageattn_attention", ctypes.byref(params), 0, stream())
 
-    def kernel(self, *arguments, **named):
-        """The name of the kernel that attend takes."""
-        name = ctypes.c_char_p()
-        params = self.params(*arguments, **named)
-        self.call("sageattn_attention_kernel", ctypes.byref(params), 0, ctypes.byref(name))
-        return name.value.decode()
-
     def attention(
         self, q, k, v, granularity="thread", causal=False, smooth=True, output=None, sm_scale=None, mask=None,
-        starts=(None, None), rows=(None, None), blocks=(0, 0, 0), accumulation=0,
+        starts=(None, None), rows=(None, None), blocks=(0, 0, 0), kind=None,
     ):  # fmt: skip
         """The whole path for [B, H, S, D] views: (output, lse)."""
         number = GRANULARITIES[granularity]
@@ -186,7 +192,7 @@ class Library:
         lse = torch.full(q.shape[:3], float("nan"), device=q.device)
         self.attend(
             q8, k8, v, output, q_scale, k_scale, number, sm_scale or q.shape[-1] ** -0.5, causal, dot, lse, mask=mask,
-            starts=starts, rows=rows, blocks=blocks, accumulation=accumulation,
+            starts=starts, rows=rows, blocks=blocks, kind=kind,
         )  # fmt: skip
         return output, lse
 

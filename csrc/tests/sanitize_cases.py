@@ -11,12 +11,12 @@ import math
 import os
 import pathlib
 import random
-import re
 import runpy
 from types import SimpleNamespace
 
-_ABI_FILE = pathlib.Path(__file__).parents[2] / "python" / "sageattention" / "_abi.py"
-abi = SimpleNamespace(**runpy.run_path(str(_ABI_FILE)))
+_PACKAGE = pathlib.Path(__file__).parents[2] / "python" / "sageattention"
+abi = SimpleNamespace(**runpy.run_path(str(_PACKAGE / "_abi.py")))
+KINDS = runpy.run_path(str(_PACKAGE / "_kinds.py"))["KINDS"]
 
 
 class Driver:
@@ -67,12 +67,11 @@ class Case:
     BATCH, HEADS, KEY_HEADS = 2, 4, 2
 
     def __init__(
-        self, rows, keys, dim, causal, dtype, nhd, gap, granularity, masked=False, sequences=False, fp8=False, tiles=False
+        self, rows, keys, dim, causal, dtype, nhd, gap, granularity, kind="fp16", sequences=False
     ):  # fmt: skip
-        """fp8: E4M3 values. tiles: sums in float16 within a key tile."""
         self.rows, self.keys, self.dim, self.causal, self.dtype = rows, keys, dim, causal, dtype
-        self.nhd, self.gap, self.granularity, self.masked, self.sequences = nhd, gap, granularity, masked, sequences
-        self.fp8, self.tiles = fp8, tiles
+        self.nhd, self.gap, self.granularity, self.sequences = nhd, gap, granularity, sequences
+        self.kind = KINDS[kind]
 
     def __str__(self):
         return ", ".join(f"{name} {value}" for name, value in vars(self).items())
@@ -103,10 +102,6 @@ class Case:
         strides = (padded, heads * padded) if self.nhd else (self.dim * padded, padded)
         batch = heads * self.dim * padded
         return abi.Tensor(data=address, batch_stride=batch, head_stride=strides[0], row_stride=strides[1])
-
-    def suffix(self):
-        """Of the kernel that the case is meant for."""
-        return ("fp8" if self.fp8 else "fp16") + "_masked" * self.masked + "_accum_f16" * self.tiles
 
     def scales(self, operand, rows):
         """Scales of all heads' batches."""
@@ -146,7 +141,7 @@ class Session:
 
     def mask(self, case):
         """Bytes of which some are zero, but never those of key 0: (view, column stride)."""
-        if not case.masked:
+        if not case.kind.mask:
             return abi.Tensor(), 0
         rows, keys = case.longest(case.rows), case.longest(case.keys)
         row = b"\1" + bytes(self.random.choices((0, 1), k=keys - 1))
@@ -185,25 +180,16 @@ class Session:
             size=ctypes.sizeof(abi.QuantizeValueParams), input=view, output=output, scale=scale, mean=mean,
             workspace=self.driver.allocate(4 * self.library.sageattn_value_workspace(*sizes)), batch=case.BATCH,
             heads=case.KEY_HEADS, rows=case.keys, padded_rows=case.padded(), head_dim=case.dim,
-            scale_max=2.25 if case.tiles else 448.0, dtype=case.dtype, smooth=1,
+            scale_max=case.kind.scale_max, dtype=case.dtype, smooth=1,
         )  # fmt: skip
         self.call("sageattn_quantize_value", ctypes.byref(params), 0, None)
         return output, scale, mean
 
     def has(self, case):
-        """Whether the fatbin has the kernel that a case is meant for. The plain ones it must have."""
-        if not case.suffix():
-            return True
-        name = ctypes.c_char_p()
-        params = abi.AttentionParams(
-            size=ctypes.sizeof(abi.AttentionParams), batch=1, query_heads=1, key_heads=1, query_rows=64, key_rows=64,
-            head_dim=case.dim, sm_scale=1.0, granularity=case.granularity, accumulation=int(case.tiles),
-            value_scale=16 if case.fp8 else None, value_dtype=abi.FLOAT8_E4M3 if case.fp8 else case.dtype,
-            mask=abi.Tensor(16 if case.masked else None, 0, 0, 0), mask_dtype=abi.BOOL,
-        )  # fmt: skip
-        if self.library.sageattn_attention_kernel(ctypes.byref(params), 0, ctypes.byref(name)):
-            return False
-        return re.fullmatch(rf"attention_hd\d+{case.suffix()}", name.value.decode()) is not None
+        """Whether the fatbin has the kernel that a case is meant for. Those of the kind fp16 it must have."""
+        found = ctypes.c_int32()
+        self.call("sageattn_has", case.kind.number, case.dim, 0, ctypes.byref(found))
+        return bool(found.value) or case.kind.name == "fp16"
 
     def attend(self, case):
         """Runs the case; fails unless every LSE is finite, which says that the kernels ran."""
@@ -213,7 +199,7 @@ class Session:
         key, key_scale, _ = self.quantize(case, k, abi.KEY, case.KEY_HEADS, case.keys, mean)
         query, query_scale, dot = self.quantize(case, q, abi.QUERY, case.HEADS, case.rows, mean)
         value_scale = value_mean = None
-        if case.fp8:
+        if case.kind.e4m3:
             v, value_scale, value_mean = self.quantize_value(case, v)
         output = case.view(case.HEADS, case.rows, lambda elements: self.driver.allocate(2 * elements))
         size = 4 * case.BATCH * case.HEADS * case.rows
@@ -227,8 +213,8 @@ class Session:
             key_starts=self.starts(case, case.keys), total_query_rows=case.BATCH * case.rows,
             total_key_rows=case.BATCH * case.keys, mask=mask, mask_column_stride=mask_column_stride,
             mask_dtype=abi.BOOL, head_dim=case.dim, sm_scale=case.dim**-0.5, causal=case.causal,
-            granularity=case.granularity, value_dtype=abi.FLOAT8_E4M3 if case.fp8 else case.dtype,
-            output_dtype=case.dtype, value_scale=value_scale, value_mean=value_mean, accumulation=int(case.tiles),
+            granularity=case.granularity, value_dtype=abi.FLOAT8_E4M3 if case.kind.e4m3 else case.dtype,
+            output_dtype=case.dtype, value_scale=value_scale, value_mean=value_mean, kind=case.kind.number,
         )  # fmt: skip
         self.call("sageattn_attention", ctypes.byref(params), 0, None)
         found = array.array("f", self.driver.download(lse, size))
@@ -246,18 +232,18 @@ def grid():
             (1, 1, 0, 0, 0), (77, 131, 0, wide, 2), (129, 65, 1, 0, 1), (100, 150, 1, 3, 0),
         ):  # fmt: skip
             yield Case(rows, keys, dim, causal, dtype, nhd, gap, next(granularities))
-        yield Case(77, 131, dim, 1, dtype, 1, 0, next(granularities), masked=True)
+        yield Case(77, 131, dim, 1, dtype, 1, 0, next(granularities), "fp16_masked")
         yield Case(90, 140, dim, 1, dtype, 0, 0, next(granularities), sequences=True)
-    yield Case(90, 140, 64, 0, abi.FLOAT16, 1, 0, 3, masked=True, sequences=True)
+    yield Case(90, 140, 64, 0, abi.FLOAT16, 1, 0, 3, "fp16_masked", sequences=True)
 
 
 def variants():
     """E4M3 values and sums in float16 within tiles, of which a fatbin may have the kernels or not."""
     granularities, dtypes = itertools.cycle((1, 2, 3)), itertools.cycle((abi.FLOAT16, abi.BFLOAT16))
-    for dim, (fp8, tiles) in itertools.product((40, 96, 128, 192, 256), ((True, False), (True, True), (False, True))):
+    for dim, kind in itertools.product((40, 96, 128, 192, 256), ("fp8", "fp8_accum_f16", "fp16_accum_f16")):
         for rows, keys, nhd, causal in ((77, 131, 0, 2), (129, 65, 1, 1)):
-            dtype = next(dtypes) if fp8 else abi.FLOAT16  # which alone is summed in float16
-            yield Case(rows, keys, dim, causal, dtype, nhd, 0, next(granularities), fp8=fp8, tiles=tiles)
+            dtype = next(dtypes) if KINDS[kind].e4m3 else abi.FLOAT16  # which alone is summed in float16
+            yield Case(rows, keys, dim, causal, dtype, nhd, 0, next(granularities), kind)
 
 
 def main():

@@ -8,21 +8,16 @@ import ctypes
 import itertools
 import math
 
-from wgmma_abi import wgmma_params
 from sanitize_cases import Case, Session, abi
-
-WgmmaParams = wgmma_params(abi.Tensor)
 
 
 def attend(session, case):
     """Runs the case; fails unless every LSE is finite, or the row sees no key."""
     library = session.library
-    library.sageattn_wgmma_workspace.restype = ctypes.c_int64
-    library.sageattn_wgmma_attention.argtypes = [ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p]
     size = 4 * case.BATCH * case.HEADS * case.rows
     lse = session.driver.upload(b"\xff" * size)  # NaN
-    params = WgmmaParams(
-        size=ctypes.sizeof(WgmmaParams), query=case.view(case.HEADS, case.rows, session.numbers),
+    params = abi.WgmmaParams(
+        size=ctypes.sizeof(abi.WgmmaParams), query=case.view(case.HEADS, case.rows, session.numbers),
         key=case.view(case.KEY_HEADS, case.keys, session.numbers),
         value=case.view(case.KEY_HEADS, case.keys, session.numbers),
         output=case.view(case.HEADS, case.rows, lambda elements: session.driver.allocate(2 * elements)), lse=lse,

@@ -202,24 +202,44 @@ def test_other_scale_blocks(library, dim, blocks, granularity):
     check(output, lse, q, k, v, True)
 
 
-# ---- the choice of a kernel ----
+# ---- kinds of kernels ----
 
 
-def test_kernels_by_name(library):
+def attend(library, **named):
+    """Attention of a few rows of head dim 72."""
     q, k, v = operands((1, 1, 1, 8, 8), 72, torch.float16, "HND")
     k8, k_scale, _ = library.quantize(k, abi.KEY, 3)
     q8, q_scale, _ = library.quantize(q, abi.QUERY, 3)
-    arguments = (q8, k8, v, torch.empty_like(q), q_scale, k_scale, 3, 1.0)
-    assert library.kernel(*arguments) == "attention_fp16_hd96"
-    assert library.kernel(*arguments, mask=torch.ones(1, 1, 8, 8, dtype=torch.bool)) == "attention_fp16_masked_hd96"
-    assert library.kernel(*arguments, accumulation=1) in ("attention_fp16_hd96", "attention_fp16_accum_f16_hd96")
+    library.attend(q8, k8, v, torch.empty_like(q), q_scale, k_scale, 3, 1.0, **named)
+
+
+def test_a_kind_takes_what_is_its_own(library):
+    mask = torch.ones(1, 1, 8, 8, dtype=torch.bool, device="cuda")
+    for kind, given, message in (
+        ("fp16", {"mask": mask}, "kind fp16 takes no mask"),
+        ("fp16_masked", {}, "kind fp16_masked takes a mask"),
+        ("fp8", {}, "value_dtype is 0, kind fp8 takes E4M3"),
+        ("fp8_wgmma", {}, "kind fp8_wgmma has a function of its own"),
+    ):
+        with pytest.raises(Failure, match=message):
+            attend(library, kind=kind, **given)
     with pytest.raises(Failure, match="query_starts and key_starts need each other"):
-        library.kernel(*arguments, starts=(starts([8]), None), rows=(8, None))
+        attend(library, starts=(starts([8]), None), rows=(8, None))
+
+
+def test_a_kind_that_is_not_there_is_an_error(library):
+    """Nothing else serves instead: the caller chooses."""
+    if library.has("fp16_accum_f16", 72):
+        pytest.skip("the device has all kinds of 16-bit values")
+    with pytest.raises(Failure, match="no kernel image of attention_fp16_accum_f16_hd96 for"):
+        attend(library, kind="fp16_accum_f16")
 
 
 def test_images(library):
-    assert library.images("no such") == ""
-    assert library.images("attention_fp16") and set(library.images("attention_fp16").split()) <= set(library.images().split())
+    operations = {image.operation for image in library.images()}
+    assert b"attention_fp16" in operations and library.has("fp16", 256)
+    with pytest.raises(Failure, match="head_dim is 257"):
+        library.has("fp16", 257)
 
 
 @pytest.mark.library

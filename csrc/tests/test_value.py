@@ -16,7 +16,7 @@ if not torch.cuda.is_available():
 if "SAGEATTN_LIBRARY" not in os.environ:
     pytest.skip("set SAGEATTN_LIBRARY and SAGEATTN_FATBIN", allow_module_level=True)
 
-from library import Failure, Library, abi, dtype, stream, view  # noqa: E402
+from library import KINDS, Failure, Library, abi, dtype, stream, view  # noqa: E402
 
 pytestmark = [
     pytest.mark.library,
@@ -25,8 +25,7 @@ pytestmark = [
     ),
 ]
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
-FLOAT32, TILES = abi.ACCUMULATE_FLOAT32, abi.ACCUMULATE_FLOAT16_TILES
-SCALE_MAX = {FLOAT32: 448.0, TILES: 2.25}
+E4M3_KINDS = [kind.name for kind in KINDS.values() if kind.e4m3 and kind.launcher == "attention"]
 ORDER = [0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15]
 
 
@@ -153,14 +152,17 @@ def test_quantiser_refuses(library):
     assert library._library.sageattn_value_workspace(1, 1, 1, 257) == -1
 
 
-def attend(library, q, k, v, causal=0, accumulation=FLOAT32, fp8=True, smooth=True, change=None):
-    """(output, lse, kernel) by E4M3 or 16-bit values; change alters the params before the call."""
+def attend(library, q, k, v, causal=0, kind="fp8", smooth=True, change=None):
+    """(output, lse) by a kind that takes no mask; change alters the params before the call."""
+    if not library.has(kind, q.shape[3]):
+        pytest.skip(f"no kernels of kind {kind} for this GPU")
+    kind = KINDS[kind]
     batch, heads, rows, dim = q.shape
     keys = k.shape[2]
     key_mean = library.mean(k)
     k8, k_scale, _ = library.quantize(k, abi.KEY, 3, key_mean)
     q8, q_scale, dot = library.quantize(q, abi.QUERY, 3, key_mean, want_dot=True)
-    v8, scale, mean = quantize(library, v, SCALE_MAX[accumulation], smooth) if fp8 else (v, None, None)
+    v8, scale, mean = quantize(library, v, kind.scale_max, smooth) if kind.e4m3 else (v, None, None)
     output = torch.full_like(q, float("nan"))
     lse = torch.full(q.shape[:3], float("nan"), device="cuda")
     params = abi.AttentionParams(
@@ -168,44 +170,34 @@ def attend(library, q, k, v, causal=0, accumulation=FLOAT32, fp8=True, smooth=Tr
         query_scale=q_scale.data_ptr(), key_scale=k_scale.data_ptr(), mean_dot=dot.data_ptr(), lse=lse.data_ptr(),
         value_scale=None if scale is None else scale.data_ptr(), value_mean=None if mean is None else mean.data_ptr(),
         batch=batch, query_heads=heads, key_heads=k.shape[1], query_rows=rows, key_rows=keys, head_dim=dim,
-        sm_scale=dim**-0.5, causal=causal, granularity=3, accumulation=accumulation,
-        value_dtype=abi.FLOAT8_E4M3 if fp8 else dtype(v), output_dtype=dtype(output),
+        sm_scale=dim**-0.5, causal=causal, granularity=3, kind=kind.number,
+        value_dtype=abi.FLOAT8_E4M3 if kind.e4m3 else dtype(v), output_dtype=dtype(output),
     )  # fmt: skip
     if change is not None:
         change(params)
-    name = ctypes.c_char_p()
-    library.call("sageattn_attention_kernel", ctypes.byref(params), 0, ctypes.byref(name))
     library.call("sageattn_attention", ctypes.byref(params), 0, stream())
-    return output, lse, name.value.decode()
+    return output, lse
 
 
-def has(library, operation):
-    text = ctypes.create_string_buffer(256)
-    library.call("sageattn_images", operation.encode(), text, len(text))
-    major, minor = torch.cuda.get_device_capability()
-    return any(image.startswith(f"{major}.") and image <= f"{major}.{minor}" for image in text.value.decode().split())
-
-
-def operands(shape, kind, value_mean=0.0):
+def operands(shape, dtype, value_mean=0.0):
     batch, query_heads, key_heads, rows, keys, dim = shape
-    q = operand((batch, query_heads, rows, dim), kind, seed=1)
-    k = operand((batch, key_heads, keys, dim), kind, seed=2)
-    v = operand((batch, key_heads, keys, dim), kind, seed=3)
+    q = operand((batch, query_heads, rows, dim), dtype, seed=1)
+    k = operand((batch, key_heads, keys, dim), dtype, seed=2)
+    v = operand((batch, key_heads, keys, dim), dtype, seed=3)
     return q, k, v + value_mean
 
 
 SHAPES = [(1, 4, 4, 1, 1), (2, 4, 2, 77, 77), (1, 8, 2, 130, 1000), (1, 4, 4, 1000, 77), (1, 4, 4, 4096, 4096)]
 
 
-@pytest.mark.parametrize("accumulation", [FLOAT32, TILES], ids=["float32", "accum_f16"])
+@pytest.mark.parametrize("kind", E4M3_KINDS)
 @pytest.mark.parametrize("smooth", [False, True], ids=["plain", "smooth"])
 @pytest.mark.parametrize("causal", [0, 1, 2], ids=["full", "top-left", "bottom-right"])
 @pytest.mark.parametrize("dim", [64, 80, 96, 128, 192, 256])
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
-def test_accuracy(library, shape, dim, causal, smooth, accumulation):
+def test_accuracy(library, shape, dim, causal, smooth, kind):
     q, k, v = operands((*shape, dim), torch.bfloat16)
-    output, lse, name = attend(library, q, k, v, causal, accumulation, smooth=smooth)
-    assert "_fp8" in name and ("accum_f16" in name) == (accumulation == TILES and has(library, "attention_fp8_accum_f16"))
+    output, lse = attend(library, q, k, v, causal, kind, smooth=smooth)
     rows, keys = shape[3:]
     shift = keys - rows if causal == 2 else 0
     visible = torch.ones(rows, keys, dtype=torch.bool, device="cuda")
@@ -223,34 +215,32 @@ def test_accuracy(library, shape, dim, causal, smooth, accumulation):
     assert cosine > (0.999 if large else 0.998) and relative < (0.04 if large else 0.05), (cosine, relative)
 
 
-@pytest.mark.parametrize("accumulation", [FLOAT32, TILES], ids=["float32", "accum_f16"])
+@pytest.mark.parametrize("kind", E4M3_KINDS)
 @pytest.mark.parametrize("dim", [64, 128])
-def test_values_with_a_mean(library, dim, accumulation):
+def test_values_with_a_mean(library, dim, kind):
     """E4M3 keeps 4 bits: without smoothing every output would be off by the same rounding."""
     q, k, v = operands((1, 4, 2, 1000, 4096, dim), torch.bfloat16, value_mean=1.0)
-    output, _, _ = attend(library, q, k, v, accumulation=accumulation)
+    output, _ = attend(library, q, k, v, kind=kind)
     exact, _ = reference.attention(q, k, v, False, dim**-0.5)
     assert abs(output.double().mean() / exact.mean() - 1) < 1e-3
     assert reference.errors(output, exact)[1] < 0.01
 
 
+@pytest.mark.parametrize("kind", ["fp16_accum_f16", *E4M3_KINDS])
 @pytest.mark.parametrize("dim", [64, 128])
-def test_sums_of_tiles_do_not_overflow(library, dim):
+def test_sums_of_tiles_do_not_overflow(library, dim, kind):
     """The largest float16 values in every row, and all probabilities the same: the worst case of a float16 sum."""
     q = torch.zeros(1, 2, 100, dim, dtype=torch.bfloat16, device="cuda")  # and so the output, which may round up
     k = operand((1, 2, 300, dim), torch.bfloat16)
     v = torch.full((1, 2, 300, dim), 65504.0, dtype=torch.float16, device="cuda")
-    for fp8 in (False, True):
-        output, _, _ = attend(library, q, k, v, accumulation=TILES, fp8=fp8, smooth=False)
-        assert output.isfinite().all() and (output / 65504.0 - 1).abs().max() < 1e-2
+    output, _ = attend(library, q, k, v, kind=kind, smooth=False)
+    assert output.isfinite().all() and (output / 65504.0 - 1).abs().max() < 1e-2
 
 
 @pytest.mark.parametrize("dim", [64, 128])
 def test_accum_f16_of_16_bit_values(library, dim):
-    """Where the GPU has such a kernel it is taken and good; elsewhere the more exact one is."""
     q, k, v = operands((1, 4, 2, 1000, 4096, dim), torch.float16)
-    output, _, name = attend(library, q, k, v, 1, TILES, fp8=False)
-    assert ("accum_f16" in name) == has(library, "attention_fp16_accum_f16")
+    output, _ = attend(library, q, k, v, 1, "fp16_accum_f16")
     exact, _ = reference.attention(q, k, v, True, dim**-0.5)
     cosine, relative = reference.errors(output, exact)
     assert cosine > 0.999 and relative < 0.02, (cosine, relative)
@@ -262,7 +252,7 @@ def test_attention_refuses(library):
     def with_field(name, value):
         return lambda params: setattr(params, name, value)
 
-    for name, value in (("accumulation", 2), ("accumulation", -1), ("value_dtype", 9), ("value_scale", None)):
+    for name, value in (("kind", 99), ("kind", -1), ("value_dtype", 9), ("value_scale", None)):
         with pytest.raises(Failure, match=name):
             attend(library, q, k, v, change=with_field(name, value))
     starts = torch.zeros(2, dtype=torch.int32, device="cuda")

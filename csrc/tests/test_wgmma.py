@@ -13,8 +13,7 @@ if not torch.cuda.is_available() or torch.cuda.get_device_capability() != (9, 0)
 if "SAGEATTN_LIBRARY" not in os.environ:
     pytest.skip("set SAGEATTN_LIBRARY and SAGEATTN_FATBIN", allow_module_level=True)
 
-from wgmma_abi import ATTEND, QUANTIZE  # noqa: E402
-from wgmma_library import Failure, Wgmma  # noqa: E402
+from wgmma_library import Failure, Wgmma, abi  # noqa: E402
 
 NAN = float("nan")
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -31,9 +30,9 @@ SHAPES = [
 @pytest.fixture(scope="session")
 def library():
     library = Wgmma()
-    if not library.images("attention_fp8_wgmma"):
+    if not any(image.operation == b"attention_fp8_wgmma" for image in library.images()):
         pytest.skip("the fatbin holds another family alone")
-    assert library.supported()
+    assert library.has("fp8_wgmma", 128)
     return library
 
 
@@ -216,10 +215,10 @@ def test_steps_and_capture(library):
     output = torch.full_like(q, NAN)
     params = library.params(q, k, v, output, "top-left")
     workspace = torch.empty(library.workspace(params), dtype=torch.uint8, device="cuda")
-    library.launch(params, workspace, QUANTIZE)
+    library.launch(params, workspace, abi.WGMMA_QUANTIZE)
     for _ in range(2):
         output.fill_(NAN)
-        library.launch(params, workspace, ATTEND)
+        library.launch(params, workspace, abi.WGMMA_ATTEND)
         assert torch.equal(output, expected)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):

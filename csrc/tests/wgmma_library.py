@@ -5,37 +5,17 @@ import ctypes
 import torch
 
 from library import Failure, Library, abi, dtype, pointer, stream, view
-from wgmma_abi import ALL, wgmma_params
 
 CAUSAL = {None: 0, "top-left": 1, "bottom-right": 2}
-WgmmaParams = wgmma_params(abi.Tensor)
 
 
 class Wgmma(Library):
-    """A loaded library with the wgmma path's functions."""
-
-    def __init__(self):
-        super().__init__()
-        self._library.sageattn_wgmma_workspace.restype = ctypes.c_int64
-        self._library.sageattn_wgmma_attention.argtypes = [
-            ctypes.POINTER(WgmmaParams),
-            ctypes.c_int32,
-            ctypes.c_void_p,
-        ]
-
-    def supported(self):
-        return bool(self._library.sageattn_wgmma_supported(0))
-
-    def images(self, operation):
-        """What the fatbin holds of an operation, such as "9.0a"."""
-        text = ctypes.create_string_buffer(256)
-        self.call("sageattn_images", operation.encode(), text, len(text))
-        return text.value.decode()
+    """A loaded library with the wgmma path's calls."""
 
     def params(self, q, k, v, output, causal=None, smooth=True, lse=None, sm_scale=None):
         """Filled parameters for [B, H, S, D] views, without workspace."""
-        return WgmmaParams(
-            size=ctypes.sizeof(WgmmaParams),
+        return abi.WgmmaParams(
+            size=ctypes.sizeof(abi.WgmmaParams),
             query=view(q),
             key=view(k),
             value=view(v),
@@ -60,7 +40,7 @@ class Wgmma(Library):
             raise Failure(size, self._library.sageattn_last_error().decode())
         return size
 
-    def launch(self, params, workspace, steps=ALL):
+    def launch(self, params, workspace, steps=abi.WGMMA_ALL):
         """Runs steps on torch's current stream, in a uint8 tensor."""
         params.workspace, params.workspace_size, params.steps = workspace.data_ptr(), workspace.numel(), steps
         self.call("sageattn_wgmma_attention", ctypes.byref(params), 0, stream())

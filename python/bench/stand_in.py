@@ -79,25 +79,33 @@ def package(folder: Path) -> Any:
     _register_for_cpu()
     found = importlib.import_module("sageattention")
     library = importlib.import_module("sageattention._library")
-    library.library_path = lambda: folder / "libsageattn.so"  # type: ignore[attr-defined]
+    _replace(library, library_path=lambda: folder / "libsageattn.so")
     _claim_gpu()
     return found
 
 
 def _register_for_cpu() -> None:
     """What the package registers for CUDA tensors serves those of the CPU."""
-    register = torch.library.Library.impl
+    register: Any = torch.library.Library.impl
 
     def impl(self: Any, name: Any, function: Any, key: str = "", **named: Any) -> Any:
         return register(self, name, function, "CPU" if key == "CUDA" else key, **named)
 
-    torch.library.Library.impl = impl  # type: ignore[method-assign]
+    _replace(torch.library.Library, impl=impl)
 
 
 def _claim_gpu() -> None:
     address = torch.Tensor.data_ptr
-    # The CUDA allocator's blocks begin at multiples of 512 bytes.
-    torch.Tensor.data_ptr = lambda self: address(self) + 511 & -512  # type: ignore[method-assign]
-    torch.Tensor.is_cuda = property(lambda self: True)  # type: ignore[assignment]
-    torch.Tensor.device = property(lambda self: _DEVICE)  # type: ignore[assignment]
-    torch._C._cuda_getCurrentRawStream = lambda index: 0  # type: ignore[attr-defined]
+    _replace(
+        torch.Tensor,
+        # The CUDA allocator's blocks begin at multiples of 512 bytes.
+        data_ptr=lambda self: address(self) + 511 & -512,
+        is_cuda=property(lambda self: True),
+        device=property(lambda self: _DEVICE),
+    )
+    _replace(torch._C, _cuda_getCurrentRawStream=lambda index: 0)
+
+
+def _replace(place: Any, **attributes: Any) -> None:
+    for name, value in attributes.items():
+        setattr(place, name, value)

@@ -1,8 +1,8 @@
 """Reads the part of TOML and of HCL that this project's files are written in, and refuses the rest.
 
 Python 3.9 and 3.10 have no TOML reader, and no Python has one for HCL. Both are lines of `key = value` here, where
-a value is a string without escapes, a whole or decimal number, true, false, or a list of values over any number of lines.
-What differs is the heading: `[table]` and `[[list.of.tables]]` in TOML, `type "label" { … }` in HCL.
+a value is a string without escapes, a whole or decimal number, true, false, or a list of values over any number of
+lines. What differs is the heading: `[table]` and `[[list.of.tables]]` in TOML, `type "label" { … }` in HCL.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The C interface of libsageattn, field for field: csrc/host/sageattn.h is the original.
+"""The C interface of libsageattn, field for field: csrc/host/sageattn.h and sageattn_wgmma.h are the original.
 
 Nothing here touches the library; ``tests/installed/test_abi.py`` compares every constant, size and
-offset with the header.
+offset with the headers.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 
 # sageattn_status
 OK = 0
@@ -39,9 +39,16 @@ NOT_CAUSAL = 0
 CAUSAL_TOP_LEFT = 1
 CAUSAL_BOTTOM_RIGHT = 2
 
-# sageattn_accumulation
-ACCUMULATE_FLOAT32 = 0
-ACCUMULATE_FLOAT16_TILES = 1
+# sageattn_way
+NO_WAY = 0
+JIT = 1
+SAME_MAJOR = 2
+NATIVE = 3
+
+# sageattn_wgmma_steps
+WGMMA_ALL = 0
+WGMMA_QUANTIZE = 1
+WGMMA_ATTEND = 2
 
 # Rows per scale group.
 QUERY_BLOCK = 128
@@ -155,7 +162,7 @@ class AttentionParams(ctypes.Structure):
         ("sm_scale", ctypes.c_float),
         ("causal", ctypes.c_int32),
         ("granularity", ctypes.c_int32),
-        ("accumulation", ctypes.c_int32),
+        ("kind", ctypes.c_int32),
         ("value_dtype", ctypes.c_int32),
         ("output_dtype", ctypes.c_int32),
         ("mask_dtype", ctypes.c_int32),
@@ -164,6 +171,57 @@ class AttentionParams(ctypes.Structure):
         ("key_block_rows", ctypes.c_int32),
         ("reserved", ctypes.c_int32),
     ]
+
+
+class WgmmaParams(ctypes.Structure):
+    """sageattn_wgmma_params."""
+
+    _fields_ = [
+        ("size", ctypes.c_uint64),
+        ("query", Tensor),
+        ("key", Tensor),
+        ("value", Tensor),
+        ("output", Tensor),
+        ("workspace", ctypes.c_void_p),
+        ("workspace_size", ctypes.c_int64),
+        ("lse", ctypes.c_void_p),
+        ("batch", ctypes.c_int64),
+        ("query_heads", ctypes.c_int64),
+        ("key_heads", ctypes.c_int64),
+        ("query_rows", ctypes.c_int64),
+        ("key_rows", ctypes.c_int64),
+        ("head_dim", ctypes.c_int64),
+        ("sm_scale", ctypes.c_float),
+        ("causal", ctypes.c_int32),
+        ("smooth_k", ctypes.c_int32),
+        ("dtype", ctypes.c_int32),
+        ("output_dtype", ctypes.c_int32),
+        ("steps", ctypes.c_int32),
+    ]
+
+
+class ImageInfo(ctypes.Structure):
+    """sageattn_image_info."""
+
+    operation: bytes
+    sm_major: int
+    sm_minor: int
+    ptx: int
+    way: int
+    suffix: bytes
+    _fields_ = [
+        ("operation", ctypes.c_char * 32),
+        ("sm_major", ctypes.c_int32),
+        ("sm_minor", ctypes.c_int32),
+        ("ptx", ctypes.c_int32),
+        ("way", ctypes.c_int32),
+        ("suffix", ctypes.c_char * 4),
+    ]
+
+    @property
+    def sm(self) -> tuple[int, int]:
+        """(9, 0) for SM 9.0."""
+        return self.sm_major, self.sm_minor
 
 
 class DeviceInfo(ctypes.Structure):
@@ -185,6 +243,8 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "sageattn_quantize_params": QuantizeParams,
     "sageattn_quantize_value_params": QuantizeValueParams,
     "sageattn_attention_params": AttentionParams,
+    "sageattn_wgmma_params": WgmmaParams,
+    "sageattn_image_info": ImageInfo,
     "sageattn_device_info": DeviceInfo,
 }
 
@@ -200,11 +260,18 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
         ctypes.c_int64,
         [ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64],
     ),
-    "sageattn_attention_kernel": (
+    "sageattn_has": (
         ctypes.c_int,
-        [ctypes.POINTER(AttentionParams), ctypes.c_int32, ctypes.POINTER(ctypes.c_char_p)],
+        [ctypes.c_int32, ctypes.c_int64, ctypes.c_int32, ctypes.POINTER(ctypes.c_int32)],
     ),
-    "sageattn_images": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int64]),
+    "sageattn_image": (
+        ctypes.c_int,
+        [ctypes.c_int32, ctypes.c_int64, ctypes.c_int32, ctypes.POINTER(ImageInfo)],
+    ),
+    "sageattn_images": (
+        ctypes.c_int,
+        [ctypes.POINTER(ImageInfo), ctypes.c_int64, ctypes.POINTER(ctypes.c_int64)],
+    ),
     "sageattn_mean": (ctypes.c_int, [ctypes.POINTER(MeanParams), ctypes.c_int32, ctypes.c_void_p]),
     "sageattn_quantize": (
         ctypes.c_int,
@@ -217,5 +284,10 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "sageattn_attention": (
         ctypes.c_int,
         [ctypes.POINTER(AttentionParams), ctypes.c_int32, ctypes.c_void_p],
+    ),
+    "sageattn_wgmma_workspace": (ctypes.c_int64, [ctypes.POINTER(WgmmaParams)]),
+    "sageattn_wgmma_attention": (
+        ctypes.c_int,
+        [ctypes.POINTER(WgmmaParams), ctypes.c_int32, ctypes.c_void_p],
     ),
 }

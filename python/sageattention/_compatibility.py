@@ -56,9 +56,10 @@ def lazy_names(module: str) -> Callable[[str], Any]:
 def _flag(kind: str) -> bool:
     """Whether the wheel holds kernels of a kind, for whatever GPU."""
     from . import _kernels
+    from ._kinds import KINDS
 
-    cubins, ptx = _kernels.images(_kernels.operation(kind))
-    return bool(cubins or ptx)
+    operation = KINDS[kind].operation.encode()
+    return any(image.operation == operation for image in _kernels.images())
 
 
 def get_cuda_arch_versions() -> list[str]:

@@ -10,8 +10,10 @@ from typing import Any
 
 import torch
 
-from . import _dispatch, _driver, _kernels, _library, _triton
-from ._dispatch import Request
+from . import _abi, _diagnosis, _dispatch, _driver, _kernels, _library, _triton
+from ._call import Request
+from ._kernels import Sm, sm_text
+from ._kinds import KINDS
 from ._requirements import version
 
 # function -> request; the choice depends on the head dim, so each is asked for two
@@ -31,7 +33,7 @@ TRITONS = ("triton", "triton-windows", "pytorch-triton")
 
 
 def collect() -> dict[str, Any]:
-    """Everything describe() prints, as plain data for JSON. Never raises for what is missing: it says so."""
+    """All that describe() prints, as plain data for JSON. Never raises for what is missing: it says so."""
     found: dict[str, Any] = {
         "sageattention": version(),
         "build": _build_tag(),
@@ -43,15 +45,15 @@ def collect() -> dict[str, Any]:
         "driver": _driver.version(),
         "fatbin": str(_library.fatbin_path()),
     }
-    found["sms"], found["ptx"], problem = _images()
-    found["gpus"], no_gpu = ([], problem) if problem else _gpus()
-    found["problem"] = no_gpu
+    cubins, ptx, problem = _images()
+    found["sms"], found["ptx"] = [*map(sm_text, cubins)], [*map(sm_text, ptx)]
+    found["gpus"], found["problem"] = ([], problem) if problem else _gpus()
     if not found["gpus"] and not problem:
-        found["choices"] = {sm: _choices_for_sm(sm) for sm in found["sms"]}
+        found["choices"] = {sm_text(sm): _choices_for_sm(sm) for sm in cubins}
     return found
 
 
-def _images() -> tuple[list[str], list[str], str]:
+def _images() -> tuple[list[Sm], list[Sm], str]:
     try:
         cubins, ptx = _kernels.sms()
     except (RuntimeError, ValueError) as error:
@@ -60,40 +62,39 @@ def _images() -> tuple[list[str], list[str], str]:
 
 
 def _gpus() -> tuple[list[dict[str, Any]], str]:
-    try:
-        devices = [_library.device(index) for index in range(_library.device_count())]
-    except (RuntimeError, ValueError) as error:
-        return [], str(error)
-    if not devices:
-        return [], "the driver shows no GPU: `nvidia-smi` must list one"
+    devices, problem = _diagnosis.devices()
     gpus = [
-        {"name": device.name, "sm": device.sm, "choices": _choices_for_device(index)}
+        {"name": device.name, "sm": sm_text(device.sm), "choices": _choices_for_device(index)}
         for index, device in enumerate(devices)
     ]
-    return gpus, ""
+    return gpus, problem
 
 
 def _choices_for_device(index: int) -> dict[str, list[dict[str, Any]]]:
-    def choose(request: Request) -> tuple[str, str]:
-        choice = _dispatch.choose(index, request)
-        if choice.kind == _dispatch.TRITON:
-            return choice
-        return _kernels.name(index, choice.kind, request.head_dim, request.varlen), choice.reason
-
-    return _choices(choose)
+    sm = _library.device(index).sm
+    return _choices(lambda request: _kernel(_dispatch.choose(index, request), request, sm))
 
 
-def _choices_for_sm(sm: str) -> dict[str, list[dict[str, Any]]]:
-    def choose(request: Request) -> tuple[str, str]:
-        choice = _dispatch.choose_for_sm(_kernels.parse_sm(sm), request)
-        kind = choice.kind
-        return (kind if kind == _dispatch.TRITON else _kernels.operation(kind)), choice.reason
+def _choices_for_sm(sm: Sm) -> dict[str, list[dict[str, Any]]]:
+    return _choices(lambda request: _kernel(_dispatch.choose_for_sm(sm, request), request, sm))
 
-    return _choices(choose)
+
+def _kernel(choice: _dispatch.Choice, request: Request, sm: Sm) -> tuple[str, str]:
+    """The name of the kernel; why it was taken, and what a GPU of this SM loads where that is not its own code."""
+    if choice.kind == _dispatch.TRITON:
+        return choice
+    kind = KINDS[choice.kind]
+    image = _kernels.image(sm, kind, request.head_dim)
+    loads = ""
+    if image and image.way == _abi.JIT:
+        loads = f"; the driver compiles PTX of {sm_text(image.sm)}"
+    elif image and image.way == _abi.SAME_MAJOR:
+        loads = f"; code for SM {sm_text(image.sm)}"
+    return kind.kernel(request.head_dim), choice.reason + loads
 
 
 def _choices(choose: Any) -> dict[str, list[dict[str, Any]]]:
-    """function -> the kernels of it, each with the head dims that take it and why."""
+    """function -> its kernels, each with the head dims that take it, and why."""
     table: dict[str, list[dict[str, Any]]] = {}
     for function, request in FUNCTIONS.items():
         rows: dict[tuple[str, str], list[int]] = {}

@@ -1,121 +1,60 @@
-"""Which kernels the loaded fatbin has, asked by device or by SM.
-
-A kernel of a kind is attention_KIND_hdHEAD_DIM. The kind "fp8_wgmma" is the path for SM 9.0 alone.
-"""
+"""What the loaded fatbin holds, as the C library says it: kinds on a device, images for an SM."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
-import re
 
-from . import _abi, _library, _wgmma
+from . import _abi, _library
+from ._kinds import Kind
 
-KINDS = ("fp16", "fp16_masked", "fp16_accum_f16", "fp8", "fp8_accum_f16", "fp8_wgmma")
-_NAME = re.compile(r"attention_(\w+)_hd\d+$")
-_SOMEWHERE = 16
+Sm = tuple[int, int]
 
 
-def _params(kind: str, head_dim: int, varlen: bool) -> _abi.AttentionParams:
-    """A call that needs this kind, with pointers that are never followed."""
-    fp8 = kind.startswith("fp8")
-    fields: dict[str, object] = (
-        {"query_starts": _SOMEWHERE, "key_starts": _SOMEWHERE} if varlen else {}
-    )
-    if kind == "fp16_masked":
-        fields["mask"] = _abi.Tensor(_SOMEWHERE, 0, 0, 0)
-        fields["mask_dtype"] = _abi.BOOL
-    if fp8:
-        fields["value_scale"] = _SOMEWHERE
-    return _abi.AttentionParams(
-        size=ctypes.sizeof(_abi.AttentionParams),
-        batch=1,
-        query_heads=1,
-        key_heads=1,
-        query_rows=64,
-        key_rows=64,
-        total_query_rows=64,
-        total_key_rows=64,
-        head_dim=head_dim,
-        sm_scale=1.0,
-        granularity=_abi.PER_THREAD,
-        accumulation=int(kind.endswith("accum_f16")),
-        value_dtype=_abi.FLOAT8_E4M3 if fp8 else _abi.FLOAT16,
-        **fields,
-    )
-
-
-@functools.cache
-def name(device: int, kind: str, head_dim: int, varlen: bool = False) -> str:
-    """The kernel that a call of this kind takes on a device, perhaps of another kind; "" if it has none.
-
-    Raises RuntimeError without a driver.
-    """
-    if kind == "fp8_wgmma":
-        return f"attention_fp8_wgmma_hd{64 if head_dim <= 64 else 128}" if _wgmma.fits(device, head_dim) else ""
-    found = ctypes.c_char_p()
-    params = _params(kind, head_dim, varlen)
-    function = _library.library().sageattn_attention_kernel
-    status = function(ctypes.byref(params), device, ctypes.byref(found))
-    if status in (_abi.INVALID_ARGUMENT, _abi.NO_IMAGE):
-        return ""
+def has(device: int, kind: Kind, head_dim: int) -> bool:
+    """Whether a device has a kind for a head dim. Raises RuntimeError without a driver."""
+    found = ctypes.c_int32()
+    status = _library.library().sageattn_has(kind.number, head_dim, device, ctypes.byref(found))
+    if status == _abi.INVALID_ARGUMENT:  # no such head dim
+        return False
     _library.check(status)
-    return (found.value or b"").decode()
+    return bool(found.value)
 
 
-def has(device: int, kind: str, head_dim: int, varlen: bool = False) -> bool:
-    """Whether a device has exactly this kind for a head dim."""
-    found = name(device, kind, head_dim, varlen)
-    if kind == "fp8_wgmma":
-        return bool(found)
-    match = _NAME.match(found)
-    return bool(match) and match[1] == kind  # type: ignore[index]
+def image(sm: Sm, kind: Kind, head_dim: int) -> _abi.ImageInfo | None:
+    """The image of a kind that a GPU of an SM would load, whether or not it is here; None if there is none."""
+    found = _abi.ImageInfo()
+    number = sm[0] * 10 + sm[1]
+    status = _library.library().sageattn_image(kind.number, head_dim, number, ctypes.byref(found))
+    if status == _abi.INVALID_ARGUMENT:  # no such head dim
+        return None
+    _library.check(status)
+    return found if found.way != _abi.NO_WAY else None
 
 
 @functools.cache
-def images(operation: str | None = None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """SMs whose cubins, and whose PTX, the fatbin has of an operation (None: of any), like "9.0"."""
-    text = ctypes.create_string_buffer(4096)
-    encoded = None if operation is None else operation.encode()
-    _library.check(_library.library().sageattn_images(encoded, text, len(text)))
-    cubins, _, ptx = text.value.decode().partition("PTX")
-    return tuple(cubins.split()), tuple(ptx.replace("PTX", " ").split())
+def images() -> list[_abi.ImageInfo]:
+    """Every image in the fatbin."""
+    function, count = _library.library().sageattn_images, ctypes.c_int64()
+    _library.check(function(None, 0, ctypes.byref(count)))
+    found = (_abi.ImageInfo * count.value)()
+    _library.check(function(found, count, ctypes.byref(count)))
+    return list(found)
 
 
-def sms() -> tuple[list[str], list[str]]:
-    """SMs that the fatbin has any cubin, and any PTX, for: 9.0a is 9.0 here."""
-    plain = ([".".join(map(str, parse_sm(text))) for text in found] for found in images())
-    cubins, ptx = (list(dict.fromkeys(found)) for found in plain)
-    return cubins, ptx
+def sms() -> tuple[list[Sm], list[Sm]]:
+    """SMs that the fatbin has machine code for, and PTX, from old to new: code for 9.0a counts as 9.0."""
+    cubins = {found.sm for found in images() if not found.ptx}
+    ptx = {found.sm for found in images() if found.ptx}
+    return sorted(cubins), sorted(ptx)
 
 
 def images_text() -> str:
     """The SMs in the wheel, for messages: "7.0 7.5 … and PTX for 12.1"."""
-    cubins, ptx = sms()
-    return " ".join(cubins or ("none",)) + (f" and PTX for {' '.join(ptx)}" if ptx else "")
+    cubins, ptx = (" ".join(map(sm_text, found)) for found in sms())
+    return (cubins or "none") + (f" and PTX for {ptx}" if ptx else "")
 
 
-def operation(kind: str) -> str:
-    """The operation, as kernels.toml's sources are named, that makes the kernels of a kind."""
-    return f"attention_{kind}"
-
-
-def runs_on(kind: str, sm: tuple[int, int]) -> bool:
-    """Whether a GPU of this SM can take an image of a kind: its own major's, or older PTX."""
-    cubins, ptx = images(operation(kind))
-    if any(_fits(cubin, sm) for cubin in cubins):
-        return True
-    return any(parse_sm(text) <= sm for text in ptx)
-
-
-def _fits(cubin: str, sm: tuple[int, int]) -> bool:
-    major, minor = parse_sm(cubin)
-    if cubin.endswith("a"):
-        return (major, minor) == sm
-    return major == sm[0] and minor <= sm[1]
-
-
-def parse_sm(text: str) -> tuple[int, int]:
-    """(9, 0) from "9.0"; a letter, as in 9.0a, does not count."""
-    major, _, minor = text.rstrip("abcdefghijklmnopqrstuvwxyz").partition(".")
-    return int(major), int(minor or 0)
+def sm_text(sm: Sm) -> str:
+    """ "9.0" of (9, 0)."""
+    return f"{sm[0]}.{sm[1]}"

@@ -2,33 +2,22 @@
 
 Outputs are allocated by the caller. The caller's current device stays as it is: the library gets the
 ordinal of the device that owns the tensors, and that device's current stream.
-
-Sequences that lie behind each other (varlen) are views of batch 1 in NHD layout, together with Lengths.
 """
 
 from __future__ import annotations
 
 import ctypes
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from . import _abi
+from ._call import Lengths
+from ._kinds import Kind
 from ._library import check, library
 from ._shapes import BLOCKS, DTYPES, MASK_DTYPES, Blocks, dims
 
 VALUE_DTYPES = {**DTYPES, torch.float8_e4m3fn: _abi.FLOAT8_E4M3}
-
-
-class Lengths(NamedTuple):
-    """Where sequences begin, int32 [batch + 1] on the device, and the largest length."""
-
-    starts: torch.Tensor
-    rows: int
-
-    @property
-    def batch(self) -> int:
-        return self.starts.shape[0] - 1
 
 
 def view(tensor: torch.Tensor, nhd: bool) -> _abi.Tensor:
@@ -147,6 +136,7 @@ def quantize_value(
 
 
 def attention(
+    kind: Kind,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -163,14 +153,13 @@ def attention(
     mask: torch.Tensor | None = None,
     value_scale: torch.Tensor | None = None,
     value_mean: torch.Tensor | None = None,
-    accumulation: int = _abi.ACCUMULATE_FLOAT32,
     blocks: Blocks = BLOCKS,
     lengths: tuple[Lengths, Lengths] | None = None,
 ) -> None:
-    """Writes output and, if given, lse, float32 [batch, query heads, query rows].
+    """Writes output and, if given, lse, float32 [batch, query heads, query rows], by kernels of a kind.
 
-    value: 16-bit like key, or E4M3 as quantize_value wrote it, with its scale and mean. mask is expanded:
-    [batch, query heads, query rows, key rows]. lengths: of queries and keys.
+    value is what the kind takes: 16-bit like key, or E4M3 as quantize_value wrote it, with its scale and mean. mask is
+    expanded: [batch, query heads, query rows, key rows]. lengths: of queries and keys.
     """
     batch, query_heads, query_rows, head_dim = dims(query, nhd)
     _, key_heads, key_rows, _ = dims(key, nhd)
@@ -195,7 +184,7 @@ def attention(
         "sm_scale": sm_scale,
         "causal": causal,
         "granularity": granularity,
-        "accumulation": accumulation,
+        "kind": kind.number,
         "value_dtype": VALUE_DTYPES[value.dtype],
         "output_dtype": DTYPES[output.dtype],
         "query_block_rows": blocks.query,

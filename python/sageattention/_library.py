@@ -27,10 +27,10 @@ _loaded: ctypes.CDLL | None = None
 
 
 class Device(NamedTuple):
-    """A GPU as the driver describes it; usable says whether the fatbin holds kernels for it."""
+    """A GPU as the driver describes it. sm is (9, 0) for SM 9.0; usable: the fatbin holds kernels for it."""
 
     name: str
-    sm: str
+    sm: tuple[int, int]
     usable: bool
 
 
@@ -120,4 +120,4 @@ def device(index: int) -> Device:
     info = _abi.DeviceInfo(size=ctypes.sizeof(_abi.DeviceInfo))
     check(library().sageattn_device(index, ctypes.byref(info)))
     name = info.name.decode("utf-8", "replace")
-    return Device(name, f"{info.sm_major}.{info.sm_minor}", bool(info.usable))
+    return Device(name, (info.sm_major, info.sm_minor), bool(info.usable))

@@ -4,7 +4,8 @@ All take (query, key, value, output, query_scale, key_scale [, value_scale] [, v
 or 1 = HND, is_causal 0 or 1, granularity 2 = per warp or 3 = per thread, sm_scale, return_lse 0 or 1), write
 output (float16 or bfloat16) and return the LSE: float32 [batch, query heads, query rows] to base 2 of the
 quantised scores, or an empty tensor. Keys and queries are INT8. Values are float16, or E4M3 transposed as
-per_channel_fp8 writes them. Where 2.2 accumulates more coarsely than our kernels, ours serve.
+per_channel_fp8 writes them. Where the wheel has no kernel that sums as coarsely as 2.2's, a more
+precise one serves.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any, Callable, NamedTuple
 import torch
 
 from . import _abi, _launch, _shapes
+from ._dispatch import Operands, kind_for
+from ._kinds import KINDS
 from ._shapes import Blocks, dims
 
 _LOG2_E = math.log2(math.e)
@@ -30,7 +33,7 @@ class Kernel(NamedTuple):
     name: str
     scaled: bool = False
     smoothed: bool = False
-    accumulation: int = _abi.ACCUMULATE_FLOAT32
+    sums_float16: bool = False
     blocks: Blocks | None = None
 
     @property
@@ -51,19 +54,18 @@ class Kernel(NamedTuple):
         return scale, mean, given[self.scaled + self.smoothed :]
 
 
-_TILES = _abi.ACCUMULATE_FLOAT16_TILES
 _SM90_BLOCKS = Blocks(64, 16, 128)
 _F32, _F16 = "qk_int8_sv_f8_accum_f32_", "qk_int8_sv_f8_accum_f16_"
 
 SM80 = (
     Kernel("sageattention", "qk_int8_sv_f16_accum_f32_attn"),
-    Kernel("sageattention", "qk_int8_sv_f16_accum_f16_attn", accumulation=_TILES),
-    Kernel("sageattention", "qk_int8_sv_f16_accum_f16_attn_inst_buf", accumulation=_TILES),
+    Kernel("sageattention", "qk_int8_sv_f16_accum_f16_attn", sums_float16=True),
+    Kernel("sageattention", "qk_int8_sv_f16_accum_f16_attn_inst_buf", sums_float16=True),
     Kernel(
         "sageattention",
         "qk_int8_sv_f16_accum_f16_fuse_v_mean_attn",
         smoothed=True,
-        accumulation=_TILES,
+        sums_float16=True,
     ),
 )
 SM89 = (
@@ -74,9 +76,9 @@ SM89 = (
     Kernel(
         "sageattention_sm89", _F32 + "fuse_v_scale_fuse_v_mean_attn", scaled=True, smoothed=True
     ),
-    Kernel("sageattention_sm89", _F16 + "attn_inst_buf", accumulation=_TILES),
+    Kernel("sageattention_sm89", _F16 + "attn_inst_buf", sums_float16=True),
     Kernel(
-        "sageattention_sm89", _F16 + "fuse_v_scale_attn_inst_buf", scaled=True, accumulation=_TILES
+        "sageattention_sm89", _F16 + "fuse_v_scale_attn_inst_buf", scaled=True, sums_float16=True
     ),
 )
 SM90 = (
@@ -131,7 +133,9 @@ def _implementation(kernel: Kernel) -> Callable[..., torch.Tensor]:
         if fp8 and value_scale is None:
             sizes = dims(key, nhd)
             value_scale = torch.ones(sizes.batch, sizes.heads, sizes.head_dim, device=key.device)
+        operands = Operands(query.shape[-1], e4m3=fp8, sums_float16=kernel.sums_float16)
         _launch.attention(
+            KINDS[kind_for(query.device.index, operands)],
             query,
             key,
             value,
@@ -145,7 +149,6 @@ def _implementation(kernel: Kernel) -> Callable[..., torch.Tensor]:
             lse=lse if return_lse else None,
             value_scale=_float32(value_scale),
             value_mean=_float32(value_mean) if fp8 else None,
-            accumulation=kernel.accumulation,
             blocks=_blocks(kernel, query_scale, dims(query, nhd).rows, granularity),
         )
         if value_mean is not None and not fp8:

@@ -1,80 +1,43 @@
-"""Runs one attention call on the kernel that was chosen: the plain kernels, the wgmma path or Triton.
+"""Runs one attention call on the kernel that was chosen: mma or wgmma of the C library, or Triton.
 
 Everything is queued on the current stream; nothing here waits for the GPU or copies to the host.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 
-from . import _abi, _launch, _wgmma, _shapes, _triton
-from ._dispatch import TRITON, Choice, Request, choose
-from ._launch import Lengths
+from . import _abi, _launch, _shapes, _triton, _wgmma
+from ._call import Call
+from ._dispatch import TRITON, choose
+from ._kinds import KINDS, Kind
 from ._shapes import dims, new_float32
 
 _LARGEST_FLOAT16 = 65504.0
-_SCALE_MAX = {"fp8": 448.0, "fp8_accum_f16": 2.25}  # 2.25: sums of a tile stay within float16
-
-
-class Call(NamedTuple):
-    """An attention to compute: checked tensors, outputs to write, options."""
-
-    query: torch.Tensor
-    key: torch.Tensor
-    value: torch.Tensor
-    output: torch.Tensor
-    lse: torch.Tensor | None
-    mask: torch.Tensor | None
-    nhd: bool
-    causal: int
-    sm_scale: float
-    granularity: int
-    smooth_k: bool
-    lengths: tuple[Lengths, Lengths] | None = None
 
 
 def run(call: Call, method: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Computes a call by the kernel that the dispatcher takes for it: output, and LSE or an empty tensor."""
-    request = Request(
-        method,
-        call.query.shape[-1],
-        call.query.dtype == torch.bfloat16,
-        call.mask is not None,
-        call.lengths is not None,
-    )
-    choice = choose(call.query.device.index, request)
+    choice = choose(call.query.device.index, call.request(method))
     if choice.kind == TRITON:
         return _triton.run(call)
-    if choice.kind == "fp8_wgmma":
-        _run_wgmma(call)
+    kind = KINDS[choice.kind]
+    if kind.launcher == "wgmma":
+        _wgmma.attention(call)
     else:
-        _run_plain(call, choice)
+        quantize_and_attend(call, kind)
     return call.output, new_float32(call.query, 0) if call.lse is None else call.lse
 
 
-def _run_wgmma(call: Call) -> None:
-    _wgmma.attention(
-        call.query,
-        call.key,
-        call.value,
-        call.output,
-        call.lse,
-        nhd=call.nhd,
-        causal=call.causal,
-        sm_scale=call.sm_scale,
-        smooth_k=call.smooth_k,
-    )
-
-
-def _run_plain(call: Call, choice: Choice) -> None:
+def quantize_and_attend(call: Call, kind: Kind) -> None:
+    """Computes a call by a kind whose operands are quantised apart."""
     mean = key_mean(call) if call.smooth_k else None
     key, key_scale, _ = quantize(call, _abi.KEY, mean)
     # Only the LSE feels the subtracted mean: softmax does not.
     query, query_scale, dot = quantize(call, _abi.QUERY, None if call.lse is None else mean)
-    value, value_scale, value_mean = _value(call, choice.kind)
+    value, value_scale, value_mean = values(call, kind)
     _launch.attention(
+        kind,
         query,
         key,
         value,
@@ -90,7 +53,6 @@ def _run_plain(call: Call, choice: Choice) -> None:
         mask=call.mask,
         value_scale=value_scale,
         value_mean=value_mean,
-        accumulation=int(choice.kind.endswith("accum_f16")),
         lengths=call.lengths,
     )
 
@@ -134,14 +96,16 @@ def quantize(
     return output, scale, dot
 
 
-def _value(call: Call, kind: str) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+def values(
+    call: Call, kind: Kind
+) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
     """The values as a kind of kernel takes them, with the scale and mean of E4M3 ones."""
-    if kind in _SCALE_MAX:
+    if kind.e4m3:
         # Smoothed always: E4M3 of values far from zero loses percents of the output's mean.
-        output, scale, mean = new_fp8(call.value, call.nhd, smooth=True)
-        _launch.quantize_value(call.value, output, scale, mean, call.nhd, _SCALE_MAX[kind])
+        output, scale, mean = new_e4m3(call.value, call.nhd, smooth=True)
+        _launch.quantize_value(call.value, output, scale, mean, call.nhd, kind.scale_max)
         return output, scale, mean
-    if kind == "fp16_accum_f16" and call.value.dtype == torch.bfloat16:
+    if kind.sums == "float16" and call.value.dtype == torch.bfloat16:
         return to_float16(call.value), None, None
     return call.value, None, None
 
@@ -152,7 +116,7 @@ def to_float16(value: torch.Tensor) -> torch.Tensor:
     return clamped.to(torch.float16, memory_format=torch.contiguous_format)
 
 
-def new_fp8(
+def new_e4m3(
     value: torch.Tensor, nhd: bool, smooth: bool
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """Room for transposed E4M3 values, their scale and, if smooth, mean: float32 [batch, heads, head_dim].

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from ._dispatch import Request
-    from ._run import Call
+    from ._call import Call, Request
 
 
 OLDEST = (3, 2)  # the first whose interpreter runs the tests

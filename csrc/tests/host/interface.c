@@ -11,7 +11,6 @@
 #include "system.h"
 
 #define FATBIN "gr\xc3\xb6\xc3\x9f" "e \xe6\x97\xa5\xe6\x9c\xac.fatbin" /* größe 日本.fatbin */
-#define IMAGES "9.0 PTX 12.1"
 
 #if defined(_WIN32)
 #define DRIVER "nvcuda.dll"
@@ -21,8 +20,8 @@
 
 #define FUNCTIONS(X)                                                                                               \
     X(abi_version) X(last_error) X(load) X(device_count) X(device) X(scale_count) X(value_workspace)               \
-    X(attention_kernel) X(images) X(mean) X(quantize) X(quantize_value) X(attention) X(wgmma_supported)           \
-    X(wgmma_workspace) X(wgmma_attention)
+    X(has) X(image) X(images) X(mean) X(quantize) X(quantize_value) X(attention) X(wgmma_workspace)                \
+    X(wgmma_attention)
 
 static struct {
 #define X(name) __typeof__(&sageattn_##name) name;
@@ -64,10 +63,12 @@ static void print_sizes(void) {
     printf("size %s %zu\n", "AttentionParams", sizeof(sageattn_attention_params));
     printf("size %s %zu\n", "WgmmaParams", sizeof(sageattn_wgmma_params));
     printf("size %s %zu\n", "DeviceInfo", sizeof(sageattn_device_info));
+    printf("size %s %zu\n", "ImageInfo", sizeof(sageattn_image_info));
 }
 
 static void check_arguments(void) {
-    char text[64];
+    int32_t has;
+    int64_t count;
     CHECK(library.abi_version() == SAGEATTN_ABI_VERSION);
     CHECK_ERROR(library.mean(NULL, 0, NULL), SAGEATTN_INVALID_ARGUMENT, "params is NULL");
     CHECK_ERROR(library.mean(&(sageattn_mean_params){.size = 8}, 0, NULL), SAGEATTN_INVALID_ARGUMENT,
@@ -76,25 +77,42 @@ static void check_arguments(void) {
                                                                .batch = INT64_MAX},
                                   0, NULL),
                 SAGEATTN_INVALID_ARGUMENT, "batch is 9223372036854775807");
-    CHECK_ERROR(library.images(NULL, NULL, 0), SAGEATTN_INVALID_ARGUMENT, "no text");
+    CHECK_ERROR(library.images(NULL, 0, NULL), SAGEATTN_INVALID_ARGUMENT, "count is NULL");
+    CHECK_ERROR(library.has(SAGEATTN_KIND_FP16, 64, 0, NULL), SAGEATTN_INVALID_ARGUMENT, "has is NULL");
+    CHECK_ERROR(library.has(99, 64, 0, &has), SAGEATTN_INVALID_ARGUMENT, "kind is 99");
+    CHECK_ERROR(library.has(SAGEATTN_KIND_FP8_WGMMA, 129, 0, &has), SAGEATTN_INVALID_ARGUMENT,
+                "head_dim is 129, which no kernel of kind fp8_wgmma takes");
+    CHECK_ERROR(library.image(SAGEATTN_KIND_FP16, 64, 90, NULL), SAGEATTN_INVALID_ARGUMENT, "info is NULL");
     CHECK_ERROR(library.device_count(NULL), SAGEATTN_INVALID_ARGUMENT, "count is NULL");
     CHECK_ERROR(library.device(0, NULL), SAGEATTN_INVALID_ARGUMENT, "info is NULL");
     CHECK(library.scale_count(SAGEATTN_QUERY, SAGEATTN_PER_THREAD, 129) == 64);
     CHECK(library.scale_count(SAGEATTN_KEY, SAGEATTN_PER_THREAD, INT64_C(1) << 33) == INT64_C(1) << 29);
     CHECK(library.scale_count(9, SAGEATTN_PER_THREAD, 1) == -1);
-    CHECK(library.images(NULL, text, sizeof text) == SAGEATTN_OK && text[0] == '\0');
+    CHECK(library.images(NULL, 0, &count) == SAGEATTN_OK && count == 0);
+}
+
+/* The images of FATBIN: machine code for 9.0 and PTX for 12.1, of the quantisers and of attention. */
+static void check_images(void) {
+    sageattn_image_info image, images[4];
+    int64_t count;
+    CHECK(library.images(images, 4, &count) == SAGEATTN_OK && count == 4);
+    CHECK(strcmp(images[0].operation, "quantize") == 0 && images[0].sm_major == 9 && !images[0].ptx);
+    CHECK(strcmp(images[3].operation, "attention_fp16") == 0 && images[3].sm_minor == 1 && images[3].ptx);
+    CHECK(library.images(&image, 1, &count) == SAGEATTN_OK && count == 4);
+    CHECK(library.image(SAGEATTN_KIND_FP16, 64, 90, &image) == SAGEATTN_OK && image.way == SAGEATTN_NATIVE);
+    CHECK(library.image(SAGEATTN_KIND_FP16, 64, 130, &image) == SAGEATTN_OK && image.way == SAGEATTN_JIT);
+    CHECK(library.image(SAGEATTN_KIND_FP16, 64, 89, &image) == SAGEATTN_OK && image.way == SAGEATTN_NO_WAY);
+    CHECK(library.image(SAGEATTN_KIND_FP8, 64, 90, &image) == SAGEATTN_OK && image.way == SAGEATTN_NO_WAY);
 }
 
 static void check_load(void) {
-    char text[64];
     CHECK_ERROR(library.load(NULL), SAGEATTN_INVALID_ARGUMENT, "the path is NULL");
     CHECK_ERROR(library.load("no/such.fatbin"), SAGEATTN_NO_IMAGE, "no/such.fatbin: No such file or directory");
     CHECK(library.load("\xff.fatbin") == SAGEATTN_NO_IMAGE);
     CHECK(library.load(FATBIN) == SAGEATTN_OK);
-    CHECK(library.images(NULL, text, sizeof text) == SAGEATTN_OK && strcmp(text, IMAGES) == 0);
-    CHECK(library.images("quantize", text, 4) == SAGEATTN_OK && strcmp(text, "9.0") == 0);
+    check_images();
     CHECK(library.load(FATBIN ".none") == SAGEATTN_NO_IMAGE && strstr(library.last_error(), FATBIN ".none") != NULL);
-    CHECK(library.images("quantize", text, sizeof text) == SAGEATTN_OK && strcmp(text, IMAGES) == 0);
+    check_images();
 }
 
 /* Each thread fails in its own way and must find its own text again. */
@@ -125,15 +143,17 @@ static void check_without_driver(void) {
     CHECK_ERROR(library.device_count(&count), SAGEATTN_NO_DRIVER, DRIVER " could not be opened");
     CHECK_ERROR(library.device(0, &info), SAGEATTN_NO_DRIVER, DRIVER " could not be opened");
     CHECK_ERROR(mean(0), SAGEATTN_NO_DRIVER, DRIVER " could not be opened");
-    CHECK(library.wgmma_supported(0) == 0);
+    CHECK_ERROR(library.has(SAGEATTN_KIND_FP16, 64, 0, &count), SAGEATTN_NO_DRIVER, DRIVER " could not be opened");
 }
 
 static void check_with_driver(void) {
-    int32_t count = 0;
+    int32_t count = 0, has = 7;
     sageattn_device_info info = {.size = sizeof info};
     run_threads(launch_first);
     CHECK(library.device_count(&count) == SAGEATTN_OK && count == 1);
     CHECK(library.device(0, &info) == SAGEATTN_OK && info.sm_major == 9 && info.usable == 1);
+    CHECK(library.has(SAGEATTN_KIND_FP16, 72, 0, &has) == SAGEATTN_OK && has == 1);
+    CHECK(library.has(SAGEATTN_KIND_FP16_MASKED, 72, 0, &has) == SAGEATTN_OK && has == 0);
     CHECK_ERROR(mean(1), SAGEATTN_INVALID_ARGUMENT, "no CUDA device 1");
     CHECK_ERROR(library.load("other.fatbin"), SAGEATTN_INVALID_ARGUMENT, "are in use");
 }

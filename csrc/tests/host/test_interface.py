@@ -148,13 +148,13 @@ def runnable(built):
     zig(system.target, *strict, "-o", folder / system.program, HERE / "interface.c", *system.options)
     (folder / "driver").mkdir()
     zig(system.target, "-w", "-shared", "-o", folder / "driver" / system.driver, HERE / "fake_driver.c")
-    (folder / FATBIN).write_bytes(container(image(2, 90), image(1, 121)))
+    images = [container(image(name, 2, 90), image(name, 1, 121)) for name in (b"quantize", b"attention_fp16_sm80")]
+    (folder / FATBIN).write_bytes(b"".join(images))
     return system, folder
 
 
-def image(kind, sm):
-    """An entry of a fatbin for the operation quantize, made on Linux: kind 2 is machine code, 1 PTX."""
-    name = b"quantize_sm80"
+def image(name, kind, sm):
+    """An entry of a fatbin, made on Linux: kind 2 is machine code, 1 PTX."""
     head = struct.pack("<HHIQIIIIIIQ", kind, 0x101, 96, 8, 0, 0, 0, sm, 64, len(name), 0x11)
     return (head.ljust(64, b"\0") + name).ljust(96, b"\0") + bytes(8)
 
@@ -177,8 +177,8 @@ def test_without_a_driver(runnable):
     assert (result.returncode, result.stderr) == (0, "")
     abi = runpy.run_path(str(ROOT / "python" / "sageattention" / "_abi.py"))
     sizes = dict(re.findall(r"^size (\w+) (\d+)$", result.stdout, re.MULTILINE))
-    assert len(sizes) == 7
-    for name in sizes.keys() & abi.keys():
+    assert len(sizes) == 8 and sizes.keys() <= abi.keys()
+    for name in sizes:
         assert int(sizes[name]) == ctypes.sizeof(abi[name]), name
 
 
@@ -188,7 +188,13 @@ def test_with_a_driver(runnable):
     result = run(runnable, 1)
     assert (result.returncode, result.stderr) == (0, "")
     lines = [line for line in result.stdout.splitlines() if not line.startswith("size ")]
-    assert lines == [f"host {system.host}", "quantize_sm80 mean"] + ["launch 2"] * THREADS
+    first = [f"host {system.host}", "quantize mean"] + ["launch 2"] * THREADS
+    assert lines == [
+        *first,
+        f"host {system.host}",
+        "attention_fp16_sm80 attention_fp16_hd96",
+        "quantize quantize",
+    ]
 
 
 def test_exports_the_interface_and_needs_the_system_alone(built):

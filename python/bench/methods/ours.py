@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -50,12 +49,10 @@ class Ours(Method):
         return ""
 
     def identity(self, case: Case) -> str:
-        choice = self._choice(case)
-        if choice.kind == package().dispatch.TRITON:
+        found, choice = package(), self._choice(case)
+        if choice.kind == found.dispatch.TRITON:
             return "triton"
-        return str(
-            package().kernels.name(_device(), choice.kind, case.head_dim, bool(case.lengths))
-        )
+        return str(found.kinds.KINDS[choice.kind].kernel(case.head_dim))
 
     def parts(self, case: Case) -> tuple[str, ...]:
         # The Triton kernel for sequences has no entry of its own; masks are measured through the function alone.
@@ -64,7 +61,7 @@ class Ours(Method):
 
     def _choice(self, case: Case) -> Any:
         found = package()
-        request = found.dispatch.Request(
+        request = found.call.Request(
             self._request, case.head_dim, case.dtype == "bfloat16", bool(case.mask), bool(case.lengths)
         )
         return found.dispatch.choose(_device(), request)
@@ -103,49 +100,33 @@ def _causal(found: Package, case: Case) -> int:
     return int(found.abi.CAUSAL_TOP_LEFT if case.causal else found.abi.NOT_CAUSAL)
 
 
-def _wgmma(found: Package, kind: str, case: Case, operands: Operands) -> Callable[[], Any]:
-    """Attention in a workspace that is quantised here, once."""
+def _call(found: Package, case: Case, operands: Operands) -> Any:
+    """The call of the package for a case, with an output of its own and no LSE."""
     import torch
 
-    wgmma, view = found.wgmma, found.launch.view
-    q, k, v = operands[:3]
-    output = torch.empty_like(q)
-    dtype = found.abi.BFLOAT16 if q.dtype == torch.bfloat16 else found.abi.FLOAT16
-    params = wgmma.WgmmaParams(
-        size=ctypes.sizeof(wgmma.WgmmaParams),
-        query=view(q, False),
-        key=view(k, False),
-        value=view(v, False),
-        output=view(output, False),
-        batch=case.batch,
-        query_heads=case.heads,
-        key_heads=case.kv_heads,
-        query_rows=case.query_rows,
-        key_rows=case.key_rows,
-        head_dim=case.head_dim,
-        sm_scale=case.head_dim**-0.5,
-        causal=_causal(found, case),
-        smooth_k=1,
-        dtype=dtype,
-        output_dtype=dtype,
-    )
-    library = found.library.library()
-    library.sageattn_wgmma_workspace.restype = ctypes.c_int64
-    size = library.sageattn_wgmma_workspace(ctypes.byref(params))
-    if size < 0:
-        found.library.check(found.abi.INVALID_ARGUMENT)
-    workspace = torch.empty(size, dtype=torch.uint8, device=q.device)
-    params.workspace, params.workspace_size = workspace.data_ptr(), size
-    attend = library.sageattn_wgmma_attention
-    attend.restype = ctypes.c_int
-    attend.argtypes = [ctypes.POINTER(wgmma.WgmmaParams), ctypes.c_int32, ctypes.c_void_p]
-    params.steps = wgmma.QUANTIZE
-    found.launch.run(attend, params, q.device)
-    params.steps = wgmma.ATTEND
-    kept = (workspace, output)  # the call holds their addresses alone
+    q, k, v, starts, longest, _ = operands
+    lengths = None
+    if starts is not None:
+        q, k, v = q[None], k[None], v[None]
+        lengths = (found.call.Lengths(starts, longest),) * 2
+    output, nhd, scale = torch.empty_like(q), starts is not None, case.head_dim**-0.5
+    options = nhd, _causal(found, case), scale, found.abi.PER_THREAD, True
+    return found.call.Call(q, k, v, output, None, None, *options, lengths)
+
+
+def _wgmma(found: Package, kind: str, case: Case, operands: Operands) -> Callable[[], Any]:
+    """Attention in a workspace that is quantised here, once."""
+    call = _call(found, case, operands)
+    params = found.wgmma.params(call)
+    workspace = found.wgmma.new_workspace(params, call.query.device)
+    attend = found.library.library().sageattn_wgmma_attention
+    params.steps = found.abi.WGMMA_QUANTIZE
+    found.launch.run(attend, params, call.query.device)
+    params.steps = found.abi.WGMMA_ATTEND
+    kept = (workspace, call)  # the params hold their addresses alone
 
     def kernel() -> Any:
-        found.launch.run(attend, params, q.device)
+        found.launch.run(attend, params, call.query.device)
         return kept
 
     return kernel
@@ -153,31 +134,19 @@ def _wgmma(found: Package, kind: str, case: Case, operands: Operands) -> Callabl
 
 def _plain(found: Package, kind: str, case: Case, operands: Operands) -> Callable[[], Any]:
     """Attention on operands that are quantised here, once, as sageattention._run does it."""
-    import torch
-
-    abi, paths = found.abi, found.paths
-    q, k, v, starts, longest, _ = operands
-    lengths = None
-    if starts is not None:
-        q, k, v = q[None], k[None], v[None]
-        lengths = (found.launch.Lengths(starts, longest),) * 2
-    output = torch.empty_like(q)
-    nhd, causal, scale = starts is not None, _causal(found, case), case.head_dim**-0.5
-    call = paths.Call(
-        q, k, v, output, None, None, nhd, causal, scale, abi.PER_THREAD, True, lengths
-    )
-    key, key_scale, _ = paths.quantize(call, abi.KEY, paths.key_mean(call))
-    query, query_scale, _ = paths.quantize(call, abi.QUERY, None)
-    value, value_scale, value_mean = paths._value(call, kind)
+    call, run, abi = _call(found, case, operands), found.run, found.abi
+    row = found.kinds.KINDS[kind]
+    key, key_scale, _ = run.quantize(call, abi.KEY, run.key_mean(call))
+    query, query_scale, _ = run.quantize(call, abi.QUERY, None)
+    value, value_scale, value_mean = run.values(call, row)
 
     def kernel() -> Any:
         found.launch.attention(
-            query, key, value, query_scale, key_scale, output,
-            nhd=nhd, granularity=abi.PER_THREAD, sm_scale=scale, causal=causal,
-            value_scale=value_scale, value_mean=value_mean,
-            accumulation=int(kind.endswith("accum_f16")), lengths=lengths,
+            row, query, key, value, query_scale, key_scale, call.output,
+            nhd=call.nhd, granularity=abi.PER_THREAD, sm_scale=call.sm_scale, causal=call.causal,
+            value_scale=value_scale, value_mean=value_mean, lengths=call.lengths,
         )  # fmt: skip
-        return output
+        return call.output
 
     return kernel
 

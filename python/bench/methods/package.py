@@ -16,15 +16,16 @@ class Package(NamedTuple):
 
     top: Any
     abi: Any
+    call: Any
     dispatch: Any
     kernels: Any
+    kinds: Any
     launch: Any
     library: Any
+    run: Any
     wgmma: Any
-    paths: Any
 
 
-_FIELDS = ("_abi", "_dispatch", "_kernels", "_launch", "_library", "_wgmma", "_run")
 
 
 def without_sources(path: list[str], sources: Path = SOURCES) -> list[str]:
@@ -38,7 +39,7 @@ def package() -> Package:
         _import()
     top = sys.modules["sageattention"]
     try:
-        found = [importlib.import_module(f"sageattention.{name}") for name in _FIELDS]
+        found = [importlib.import_module(f"sageattention._{name}") for name in Package._fields[1:]]
     except ModuleNotFoundError as error:
         raise ImportError(f"{top.__file__} is another sageattention: {error}") from error
     return Package(top, *found)

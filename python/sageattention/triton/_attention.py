@@ -8,7 +8,7 @@ import torch
 
 from .._shapes import check_groups
 from . import _launch
-from ._launch import KEY_BLOCK, QUERY_BLOCK, Groups, Rows, Scales, dense, packed
+from ._launch import KEY_BLOCK, QUERY_BLOCK, Groups, Rows, Scales, dense, varlen
 
 _LOG2E = math.log2(math.e)
 _DTYPES = (torch.float16, torch.bfloat16)
@@ -86,15 +86,15 @@ def attention_varlen(
     Rows after the last sequence get undefined output. Each sequence's keys are smoothed by their own mean.
     causal, sm_scale, dtypes and errors as in attention; a sequence without keys gives 0.
     """
-    query = packed(q, cu_seqlens_q, max_seqlen_q)
-    key, value = packed(k, cu_seqlens_k, max_seqlen_k), packed(v, cu_seqlens_k, max_seqlen_k)
+    query = varlen(q, cu_seqlens_q, max_seqlen_q)
+    key, value = varlen(k, cu_seqlens_k, max_seqlen_k), varlen(v, cu_seqlens_k, max_seqlen_k)
     _check(query, key, value)
     if query.batch != key.batch:
         raise ValueError(f"cu_seqlens_q has {query.batch} sequences, cu_seqlens_k {key.batch}")
     q_int8, q_scales = quantized_query(query, True, sm_scale)
     k_int8, k_scales = quantized_key(key, True, _launch.mean(key) if smooth_k else None)
     output = torch.empty(q.shape, dtype=q.dtype, device=q.device)
-    target = packed(output, cu_seqlens_q, max_seqlen_q)
+    target = varlen(output, cu_seqlens_q, max_seqlen_q)
     _launch.attend(q_int8, k_int8, value, target, q_scales, k_scales, causal)
     return output
 

@@ -6,7 +6,7 @@ import torch
 
 from .._shapes import is_nhd
 from ._attention import expanded
-from ._launch import Scales, attend, dense, packed
+from ._launch import Scales, attend, dense, varlen
 
 
 def forward_dense(
@@ -70,10 +70,10 @@ def forward_varlen(
     """
     output = torch.empty(q.shape, dtype=output_dtype, device=q.device)
     attend(
-        packed(q, cu_seqlens_q, max_seqlen_q),
-        packed(k, cu_seqlens_k, 0),
-        packed(v, cu_seqlens_k, 0),
-        packed(output, cu_seqlens_q, max_seqlen_q),
+        varlen(q, cu_seqlens_q, max_seqlen_q),
+        varlen(k, cu_seqlens_k, 0),
+        varlen(v, cu_seqlens_k, 0),
+        varlen(output, cu_seqlens_q, max_seqlen_q),
         Scales(q_scale, cu_seqlens_q_scale),
         Scales(k_scale, cu_seqlens_k_scale),
         causal,

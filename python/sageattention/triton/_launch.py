@@ -73,7 +73,7 @@ def dense(tensor: torch.Tensor, nhd: bool) -> Rows:
     return Rows(tensor, batch, *sizes, (strides[0], strides[head], strides[row]))
 
 
-def packed(tensor: torch.Tensor, starts: torch.Tensor, longest: int) -> Rows:
+def varlen(tensor: torch.Tensor, starts: torch.Tensor, longest: int) -> Rows:
     """Sequences of at most longest rows in a [total rows, heads, head_dim] tensor. Raises ValueError."""
     if tensor.dim() != 3:
         raise ValueError(f"expected a 3-D tensor, got shape {tuple(tensor.shape)}")
@@ -105,7 +105,7 @@ def scale_starts(starts: torch.Tensor, block: int) -> torch.Tensor:
 
 def like(rows: Rows, tensor: torch.Tensor, nhd: bool) -> Rows:
     """tensor, of the same shape as rows.tensor, seen the same way."""
-    return dense(tensor, nhd) if rows.starts is None else packed(tensor, rows.starts, rows.rows)
+    return dense(tensor, nhd) if rows.starts is None else varlen(tensor, rows.starts, rows.rows)
 
 
 def new_int8(rows: Rows) -> torch.Tensor:

@@ -1,11 +1,11 @@
-"""Blocks of the rows of packed sequences to INT8 with one scale each."""
+"""Blocks of the rows of varlen sequences to INT8 with one scale each."""
 
 from __future__ import annotations
 
 import torch
 
 from ._attention import quantized_key, quantized_query
-from ._launch import KEY_BLOCK, QUERY_BLOCK, packed
+from ._launch import KEY_BLOCK, QUERY_BLOCK, varlen
 
 
 def per_block_int8(
@@ -28,9 +28,9 @@ def per_block_int8(
     because their number is known on the device alone. q_scale holds sm_scale * log2(e).
     """
     sm_scale = q.shape[-1] ** -0.5 if sm_scale is None else sm_scale
-    queries = packed(q, cu_seqlens_q, max_seqlen_q)
+    queries = varlen(q, cu_seqlens_q, max_seqlen_q)
     query, q_scales = quantized_query(queries, True, sm_scale, block=BLKQ)
-    key, k_scales = quantized_key(packed(k, cu_seqlens_k, max_seqlen_k), True, block=BLKK)
+    key, k_scales = quantized_key(varlen(k, cu_seqlens_k, max_seqlen_k), True, block=BLKK)
     return (
         query.tensor,
         q_scales.tensor,

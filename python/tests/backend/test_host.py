@@ -51,9 +51,14 @@ def library(library_path: Path, tmp_path: Path) -> ctypes.CDLL:
     return loaded
 
 
-def entry(kind: int, sm: int, payload: bytes = b"\x7fELF....", name: bytes = b"mean") -> bytes:
-    place = (64, len(name))
-    head = struct.pack("<HHIQIIIIIIQ", kind, 0x101, 96, len(payload), 0, 0, 0, sm, *place, 0)
+FLAGS = {"": 0, "a": 0x100000, "f": 0x200000}
+
+
+def entry(
+    kind: int, sm: int, payload: bytes = b"\x7fELF....", name: bytes = b"mean", suffix: str = ""
+) -> bytes:
+    place = (64, len(name), FLAGS[suffix])
+    head = struct.pack("<HHIQIIIIIIQ", kind, 0x101, 96, len(payload), 0, 0, 0, sm, *place)
     return (head.ljust(64, b"\0") + name).ljust(96, b"\0") + payload
 
 
@@ -130,27 +135,29 @@ params = abi["MeanParams"](
 assert library.sageattn_mean(ctypes.byref(params), 0, None) == 0
 attention = abi["AttentionParams"](
     size=ctypes.sizeof(abi["AttentionParams"]), batch=1, query_heads=1, key_heads=1, query_rows=1, key_rows=1,
-    head_dim=72, sm_scale=1.0, granularity=3, accumulation=1,
+    head_dim=72, sm_scale=1.0, granularity=3, kind=0,
+    query=abi["Tensor"](ctypes.addressof(some)), key=abi["Tensor"](ctypes.addressof(some)),
+    value=abi["Tensor"](ctypes.addressof(some)), output=abi["Tensor"](ctypes.addressof(some)),
+    query_scale=ctypes.addressof(some), key_scale=ctypes.addressof(some),
 )
-name = ctypes.c_char_p()
-assert library.sageattn_attention_kernel(ctypes.byref(attention), 0, ctypes.byref(name)) == 0
-assert name.value == b"attention_hd96"
-attention.mask.data = ctypes.addressof(some)
-assert library.sageattn_attention_kernel(ctypes.byref(attention), 0, ctypes.byref(name)) == 3
-text = ctypes.create_string_buffer(64)
-assert library.sageattn_images(b"attention", text, 64) == 0 and text.value == b"9.0 7.5"
-assert library.sageattn_images(None, text, 6) == 0 and text.value == b"9.0 7"
+assert library.sageattn_attention(ctypes.byref(attention), 0, None) == 0
+assert library.sageattn_attention(ctypes.byref(attention), 0, None) == 0
+attention.kind, attention.value_dtype, attention.value_scale = 3, abi["FLOAT8_E4M3"], ctypes.addressof(some)
+assert library.sageattn_attention(ctypes.byref(attention), 0, None) == abi["NO_IMAGE"]
+has = ctypes.c_int32()
+assert library.sageattn_has(0, ctypes.c_int64(72), 0, ctypes.byref(has)) == 0 and has.value == 1
+assert library.sageattn_has(3, ctypes.c_int64(72), 0, ctypes.byref(has)) == 0 and has.value == 0
 """
 
 
 def test_each_container_is_asked_for_its_own_kernels(library_path: Path, tmp_path: Path) -> None:
     """Asking in vain would be an error of the driver's interface, which debuggers report: a container without an
-    image for the device is passed over, and the plain kernel serves."""
+    image for the device is passed over, and a kind that has no other is not there: nothing else serves."""
     driver = ["-shared", "-w", "-fPIC", "-o", str(tmp_path / "libcuda.so.1")]
     zig = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-gnu.2.17"]
     subprocess.run([*zig, *driver, str(_DRIVER)], check=True)
     (tmp_path / "some.fatbin").write_bytes(
-        container(entry(2, 90, name=b"attention_sm80"), entry(2, 75, name=b"attention_sm75"))
+        container(entry(2, 90, name=b"attention_fp16_sm80"), entry(2, 75, name=b"attention_fp16_sm75"))
         + container(entry(2, 75, name=b"attention_fp8_sm89"))
         + container(entry(2, 90, name=b"quantize"))
     )
@@ -169,7 +176,58 @@ def test_each_container_is_asked_for_its_own_kernels(library_path: Path, tmp_pat
     lines = [
         line for line in result.stdout.splitlines() if not line.startswith(("host ", "launch "))
     ]
-    assert lines == ["quantize mean", "attention_sm80 attention_hd96"]
+    assert lines == [
+        "quantize mean",
+        "attention_fp16_sm80 attention_fp16_hd96",
+        "quantize quantize",
+    ]
+
+
+class ImageInfo(ctypes.Structure):
+    """sageattn_image_info, whose mirror in the package needs torch."""
+
+    _fields_ = [
+        ("operation", ctypes.c_char * 32),
+        ("sm_major", ctypes.c_int32),
+        ("sm_minor", ctypes.c_int32),
+        ("ptx", ctypes.c_int32),
+        ("way", ctypes.c_int32),
+        ("suffix", ctypes.c_char * 4),
+    ]
+
+
+LOADS = HOST.parents[1] / "kernels/testdata/loads.txt"
+WAYS = ("no", "JIT", "same-major", "native")
+
+
+def images_of(text: str, name: bytes) -> bytes:
+    """A container of the images that a line of loads.txt lists: "8.0,PTX9.0a"."""
+    entries = []
+    for image in text.split(","):
+        match = re.fullmatch(r"(PTX)?(\d+)\.(\d)([af]?)", image)
+        assert match, image
+        sm = int(match[2] + match[3])
+        entries.append(entry(1 if match[1] else 2, sm, name=name, suffix=match[4]))
+    return container(*entries)
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["in order", "reversed"])
+def test_an_sm_loads_what_the_table_says(
+    library: ctypes.CDLL, tmp_path: Path, reverse: bool
+) -> None:
+    """The rule of csrc/host/fatbin.c, by the table that the Go rule and the build backend are tested with."""
+    lines = [line.split() for line in LOADS.read_text().splitlines() if line[:1] not in ("", "#")]
+    assert len(lines) > 40
+    for number, (images, sm, way, taken) in enumerate(lines):
+        listed = ",".join(images.split(",")[::-1]) if reverse else images
+        path = tmp_path / f"{number}.fatbin"
+        path.write_bytes(images_of(listed, b"attention_fp16_sm80") + images_of(listed, b"quantize"))
+        assert library.sageattn_load(str(path).encode()) == 0
+        info = ImageInfo()
+        numbers = 0, ctypes.c_int64(64), int(sm.replace(".", ""))
+        assert library.sageattn_image(*numbers, ctypes.byref(info)) == 0
+        name = f"{'PTX' * info.ptx}{info.sm_major}.{info.sm_minor}{info.suffix.decode()}"
+        assert (WAYS[info.way], name if info.way else "-") == (way, taken), (listed, sm)
 
 
 def test_missing_file_names_it(library: ctypes.CDLL) -> None:

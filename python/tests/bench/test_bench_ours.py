@@ -29,12 +29,11 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]
     found: list[tuple[Any, dict[str, Any]]] = []
     modules = package.package()
     functions = {name: SimpleNamespace(name=name) for name in modules.abi.FUNCTIONS}
-    functions["sageattn_wgmma_attention"] = SimpleNamespace(name="sageattn_wgmma_attention")
     library = SimpleNamespace(
         **{
             **functions,
             "sageattn_value_workspace": lambda *_: 16,
-            "sageattn_wgmma_workspace": _Function(lambda params: 4096),
+            "sageattn_wgmma_workspace": lambda *_: 4096,
         }
     )
     for module in (modules.library, modules.launch, modules.wgmma):
@@ -46,14 +45,6 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]
     for module in (modules.launch, modules.wgmma):
         monkeypatch.setattr(module, "run", run)
     return found
-
-
-class _Function:
-    def __init__(self, function: Any) -> None:
-        self._function = function
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self._function(*arguments)
 
 
 def operands_of(name: str) -> tuple[cases.Case, inputs.Operands]:
@@ -75,11 +66,11 @@ def same(first: dict[str, Any], second: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["hd128-s300-causal-gqa4", "hd64-s128"])
-def test_packed_attends_to_what_it_quantised(
+def test_wgmma_attends_to_what_it_quantised(
     name: str, launches: list[tuple[Any, dict[str, Any]]]
 ) -> None:
     case, operands = operands_of(name)
-    kernel = ours._packed(package.package(), "fp8_wgmma", case, operands)
+    kernel = ours._wgmma(package.package(), "fp8_wgmma", case, operands)
     kernel()
     kernel()
     assert [launch[0] for launch in launches] == ["sageattn_wgmma_attention"] * 3
@@ -105,12 +96,12 @@ def test_plain_launches_what_the_package_launches(
     lengths = None
     if operands.starts is not None:
         q, k, v = q[None], k[None], v[None]
-        lengths = (found.launch.Lengths(operands.starts, operands.longest),) * 2
-    call = found.paths.Call(
+        lengths = (found.call.Lengths(operands.starts, operands.longest),) * 2
+    call = found.call.Call(
         q, k, v, torch.empty_like(q), None, None, operands.starts is not None, int(case.causal), case.head_dim**-0.5,
         found.abi.PER_THREAD, True, lengths,
     )  # fmt: skip
-    found.run._run_plain(call, found.dispatch.Choice(kind, ""))
+    found.run.quantize_and_attend(call, found.kinds.KINDS[kind])
     same(launches[before][1], launches[-1][1])
     assert [launch[0] for launch in launches[:before]] == [
         launch[0] for launch in launches[before + 1 : -1]

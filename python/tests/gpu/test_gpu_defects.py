@@ -12,12 +12,13 @@ from support.cases import Case, inputs
 
 import sageattention
 from sageattention import quant, sageattn
+from sageattention._kinds import KINDS
 
 gpu.require()
 
 OPERATORS = torch.ops.sageattention
-KINDS = ("fp16", "fp16_accum_f16", "fp8", "fp8_accum_f16", "fp8_wgmma")
-kind_matters = pytest.mark.parametrize("kind", KINDS)
+UNMASKED = tuple(kind.name for kind in KINDS.values() if not kind.mask)
+kind_matters = pytest.mark.parametrize("kind", UNMASKED)
 
 
 def run(kind: str, *tensors: torch.Tensor, causal: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

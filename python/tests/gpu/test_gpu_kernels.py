@@ -10,11 +10,12 @@ from support import gpu, kinds
 from support.cases import Case, inputs, nhd
 
 from sageattention import _abi
+from sageattention._kinds import KINDS
 
 gpu.require()
 
 OPERATORS = torch.ops.sageattention
-PLAIN = ("fp16", "fp16_accum_f16", "fp8", "fp8_accum_f16", "fp8_wgmma")
+PLAIN = tuple(kind.name for kind in KINDS.values() if not kind.mask)
 HEAD_DIMS = (1, 40, 64, 72, 96, 128, 160, 192, 256)
 SHAPES = ((1, 1), (77, 133), (200, 64), (128, 300))
 

@@ -1,4 +1,4 @@
-"""The ctypes mirror equals the C header: constants, sizes, offsets, functions."""
+"""The ctypes mirror and the table of kinds equal the C headers: constants, sizes, offsets, functions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from support import header
 from support.expectation import header_file
 
 from sageattention import _abi, _library, _shapes
+from sageattention._kinds import KINDS
+
+HEADERS = ("kinds.h", "sageattn.h", "sageattn_wgmma.h")
 
 
 @pytest.fixture(scope="module")
 def text() -> str:
-    return header_file().read_text()
+    return "".join(header_file().with_name(name).read_text() for name in HEADERS)
 
 
 def mirror(struct: type[ctypes.Structure]) -> dict[str, tuple[int, int]]:
@@ -27,7 +30,9 @@ def mirror(struct: type[ctypes.Structure]) -> dict[str, tuple[int, int]]:
 def test_constants(text: str) -> None:
     found = header.constants(text)
     assert len(found) >= 16
-    for name, value in found.items():
+    numbers = {f"SAGEATTN_KIND_{kind.name.upper()}": kind.number for kind in KINDS.values()}
+    assert {name: value for name, value in found.items() if "_KIND_" in name} == numbers
+    for name, value in found.items() - numbers.items():
         assert getattr(_abi, name.replace("SAGEATTN_", "")) == value, name
 
 
@@ -46,8 +51,8 @@ def test_functions(text: str) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler here")
-def test_the_compiler_agrees(text: str, tmp_path: Path) -> None:
-    lines = ["#include <stddef.h>", text.replace("#ifndef SAGEATTN_H", "#if 1")]
+def test_the_compiler_agrees(tmp_path: Path) -> None:
+    lines = ["#include <stddef.h>", '#include "sageattn_wgmma.h"']
     for name, struct in _abi.STRUCTS.items():
         lines.append(f'_Static_assert(sizeof({name}) == {ctypes.sizeof(struct)}, "{name}");')
         for field, (offset, _) in mirror(struct).items():
@@ -56,7 +61,7 @@ def test_the_compiler_agrees(text: str, tmp_path: Path) -> None:
             )
     source = tmp_path / "layout.c"
     source.write_text("\n".join(lines) + "\n")
-    command = ["cc", "-std=c11", "-fsyntax-only", str(source)]
+    command = ["cc", "-std=c11", "-fsyntax-only", f"-I{header_file().parent}", str(source)]
     result = subprocess.run(command, check=False, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
 

@@ -54,8 +54,9 @@ def test_images_are_those_of_the_fatbin(distribution: object) -> None:
 
     entries = fatbin.read_file(_library.fatbin_path())
     cubins, ptx = _kernels.sms()
-    assert set(cubins) == {e.sm for e in entries if e.kind == fatbin.CUBIN}
-    assert set(ptx) == {e.sm for e in entries if e.kind == fatbin.PTX}
+    texts = [[_kernels.sm_text(sm) for sm in found] for found in (cubins, ptx)]
+    assert set(texts[0]) == {e.sm for e in entries if e.kind == fatbin.CUBIN}
+    assert set(texts[1]) == {e.sm for e in entries if e.kind == fatbin.PTX}
 
 
 def test_a_missing_library_is_part_of_the_report(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 
-from sageattention import _dispatch, _kernels
-from sageattention._dispatch import Request, decide
+from sageattention import _dispatch, _kernels, _library
+from sageattention._call import Request
+from sageattention._dispatch import Operands, decide
 
 FULL = {
     (7, 0): {"fp16", "fp16_masked"},
@@ -87,14 +90,44 @@ def test_one_kind_alone() -> None:
     assert not _dispatch.known("only:best")
 
 
-def test_images_fit_their_own_major_and_ptx_everything_later(
-    monkeypatch: pytest.MonkeyPatch,
+class Image(NamedTuple):
+    sm: tuple[int, int]
+    ptx: int = 0
+
+
+def test_the_sms_of_the_wheel_are_told_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Image((9, 0)), Image((8, 0)), Image((9, 0)), Image((12, 1), 1), Image((12, 1), 1)]
+    monkeypatch.setattr(_kernels, "images", lambda: found)
+    assert _kernels.sms() == ([(8, 0), (9, 0)], [(12, 1)])
+    assert _kernels.images_text() == "8.0 9.0 and PTX for 12.1"
+    monkeypatch.setattr(_kernels, "images", list)
+    assert _kernels.images_text() == "none"
+
+
+@pytest.mark.parametrize(
+    ("operands", "kinds", "expected"),
+    [
+        (Operands(128), {"fp16", "fp16_accum_f16"}, "fp16"),
+        (Operands(128, sums_float16=True), {"fp16", "fp16_accum_f16"}, "fp16_accum_f16"),
+        (Operands(128, sums_float16=True), {"fp16", "fp8_accum_f16"}, "fp16"),
+        (Operands(128, sums_float16=True, bfloat16=True), {"fp16", "fp16_accum_f16"}, "fp16"),
+        (Operands(128, sums_float16=True, masked=True), {"fp16", "fp16_masked"}, "fp16_masked"),
+        (Operands(128, e4m3=True), {"fp16", "fp8", "fp8_accum_f16", "fp8_wgmma"}, "fp8"),
+        (Operands(128, e4m3=True, sums_float16=True), {"fp8", "fp8_accum_f16"}, "fp8_accum_f16"),
+        (Operands(128, e4m3=True, sums_float16=True), {"fp8", "fp16"}, "fp8"),
+        (Operands(128, e4m3=True), {"fp16", "fp8_wgmma"}, None),
+        (Operands(128, masked=True), {"fp16"}, None),
+    ],
+)
+def test_quantised_operands_keep_their_kind(
+    monkeypatch: pytest.MonkeyPatch, operands: Operands, kinds: set[str], expected: str | None
 ) -> None:
-    found = (("8.0", "9.0a"), ("12.0",))
-    monkeypatch.setattr(_kernels, "images", lambda operation=None: found)
-    runs = {(7, 5), (8, 0), (8, 9), (9, 0), (10, 0), (12, 0), (12, 1)}
-    assert {sm for sm in runs if _kernels.runs_on("fp16", sm)} == runs - {(7, 5), (10, 0)}
-    assert not _kernels.runs_on("fp16", (9, 1))
-    assert _kernels.sms() == (["8.0", "9.0"], ["12.0"])
-    monkeypatch.setattr(_kernels, "images", lambda operation=None: (("9.0", "9.0a"), ()))
-    assert _kernels.images_text() == "9.0"
+    monkeypatch.setattr(_kernels, "has", lambda device, kind, head_dim: kind.name in kinds)
+    monkeypatch.setattr(_kernels, "images_text", lambda: "9.0")
+    monkeypatch.setattr(_library, "device", lambda index: _library.Device("a GPU", (9, 0), True))
+    choose = _dispatch.kind_for.__wrapped__
+    if expected:
+        assert choose(0, operands) == expected
+        return
+    with pytest.raises(RuntimeError, match=r"no kernel for .* on SM 9.0: this wheel has SMs 9.0"):
+        choose(0, operands)

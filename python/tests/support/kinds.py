@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 
 from sageattention import _abi, _dispatch, _kernels, reference
-from sageattention._dispatch import Request
+from sageattention._call import Request
+from sageattention._kinds import KINDS
 from support.accuracy import compare
 
-FP8_KINDS = ("fp8", "fp8_accum_f16", "fp8_wgmma")
+FP8_KINDS = tuple(kind.name for kind in KINDS.values() if kind.e4m3)
 FP8_BOUND = 0.04
 LSE_BOUND = dict.fromkeys(FP8_KINDS, 0.07)  # of probabilities as rounded to E4M3
 ROUNDING = {torch.float16: 2**-11, torch.bfloat16: 2**-8}
@@ -16,7 +17,7 @@ ROUNDING = {torch.float16: 2**-11, torch.bfloat16: 2**-8}
 
 def available(kind: str, head_dim: int) -> bool:
     """Whether the current GPU has a kernel of a kind for a head dim."""
-    return _kernels.has(torch.cuda.current_device(), kind, head_dim)
+    return _kernels.has(torch.cuda.current_device(), KINDS[kind], head_dim)
 
 
 def kind_of(method: str, query: torch.Tensor, masked: bool = False, varlen: bool = False) -> str:
