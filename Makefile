@@ -95,6 +95,10 @@ bench-build: tools build ## measures builds; the last results are docs/bench-bui
 kernels-report: wheel ## docs/kernels.md: registers and shared memory of each kernel of the default wheel
 	go run ./scripts/kernels-report
 
+.PHONY: bare-machine
+bare-machine: ## make wheel and make test in a minimal Debian root; the last result is docs/bare-machine.md
+	scripts/bare-machine.sh
+
 GPU_RESULTS ?= dist/gpu-results
 
 .PHONY: gpu-results
