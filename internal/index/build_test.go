@@ -73,6 +73,13 @@ func checkSums(t testing.TB, site string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(site, sumsFile))
 	must(t, err)
+	if !sumsMatch(t, site, string(text)) {
+		t.Errorf("%s is\n%s\nthe files are\n%s", sumsFile, text, tree(t, site))
+	}
+}
+
+func sumsMatch(t testing.TB, site, text string) bool {
+	t.Helper()
 	want := ""
 	for line := range strings.Lines(tree(t, site)) {
 		if !strings.HasSuffix(line, "  "+sumsFile+"\n") {
@@ -80,9 +87,7 @@ func checkSums(t testing.TB, site string) {
 		}
 	}
 	sorted := func(text string) string { return strings.Join(sortedLines(text), "\n") }
-	if sorted(string(text)) != sorted(want) {
-		t.Errorf("%s is\n%s\nthe files are\n%s", sumsFile, text, want)
-	}
+	return sorted(text) == sorted(want)
 }
 
 func TestSumsCoverTheSite(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/durable"
 )
 
 // swap holds a directory in which the next site grows beside the present one.
@@ -44,8 +45,19 @@ func newSwap(output string) (*swap, error) {
 }
 
 // publish puts the new site in the place of the old one, in one step where the file system can exchange two
-// directories. Elsewhere there is a moment without a site.
+// directories. Elsewhere there is a moment without a site. The new site is on disk before, and its name after, so that
+// a power cut leaves one of the two.
 func (s *swap) publish() error {
+	if err := durable.Tree(s.aside); err != nil {
+		return err
+	}
+	if err := s.exchange(); err != nil {
+		return err
+	}
+	return durable.Path(filepath.Dir(s.output))
+}
+
+func (s *swap) exchange() error {
 	err := os.Rename(s.aside, s.output) // works where there is no site, or an empty directory
 	if err == nil || !errors.Is(err, fs.ErrExist) && !errors.Is(err, syscall.ENOTEMPTY) {
 		return err

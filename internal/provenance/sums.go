@@ -15,6 +15,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/digest"
+	"github.com/sagebuild/sagebuild/internal/durable"
 )
 
 // SumsFile is the name of the file with the hashes, in the format of sha256sum.
@@ -74,7 +75,8 @@ func ReadSums(dir string) (Sums, error) {
 // Publish moves files into dir, in the order given, each in one step and with its bytes on disk first, and lists them in
 // dir's SHA256SUMS. The list says nothing false at any time, even if the process is killed: lines of files that change
 // are taken out before, and written again after. Lines of files that are gone disappear; those of other files stay.
-// Processes that publish into one directory wait for each other. Files must lie on dir's file system.
+// Processes that publish into one directory wait for each other. A power cut finds one of these states, and what was
+// published before Publish returned. Files must lie on dir's file system.
 func Publish(dir string, files ...string) error {
 	lock, err := lockDir(dir)
 	if err != nil {
@@ -99,6 +101,9 @@ func Publish(dir string, files ...string) error {
 		if err := move(path, dir); err != nil {
 			return err
 		}
+	}
+	if err := durable.Path(dir); err != nil {
+		return err
 	}
 	before := maps.Clone(sums)
 	maps.Copy(sums, changed)
@@ -133,7 +138,10 @@ func write(dir string, old, sums Sums) error {
 	if err := settle(file.Name()); err != nil {
 		return err
 	}
-	return os.Rename(file.Name(), filepath.Join(dir, SumsFile))
+	if err := os.Rename(file.Name(), filepath.Join(dir, SumsFile)); err != nil {
+		return err
+	}
+	return durable.Path(dir)
 }
 
 func move(path, dir string) error {
@@ -153,7 +161,7 @@ func settle(path string) error {
 	if err := file.Chmod(0o644); err != nil {
 		return err
 	}
-	return file.Sync()
+	return durable.Sync(file)
 }
 
 // lockDir waits for other processes, and other calls in this one. Closing the file unlocks it, as does the end of the process.

@@ -1,0 +1,133 @@
+// Package powercut is a disk for tests that can be looked at as a power cut would leave it: a loop-mounted image, whose
+// copies are mounted in turn, so that the file system replays its journal.
+package powercut
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/durable"
+)
+
+// Disk is a mounted file system.
+type Disk struct {
+	Dir   string // where it is mounted
+	t     *testing.T
+	image string
+}
+
+const size = 64 << 20
+
+var syncAll = durable.SyncAll // the real one, whatever a test puts in its place
+
+// New mounts an empty ext4 file system; the test is skipped where that cannot be done.
+func New(t *testing.T) *Disk {
+	t.Helper()
+	d := &Disk{Dir: t.TempDir(), t: t, image: filepath.Join(t.TempDir(), "image")}
+	if err := os.WriteFile(d.image, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(d.image, size); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mkfs.ext4", "-q", d.image).CombinedOutput(); err != nil {
+		t.Skipf("cannot make a file system: %v: %s", err, out)
+	}
+	d.mount(d.image, d.Dir)
+	return d
+}
+
+func (d *Disk) mount(image, dir string) {
+	d.t.Helper()
+	if out, err := exec.Command("mount", "-o", "loop", image, dir).CombinedOutput(); err != nil {
+		d.t.Skipf("cannot mount a file system: %v: %s", err, out)
+	}
+	d.t.Cleanup(func() { unmount(d.t, dir) })
+}
+
+func unmount(t *testing.T, dir string) {
+	t.Helper()
+	if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+		t.Errorf("unmounting: %v: %s", err, out)
+	}
+}
+
+// Settle brings everything to disk.
+func (d *Disk) Settle() {
+	d.t.Helper()
+	d.call(d.Dir, syncAll)
+}
+
+// Commit brings the journal to disk and nothing else, as the kernel does every few seconds: renames are there, and the
+// bytes of new files are not.
+func (d *Disk) Commit() {
+	d.t.Helper()
+	other := filepath.Join(d.Dir, "unrelated")
+	if err := os.WriteFile(other, []byte("x"), 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+	d.call(other, (*os.File).Sync)
+	if err := os.Remove(other); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *Disk) call(path string, sync func(*os.File) error) {
+	d.t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer file.Close()
+	if err := sync(file); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// Cut is the disk as it would be found if power had failed now: a directory that is gone when look returns.
+func (d *Disk) Cut(look func(dir string)) {
+	d.t.Helper()
+	copied := filepath.Join(d.t.TempDir(), "image")
+	if out, err := exec.Command("cp", "--sparse=always", d.image, copied).CombinedOutput(); err != nil {
+		d.t.Fatalf("copying the disk: %v: %s", err, out)
+	}
+	dir := d.t.TempDir()
+	if out, err := exec.Command("mount", "-o", "loop", copied, dir).CombinedOutput(); err != nil {
+		d.t.Fatalf("mounting the copy: %v: %s", err, out)
+	}
+	defer func() {
+		unmount(d.t, dir)
+		_ = os.Remove(copied)
+	}()
+	look(dir)
+}
+
+// Around runs do and looks at the disk before and after each sync that it makes, and at its end, each time as a cut
+// right after a commit of the journal finds it. It returns the number of looks. Without syncs, do's own are left out.
+func (d *Disk) Around(syncs bool, do func(), look func(dir string)) (cuts int) {
+	d.t.Helper()
+	sync, all := durable.Sync, durable.SyncAll
+	defer func() { durable.Sync, durable.SyncAll = sync, all }()
+	cut := func() {
+		cuts++
+		d.Commit()
+		d.Cut(look)
+	}
+	watched := func(real func(*os.File) error) func(*os.File) error {
+		return func(f *os.File) error {
+			if !syncs {
+				return nil
+			}
+			cut()
+			err := real(f)
+			cut()
+			return err
+		}
+	}
+	durable.Sync, durable.SyncAll = watched(sync), watched(all)
+	do()
+	cut()
+	return cuts
+}
