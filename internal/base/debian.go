@@ -24,7 +24,7 @@ const minimal = `cd "$1" && rm -rf etc/resolv.conf etc/hostname var/log/* var/ca
 const mainOnly = `sed -i -e '/-updates/d' -e '/-security/d' "$1/etc/apt/sources.list"`
 
 // bootstrap makes the Debian root of a and returns the path of its tar file.
-func (s *Store) bootstrap(ctx context.Context, work string, a *Archive, verify verifier) (string, error) {
+func (s *Store) bootstrap(ctx context.Context, work string, a *Archive, check pinCheck) (string, error) {
 	tar := filepath.Join(work, "base.tar")
 	var pathOptions []string
 	for _, dir := range []string{"doc", "man", "info", "lintian", "locale"} {
@@ -43,7 +43,7 @@ func (s *Store) bootstrap(ctx context.Context, work string, a *Archive, verify v
 	if err != nil {
 		return "", err
 	}
-	return tar, verify(pins)
+	return tar, check(pins)
 }
 
 // download fetches the packages of a for an architecture, with all that they depend on, and returns the directory of

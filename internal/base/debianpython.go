@@ -17,7 +17,7 @@ import (
 
 // debianPython makes the layer of an interpreter from Debian packages of an older suite, moved from /usr to
 // /usr/local, with the shared libraries that a newer suite no longer has in /usr/local/lib.
-func (s *Store) debianPython(ctx context.Context, work string, p *Python, verify verifier) (string, error) {
+func (s *Store) debianPython(ctx context.Context, work string, p *Python, check pinCheck) (string, error) {
 	debs, all, err := s.download(ctx, work, p.Debian, s.Lock.Architecture)
 	if err != nil {
 		return "", err
@@ -26,7 +26,7 @@ func (s *Store) debianPython(ctx context.Context, work string, p *Python, verify
 	if err != nil {
 		return "", err
 	}
-	if err := verify(pins); err != nil {
+	if err := check(pins); err != nil {
 		return "", err
 	}
 	t, err := debianTree(ctx, debs, p, s.Lock.Epoch)

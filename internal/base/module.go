@@ -24,10 +24,11 @@ type download struct {
 	Error string
 }
 
-// sumVerifier accepts or refuses the hash of a module.
-type sumVerifier func(sum string) error
+// sumCheck accepts or refuses the hash of a module.
+type sumCheck func(sum string) error
 
-func verifySum(p *Python) sumVerifier {
+// lockedSum accepts the hash that the lock has.
+func lockedSum(p *Python) sumCheck {
 	return func(sum string) error {
 		if sum == p.Module.Sum {
 			return nil
@@ -36,15 +37,21 @@ func verifySum(p *Python) sumVerifier {
 	}
 }
 
-// modulePython makes the layer of the interpreter that a Go module embeds for a machine such as linux-amd64: a
-// relocatable CPython, one file of the module for each file of the tree, and what add adds. It returns the tar file's
-// path and the module's hash.
-func (s *Store) modulePython(ctx context.Context, work string, m *Module, machine string, verify sumVerifier, add func(*tree) error) (string, string, error) {
-	found, err := fetchModule(ctx, work, m)
+// moduleLayer is a relocatable CPython that a Go module embeds, one file of the module for each file of the tree.
+type moduleLayer struct {
+	*Module
+	machine string            // such as linux-amd64
+	check   sumCheck          // of the module
+	add     func(*tree) error // what else belongs to the tree; nil is nothing
+}
+
+// modulePython makes the layer of an interpreter. It returns the tar file's path and the module's hash.
+func (s *Store) modulePython(ctx context.Context, work string, m moduleLayer) (string, string, error) {
+	found, err := fetchModule(ctx, work, m.Module)
 	if err != nil {
 		return "", "", err
 	}
-	if err := verify(found.Sum); err != nil {
+	if err := m.check(found.Sum); err != nil {
 		return "", "", err
 	}
 	archive, err := zip.OpenReader(found.Zip)
@@ -52,7 +59,7 @@ func (s *Store) modulePython(ctx context.Context, work string, m *Module, machin
 		return "", "", fmt.Errorf("reading module %s: %w", m.Path, err)
 	}
 	defer archive.Close()
-	files, err := fs.Sub(archive, m.Path+"@"+m.Version+"/python/internal/data/"+machine)
+	files, err := fs.Sub(archive, m.Path+"@"+m.Version+"/python/internal/data/"+m.machine)
 	if err != nil {
 		return "", "", err
 	}
@@ -60,15 +67,14 @@ func (s *Store) modulePython(ctx context.Context, work string, m *Module, machin
 	if err != nil {
 		return "", "", fmt.Errorf("module %s %s: %w", m.Path, m.Version, err)
 	}
-	if err := add(t); err != nil {
-		return "", "", err
+	if m.add != nil {
+		if err := m.add(t); err != nil {
+			return "", "", err
+		}
 	}
 	tar := filepath.Join(work, "python.tar")
 	return tar, found.Sum, t.write(tar)
 }
-
-// nothing adds nothing to a tree.
-func nothing(*tree) error { return nil }
 
 // fetchModule downloads a module with the Go tool, which knows the machine's proxy and checks the checksum database,
 // into a module cache of its own: no one else wants these files.

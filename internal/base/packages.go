@@ -92,11 +92,11 @@ func installedPins(status, lists string) (map[string]Pin, error) {
 	return pins, err
 }
 
-// verifier accepts or refuses a set of packages before anything is made of it.
-type verifier func(map[string]Pin) error
+// pinCheck accepts or refuses a set of packages before anything is made of it.
+type pinCheck func(map[string]Pin) error
 
-// verifyPackages compares packages with the pins of a.
-func (s *Store) verifyPackages(a *Archive) verifier {
+// lockedPackages accepts the packages that the lock has for a.
+func (s *Store) lockedPackages(a *Archive) pinCheck {
 	return func(found map[string]Pin) error {
 		differences := comparePins(a.Packages, found)
 		if len(differences) == 0 {

@@ -119,11 +119,11 @@ func (s *Store) PlatformPython(ctx context.Context, platform string, version mat
 	// The name starts with the platform's: layouts of other names that start with this one would go with it.
 	w := wanted{p.Name + "-python" + python.Version, s.key(p.keyParts(python)...), p.Image}
 	return s.layout(ctx, w, func(ctx context.Context, work string) (string, error) {
-		path, _, err := s.platformPython(ctx, work, p, python, verifySum(python), s.verifyLibraries(p))
+		path, _, err := s.platformPython(ctx, work, p, python, platformChecks{lockedSum(python), s.lockedLibraries(p)})
 		if err != nil {
 			return "", err
 		}
-		return path, verifyTree(python, path)
+		return path, checkTree(python, path)
 	})
 }
 
@@ -132,17 +132,23 @@ func (p *Platform) keyParts(python *Python) []string {
 	return []string{p.Name, p.Image, python.Version, python.Tree}
 }
 
+// platformChecks accept or refuse what an interpreter of a platform is made of.
+type platformChecks struct {
+	module    sumCheck
+	libraries pinCheck
+}
+
 // platformPython makes the layer of an interpreter of p and returns its path and the module's hash.
-func (s *Store) platformPython(ctx context.Context, work string, p *Platform, python *Python, verifyModule sumVerifier, verify verifier) (string, string, error) {
-	add := nothing
+func (s *Store) platformPython(ctx context.Context, work string, p *Platform, python *Python, checks platformChecks) (string, string, error) {
+	layer := moduleLayer{Module: python.Module, machine: p.Machine, check: checks.module}
 	if p.Libraries != nil {
-		add = func(t *tree) error { return s.addLibraries(ctx, work, t, p, verify) }
+		layer.add = func(t *tree) error { return s.addLibraries(ctx, work, t, p, checks.libraries) }
 	}
-	return s.modulePython(ctx, work, python.Module, p.Machine, verifyModule, add)
+	return s.modulePython(ctx, work, layer)
 }
 
 // addLibraries adds the shared libraries of p's packages to a tree.
-func (s *Store) addLibraries(ctx context.Context, work string, t *tree, p *Platform, verify verifier) error {
+func (s *Store) addLibraries(ctx context.Context, work string, t *tree, p *Platform, check pinCheck) error {
 	debs, all, err := s.download(ctx, work, p.Libraries, p.Image)
 	if err != nil {
 		return err
@@ -151,17 +157,18 @@ func (s *Store) addLibraries(ctx context.Context, work string, t *tree, p *Platf
 	if err != nil {
 		return err
 	}
-	if err := verify(pins); err != nil {
+	if err := check(pins); err != nil {
 		return err
 	}
 	return addDebs(ctx, t, debs, p.Libraries, sharedLibrary)
 }
 
-func (s *Store) verifyLibraries(p *Platform) verifier {
+// lockedLibraries accepts the packages that the lock has.
+func (s *Store) lockedLibraries(p *Platform) pinCheck {
 	if p.Libraries == nil {
 		return nil
 	}
-	return s.verifyPackages(p.Libraries)
+	return s.lockedPackages(p.Libraries)
 }
 
 var libraryPath = regexp.MustCompile(`^(usr/)?lib/([a-z0-9_]+-linux-gnu/)?[^/]+\.so(\.[0-9]+)*$`)

@@ -55,7 +55,7 @@ func (s *Store) Base(ctx context.Context) (Layout, error) {
 func (s *Store) root(ctx context.Context, name string, a *Archive) (Layout, error) {
 	wanted := s.wanted(name, s.key(a.keyParts()...))
 	return s.layout(ctx, wanted, func(ctx context.Context, work string) (string, error) {
-		return s.bootstrap(ctx, work, a, s.verifyPackages(a))
+		return s.bootstrap(ctx, work, a, s.lockedPackages(a))
 	})
 }
 
@@ -74,18 +74,23 @@ func (s *Store) Python(ctx context.Context, version matrix.Version) (Layout, err
 // pythonTar makes the layer of an interpreter and compares it with its pin.
 func (s *Store) pythonTar(ctx context.Context, work string, p *Python) (path string, err error) {
 	if p.Module != nil {
-		path, _, err = s.modulePython(ctx, work, p.Module, "linux-"+s.Lock.Architecture, verifySum(p), nothing)
+		path, _, err = s.modulePython(ctx, work, s.ownLayer(p, lockedSum(p)))
 	} else {
-		path, err = s.debianPython(ctx, work, p, s.verifyPackages(p.Debian))
+		path, err = s.debianPython(ctx, work, p, s.lockedPackages(p.Debian))
 	}
 	if err != nil {
 		return "", err
 	}
-	return path, verifyTree(p, path)
+	return path, checkTree(p, path)
 }
 
-// verifyTree compares the layer of an interpreter with its pin.
-func verifyTree(p *Python, path string) error {
+// ownLayer is an interpreter of the platform that builds.
+func (s *Store) ownLayer(p *Python, check sumCheck) moduleLayer {
+	return moduleLayer{Module: p.Module, machine: "linux-" + s.Lock.Architecture, check: check}
+}
+
+// checkTree compares the layer of an interpreter with its pin.
+func checkTree(p *Python, path string) error {
 	sum, err := digest.File(path)
 	if err != nil {
 		return err

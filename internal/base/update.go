@@ -86,7 +86,7 @@ func (s *Store) updatePython(ctx context.Context, p *Python, block *hclwrite.Blo
 // currentPython makes an interpreter's layer, and pins in block what it is made from.
 func (s *Store) currentPython(ctx context.Context, work string, p *Python, block *hclwrite.Block) (string, error) {
 	if p.Module != nil {
-		path, sum, err := s.modulePython(ctx, work, p.Module, "linux-"+s.Lock.Architecture, anySum, nothing)
+		path, sum, err := s.modulePython(ctx, work, s.ownLayer(p, anySum))
 		block.Body().FirstMatchingBlock("module", nil).Body().SetAttributeValue("sum", cty.StringVal(sum))
 		return path, err
 	}
@@ -116,10 +116,11 @@ func (s *Store) updatePlatformPython(ctx context.Context, p *Platform, python *P
 	s.say("%s-python%s: reading the archive", p.Name, python.Version)
 	pinned := block.Body().FirstMatchingBlock("python", []string{python.Version}).Body()
 	return s.inWork(func(work string) error {
-		path, sum, err := s.platformPython(ctx, work, p, python, anySum, func(found map[string]Pin) error {
+		pinLibraries := func(found map[string]Pin) error {
 			setPackages(block.Body().FirstMatchingBlock("libraries", nil), found)
 			return nil
-		})
+		}
+		path, sum, err := s.platformPython(ctx, work, p, python, platformChecks{anySum, pinLibraries})
 		if err != nil {
 			return err
 		}
