@@ -90,8 +90,8 @@ func Open(ctx context.Context, config Config) (Builder, error) {
 	case config.Address == "":
 		return openEmbedded(ctx, config)
 	case strings.Contains(config.Address, "://"):
-		return openAddress(ctx, config)
+		return openRemote(ctx, config, addressNodes)
 	default:
-		return openNamed(ctx, config)
+		return openRemote(ctx, config, namedNodes)
 	}
 }
