@@ -12,8 +12,8 @@ import (
 // 1980-01-01, the first that zip can express.
 const SourceDateEpoch = "315532800"
 
-// The build arguments with times. BuildKit knows the first by name and puts it into the cache key of every stage, so only
-// the second follows what the user chooses; one stage reads it.
+// The build arguments with times. BuildKit knows the first by name and puts it into the cache key of every stage, so
+// only the second follows what the user chooses; one stage reads it.
 const (
 	copyEpoch  = "SOURCE_DATE_EPOCH"
 	WheelEpoch = "WHEEL_EPOCH"
@@ -62,8 +62,8 @@ func cellArguments(cell matrix.Cell) []argument {
 	}
 }
 
-// interpreter is the CPython that a wheel is for, as its bill of materials names it: 3.12, windows/3.12. A universal wheel
-// is for none.
+// interpreter is the CPython that a wheel is for, as its bill of materials names it: 3.12, windows/3.12. A universal
+// wheel is for none.
 func interpreter(cell matrix.Cell) string {
 	switch {
 	case cell.Universal:
@@ -83,7 +83,8 @@ func emulator(cell matrix.Cell) string {
 }
 
 // testArguments are what the tests of a wheel run on, and what the plan put into it: SMs and kernels, separated by
-// spaces. A kernel that some SMs lack is followed by those that have it: attention_fp8_wgmma_hd64@9.0, attention_fp16_accum_f16_hd64@7.5,8.6.
+// spaces. A kernel that some SMs lack is followed by those that have it: attention_fp8_wgmma_hd64@9.0,
+// attention_fp16_accum_f16_hd64@7.5,8.6.
 func testArguments(selected matrix.Selection, k *kernels.Set) []argument {
 	cell := selected.Cell
 	sms := make([]string, len(cell.SMs))

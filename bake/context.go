@@ -104,7 +104,8 @@ func (o PlanOptions) context(named string, locked Locked, image string) Context 
 // imageScheme begins the contexts that are images.
 const imageScheme = "docker-image://"
 
-// emulatedPlatform is the name of the platform whose programs an emulator runs, or "" where the machine runs them itself.
+// emulatedPlatform is the name of the platform whose programs an emulator runs, or "" where the machine runs them
+// itself.
 func emulatedPlatform(cell matrix.Cell) string {
 	if cell.Platform.Emulator == "" {
 		return ""

@@ -59,8 +59,8 @@ type PlanOptions struct {
 	WheelFile       string // tests: a wheel that exists already, instead of building one
 }
 
-// NewPlan lists what building and testing the selection does, in its order. Options that no run could follow are an error
-// of class Usage.
+// NewPlan lists what building and testing the selection does, in its order. Options that no run could follow are an
+// error of class Usage.
 func NewPlan(m *matrix.Matrix, k *kernels.Set, selection []matrix.Selection, options PlanOptions) (*Plan, error) {
 	if err := errors.Join(k.Check(m), options.check()); err != nil {
 		return nil, err

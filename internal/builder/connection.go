@@ -28,7 +28,7 @@ type connection struct {
 func (c *connection) Build(ctx context.Context, request Request) (*Result, error) {
 	started := time.Now()
 	request.Provenance = request.Provenance && c.attests(ctx)
-	options, err := buildOptions(request, readHost(os.LookupEnv, request.Secrets))
+	options, err := buildOptions(request, readMachine(os.LookupEnv, request.Secrets))
 	if err != nil {
 		return nil, err
 	}

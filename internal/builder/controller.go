@@ -143,8 +143,8 @@ func remoteCaches(sessions *session.Manager, w *base.Worker) (map[string]remotec
 	return exporters, importers
 }
 
-// newWorker returns a worker that runs steps with runc. Steps use the host's network: a builder on a bare machine has
-// no bridge to put them on.
+// newWorker returns a worker that runs steps with runc. Steps use the machine's network: a builder on a bare machine
+// has no bridge to put them on.
 func newWorker(ctx context.Context, root string, layers *snapshotter) (*base.Worker, error) {
 	parallel := semaphore.NewWeighted(int64(max(2, runtime.NumCPU())))
 	options, err := runc.NewWorkerOpt(root, layers.factory(), false, oci.ProcessSandbox, nil, nil,

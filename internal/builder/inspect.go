@@ -35,8 +35,8 @@ func inspect(ctx context.Context, root string) error {
 	return eachBlob(ctx, root, checkSize)
 }
 
-// checkPresent wants the databases without which the directories of snapshots would be in the way of new ones. A run that
-// was killed while it made them leaves no directory.
+// checkPresent wants the databases without which the directories of snapshots would be in the way of new ones. A run
+// that was killed while it made them leaves no directory.
 func checkPresent(root string) error {
 	entries, _ := os.ReadDir(filepath.Join(root, workerDir, "snapshots", "snapshots"))
 	for _, name := range []string{"containerdmeta.db", "snapshots/metadata.db"} {

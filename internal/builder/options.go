@@ -13,22 +13,22 @@ import (
 	"github.com/moby/buildkit/client"
 )
 
-// buildOptions is a request as buildx takes it. A request says everything that decides its result; of the host come only
-// proxies, secrets and who is to be named in provenance.
-func buildOptions(request Request, host hostSettings) (o build.Options, err error) {
+// buildOptions is a request as buildx takes it. A request says everything that decides its result; of the machine
+// come only proxies, secrets and who is to be named in provenance.
+func buildOptions(request Request, m machine) (o build.Options, err error) {
 	o = build.Options{
 		Inputs:    inputs(request),
 		Target:    request.Stage,
-		BuildArgs: host.withProxies(request.Args),
+		BuildArgs: m.withProxies(request.Args),
 		NoCache:   request.NoCache,
 		// Never ask an image registry for the frontend that a syntax line names.
 		FrontendAttrs:          map[string]string{"cmdline": "builtin"},
 		Attests:                map[string]*string{"provenance": nil, "sbom": nil},
 		ProvenanceResponseMode: confutil.MetadataProvenanceModeDisabled,
-		Session:                host.session(),
+		Session:                m.session(),
 	}
 	if request.Provenance && request.Output != "" {
-		o.Attests["provenance"] = attestation(host)
+		o.Attests["provenance"] = attestation(m)
 	}
 	if request.Platform != "" {
 		if o.Platforms, err = platforms.ParseAll([]string{request.Platform}); err != nil {

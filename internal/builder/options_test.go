@@ -13,7 +13,7 @@ func TestBuildOptions(t *testing.T) {
 		Contexts: map[string]string{"base": "oci-layout:///layout@sha256:00", "other": "sub/dir"},
 		Args:     map[string]string{"CUDA": "12.9.1"}, Platform: "linux/amd64",
 		CacheFrom: []string{"type=local,src=/cache"}, NoCache: true,
-	}, hostSettings{})
+	}, machine{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestBuildOptionsErrors(t *testing.T) {
 		"reading the cache destinations: ": {CacheTo: []string{"dest=/cache"}},
 		"a/b/c/d":                          {Platform: "a/b/c/d"},
 	} {
-		if _, err := buildOptions(request, hostSettings{}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := buildOptions(request, machine{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", request, err, want)
 		}
 	}

@@ -16,8 +16,8 @@ import (
 )
 
 // attestation is what a request for provenance asks of BuildKit: everything it knows, as SLSA 1.
-func attestation(host hostSettings) *string {
-	request := "mode=max,version=v1,builder-id=" + host.builderID
+func attestation(m machine) *string {
+	request := "mode=max,version=v1,builder-id=" + m.builderID
 	return &request
 }
 
@@ -54,8 +54,8 @@ func takeProvenance(output string) ([]byte, error) {
 	return text, os.Remove(path)
 }
 
-// publishable puts a statement on one line and takes the host's proxies out, whose addresses may hold passwords. They
-// decide nothing about the result. Whatever else BuildKit says stays.
+// publishable puts a statement on one line and takes the machine's proxies out, whose addresses may hold passwords.
+// They decide nothing about the result. Whatever else BuildKit says stays.
 func publishable(text []byte) ([]byte, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// testProvenance wants BuildKit's own statement about the files of the output, and no trace of the host's proxies.
+// testProvenance wants BuildKit's own statement about the files of the output, and no trace of the machine's proxies.
 func testProvenance(t *testing.T, w *world) {
 	t.Setenv("FTP_PROXY", "http://user:password@proxy.example")
 	t.Setenv("GITHUB_RUN_ID", "")
@@ -99,11 +99,11 @@ func TestOutputWithoutProvenance(t *testing.T) {
 
 func TestBuilderID(t *testing.T) {
 	run := map[string]string{"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "7"}
-	if got := readHost(environmentOf(run), nil).builderID; got != "https://github.com/a/b/actions/runs/7" {
+	if got := readMachine(environmentOf(run), nil).builderID; got != "https://github.com/a/b/actions/runs/7" {
 		t.Errorf("in a workflow: %s", got)
 	}
 	run["GITHUB_RUN_ID"] = "7,mode=min" // a comma would begin another setting
-	if got := readHost(environmentOf(run), nil).builderID; got != "https://github.com/sagebuild/sagebuild" {
+	if got := readMachine(environmentOf(run), nil).builderID; got != "https://github.com/sagebuild/sagebuild" {
 		t.Errorf("elsewhere: %s", got)
 	}
 }

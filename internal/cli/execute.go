@@ -26,8 +26,8 @@ func (o *buildOptions) newRun(app *App, p *run.Project, plan *bake.Plan) (*run.R
 	}}, nil
 }
 
-// execute carries out a plan by one of a run's methods and prints the table of its targets, or with --print the plan. An
-// interrupted run ends without a table.
+// execute carries out a plan by one of a run's methods and prints the table of its targets, or with --print the plan.
+// An interrupted run ends without a table.
 func (o *buildOptions) execute(ctx context.Context, app *App, r *run.Run, do func(*run.Run, context.Context) ([]run.Result, error)) error {
 	if o.progress != "json" { // a program that reads progress wants nothing else on standard error
 		sayExclusions(app.Console, r.Plan)
@@ -47,8 +47,8 @@ func (o *buildOptions) execute(ctx context.Context, app *App, r *run.Run, do fun
 	return runError(results, r.Plan.Command)
 }
 
-// runError sums up what the table shows target by target. Its class is that of the first failure, and its hint too, or else
-// the command that shows more.
+// runError sums up what the table shows target by target. Its class is that of the first failure, and its hint too,
+// or else the command that shows more.
 func runError(results []run.Result, command string) error {
 	failed, first := run.Failed(results)
 	if first == nil {

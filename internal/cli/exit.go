@@ -24,8 +24,8 @@ func (a *App) exit(ctx context.Context, err error) int {
 	return diag.ExitCode(err)
 }
 
-// classify gives the errors that arrive without a class theirs: an interrupted command is that, whatever it broke, and a
-// full disk is the machine's. What an interruption left behind only a run knows, and its own error says.
+// classify gives the errors that arrive without a class theirs: an interrupted command is that, whatever it broke,
+// and a full disk is the machine's. What an interruption left behind only a run knows, and its own error says.
 func classify(ctx context.Context, err error) error {
 	var known *diag.Error
 	switch {

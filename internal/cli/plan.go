@@ -32,7 +32,8 @@ func (o *buildOptions) makePlan(command string, p *run.Project, selection []matr
 	}
 	return bake.NewPlan(p.Matrix, p.Kernels, selection, bake.PlanOptions{
 		Command: command,
-		// The stage that hands the results over even when a test fails: a JUnit file outlives the failure that it describes.
+		// The stage that hands the results over even when a test fails: a JUnit file outlives the failure that it
+		// describes.
 		TestStage:       bake.StageTestReport,
 		Output:          o.plan.dist,
 		SourceDateEpoch: os.Getenv("SOURCE_DATE_EPOCH"),

@@ -17,8 +17,8 @@ type rebuiltJSON struct {
 	Wheels []*run.Rebuilt `json:"wheels"`
 }
 
-// writeRebuilt prints the wheels in the order of the plan. The error is that of the first build that failed, else it says
-// how many wheels are not what they should be.
+// writeRebuilt prints the wheels in the order of the plan. The error is that of the first build that failed, else it
+// says how many wheels are not what they should be.
 func writeRebuilt(app *App, options *verifyOptions, all []*run.Rebuilt, results []run.Result) error {
 	if err := app.print(rebuiltJSON{all}, func(w io.Writer, _ bool) error { return writeWheels(w, all) }); err != nil {
 		return err

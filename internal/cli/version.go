@@ -41,8 +41,8 @@ func runVersion(app *App) error {
 	})
 }
 
-// readVersion takes all versions from the binary's own build information. Go calls a binary (devel) that it built outside of
-// a repository.
+// readVersion takes all versions from the binary's own build information. Go calls a binary (devel) that it built
+// outside of a repository.
 func readVersion() versionInfo {
 	info := versionInfo{Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	build, ok := debug.ReadBuildInfo()

@@ -16,8 +16,8 @@ type pool struct {
 	keepGoing bool
 }
 
-// each calls do for every number below count, started in order, and returns each one's error. That of what was cancelled is
-// ErrStopped.
+// each calls do for every number below count, started in order, and returns each one's error. That of what was
+// cancelled is ErrStopped.
 func (p pool) each(ctx context.Context, count int, do func(context.Context, int) error) []error {
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

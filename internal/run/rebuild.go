@@ -38,8 +38,8 @@ type Rebuilt struct {
 // Bad says whether the wheel is not what it should be.
 func (r *Rebuilt) Bad() bool { return r.Result == Different || len(r.Problems) > 0 }
 
-// Rebuild builds every wheel of the plan again and compares it with the file that wheels names for its cell. With keep, a
-// wheel that differs is moved into dist/. The wheels come in the plan's order.
+// Rebuild builds every wheel of the plan again and compares it with the file that wheels names for its cell. With
+// keep, a wheel that differs is moved into dist/. The wheels come in the plan's order.
 func (r *Run) Rebuild(ctx context.Context, wheels map[string]string, keep bool) ([]*Rebuilt, []Result, error) {
 	all := map[string]*Rebuilt{}
 	var mutex sync.Mutex // of the memory: wheels are unpacked to be compared

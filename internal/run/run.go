@@ -1,5 +1,6 @@
-// Package run carries out a plan: it opens a builder, makes what the plan takes from the lock, builds the targets side by
-// side, and moves what was checked from staging into dist/. It prints nothing but notes and the builder's progress.
+// Package run carries out a plan: it opens a builder, makes what the plan takes from the lock, builds the targets
+// side by side, and moves what was checked from staging into dist/. It prints nothing but notes and the builder's
+// progress.
 package run
 
 import (

@@ -10,7 +10,8 @@ import (
 	"github.com/sagebuild/sagebuild/internal/builder"
 )
 
-// session is a run that is under way: an open builder, a staging directory, and the trees that the plan takes from the lock.
+// session is a run that is under way: an open builder, a staging directory, and the trees that the plan takes from
+// the lock.
 type session struct {
 	*Run
 	dockerfile []byte

@@ -14,7 +14,7 @@ func environmentOf(values map[string]string) func(string) (string, bool) {
 	return func(name string) (string, bool) { value, ok := values[name]; return value, ok }
 }
 
-func TestHostSecrets(t *testing.T) {
+func TestMachineSecrets(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "pip.conf")
 	if err := os.WriteFile(config, []byte("[global]\nindex-url = https://configured.invalid/\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -36,7 +36,7 @@ func TestHostSecrets(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if got := readHost(environmentOf(test.env), offered).secrets; !maps.Equal(got, test.want) {
+			if got := readMachine(environmentOf(test.env), offered).secrets; !maps.Equal(got, test.want) {
 				t.Errorf("secrets are %v, want %v", got, test.want)
 			}
 		})
@@ -44,10 +44,10 @@ func TestHostSecrets(t *testing.T) {
 }
 
 func TestProxiesBecomeArguments(t *testing.T) {
-	host := readHost(environmentOf(map[string]string{"HTTPS_PROXY": "a", "no_proxy": "b", "PIP_INDEX_URL": "secret"}), []string{"PIP_INDEX_URL"})
+	m := readMachine(environmentOf(map[string]string{"HTTPS_PROXY": "a", "no_proxy": "b", "PIP_INDEX_URL": "secret"}), []string{"PIP_INDEX_URL"})
 	args := map[string]string{"no_proxy": "given", "CUDA": "12.9.1"}
 	want := map[string]string{"no_proxy": "given", "CUDA": "12.9.1", "HTTPS_PROXY": "a"}
-	if got := host.withProxies(args); !maps.Equal(got, want) || len(args) != 2 {
+	if got := m.withProxies(args); !maps.Equal(got, want) || len(args) != 2 {
 		t.Errorf("arguments are %v, want %v; those given are now %v", got, want, args)
 	}
 }
@@ -57,14 +57,14 @@ func TestGetSecret(t *testing.T) {
 	if err := os.WriteFile(file, []byte("certificates"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	host := hostSettings{bundle: file, secrets: map[string]string{"PIP_INDEX_URL": "an index"}}
+	m := machine{bundle: file, secrets: map[string]string{"PIP_INDEX_URL": "an index"}}
 	for id, value := range map[string]string{"PIP_INDEX_URL": "an index", "ca-bundle": "certificates"} {
-		if got, err := host.GetSecret(t.Context(), id); err != nil || string(got) != value {
+		if got, err := m.GetSecret(t.Context(), id); err != nil || string(got) != value {
 			t.Errorf("secret %s is %q (%v), want %q", id, got, err, value)
 		}
 	}
-	for host, id := range map[*hostSettings]string{&host: "UV_INDEX", {}: "ca-bundle"} {
-		if got, err := host.GetSecret(t.Context(), id); !errors.Is(err, secrets.ErrNotFound) {
+	for m, id := range map[*machine]string{&m: "UV_INDEX", {}: "ca-bundle"} {
+		if got, err := m.GetSecret(t.Context(), id); !errors.Is(err, secrets.ErrNotFound) {
 			t.Errorf("secret %s gave %q, %v, want that there is none", id, got, err)
 		}
 	}

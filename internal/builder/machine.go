@@ -16,7 +16,7 @@ import (
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 )
 
-// caBundle is the secret id of the host's certificate authorities.
+// caBundle is the secret id of the machine's certificate authorities.
 const caBundle = "ca-bundle"
 
 // bundlePaths is where distributions keep their certificate authorities.
@@ -30,8 +30,8 @@ var bundlePaths = []string{
 // proxyVariables are build arguments that every Dockerfile has and that count in no cache key.
 var proxyVariables = []string{"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"}
 
-// hostSettings is what this machine needs to reach package indexes.
-type hostSettings struct {
+// machine is what builds need of this machine to reach package indexes, and who it is.
+type machine struct {
 	bundle  string            // path of the certificate authorities, or empty
 	secrets map[string]string // by id
 	proxies map[string]string // by build argument
@@ -39,26 +39,27 @@ type hostSettings struct {
 	builderID string
 }
 
-// readHost collects the settings from an environment (os.LookupEnv). Offered are the settings of pip and uv that a build may
-// have, each as a secret of its own name: a secret is in no layer and in no cache key, and an index URL may hold a password.
-func readHost(lookup func(string) (string, bool), offered []string) hostSettings {
-	h := hostSettings{secrets: map[string]string{}, proxies: map[string]string{}}
+// readMachine collects it from an environment (os.LookupEnv). Offered are the settings of pip and uv that a build may
+// have, each as a secret of its own name: a secret is in no layer and in no cache key, and an index URL may hold a
+// password.
+func readMachine(lookup func(string) (string, bool), offered []string) machine {
+	m := machine{secrets: map[string]string{}, proxies: map[string]string{}}
 	get := func(name string) string { value, _ := lookup(name); return value }
-	h.bundle = findBundle(get("SSL_CERT_FILE"))
-	h.builderID = builderID(get)
+	m.bundle = findBundle(get("SSL_CERT_FILE"))
+	m.builderID = builderID(get)
 	for _, name := range offered {
 		if value := installerSetting(get, name); value != "" {
-			h.secrets[name] = value
+			m.secrets[name] = value
 		}
 	}
 	for _, name := range proxyVariables {
 		for _, spelling := range []string{name, strings.ToLower(name)} {
 			if value := get(spelling); value != "" {
-				h.proxies[spelling] = value
+				m.proxies[spelling] = value
 			}
 		}
 	}
-	return h
+	return m
 }
 
 // builderID is the run of a GitHub workflow, or else this program.
@@ -70,8 +71,8 @@ func builderID(get func(string) string) string {
 	return server + "/" + repository + "/actions/runs/" + run
 }
 
-// substitutes lists the settings that stand in for a setting of uv where it is not made: older names of its own, and the
-// index that only pip was told about.
+// substitutes lists the settings that stand in for a setting of uv where it is not made: older names of its own, and
+// the index that only pip was told about.
 var substitutes = map[string][]string{
 	"UV_DEFAULT_INDEX": {"UV_INDEX_URL", "PIP_INDEX_URL"},
 	"UV_INDEX":         {"UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL"},
@@ -138,30 +139,30 @@ func findBundle(configured string) string {
 	return ""
 }
 
-// withProxies adds the host's proxies to build arguments that do not set them.
-func (h hostSettings) withProxies(args map[string]string) map[string]string {
+// withProxies adds the machine's proxies to build arguments that do not set them.
+func (m machine) withProxies(args map[string]string) map[string]string {
 	all := map[string]string{}
-	maps.Copy(all, h.proxies)
+	maps.Copy(all, m.proxies)
 	maps.Copy(all, args)
 	return all
 }
 
 // session is what a build may ask of this machine: registry logins and secrets.
-func (h hostSettings) session() []session.Attachable {
+func (m machine) session() []session.Attachable {
 	logins := authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{
 		AuthConfigProvider: authprovider.LoadAuthConfig(config.LoadDefaultConfigFile(io.Discard)),
 	})
-	return []session.Attachable{logins, secretsprovider.NewSecretProvider(h)}
+	return []session.Attachable{logins, secretsprovider.NewSecretProvider(m)}
 }
 
-// GetSecret implements secrets.SecretStore. A secret that this machine lacks is simply absent: the Dockerfile says which
-// it cannot do without.
-func (h hostSettings) GetSecret(_ context.Context, id string) ([]byte, error) {
-	if value, ok := h.secrets[id]; ok {
+// GetSecret implements secrets.SecretStore. A secret that this machine lacks is simply absent: the Dockerfile says
+// which it cannot do without.
+func (m machine) GetSecret(_ context.Context, id string) ([]byte, error) {
+	if value, ok := m.secrets[id]; ok {
 		return []byte(value), nil
 	}
-	if id == caBundle && h.bundle != "" {
-		return os.ReadFile(h.bundle)
+	if id == caBundle && m.bundle != "" {
+		return os.ReadFile(m.bundle)
 	}
 	return nil, secrets.ErrNotFound
 }
