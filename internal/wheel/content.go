@@ -11,6 +11,9 @@ type content struct {
 	size int64
 }
 
+// contentOf gives access to bytes in memory.
+func contentOf(data []byte) content { return content{bytes.NewReader(data), int64(len(data))} }
+
 // slice returns a part of the content, or false if it is not all there.
 func (c content) slice(offset, length uint64) (content, bool) {
 	if offset > uint64(c.size) || length > uint64(c.size)-offset {

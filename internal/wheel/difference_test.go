@@ -35,7 +35,7 @@ func compare(t *testing.T, a, b []byte) *Difference {
 // section finds where a section's bytes lie in an ELF file of the fixtures.
 func sectionOf(t *testing.T, data []byte, name string) (offset, size uint64) {
 	t.Helper()
-	i, err := readELF(content{bytes.NewReader(data), int64(len(data))}, CodeObjectFormat)
+	i, err := readELF(contentOf(data), CodeObjectFormat)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,12 +97,12 @@ func TestCompareLooksIntoCubins(t *testing.T) {
 	s := goodWheel(t)
 	before := s.pack(t)
 	data := slices.Clone(s.data(fatbinName))
-	fatbins, err := parseFatbins(content{bytes.NewReader(data), int64(len(data))}, newBudget())
+	fatbins, err := parseFatbins(contentOf(data), newBudget())
 	if err != nil || len(fatbins) != 1 {
 		t.Fatalf("%v, %v", fatbins, err)
 	}
 	var want []string
-	for _, p := range fatbinPieces(content{bytes.NewReader(data), int64(len(data))}, newBudget()) {
+	for _, p := range fatbinPieces(contentOf(data), newBudget()) {
 		kind, _, _ := strings.Cut(p.name, " ")
 		if kind != string(KindCubin) {
 			continue
@@ -180,7 +180,7 @@ func TestCompareRefusesWhatIsNoWheel(t *testing.T) {
 // An ELF file whose section is the whole file must not be followed for ever.
 func TestDifferEnds(t *testing.T) {
 	a := slices.Clone(fixture(t, "good.so"))
-	i, err := readELF(content{bytes.NewReader(a), int64(len(a))}, CodeObjectFormat)
+	i, err := readELF(contentOf(a), CodeObjectFormat)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func TestDifferEnds(t *testing.T) {
 	b := slices.Clone(a)
 	b[elfHeaderBytes] ^= 1
 	c := newComparison()
-	parts, err := c.differ("", 0, content{bytes.NewReader(a), int64(len(a))}, content{bytes.NewReader(b), int64(len(b))})
+	parts, err := c.differ("", 0, contentOf(a), contentOf(b))
 	if err != nil || len(parts) == 0 {
 		t.Errorf("%d parts, %v", len(parts), err)
 	}
@@ -207,7 +207,7 @@ func FuzzDiffer(f *testing.F) {
 	f.Add(fixture(f, "plain.fatbin"), fixture(f, "size.fatbin"))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		c := newComparison()
-		parts, err := c.differ("", 0, content{bytes.NewReader(a), int64(len(a))}, content{bytes.NewReader(b), int64(len(b))})
+		parts, err := c.differ("", 0, contentOf(a), contentOf(b))
 		if err != nil || (len(parts) == 0) != bytes.Equal(a, b) {
 			t.Errorf("%v, %v", parts, err)
 		}

@@ -65,7 +65,7 @@ func parseEntries(c content, left *budget, depth int) ([]Entry, error) {
 // eachEntry walks the entries of a container; payload is what follows an entry's header.
 func eachEntry(c content, left *budget, visit func(header []byte, payload content) error) error {
 	for at := uint64(0); at < uint64(c.size); {
-		if !take(&left.entries, 1) {
+		if !left.takeEntry() {
 			return refuse(CodeFatbinFormat, "", "there are more than %d fatbin entries", maxEntries)
 		}
 		var header [entryHeaderBytes]byte

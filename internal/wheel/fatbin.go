@@ -81,7 +81,7 @@ func eachFatbin(c content, left *budget, visit func(at int64, whole, entries con
 			at = next
 			continue
 		}
-		if !take(&left.containers, 1) {
+		if !left.takeContainer() {
 			return refuse(CodeFatbinFormat, "", "there are more than %d fatbins", maxContainers)
 		}
 		whole, entries, err := splitFatbin(rest, header[:])

@@ -8,8 +8,6 @@ import (
 	"testing"
 )
 
-func contentOf(data []byte) content { return content{bytes.NewReader(data), int64(len(data))} }
-
 // usage is what cuobjdump --dump-resource-usage prints of the fixtures: see testdata/README.md.
 var usage = map[string][]Kernel{
 	"7.0":   {{"permute", 16, 0, 512}, {"reverse", 10, 1024, 0}, {"scale", 8, 0, 0}},
@@ -88,7 +86,17 @@ func TestStandaloneCubins(t *testing.T) {
 		if cubin := w.Cubins[at]; cubin.Arch.String() != "9.0a" || cubin.ABI != abi {
 			t.Errorf("%+v", cubin)
 		}
-		checkUsage(t, w.Cubins[at].Arch, w.Cubins[at])
+	}
+}
+
+// TestCubins reads cubins of the two versions of their format.
+func TestCubins(t *testing.T) {
+	for _, name := range []string{"sm_90a.cubin", "sm_90a_cuda13.cubin"} {
+		cubin, err := readCubin(contentOf(fixture(t, name)))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		checkUsage(t, cubin.Arch, cubin)
 	}
 }
 

@@ -63,6 +63,15 @@ func take(left *atomic.Int64, n int64) bool {
 	return left.Load() >= 0 && n <= 1<<40 && left.Add(-n) >= 0
 }
 
+// takeContainer takes one fatbin.
+func (b *budget) takeContainer() bool { return take(&b.containers, 1) }
+
+// takeEntry takes one entry of a fatbin, or another part of a member.
+func (b *budget) takeEntry() bool { return take(&b.entries, 1) }
+
+// setEntries sets how many entries are left.
+func (b *budget) setEntries(n int64) { b.entries.Store(n) }
+
 // spend takes n bytes of unpacked device code.
 func (b *budget) spend(n int64) bool { return take(&b.bytes, n) }
 

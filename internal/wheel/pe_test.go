@@ -120,12 +120,11 @@ func TestPELongSectionNames(t *testing.T) {
 	little.PutUint32(data[0x40+12:], symbols)
 	little.PutUint32(data[0x40+16:], 1)
 	data = slices.Concat(data, make([]byte, peSymbolBytes), names)
-	r := &reading{left: newBudget()}
-	r.readContent("long.dll", contentOf(data))
-	if len(r.problems) != 0 || len(r.fatbins) != 1 || r.fatbins[0].Section != ".nv_fatbin" {
-		t.Fatalf("%+v, %s", r.fatbins, lines(r.problems))
+	o, sections, err := readObject("long.dll", contentOf(data), newBudget())
+	if err != nil || !slices.ContainsFunc(sections, func(s section) bool { return s.name == ".nv_fatbin" }) {
+		t.Fatalf("%+v, error %v", sections, err)
 	}
-	if o := r.objects[0]; o.Stripped || !o.DebugInfo || !o.SymbolTable {
+	if o.Stripped || !o.DebugInfo || !o.SymbolTable {
 		t.Errorf("%+v", o)
 	}
 	little.PutUint32(data[0x40+12:], symbols+1<<30)
@@ -204,8 +203,7 @@ func TestPEDamage(t *testing.T) {
 			for _, value := range []uint32{0, 1, 0x1000, 1<<31 - 1, 1 << 31, 1<<32 - 1} {
 				damaged := bytes.Clone(data)
 				little.PutUint32(damaged[at:], value)
-				r := &reading{left: newBudget()}
-				r.readContent("a.dll", contentOf(damaged))
+				readObject("a.dll", contentOf(damaged), newBudget())
 				FindExports(forward("a.dll", damaged), map[string]bool{"alpha": true, "#1": true})
 			}
 		}
@@ -230,12 +228,9 @@ func FuzzPE(f *testing.F) {
 	f.Add(fixture(f, "good.dll"))
 	f.Add(fixture(f, "symbols.dll"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r := &reading{left: newBudget()}
-		r.readObject("a.dll", contentOf(data))
-		if len(r.objects) == 1 {
-			if names := len(r.objects[0].Undefined); names > maxDynamic*(len(data)/peThunkBytes+1) {
-				t.Errorf("%d imports in %d bytes", names, len(data))
-			}
+		o, _, _ := readObject("a.dll", contentOf(data), newBudget())
+		if o != nil && len(o.Undefined) > maxDynamic*(len(data)/peThunkBytes+1) {
+			t.Errorf("%d imports in %d bytes", len(o.Undefined), len(data))
 		}
 	})
 }

@@ -36,7 +36,7 @@ type comparison struct{ left *budget }
 
 func newComparison() comparison {
 	left := newBudget()
-	left.entries.Store(maxPieces)
+	left.setEntries(maxPieces)
 	return comparison{left}
 }
 
@@ -136,7 +136,7 @@ func (c comparison) pieces(depth int, of content) []piece {
 		list = fatbinPieces(of, c.left)
 	}
 	for _, p := range list {
-		if !take(&c.left.entries, 1) || !c.left.spend(p.size) {
+		if !c.left.takeEntry() || !c.left.spend(p.size) {
 			return nil
 		}
 	}

@@ -1,6 +1,8 @@
 package wheel
 
 import (
+	"bytes"
+	"debug/pe"
 	"slices"
 	"strings"
 	"testing"
@@ -100,13 +102,11 @@ func TestVerifyDLL(t *testing.T) {
 // TestCompareLooksIntoDLLs wants the section that differs, and inside of a section of device code the entry.
 func TestCompareLooksIntoDLLs(t *testing.T) {
 	before := universal("win_amd64", "sageattn.dll", fixture(t, "device.dll")).pack(t)
-	i, err := readPE(contentOf(fixture(t, "device.dll")))
+	library, err := pe.NewFile(bytes.NewReader(fixture(t, "device.dll")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	offset := func(name string) uint32 {
-		return i.sections[slices.IndexFunc(i.sections, func(s peSection) bool { return s.name == name })].offset
-	}
+	offset := func(name string) uint32 { return library.Section(name).Offset }
 	for want, at := range map[string]uint32{"PE headers": 0x80, ".rdata": offset(".rdata") + 8, ".nv_fatb / cubin SM 7.0": offset(".nv_fatb") + 400} {
 		data := fixture(t, "device.dll")
 		data[at] ^= 1

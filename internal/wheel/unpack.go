@@ -29,7 +29,7 @@ func (e *Entry) unpack(packed content) (content, error) {
 	if err != nil {
 		return content{}, err
 	}
-	return content{bytes.NewReader(plain), int64(len(plain))}, nil
+	return contentOf(plain), nil
 }
 
 func unpackZSTD(source []byte, size int64) ([]byte, error) {
