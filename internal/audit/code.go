@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/device"
 	"github.com/sagebuild/sagebuild/kernels"
 )
 
@@ -13,7 +14,7 @@ import (
 type Code struct {
 	Member      string       `json:"member"`
 	Section     string       `json:"section,omitempty"` // empty for a fatbin or cubin file
-	Kind        wheel.Kind   `json:"kind"`
+	Kind        device.Kind  `json:"kind"`
 	Arch        kernels.Arch `json:"arch"`
 	Version     string       `json:"version,omitempty"`     // of the code: PTX ISA 8.8
 	Compression string       `json:"compression,omitempty"` // "lz4" or "zstd"
@@ -44,7 +45,7 @@ func codeOf(w *wheel.Wheel) []Code {
 		}
 	}
 	for _, cubin := range w.Cubins {
-		add(Code{Member: cubin.Member, Kind: wheel.KindCubin, Arch: cubin.Arch, Loadable: true}, cubin.Size, cubin.Size)
+		add(Code{Member: cubin.Member, Kind: device.KindCubin, Arch: cubin.Arch, Loadable: true}, cubin.Size, cubin.Size)
 	}
 	return sortedCode(sums)
 }
@@ -74,8 +75,8 @@ func units(w *wheel.Wheel) []unit {
 	for _, fatbin := range w.Fatbins {
 		u := unit{member: fatbin.Member}
 		for _, entry := range fatbin.Entries {
-			if entry.Kind == wheel.KindCubin || entry.Kind == wheel.KindPTX {
-				u.images = append(u.images, kernels.Image{Arch: entry.Arch, PTX: entry.Kind == wheel.KindPTX})
+			if entry.Kind == device.KindCubin || entry.Kind == device.KindPTX {
+				u.images = append(u.images, kernels.Image{Arch: entry.Arch, PTX: entry.Kind == device.KindPTX})
 			}
 		}
 		if len(u.images) > 0 && !fatbin.Relocatable() {
@@ -86,7 +87,7 @@ func units(w *wheel.Wheel) []unit {
 }
 
 // cubinUnits takes the cubin files of a directory together: a program that ships them picks one by its SM.
-func cubinUnits(cubins []wheel.Cubin) []unit {
+func cubinUnits(cubins []device.Cubin) []unit {
 	var list []unit
 	for _, cubin := range cubins {
 		directory := path.Dir(cubin.Member) + "/"

@@ -9,6 +9,6 @@
 //	findings.go          what is wrong with the wheel
 //	torch.go             whether a torch exports what the wheel needs
 //	policy.go, rules.go  what a policy file asks for
-//	diff.go              two wheels side by side
-//	text.go, difftext.go tables for people
+//	changes.go           what changed from one wheel to another
+//	text.go, changestext.go tables for people
 package audit

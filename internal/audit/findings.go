@@ -7,37 +7,39 @@ import (
 	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/device"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
 // Codes of findings that package wheel does not know. The text is stable, for scripts.
 const (
-	CodePlatformTag   wheel.Code = "platform-tag"   // the platform tag names another machine, or none where there is native code
-	CodePlatformFloor wheel.Code = "platform-floor" // the platform tag promises an older system than the code runs on
-	CodePurelib       wheel.Code = "purelib"        // WHEEL calls it pure although it holds shared objects
-	CodePython        wheel.Code = "python-library" // links libpython, which static interpreters do not have, or the DLL of another Python
-	CodeUnread        wheel.Code = "not-read"       // libraries in a format that is not read
-	CodeTorchSymbol   wheel.Code = "torch-symbol"   // the torch that was asked does not export a symbol
-	CodePolicySM      wheel.Code = "policy-sm"      // a required SM does not load natively
-	CodePolicyPTX     wheel.Code = "policy-ptx"
-	CodePolicySize    wheel.Code = "policy-size"
-	CodePolicyNeeded  wheel.Code = "policy-dependency"
-	CodePolicyGlibc   wheel.Code = "policy-glibc"
-	CodePolicyStrip   wheel.Code = "policy-stripped"
+	CodePlatformTag   finding.Code = "platform-tag"   // the platform tag names another machine, or none where there is native code
+	CodePlatformFloor finding.Code = "platform-floor" // the platform tag promises an older system than the code runs on
+	CodePurelib       finding.Code = "purelib"        // WHEEL calls it pure although it holds shared objects
+	CodePython        finding.Code = "python-library" // links libpython, which static interpreters do not have, or the DLL of another Python
+	CodeUnread        finding.Code = "not-read"       // libraries in a format that is not read
+	CodeTorchSymbol   finding.Code = "torch-symbol"   // the torch that was asked does not export a symbol
+	CodePolicySM      finding.Code = "policy-sm"      // a required SM does not load natively
+	CodePolicyPTX     finding.Code = "policy-ptx"
+	CodePolicySize    finding.Code = "policy-size"
+	CodePolicyNeeded  finding.Code = "policy-dependency"
+	CodePolicyGlibc   finding.Code = "policy-glibc"
+	CodePolicyStrip   finding.Code = "policy-stripped"
 )
 
-func (r *Report) fail(code wheel.Code, member, format string, args ...any) {
-	r.add(wheel.Error, code, member, format, args...)
+func (r *Report) fail(code finding.Code, member, format string, args ...any) {
+	r.add(finding.Error, code, member, format, args...)
 }
 
-func (r *Report) warn(code wheel.Code, member, format string, args ...any) {
-	r.add(wheel.Warning, code, member, format, args...)
+func (r *Report) warn(code finding.Code, member, format string, args ...any) {
+	r.add(finding.Warning, code, member, format, args...)
 }
 
-func (r *Report) add(severity wheel.Severity, code wheel.Code, member, format string, args ...any) {
+func (r *Report) add(severity finding.Severity, code finding.Code, member, format string, args ...any) {
 	message := fmt.Sprintf(format, args...)
-	r.Findings = append(r.Findings, Finding{Finding: wheel.Finding{Severity: severity, Code: code, Message: message, Member: member}})
+	r.Findings = append(r.Findings, Finding{Finding: finding.Finding{Severity: severity, Code: code, Message: message, Member: member}})
 }
 
 // checkHost compares the shared objects with the platform tags, and reports what makes them fail elsewhere.
@@ -54,11 +56,11 @@ func (r *Report) checkHost() {
 	for _, object := range r.Objects {
 		for _, directory := range object.RPath {
 			if !strings.HasPrefix(directory, "$ORIGIN") && !strings.HasPrefix(directory, "${ORIGIN}") {
-				r.warn(wheel.CodeRPath, object.Member, "its run path %q is a directory of the machine it was built on", directory)
+				r.warn(finding.CodeRPath, object.Member, "its run path %q is a directory of the machine it was built on", directory)
 			}
 		}
 		if !object.Stripped {
-			r.warn(wheel.CodeUnstripped, object.Member, "it carries a symbol table or debug information")
+			r.warn(finding.CodeUnstripped, object.Member, "it carries a symbol table or debug information")
 		}
 		r.checkDLL(object)
 		if slices.ContainsFunc(object.Needed, func(name string) bool { return strings.HasPrefix(name, "libpython") }) {
@@ -125,8 +127,8 @@ func (r *Report) checkDevice() {
 		if !code.Loadable {
 			continue
 		}
-		forward[code.Member] = forward[code.Member] || code.Kind == wheel.KindPTX && code.Arch.Suffix == ""
-		if code.Kind != wheel.KindCubin {
+		forward[code.Member] = forward[code.Member] || code.Kind == device.KindPTX && code.Arch.Suffix == ""
+		if code.Kind != device.KindCubin {
 			continue
 		}
 		if _, ok := newest[code.Member]; !ok {
@@ -138,7 +140,7 @@ func (r *Report) checkDevice() {
 	}
 	for _, member := range members {
 		if !forward[member] {
-			r.warn(wheel.CodePTXMissing, member, "it holds no PTX that later GPUs could compile; the newest cubin is for SM %s", newest[member])
+			r.warn(finding.CodePTXMissing, member, "it holds no PTX that later GPUs could compile; the newest cubin is for SM %s", newest[member])
 		}
 	}
 }
@@ -153,10 +155,10 @@ func (r *Report) checkPlan(options Options) {
 	}
 	found := r.wheel.Deviations(wheel.Expect(cells[at], options.Sources))
 	r.Findings = slices.DeleteFunc(r.Findings, func(f Finding) bool {
-		return slices.ContainsFunc(found, func(by wheel.Finding) bool { return by.Code == f.Code && by.Member == f.Member })
+		return slices.ContainsFunc(found, func(by finding.Finding) bool { return by.Code == f.Code && by.Member == f.Member })
 	})
-	for _, finding := range found {
-		r.Findings = append(r.Findings, Finding{Finding: finding})
+	for _, f := range found {
+		r.Findings = append(r.Findings, Finding{Finding: f})
 	}
 }
 

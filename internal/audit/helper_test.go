@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -26,10 +27,10 @@ type file struct {
 	data []byte
 }
 
-// fixture reads real output of NVIDIA's and zig's tools: ../wheel/testdata/README.md says how it was made.
+// fixture reads real output of NVIDIA's and zig's tools: ../wheel/wheeltest/testdata/README.md says how it was made.
 func fixture(t testing.TB, name string) []byte {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join("../wheel/testdata", name))
+	data, err := os.ReadFile(filepath.Join("../wheel/wheeltest/testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,11 +116,11 @@ func audited(t testing.TB, options Options, name string, files ...file) *Report 
 }
 
 // codes lists the distinct codes of findings of one severity.
-func (r *Report) codes(severity wheel.Severity) []wheel.Code {
-	var found []wheel.Code
-	for _, finding := range r.Findings {
-		if finding.Severity == severity && !slices.Contains(found, finding.Code) {
-			found = append(found, finding.Code)
+func (r *Report) codes(severity finding.Severity) []finding.Code {
+	var found []finding.Code
+	for _, f := range r.Findings {
+		if f.Severity == severity && !slices.Contains(found, f.Code) {
+			found = append(found, f.Code)
 		}
 	}
 	slices.Sort(found)

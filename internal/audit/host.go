@@ -7,25 +7,15 @@ import (
 	"time"
 
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/object"
 )
 
 // Object is what an audit says of one shared object.
 type Object struct {
-	Member   string       `json:"member"`
-	Format   wheel.Format `json:"format"`
-	Size     int64        `json:"size"`
-	Machine  string       `json:"machine"`
-	SOName   string       `json:"soname,omitempty"`
-	Floor    Floor        `json:"floor"` // of ELF
-	Needed   []string     `json:"needed"`
-	Delayed  []string     `json:"delayed,omitempty"` // DLLs that are loaded at the first call
-	External []string     `json:"external"`          // libraries that neither the wheel nor every system has
-	RPath    []string     `json:"rpath,omitempty"`
-	Linked   string       `json:"linked,omitempty"` // of DLLs: when, by what they say
-	PDB      string       `json:"pdb,omitempty"`    // of DLLs: where the linker wrote the debug information
-	Stripped bool         `json:"stripped"`
-
-	buildPath bool
+	object.Linkage
+	Floor    Floor    `json:"floor"`            // of ELF
+	External []string `json:"external"`         // libraries that neither the wheel nor every system has
+	Linked   string   `json:"linked,omitempty"` // of DLLs: when, by what they say
 }
 
 // systemLibraries are on every system that installs manylinux wheels. Source: auditwheel's manylinux-policy.json.
@@ -44,13 +34,13 @@ type owned struct {
 
 func ownedBy(w *wheel.Wheel) owned {
 	own := owned{map[string]bool{}, map[string]bool{}}
-	for _, object := range w.Objects {
-		if object.Format == wheel.FormatPE {
-			own.libraries[strings.ToLower(path.Base(object.Member))] = true
+	for _, o := range w.Objects {
+		if o.Format == object.FormatPE {
+			own.libraries[strings.ToLower(path.Base(o.Member))] = true
 			continue
 		}
-		own.libraries[path.Base(object.Member)], own.libraries[object.SOName] = true, true
-		for _, name := range object.Exported {
+		own.libraries[path.Base(o.Member)], own.libraries[o.SOName] = true, true
+		for _, name := range o.Exported {
 			own.symbols[name] = true
 		}
 	}
@@ -58,33 +48,28 @@ func ownedBy(w *wheel.Wheel) owned {
 }
 
 // external reports whether a library is neither in the wheel nor on every system.
-func (o owned) external(format wheel.Format, library string) bool {
-	if format == wheel.FormatPE {
+func (o owned) external(format object.Format, library string) bool {
+	if format == object.FormatPE {
 		return externalDLL(library, o.libraries)
 	}
 	return !o.libraries[library] && !slices.Contains(systemLibraries, library)
 }
 
-func objectsOf(w *wheel.Wheel) []Object {
-	own := ownedBy(w)
+func objectsOf(w *wheel.Wheel, own owned) []Object {
 	list := make([]Object, 0, len(w.Objects))
-	for _, object := range w.Objects {
-		o := Object{
-			Member: object.Member, Format: object.Format, Size: object.Size, Machine: object.Machine, SOName: object.SOName,
-			Needed: object.Needed, Delayed: object.Delayed, RPath: object.RPath, Stripped: object.Stripped, PDB: object.PDB,
-			buildPath: object.HasBuildPath(),
-		}
-		for _, library := range slices.Concat(object.Needed, object.Delayed) {
-			if own.external(object.Format, library) {
+	for _, one := range w.Objects {
+		o := Object{Linkage: one.Linkage}
+		for _, library := range o.Libraries() {
+			if own.external(o.Format, library) {
 				o.External = append(o.External, library)
 			}
 		}
-		if at := object.LinkedAt(); !at.IsZero() {
+		if at := one.LinkedAt(); !at.IsZero() {
 			o.Linked = at.Format(time.RFC3339)
 		}
-		if object.Format == wheel.FormatELF {
-			o.Floor = Floor{Glibc: object.GlibcFloor, Libstdcxx: object.LibstdcxxFloor, CXXABI: object.CXXABIFloor, Libgcc: object.LibgccFloor}
-			o.Floor.setManylinux(object.Machine)
+		if o.Format == object.FormatELF {
+			o.Floor = Floor{Glibc: one.GlibcFloor, Libstdcxx: one.LibstdcxxFloor, CXXABI: one.CXXABIFloor, Libgcc: one.LibgccFloor}
+			o.Floor.setManylinux(o.Machine)
 		}
 		list = append(list, o)
 	}
@@ -106,4 +91,4 @@ func floorOf(objects []Object) Floor {
 	return all
 }
 
-func isELF(o Object) bool { return o.Format == wheel.FormatELF }
+func isELF(o Object) bool { return o.Format == object.FormatELF }

@@ -6,7 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
+	"github.com/sagebuild/sagebuild/internal/wheel/object"
 )
 
 func TestNamespaceOf(t *testing.T) {
@@ -76,11 +77,11 @@ func TestGroupOf(t *testing.T) {
 		{"avcodec_open2", "", GroupOther},
 		{"EVP_md5", "libcrypto.so.3", GroupVersions},
 	} {
-		symbol := wheel.Undefined{Name: c.name, Library: c.library}
+		symbol := object.Undefined{Name: c.name, Library: c.library}
 		if c.library != "" {
 			symbol.Version = "V_1"
 		}
-		if got := groupOf(wheel.FormatELF, symbol, own); got != c.want {
+		if got := groupOf(object.FormatELF, symbol, own); got != c.want {
 			t.Errorf("%s of %q: %s, want %s", c.name, c.library, got, c.want)
 		}
 	}
@@ -125,27 +126,27 @@ func TestManylinux(t *testing.T) {
 func TestHostFindings(t *testing.T) {
 	for name, c := range map[string]struct {
 		library          string
-		errors, warnings []wheel.Code
+		errors, warnings []finding.Code
 	}{
 		"fixture-1.0-py3-none-manylinux_2_17_x86_64.whl":                      {library: "good.so"},
 		"fixture-1.0-py3-none-linux_x86_64.whl":                               {library: "new_glibc.so"},
 		"fixture-1.0-py3-none-manylinux_2_34_x86_64.whl":                      {library: "new_glibc.so"},
-		"fixture-1.0-py3-none-manylinux2014_x86_64.manylinux_2_40_x86_64.whl": {"new_glibc.so", []wheel.Code{CodePlatformFloor}, nil},
-		"fixture-1.0-py3-none-manylinux_2_28_x86_64.whl":                      {"new_glibc.so", []wheel.Code{CodePlatformFloor}, nil},
-		"fixture-1.0-py3-none-manylinux_2_17_aarch64.whl":                     {"good.so", []wheel.Code{CodePlatformTag}, nil},
+		"fixture-1.0-py3-none-manylinux2014_x86_64.manylinux_2_40_x86_64.whl": {"new_glibc.so", []finding.Code{CodePlatformFloor}, nil},
+		"fixture-1.0-py3-none-manylinux_2_28_x86_64.whl":                      {"new_glibc.so", []finding.Code{CodePlatformFloor}, nil},
+		"fixture-1.0-py3-none-manylinux_2_17_aarch64.whl":                     {"good.so", []finding.Code{CodePlatformTag}, nil},
 		"fixture-1.1-py3-none-manylinux_2_17_aarch64.whl":                     {library: "aarch64.so"},
 		"fixture-1.0-py3-none-linux_aarch64.whl":                              {library: "aarch64.so"},
-		"fixture-1.0-py3-none-manylinux_2_12_aarch64.whl":                     {"aarch64.so", []wheel.Code{CodePlatformFloor, CodePlatformTag}, nil},
-		"fixture-1.2-py3-none-manylinux_2_17_x86_64.whl":                      {"aarch64.so", []wheel.Code{CodePlatformTag}, nil},
-		"fixture-1.0-py3-none-win_amd64.whl":                                  {"good.so", []wheel.Code{CodePlatformTag}, nil},
-		"fixture-1.0-py3-none-any.whl":                                        {"good.so", []wheel.Code{CodePlatformTag}, nil},
-		"fixture-2.0-py3-none-linux_x86_64.whl":                               {"symbols.so", nil, []wheel.Code{wheel.CodeRPath, wheel.CodeUnstripped}},
+		"fixture-1.0-py3-none-manylinux_2_12_aarch64.whl":                     {"aarch64.so", []finding.Code{CodePlatformFloor, CodePlatformTag}, nil},
+		"fixture-1.2-py3-none-manylinux_2_17_x86_64.whl":                      {"aarch64.so", []finding.Code{CodePlatformTag}, nil},
+		"fixture-1.0-py3-none-win_amd64.whl":                                  {"good.so", []finding.Code{CodePlatformTag}, nil},
+		"fixture-1.0-py3-none-any.whl":                                        {"good.so", []finding.Code{CodePlatformTag}, nil},
+		"fixture-2.0-py3-none-linux_x86_64.whl":                               {"symbols.so", nil, []finding.Code{finding.CodeRPath, finding.CodeUnstripped}},
 	} {
 		r := audited(t, defaults(t), name, file{"fixture/lib.so", fixture(t, c.library)})
-		if got := r.codes(wheel.Error); !slices.Equal(got, c.errors) {
+		if got := r.codes(finding.Error); !slices.Equal(got, c.errors) {
 			t.Errorf("%s: errors %q, want %q: %+v", name, got, c.errors, r.Findings)
 		}
-		if got := r.codes(wheel.Warning); c.warnings != nil && !slices.Equal(got, c.warnings) {
+		if got := r.codes(finding.Warning); c.warnings != nil && !slices.Equal(got, c.warnings) {
 			t.Errorf("%s: warnings %q, want %q: %+v", name, got, c.warnings, r.Findings)
 		}
 	}
@@ -168,8 +169,8 @@ func TestPlan(t *testing.T) {
 	} {
 		r := audited(t, defaults(t), name, file{"sageattention/a.fatbin", fixture(t, "plain.fatbin")})
 		missing := 0
-		for _, finding := range r.Findings {
-			if finding.Code == wheel.CodeSMMissing {
+		for _, f := range r.Findings {
+			if f.Code == finding.CodeSMMissing {
 				missing++
 			}
 		}
@@ -181,7 +182,7 @@ func TestPlan(t *testing.T) {
 
 func TestRefusedBytes(t *testing.T) {
 	r, err := Run(write(t, fixtureName, []byte("no zip")), defaults(t))
-	if err != nil || !r.Failed() || r.Readable() || !slices.Equal(r.codes(wheel.Error), []wheel.Code{wheel.CodeZipFormat}) {
+	if err != nil || !r.Failed() || r.Readable() || !slices.Equal(r.codes(finding.Error), []finding.Code{finding.CodeZipFormat}) {
 		t.Errorf("%+v, error %v", r, err)
 	}
 	if err := r.WriteText(&bytes.Buffer{}, false); err != nil {

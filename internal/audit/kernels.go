@@ -5,19 +5,20 @@ import (
 	"slices"
 
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/device"
 	"github.com/sagebuild/sagebuild/kernels"
 )
 
 // KernelGroup sums up the kernels of one file for one SM.
 type KernelGroup struct {
-	Member       string         `json:"member"`
-	Arch         kernels.Arch   `json:"arch"`
-	Count        int            `json:"count"`
-	MaxRegisters int            `json:"maxRegisters"` // of a thread
-	MaxShared    int64          `json:"maxShared"`    // bytes of a block, static
-	MaxStack     int64          `json:"maxStack"`     // bytes of a thread
-	WithStack    int            `json:"withStack"`    // kernels that have local memory: arrays, calls or spills
-	Kernels      []wheel.Kernel `json:"kernels,omitempty"`
+	Member       string          `json:"member"`
+	Arch         kernels.Arch    `json:"arch"`
+	Count        int             `json:"count"`
+	MaxRegisters int             `json:"maxRegisters"` // of a thread
+	MaxShared    int64           `json:"maxShared"`    // bytes of a block, static
+	MaxStack     int64           `json:"maxStack"`     // bytes of a thread
+	WithStack    int             `json:"withStack"`    // kernels that have local memory: arrays, calls or spills
+	Kernels      []device.Kernel `json:"kernels,omitempty"`
 }
 
 // kernelGroups sums up loadable cubins, by file and SM; with all set the kernels themselves are kept.
@@ -41,7 +42,7 @@ func kernelGroups(w *wheel.Wheel, all bool) []KernelGroup {
 	}
 	list := make([]KernelGroup, 0, len(groups))
 	for _, group := range groups {
-		slices.SortFunc(group.Kernels, func(a, b wheel.Kernel) int { return cmp.Compare(a.Name, b.Name) })
+		slices.SortFunc(group.Kernels, func(a, b device.Kernel) int { return cmp.Compare(a.Name, b.Name) })
 		list = append(list, *group)
 	}
 	slices.SortFunc(list, func(a, b KernelGroup) int {
@@ -50,7 +51,7 @@ func kernelGroups(w *wheel.Wheel, all bool) []KernelGroup {
 	return list
 }
 
-func (g *KernelGroup) add(kernel wheel.Kernel, keep bool) {
+func (g *KernelGroup) add(kernel device.Kernel, keep bool) {
 	g.Count++
 	g.MaxRegisters = max(g.MaxRegisters, kernel.Registers)
 	g.MaxShared = max(g.MaxShared, kernel.Shared)

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/device"
 )
 
 const fixtureName = "fixture-1.0-py3-none-manylinux_2_17_x86_64.whl"
@@ -51,7 +51,7 @@ func TestCode(t *testing.T) {
 		if c.Stored <= 0 || c.Bytes < c.Stored-8 || c.Loadable != (c.Section != "__nv_relfatbin") {
 			t.Errorf("%+v", c)
 		}
-		if c.Kind == wheel.KindPTX && (c.Version != "8.8" || c.Arch.String() != "12.1") {
+		if c.Kind == device.KindPTX && (c.Version != "8.8" || c.Arch.String() != "12.1") {
 			t.Errorf("%+v", c)
 		}
 	}
@@ -74,7 +74,7 @@ func TestKernelGroups(t *testing.T) {
 	if len(r.Kernels) != 5 {
 		t.Fatalf("%+v", r.Kernels)
 	}
-	first := r.Kernels[0] // 7.0: internal/wheel/testdata/README.md
+	first := r.Kernels[0] // 7.0: internal/wheel/wheeltest/testdata/README.md
 	if first.Count != 3 || first.MaxRegisters != 16 || first.MaxShared != 1024 || first.MaxStack != 512 || first.WithStack != 1 {
 		t.Errorf("%+v", first)
 	}

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/device"
+	"github.com/sagebuild/sagebuild/internal/wheel/object"
 )
 
 // oracle is what cuobjdump says of one wheel: testdata/README.md.
@@ -98,7 +100,7 @@ type dllOracle struct {
 	SHA256           string
 }
 
-func oracleOf(o wheel.Object) dllOracle {
+func oracleOf(o object.Object) dllOracle {
 	var lines []string
 	for _, symbol := range o.Undefined {
 		lines = append(lines, "import "+symbol.Library+" "+symbol.Name+"\n")
@@ -171,7 +173,7 @@ func compareEntries(t *testing.T, r *Report, want map[string]map[string]int) {
 
 // entryName spells an entry as cuobjdump does.
 func entryName(code Code) string {
-	kind := map[wheel.Kind]string{wheel.KindCubin: "elf", wheel.KindPTX: "ptx"}[code.Kind]
+	kind := map[device.Kind]string{device.KindCubin: "elf", device.KindPTX: "ptx"}[code.Kind]
 	name := fmt.Sprintf("%s sm_%s%s %s", kind, code.Arch.SM.Digits(), code.Arch.Suffix, code.Version)
 	if code.Compression != "" {
 		name += " compressed"

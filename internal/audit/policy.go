@@ -14,7 +14,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/ui"
-	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -28,7 +28,7 @@ type Policy struct {
 	stripped     rule[bool]
 	maxSize      rule[int64]
 	perSM        map[matrix.SM]rule[int64]
-	severities   map[wheel.Code]string
+	severities   map[finding.Code]string
 }
 
 // rule is a value of the file with its place; at is nil where the file does not give it.
@@ -216,7 +216,7 @@ func (r *policyReader) size(e hcl.Expression) rule[int64] {
 }
 
 // severities reads a map from codes of findings to what becomes of them.
-func (r *policyReader) severities(e hcl.Expression) map[wheel.Code]string {
+func (r *policyReader) severities(e hcl.Expression) map[finding.Code]string {
 	if value, found := e.Value(nil); !found.HasErrors() && value.IsNull() {
 		return nil
 	}
@@ -225,7 +225,7 @@ func (r *policyReader) severities(e hcl.Expression) map[wheel.Code]string {
 		r.fail(e.Range(), `want a map, such as { rpath = "ignore" }`)
 		return nil
 	}
-	all := map[wheel.Code]string{}
+	all := map[finding.Code]string{}
 	for _, pair := range pairs {
 		key := hcl.ExprAsKeyword(pair.Key)
 		if key == "" {
@@ -235,7 +235,7 @@ func (r *policyReader) severities(e hcl.Expression) map[wheel.Code]string {
 		if level.at != nil && level.value != "error" && level.value != "warning" && level.value != "ignore" {
 			r.fail(pair.Value.Range(), `want "error", "warning" or "ignore", not %q`, level.value)
 		}
-		all[wheel.Code(key)] = level.value
+		all[finding.Code(key)] = level.value
 	}
 	return all
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
-	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
 // TestPolicyMistakes wants every mistake at its own line and column, all in one run.
@@ -100,9 +100,9 @@ func TestPolicyRules(t *testing.T) {
 // broken lists the errors of a report with the places of the rules.
 func broken(r *Report) []string {
 	var list []string
-	for _, finding := range r.Findings {
-		if finding.Severity == wheel.Error {
-			list = append(list, fmt.Sprint(finding.Code, " ", finding.Rule))
+	for _, f := range r.Findings {
+		if f.Severity == finding.Error {
+			list = append(list, fmt.Sprint(f.Code, " ", f.Rule))
 		}
 	}
 	slices.Sort(list)
@@ -126,7 +126,7 @@ func TestDocsNameEveryCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, pattern := range map[string]string{"findings.go": `wheel\.Code += "([a-z-]+)"`, "policy.go": "hcl:\"([a-z_]+),optional"} {
+	for name, pattern := range map[string]string{"findings.go": `finding\.Code += "([a-z-]+)"`, "policy.go": "hcl:\"([a-z_]+),optional"} {
 		source, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

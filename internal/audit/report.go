@@ -9,6 +9,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -32,11 +33,12 @@ type Report struct {
 	Findings []Finding      `json:"findings"`
 
 	wheel *wheel.Wheel // nil for bytes that are no wheel
+	own   owned
 }
 
 // Finding is one thing wrong with a wheel, and the place of the policy's rule where one was broken.
 type Finding struct {
-	wheel.Finding
+	finding.Finding
 	Rule *diag.Range `json:"rule,omitempty"`
 }
 
@@ -55,7 +57,7 @@ type Options struct {
 // files that cannot be read at all.
 func Run(path string, options Options) (*Report, error) {
 	w, err := wheel.Open(path)
-	var refusal *wheel.FormatError
+	var refusal *finding.Refusal
 	if errors.As(err, &refusal) {
 		return refused(path, refusal), nil
 	}
@@ -75,14 +77,14 @@ func Run(path string, options Options) (*Report, error) {
 func New(w *wheel.Wheel, options Options) *Report {
 	r := &Report{
 		Path: w.Path, Name: w.Name, Size: w.Size, SHA256: w.SHA256,
-		Filename: w.Filename, Info: w.Info, Metadata: w.Metadata, wheel: w,
+		Filename: w.Filename, Info: w.Info, Metadata: w.Metadata, wheel: w, own: ownedBy(w),
 	}
 	r.Code = codeOf(w)
 	r.GPUs = coverages(w, options.Matrix)
 	r.Kernels = kernelGroups(w, options.Kernels)
-	r.Objects = objectsOf(w)
+	r.Objects = objectsOf(w, r.own)
 	r.Floor = floorOf(r.Objects)
-	r.Symbols = symbolGroups(w)
+	r.Symbols = symbolGroups(w, r.own)
 	for _, problem := range w.Problems {
 		r.Findings = append(r.Findings, Finding{Finding: problem})
 	}
@@ -94,7 +96,7 @@ func New(w *wheel.Wheel, options Options) *Report {
 }
 
 // refused is the report on bytes that no reader should unpack.
-func refused(path string, refusal *wheel.FormatError) *Report {
+func refused(path string, refusal *finding.Refusal) *Report {
 	r := &Report{Path: path, Name: filepath.Base(path)}
 	if info, err := os.Stat(path); err == nil {
 		r.Size = info.Size()
@@ -105,8 +107,8 @@ func refused(path string, refusal *wheel.FormatError) *Report {
 
 // Failed reports whether a finding is an error.
 func (r *Report) Failed() bool {
-	for _, finding := range r.Findings {
-		if finding.Severity == wheel.Error {
+	for _, f := range r.Findings {
+		if f.Severity == finding.Error {
 			return true
 		}
 	}

@@ -9,7 +9,8 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/ui"
-	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/device"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -27,9 +28,9 @@ func (p *Policy) judge(r *Report) {
 	p.setSeverities(r)
 }
 
-func (r *Report) breaks(at *diag.Range, code wheel.Code, member, format string, args ...any) {
+func (r *Report) breaks(at *diag.Range, code finding.Code, member, format string, args ...any) {
 	message := fmt.Sprintf(format, args...)
-	r.Findings = append(r.Findings, Finding{wheel.Finding{Severity: wheel.Error, Code: code, Message: message, Member: member}, at})
+	r.Findings = append(r.Findings, Finding{finding.Finding{Severity: finding.Error, Code: code, Message: message, Member: member}, at})
 }
 
 // concerns reports whether SM rules are about a file.
@@ -86,7 +87,7 @@ func (p *Policy) judgePTX(r *Report) {
 	for _, ptx := range p.ptx {
 		for _, member := range r.deviceMembers() {
 			found := slices.ContainsFunc(r.Code, func(c Code) bool {
-				return c.Member == member && c.Kind == wheel.KindPTX && c.Loadable && c.Arch == ptx.value
+				return c.Member == member && c.Kind == device.KindPTX && c.Loadable && c.Arch == ptx.value
 			})
 			if !found && p.concerns(member) {
 				r.breaks(ptx.at, CodePolicyPTX, member, "required PTX for SM %s is missing", ptx.value)
@@ -123,7 +124,7 @@ func (p *Policy) judgeSizes(r *Report) {
 
 func (p *Policy) judgeObjects(r *Report) {
 	for _, object := range r.Objects {
-		for _, library := range slices.Concat(object.Needed, object.Delayed) {
+		for _, library := range object.Libraries() {
 			if p.dependencies.at != nil && !object.linksBy(p.dependencies.value, library) {
 				r.breaks(p.dependencies.at, CodePolicyNeeded, object.Member, "it links %s; allowed are %s", library, strings.Join(p.dependencies.value, ", "))
 			}
@@ -150,16 +151,16 @@ func (o Object) linksBy(patterns []string, library string) bool {
 // setSeverities changes or drops findings by their codes.
 func (p *Policy) setSeverities(r *Report) {
 	kept := r.Findings[:0]
-	for _, finding := range r.Findings {
-		switch p.severities[finding.Code] {
+	for _, f := range r.Findings {
+		switch p.severities[f.Code] {
 		case "ignore":
 			continue
 		case "error":
-			finding.Severity = wheel.Error
+			f.Severity = finding.Error
 		case "warning":
-			finding.Severity = wheel.Warning
+			f.Severity = finding.Warning
 		}
-		kept = append(kept, finding)
+		kept = append(kept, f)
 	}
 	r.Findings = kept
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/object"
 )
 
 // Group says who must give a symbol.
@@ -70,8 +71,8 @@ var groupLibraries = []struct {
 }
 
 // groupOf tells who must give a symbol: by its DLL, or where formats name no library, by its name.
-func groupOf(format wheel.Format, symbol wheel.Undefined, own owned) Group {
-	if format == wheel.FormatPE {
+func groupOf(format object.Format, symbol object.Undefined, own owned) Group {
+	if format == object.FormatPE {
 		return dllGroup(symbol.Library, own.libraries)
 	}
 	for _, known := range groupLibraries {
@@ -96,15 +97,14 @@ func groupOf(format wheel.Format, symbol wheel.Undefined, own owned) Group {
 	return GroupOther
 }
 
-func symbolGroups(w *wheel.Wheel) []SymbolGroup {
-	own := ownedBy(w)
+func symbolGroups(w *wheel.Wheel, own owned) []SymbolGroup {
 	var list []SymbolGroup
-	for _, object := range w.Objects {
+	for _, o := range w.Objects {
 		groups := map[Group]*SymbolGroup{}
-		for _, symbol := range object.Undefined {
-			name := groupOf(object.Format, symbol, own)
+		for _, symbol := range o.Undefined {
+			name := groupOf(o.Format, symbol, own)
 			if groups[name] == nil {
-				groups[name] = &SymbolGroup{Member: object.Member, Group: name}
+				groups[name] = &SymbolGroup{Member: o.Member, Group: name}
 			}
 			groups[name].add(symbol)
 		}
@@ -119,7 +119,7 @@ func symbolGroups(w *wheel.Wheel) []SymbolGroup {
 	return list
 }
 
-func (g *SymbolGroup) add(symbol wheel.Undefined) {
+func (g *SymbolGroup) add(symbol object.Undefined) {
 	g.Count++
 	if symbol.Weak {
 		g.Weak++

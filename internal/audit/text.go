@@ -8,7 +8,7 @@ import (
 	"unicode"
 
 	"github.com/sagebuild/sagebuild/internal/ui"
-	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 	"github.com/sagebuild/sagebuild/kernels"
 )
 
@@ -237,7 +237,7 @@ func (r *Report) neededTable() *ui.Table {
 	table := &ui.Table{Header: []string{"needs", "libraries of others", "of the system or the wheel"}}
 	for _, o := range r.Objects {
 		var known []string
-		for _, library := range slices.Concat(o.Needed, o.Delayed) {
+		for _, library := range o.Libraries() {
 			if !slices.Contains(o.External, library) {
 				known = append(known, library)
 			}
@@ -266,7 +266,7 @@ func shorten(name string) string {
 	return name[:most] + "…"
 }
 
-var severityColors = map[wheel.Severity]ui.Color{wheel.Error: ui.Red, wheel.Warning: ui.Yellow}
+var severityColors = map[finding.Severity]ui.Color{finding.Error: ui.Red, finding.Warning: ui.Yellow}
 
 func (r *Report) findingTable() *ui.Table {
 	table := &ui.Table{Header: []string{"finding", "code", "file", "what"}}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/object"
 )
 
 // TorchResult is what a torch exports of what the wheel needs.
@@ -130,13 +131,13 @@ func isTorch(path string, names map[string]bool, asked map[wanted][]string) erro
 }
 
 // libraryName is a source's file name, in lower case as Windows compares it.
-func libraryName(source wheel.Source) string {
+func libraryName(source object.Source) string {
 	return strings.ToLower(source.Name[strings.LastIndexAny(source.Name, `/\`)+1:])
 }
 
 // search reads libraries side by side, the small ones first: the largest is seldom needed, and takes longest.
-func search(sources []wheel.Source, open map[wanted]bool) error {
-	slices.SortStableFunc(sources, func(a, b wheel.Source) int { return cmp.Compare(a.Size, b.Size) })
+func search(sources []object.Source, open map[wanted]bool) error {
+	slices.SortStableFunc(sources, func(a, b object.Source) int { return cmp.Compare(a.Size, b.Size) })
 	var mutex sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(min(runtime.GOMAXPROCS(0), 4))
@@ -153,7 +154,7 @@ func search(sources []wheel.Source, open map[wanted]bool) error {
 			for name := range asked {
 				left[name] = true
 			}
-			errs[at] = wheel.FindExports(source, left)
+			errs[at] = object.FindExports(source, left)
 			mutex.Lock()
 			defer mutex.Unlock()
 			for name, symbol := range asked {
@@ -181,18 +182,17 @@ func askedOf(library string, open map[wanted]bool) map[string]wanted {
 
 // needed maps the strong undefined symbols of some groups to the objects that need them.
 func (r *Report) needed(groups ...Group) map[wanted][]string {
-	own := ownedBy(r.wheel)
 	names := map[wanted][]string{}
-	for _, object := range r.wheel.Objects {
-		for _, symbol := range object.Undefined {
-			if symbol.Weak || !slices.Contains(groups, groupOf(object.Format, symbol, own)) {
+	for _, o := range r.wheel.Objects {
+		for _, symbol := range o.Undefined {
+			if symbol.Weak || !slices.Contains(groups, groupOf(o.Format, symbol, r.own)) {
 				continue
 			}
 			key := wanted{name: symbol.Name}
-			if object.Format == wheel.FormatPE {
+			if o.Format == object.FormatPE {
 				key.library = strings.ToLower(symbol.Library)
 			}
-			names[key] = append(names[key], object.Member)
+			names[key] = append(names[key], o.Member)
 		}
 	}
 	return names

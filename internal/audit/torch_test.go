@@ -9,6 +9,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
 // torchFiles are two libraries of a small torch.
@@ -50,7 +51,7 @@ func TestTorch(t *testing.T) {
 		if other := r.Torch.Elsewhere; len(other) != 2 || other[0].Name != "printf" || other[1].Name != "stranger" {
 			t.Errorf("%s: elsewhere %+v", torch, other)
 		}
-		if !slices.Equal(r.codes(wheel.Error), []wheel.Code{CodeTorchSymbol}) {
+		if !slices.Equal(r.codes(finding.Error), []finding.Code{CodeTorchSymbol}) {
 			t.Errorf("%s: %+v", torch, r.Findings)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
 // windowsLibraries tells by the name of a DLL, in lower case, who must give it; the first pattern that fits counts.
@@ -106,8 +106,8 @@ func (r *Report) pythonDLL() string {
 
 // checkDLL reports what makes a DLL tell about the machine it was linked on, or fail on others.
 func (r *Report) checkDLL(object Object) {
-	if object.buildPath {
-		r.warn(wheel.CodeBuildPath, object.Member, "it names %s, a path of the machine it was linked on", object.PDB)
+	if object.HasBuildPath() {
+		r.warn(finding.CodeBuildPath, object.Member, "it names %s, a path of the machine it was linked on", object.PDB)
 	}
 	r.checkPythonDLL(object)
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
-	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 	"github.com/sagebuild/sagebuild/tests/dll"
 )
 
@@ -64,7 +64,7 @@ func TestPythonDLL(t *testing.T) {
 	} {
 		for library, want := range wrong {
 			r := audited(t, defaults(t), name, file{"fixture/_C.pyd", extension(library).Bytes()})
-			if got := slices.Contains(r.codes(wheel.Error), CodePython); got != want {
+			if got := slices.Contains(r.codes(finding.Error), CodePython); got != want {
 				t.Errorf("%s linking %s: finding %v, want %v: %+v", name, library, got, want, r.Findings)
 			}
 		}
@@ -76,25 +76,25 @@ func TestDLLFindings(t *testing.T) {
 	for name, c := range map[string]struct {
 		wheel            string
 		change           func(d *dll.DLL)
-		errors, warnings []wheel.Code
+		errors, warnings []finding.Code
 	}{
 		"nothing":            {windowsName, func(*dll.DLL) {}, nil, nil},
 		"linked on a day":    {windowsName, func(d *dll.DLL) { d.Timestamp = 1_700_000_000 }, nil, nil},
 		"a PDB by its name":  {windowsName, func(d *dll.DLL) { d.PDB = "_C.pdb" }, nil, nil},
-		"a PDB by its path":  {windowsName, func(d *dll.DLL) { d.PDB = `C:\b\_C.pdb` }, nil, []wheel.Code{wheel.CodeBuildPath}},
-		"ARM64":              {windowsName, func(d *dll.DLL) { d.Machine = 0xaa64 }, []wheel.Code{CodePlatformTag}, nil},
-		"32 bits by its tag": {"fixture-1.0-cp312-cp312-win32.whl", func(*dll.DLL) {}, []wheel.Code{CodePlatformTag}, nil},
-		"Linux by its tag":   {"fixture-1.0-cp312-cp312-linux_x86_64.whl", func(*dll.DLL) {}, []wheel.Code{CodePlatformTag}, nil},
-		"macOS by its tag":   {"fixture-1.0-cp312-cp312-macosx_11_0_x86_64.whl", func(*dll.DLL) {}, []wheel.Code{CodePlatformTag}, nil},
-		"any":                {"fixture-1.0-py3-none-any.whl", func(*dll.DLL) {}, []wheel.Code{CodePlatformTag}, nil},
+		"a PDB by its path":  {windowsName, func(d *dll.DLL) { d.PDB = `C:\b\_C.pdb` }, nil, []finding.Code{finding.CodeBuildPath}},
+		"ARM64":              {windowsName, func(d *dll.DLL) { d.Machine = 0xaa64 }, []finding.Code{CodePlatformTag}, nil},
+		"32 bits by its tag": {"fixture-1.0-cp312-cp312-win32.whl", func(*dll.DLL) {}, []finding.Code{CodePlatformTag}, nil},
+		"Linux by its tag":   {"fixture-1.0-cp312-cp312-linux_x86_64.whl", func(*dll.DLL) {}, []finding.Code{CodePlatformTag}, nil},
+		"macOS by its tag":   {"fixture-1.0-cp312-cp312-macosx_11_0_x86_64.whl", func(*dll.DLL) {}, []finding.Code{CodePlatformTag}, nil},
+		"any":                {"fixture-1.0-py3-none-any.whl", func(*dll.DLL) {}, []finding.Code{CodePlatformTag}, nil},
 	} {
 		d := extension("python3.dll", "KERNEL32.dll")
 		c.change(&d)
 		r := audited(t, defaults(t), c.wheel, file{"fixture/_C.pyd", d.Bytes()})
-		if got := r.codes(wheel.Error); !slices.Equal(got, c.errors) {
+		if got := r.codes(finding.Error); !slices.Equal(got, c.errors) {
 			t.Errorf("%s: errors %q, want %q", name, got, c.errors)
 		}
-		if got := r.codes(wheel.Warning); !slices.Equal(got, c.warnings) {
+		if got := r.codes(finding.Warning); !slices.Equal(got, c.warnings) {
 			t.Errorf("%s: warnings %q, want %q", name, got, c.warnings)
 		}
 	}

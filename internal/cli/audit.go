@@ -168,10 +168,10 @@ func writeDiff(app *App, options auditOptions, reports []*audit.Report) error {
 			return writeReports(app, reports)
 		}
 	}
-	diff := audit.Compare(reports[0], reports[1])
+	changes := audit.ChangesOf(reports[0], reports[1])
 	most := diffLines
 	if options.kernels {
 		most = 0
 	}
-	return app.print(diff, func(w io.Writer, color bool) error { return diff.WriteText(w, color, most) })
+	return app.print(changes, func(w io.Writer, color bool) error { return changes.WriteText(w, color, most) })
 }

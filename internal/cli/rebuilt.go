@@ -97,7 +97,7 @@ func writeFailure(w io.Writer, failure *report.Failure) {
 // maxParts is how many differing parts of a member are printed for people; --json has all.
 const maxParts = 12
 
-func writeDifference(w io.Writer, d *wheel.Difference) {
+func writeDifference(w io.Writer, d *wheel.ByteDifference) {
 	for _, text := range d.Archive {
 		fmt.Fprintf(w, "  zip       %s\n", text)
 	}

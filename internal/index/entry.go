@@ -14,6 +14,8 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/device"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 	"github.com/sagebuild/sagebuild/kernels"
 )
 
@@ -46,7 +48,7 @@ func (e Entry) Path() string { return path.Join(e.Dir(), e.Filename) }
 // torch it is for, is an error of class diag.Verification.
 func Inspect(file string) (Entry, error) {
 	w, err := wheel.Open(file)
-	var refusal *wheel.FormatError
+	var refusal *finding.Refusal
 	if errors.As(err, &refusal) {
 		return Entry{}, refused(file, refusal.Error())
 	}
@@ -54,7 +56,7 @@ func Inspect(file string) (Entry, error) {
 		return Entry{}, err
 	}
 	for _, problem := range w.Problems {
-		if problem.Severity == wheel.Error {
+		if problem.Severity == finding.Error {
 			return Entry{}, refused(file, strings.TrimPrefix(problem.String(), "error: "))
 		}
 	}
@@ -94,12 +96,12 @@ func (e *Entry) setChannel(file string) (err error) {
 
 // setDevices lists each SM once.
 func (e *Entry) setDevices(w *wheel.Wheel) {
-	for _, device := range w.Devices() {
-		switch device.Kind {
-		case wheel.KindCubin, wheel.KindOldCubin:
-			e.SMs = append(e.SMs, device.Arch)
-		case wheel.KindPTX:
-			e.PTX = append(e.PTX, device.Arch)
+	for _, one := range w.Devices() {
+		switch one.Kind {
+		case device.KindCubin, device.KindOldCubin:
+			e.SMs = append(e.SMs, one.Arch)
+		case device.KindPTX:
+			e.PTX = append(e.PTX, one.Arch)
 		}
 	}
 	e.SMs, e.PTX = slices.Compact(e.SMs), slices.Compact(e.PTX)

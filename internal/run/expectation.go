@@ -10,6 +10,7 @@ import (
 	"github.com/sagebuild/sagebuild/bake"
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
 // check compares a wheel with its plan. All that is wrong is in one error.
@@ -22,9 +23,9 @@ func (p *Project) check(path string, target bake.Target) error {
 		return fmt.Errorf("checking %s: %w", target.Wheel, err)
 	}
 	var wrong []error
-	for _, finding := range findings {
-		if finding.Severity == wheel.Error {
-			wrong = append(wrong, errors.New(strings.TrimPrefix(finding.String(), "error: ")))
+	for _, f := range findings {
+		if f.Severity == finding.Error {
+			wrong = append(wrong, errors.New(strings.TrimPrefix(f.String(), "error: ")))
 		}
 	}
 	if len(wrong) == 0 {

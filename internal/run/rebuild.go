@@ -13,6 +13,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/provenance"
 	"github.com/sagebuild/sagebuild/internal/report"
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
 // How the rebuild of a wheel ends.
@@ -23,16 +24,16 @@ const (
 
 // Rebuilt is what came of one wheel that was built again.
 type Rebuilt struct {
-	Wheel      string            `json:"wheel"`
-	Target     string            `json:"target"`
-	Result     string            `json:"result"` // identical, different, failed or skipped
-	Cached     bool              `json:"cached"` // every step came from the build cache
-	SHA256     string            `json:"sha256"`
-	Rebuilt    string            `json:"rebuilt,omitempty"` // SHA-256 of what was built
-	Kept       string            `json:"kept,omitempty"`    // path of what was built
-	Problems   []string          `json:"problems"`          // of the files beside the wheel, or of a wheel that is none
-	Difference *wheel.Difference `json:"difference,omitempty"`
-	Failure    *report.Failure   `json:"failure,omitempty"` // of the build
+	Wheel      string                `json:"wheel"`
+	Target     string                `json:"target"`
+	Result     string                `json:"result"` // identical, different, failed or skipped
+	Cached     bool                  `json:"cached"` // every step came from the build cache
+	SHA256     string                `json:"sha256"`
+	Rebuilt    string                `json:"rebuilt,omitempty"` // SHA-256 of what was built
+	Kept       string                `json:"kept,omitempty"`    // path of what was built
+	Problems   []string              `json:"problems"`          // of the files beside the wheel, or of a wheel that is none
+	Difference *wheel.ByteDifference `json:"difference,omitempty"`
+	Failure    *report.Failure       `json:"failure,omitempty"` // of the build
 }
 
 // Bad says whether the wheel is not what it should be.
@@ -97,8 +98,8 @@ func (r *Rebuilt) compare(path string) (err error) {
 		return nil
 	}
 	r.Result = Different
-	r.Difference, err = wheel.Compare(r.Wheel, path)
-	var refusal *wheel.FormatError
+	r.Difference, err = wheel.CompareBytes(r.Wheel, path)
+	var refusal *finding.Refusal
 	if errors.As(err, &refusal) {
 		r.Problems = append(r.Problems, refusal.Error())
 		return nil

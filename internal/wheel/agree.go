@@ -3,47 +3,49 @@ package wheel
 import (
 	"slices"
 	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
 // checkAgreement compares file name, .dist-info, WHEEL and METADATA with each other: installers trust one or
 // another of them, so a wheel renamed after its build installs here and fails there.
-func (w *Wheel) checkAgreement(report *findings) {
+func (w *Wheel) checkAgreement(report *finding.List) {
 	w.checkWheelFile(report)
 	if w.Metadata.Name == "" || w.Metadata.Version == "" {
-		report.fail(CodeHeaderFormat, w.DistInfo+"/METADATA", "it names no distribution or no version")
+		report.Fail(finding.CodeHeaderFormat, w.DistInfo+"/METADATA", "it names no distribution or no version")
 		return
 	}
 	if w.Filename.Distribution == "" {
 		return
 	}
 	if NormalizeName(w.Metadata.Name) != NormalizeName(w.Filename.Distribution) {
-		report.fail(CodeName, w.DistInfo+"/METADATA", "it is named %q, the file name says %q", w.Metadata.Name, w.Filename.Distribution)
+		report.Fail(finding.CodeName, w.DistInfo+"/METADATA", "it is named %q, the file name says %q", w.Metadata.Name, w.Filename.Distribution)
 	}
 	if w.Metadata.Version != strings.ReplaceAll(w.Filename.Version, "_", "-") && w.Metadata.Version != w.Filename.Version {
-		report.fail(CodeVersion, w.DistInfo+"/METADATA", "it has version %q, the file name says %q", w.Metadata.Version, w.Filename.Version)
+		report.Fail(finding.CodeVersion, w.DistInfo+"/METADATA", "it has version %q, the file name says %q", w.Metadata.Version, w.Filename.Version)
 	}
 	if want := w.Filename.Distribution + "-" + w.Filename.Version + ".dist-info"; w.DistInfo != "" && NormalizeName(w.DistInfo) != NormalizeName(want) {
-		report.fail(CodeDistInfo, w.DistInfo, "the file name asks for %s", want)
+		report.Fail(finding.CodeDistInfo, w.DistInfo, "the file name asks for %s", want)
 	}
 }
 
-func (w *Wheel) checkWheelFile(report *findings) {
+func (w *Wheel) checkWheelFile(report *finding.List) {
 	member := w.DistInfo + "/WHEEL"
 	if w.Info.WheelVersion == "" {
-		report.fail(CodeHeaderFormat, member, "it is missing or names no Wheel-Version")
+		report.Fail(finding.CodeHeaderFormat, member, "it is missing or names no Wheel-Version")
 		return
 	}
 	if major, _, _ := strings.Cut(w.Info.WheelVersion, "."); major != "1" {
-		report.fail(CodeWheelVersion, member, "installers refuse Wheel-Version %s", w.Info.WheelVersion)
+		report.Fail(finding.CodeWheelVersion, member, "installers refuse Wheel-Version %s", w.Info.WheelVersion)
 	}
 	if w.Filename.Distribution == "" {
 		return
 	}
 	if w.Info.Build != w.Filename.BuildTag {
-		report.fail(CodeWheelBuild, member, "Build is %q, the file name says %q", w.Info.Build, w.Filename.BuildTag)
+		report.Fail(finding.CodeWheelBuild, member, "Build is %q, the file name says %q", w.Info.Build, w.Filename.BuildTag)
 	}
 	if !sameSet(w.Info.Tags, w.Filename.Tags()) {
-		report.fail(CodeWheelTag, member, "Tag is %s, the file name says %s", list(w.Info.Tags), list(w.Filename.Tags()))
+		report.Fail(finding.CodeWheelTag, member, "Tag is %s, the file name says %s", list(w.Info.Tags), list(w.Filename.Tags()))
 	}
 }
 

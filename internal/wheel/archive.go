@@ -7,6 +7,9 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/content"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
 // archive is a zip file whose directory has been read and found safe.
@@ -14,7 +17,7 @@ type archive struct {
 	reader  io.ReaderAt
 	size    int64
 	members []*member
-	hidden  findings // bytes that no member owns
+	hidden  finding.List // bytes that no member owns
 }
 
 // member is one file of an archive.
@@ -65,7 +68,7 @@ func readArchive(r io.ReaderAt, size int64) (*archive, error) {
 
 func (a *archive) readDirectory(dir directory) error {
 	raw := make([]byte, dir.length)
-	if err := readFull(a.reader, raw, dir.offset); err != nil {
+	if err := content.ReadFull(a.reader, raw, dir.offset); err != nil {
 		return err
 	}
 	for len(raw) > 0 {
@@ -74,13 +77,13 @@ func (a *archive) readDirectory(dir directory) error {
 			return err
 		}
 		if uint64(len(a.members)) >= dir.records {
-			return refuse(CodeZipFormat, "", "the central directory lists more than the %d members it announces", dir.records)
+			return finding.Refuse(finding.CodeZipFormat, "", "the central directory lists more than the %d members it announces", dir.records)
 		}
 		a.members = append(a.members, m)
 		raw = raw[length:]
 	}
 	if uint64(len(a.members)) != dir.records {
-		return refuse(CodeZipFormat, "", "the central directory lists %d members and announces %d", len(a.members), dir.records)
+		return finding.Refuse(finding.CodeZipFormat, "", "the central directory lists %d members and announces %d", len(a.members), dir.records)
 	}
 	return nil
 }
@@ -88,12 +91,12 @@ func (a *archive) readDirectory(dir directory) error {
 // parseCentral reads one central header and returns its length.
 func parseCentral(raw []byte) (*member, int, error) {
 	if len(raw) < centralBytes || little.Uint32(raw) != signatureCentral {
-		return nil, 0, refuse(CodeZipFormat, "", "the central directory is damaged")
+		return nil, 0, finding.Refuse(finding.CodeZipFormat, "", "the central directory is damaged")
 	}
 	nameLength, extraLength := int(little.Uint16(raw[28:])), int(little.Uint16(raw[30:]))
 	length := centralBytes + nameLength + extraLength + int(little.Uint16(raw[32:]))
 	if length > len(raw) {
-		return nil, 0, refuse(CodeZipFormat, "", "the central directory is cut short")
+		return nil, 0, finding.Refuse(finding.CodeZipFormat, "", "the central directory is cut short")
 	}
 	m := &member{
 		name:       string(raw[centralBytes : centralBytes+nameLength]),
@@ -113,15 +116,15 @@ func parseCentral(raw []byte) (*member, int, error) {
 // checkKind refuses everything but plain files and directories.
 func (m *member) checkKind(creator uint16, attributes uint32) error {
 	if m.flags&(flagEncrypted|flagPatch|flagStrong|flagMasked) != 0 {
-		return refuse(CodeZipSpecial, m.name, "the member is encrypted or a patch")
+		return finding.Refuse(finding.CodeZipSpecial, m.name, "the member is encrypted or a patch")
 	}
 	if m.method != methodStore && m.method != methodDeflate {
-		return refuse(CodeZipSpecial, m.name, "compression method %d: wheels are stored or deflated", m.method)
+		return finding.Refuse(finding.CodeZipSpecial, m.name, "compression method %d: wheels are stored or deflated", m.method)
 	}
 	const unix, darwin = 3, 19
 	kind := attributes >> 16 & 0o170000
 	if (creator == unix || creator == darwin) && kind != 0 && kind != 0o100000 && kind != 0o040000 {
-		return refuse(CodeZipSpecial, m.name, "the member is a symbolic link, device or socket")
+		return finding.Refuse(finding.CodeZipSpecial, m.name, "the member is a symbolic link, device or socket")
 	}
 	return nil
 }
@@ -132,10 +135,10 @@ func (m *member) read64(extra []byte) error {
 	for len(extra) >= 4 {
 		id, length := little.Uint16(extra), int(little.Uint16(extra[2:]))
 		if length > len(extra)-4 {
-			return refuse(CodeZipFormat, m.name, "the extra field is cut short")
+			return finding.Refuse(finding.CodeZipFormat, m.name, "the extra field is cut short")
 		}
 		if id == unicodePath {
-			return refuse(CodeZipPath, m.name, "the extra field holds a second name")
+			return finding.Refuse(finding.CodeZipPath, m.name, "the extra field holds a second name")
 		}
 		if id == zip64 {
 			m.apply64(extra[4 : 4+length])
@@ -143,7 +146,7 @@ func (m *member) read64(extra []byte) error {
 		extra = extra[4+length:]
 	}
 	if m.size == 0xffffffff || m.compressed == 0xffffffff || m.header == 0xffffffff {
-		return refuse(CodeZipFormat, m.name, "a 64-bit size or offset is missing")
+		return finding.Refuse(finding.CodeZipFormat, m.name, "a 64-bit size or offset is missing")
 	}
 	return nil
 }
@@ -155,7 +158,7 @@ func (m *member) apply64(values []byte) {
 			continue
 		}
 		// A true value of 2³²−1 would look unset: it is as illegal as a missing one.
-		*field = clampOffset(little.Uint64(values))
+		*field = content.Clamp(little.Uint64(values))
 		values = values[8:]
 	}
 }
@@ -165,22 +168,22 @@ func (a *archive) checkNames() error {
 	names, folded := map[string]*member{}, map[string]string{}
 	for _, m := range a.members {
 		if reason := badName(m.name); reason != "" {
-			return refuse(CodeZipPath, m.name, "%s", reason)
+			return finding.Refuse(finding.CodeZipPath, m.name, "%s", reason)
 		}
 		name := strings.TrimSuffix(m.name, "/")
 		if names[name] != nil {
-			return refuse(CodeZipDuplicate, m.name, "the wheel has two members of this name")
+			return finding.Refuse(finding.CodeZipDuplicate, m.name, "the wheel has two members of this name")
 		}
 		names[name] = m
 		if other, ok := folded[strings.ToLower(name)]; ok {
-			return refuse(CodeZipDuplicate, m.name, "differs from %s in case only", other)
+			return finding.Refuse(finding.CodeZipDuplicate, m.name, "differs from %s in case only", other)
 		}
 		folded[strings.ToLower(name)] = name
 	}
 	for name, m := range names {
 		for parent := path.Dir(name); parent != "."; parent = path.Dir(parent) {
 			if other := names[parent]; other != nil && !other.isDirectory() {
-				return refuse(CodeZipDuplicate, m.name, "%s is a file and a directory", parent)
+				return finding.Refuse(finding.CodeZipDuplicate, m.name, "%s is a file and a directory", parent)
 			}
 		}
 	}
@@ -191,7 +194,7 @@ func (a *archive) checkNames() error {
 func badName(name string) string {
 	plain := strings.TrimSuffix(name, "/")
 	switch {
-	case len(name) > maxNameBytes || strings.Count(name, "/") > maxDepth:
+	case len(name) > content.MaxNameBytes || strings.Count(name, "/") > content.MaxDepth:
 		return "the name is too long or too deep"
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unprintable):
 		return "the name has control or malformed characters"

@@ -10,6 +10,9 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/content"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
 // zipOf packs files with archive/zip, which writes data descriptors.
@@ -64,41 +67,41 @@ func TestArchiveRefuses(t *testing.T) {
 	cases := []struct {
 		name   string
 		change func(data []byte, central, end int) []byte
-		want   Code
+		want   finding.Code
 	}{
-		{"local name", func(d []byte, c, e int) []byte { d[30] = 'z'; return d }, CodeZipMismatch},
-		{"local method", func(d []byte, c, e int) []byte { d[8] = 0; return d }, CodeZipMismatch},
-		{"local size", func(d []byte, c, e int) []byte { d[22] = 1; return d }, CodeZipMismatch},
-		{"encryption", func(d []byte, c, e int) []byte { d[c+8] |= flagEncrypted; return d }, CodeZipSpecial},
-		{"method", func(d []byte, c, e int) []byte { d[c+10] = 14; return d }, CodeZipSpecial},
-		{"CRC", func(d []byte, c, e int) []byte { d[c+16] ^= 1; return d }, CodeZipMismatch},
-		{"size", func(d []byte, c, e int) []byte { d[c+24]++; return d }, CodeZipMismatch},
-		{"compressed size", func(d []byte, c, e int) []byte { d[c+20]--; return d }, CodeZipMismatch},
+		{"local name", func(d []byte, c, e int) []byte { d[30] = 'z'; return d }, finding.CodeZipMismatch},
+		{"local method", func(d []byte, c, e int) []byte { d[8] = 0; return d }, finding.CodeZipMismatch},
+		{"local size", func(d []byte, c, e int) []byte { d[22] = 1; return d }, finding.CodeZipMismatch},
+		{"encryption", func(d []byte, c, e int) []byte { d[c+8] |= flagEncrypted; return d }, finding.CodeZipSpecial},
+		{"method", func(d []byte, c, e int) []byte { d[c+10] = 14; return d }, finding.CodeZipSpecial},
+		{"CRC", func(d []byte, c, e int) []byte { d[c+16] ^= 1; return d }, finding.CodeZipMismatch},
+		{"size", func(d []byte, c, e int) []byte { d[c+24]++; return d }, finding.CodeZipMismatch},
+		{"compressed size", func(d []byte, c, e int) []byte { d[c+20]--; return d }, finding.CodeZipMismatch},
 		{"data descriptor", func(d []byte, c, e int) []byte {
 			d[bytes.Index(d, []byte("PK\x07\x08"))+4] ^= 1
 			return d
-		}, CodeZipMismatch},
-		{"offset", func(d []byte, c, e int) []byte { d[c+44] = 0xff; return d }, CodeZipFormat},
-		{"64-bit size that is missing", func(d []byte, c, e int) []byte { copy(d[c+24:], "\xff\xff\xff\xff"); return d }, CodeZipFormat},
-		{"count", func(d []byte, c, e int) []byte { d[e+8]--; d[e+10]--; return d }, CodeZipFormat},
-		{"count too high", func(d []byte, c, e int) []byte { d[e+8]++; d[e+10]++; return d }, CodeZipFormat},
-		{"disks", func(d []byte, c, e int) []byte { d[e+4] = 1; return d }, CodeZipFormat},
+		}, finding.CodeZipMismatch},
+		{"offset", func(d []byte, c, e int) []byte { d[c+44] = 0xff; return d }, finding.CodeZipFormat},
+		{"64-bit size that is missing", func(d []byte, c, e int) []byte { copy(d[c+24:], "\xff\xff\xff\xff"); return d }, finding.CodeZipFormat},
+		{"count", func(d []byte, c, e int) []byte { d[e+8]--; d[e+10]--; return d }, finding.CodeZipFormat},
+		{"count too high", func(d []byte, c, e int) []byte { d[e+8]++; d[e+10]++; return d }, finding.CodeZipFormat},
+		{"disks", func(d []byte, c, e int) []byte { d[e+4] = 1; return d }, finding.CodeZipFormat},
 		{"bytes before the end", func(d []byte, c, e int) []byte {
 			return append(append(bytes.Clone(d[:e]), 0), d[e:]...)
-		}, CodeZipFormat},
-		{"bytes after the end", func(d []byte, c, e int) []byte { return append(d, 0) }, CodeZipFormat},
-		{"bytes before the start", func(d []byte, c, e int) []byte { return append([]byte("#!"), d...) }, CodeZipFormat},
+		}, finding.CodeZipFormat},
+		{"bytes after the end", func(d []byte, c, e int) []byte { return append(d, 0) }, finding.CodeZipFormat},
+		{"bytes before the start", func(d []byte, c, e int) []byte { return append([]byte("#!"), d...) }, finding.CodeZipFormat},
 		{"overlap", func(d []byte, c, e int) []byte {
 			second := c + centralBytes + len("a.txt") + int(d[c+30])
 			copy(d[second+42:], d[c+42:c+46])
 			copy(d[second+46:], "a.tx2")
 			return d
-		}, CodeZipMismatch},
+		}, finding.CodeZipMismatch},
 		{"two members of one name and place", func(d []byte, c, e int) []byte {
 			second := c + centralBytes + len("a.txt") + int(d[c+30])
 			copy(d[second:], d[c:second])
 			return d
-		}, CodeZipDuplicate},
+		}, finding.CodeZipDuplicate},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -106,7 +109,7 @@ func TestArchiveRefuses(t *testing.T) {
 			central := bytes.Index(data, []byte("PK\x01\x02"))
 			end := bytes.LastIndex(data, []byte("PK\x05\x06"))
 			_, err := unpackAll(c.change(data, central, end))
-			var refusal *FormatError
+			var refusal *finding.Refusal
 			if !errors.As(err, &refusal) || refusal.Code != c.want {
 				t.Errorf("error %v, want code %s", err, c.want)
 			}
@@ -127,8 +130,8 @@ func TestArchiveChecksData(t *testing.T) {
 		data := deflatedZip(t, "a.txt", "hello hello hello")
 		change(data, bytes.Index(data, []byte("PK\x01\x02")))
 		_, err := unpackAll(data)
-		var refusal *FormatError
-		if !errors.As(err, &refusal) || refusal.Code != CodeZipChecksum {
+		var refusal *finding.Refusal
+		if !errors.As(err, &refusal) || refusal.Code != finding.CodeZipChecksum {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
@@ -169,9 +172,9 @@ func TestArchiveRefusesOverlap(t *testing.T) {
 	little.PutUint32(end[12:], uint32(len(central)))
 	little.PutUint32(end[16:], uint32(len(data)))
 	_, err := unpackAll(append(append(data, central...), end...))
-	var refusal *FormatError
-	if !errors.As(err, &refusal) || refusal.Code != CodeZipBomb {
-		t.Errorf("error %v, want code %s", err, CodeZipBomb)
+	var refusal *finding.Refusal
+	if !errors.As(err, &refusal) || refusal.Code != finding.CodeZipBomb {
+		t.Errorf("error %v, want code %s", err, finding.CodeZipBomb)
 	}
 }
 
@@ -201,7 +204,7 @@ func TestArchiveReportsHiddenBytes(t *testing.T) {
 	hidden := append(append(bytes.Clone(data[:central]), "secret"...), data[central:]...)
 	little.PutUint32(hidden[end+6+16:], uint32(central+6))
 	a, err := unpackAll(hidden)
-	if err != nil || len(a.hidden) != 1 || a.hidden[0].Code != CodeZipHidden {
+	if err != nil || len(a.hidden) != 1 || a.hidden[0].Code != finding.CodeZipHidden {
 		t.Errorf("%v, error %v", a, err)
 	}
 }
@@ -225,7 +228,7 @@ func TestArchiveReads64BitRecords(t *testing.T) {
 
 func TestBadName(t *testing.T) {
 	for _, name := range []string{"", "/", ".", "..", "a/../b", "a//b", "./a", "/a", `a\b`, "c:x", "a\x00", "a\n", "a\xff", "a.", "a ", "a/\u202eb", "dir//",
-		strings.Repeat("a", maxNameBytes+1), strings.Repeat("a/", maxDepth+1) + "b"} {
+		strings.Repeat("a", content.MaxNameBytes+1), strings.Repeat("a/", content.MaxDepth+1) + "b"} {
 		if badName(name) == "" {
 			t.Errorf("%q passes", name)
 		}

@@ -1,9 +1,10 @@
 package wheel
 
 import (
-	"bytes"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/wheeltest"
 )
 
 // BenchmarkVerify reads a wheel shaped like ours: most bytes are one fatbin of 64 MiB, which compresses by about
@@ -17,7 +18,7 @@ func BenchmarkVerify(b *testing.B) {
 			filler[at] = byte(random.Uint32())
 		}
 	}
-	s.set("sageattention/lib/filler.fatbin", ptxFatbin(filler))
+	s.set("sageattention/lib/filler.fatbin", wheeltest.PTXFatbin(filler))
 	path := s.write(b)
 	want := goodExpectation()
 	b.SetBytes(int64(len(filler)))
@@ -26,34 +27,5 @@ func BenchmarkVerify(b *testing.B) {
 		if _, err := Verify(path, want); err != nil {
 			b.Fatal(err)
 		}
-	}
-}
-
-// ptxFatbin is a container with one entry of PTX.
-func ptxFatbin(text []byte) []byte {
-	entry := make([]byte, entryHeaderBytes)
-	entry[0] = 1
-	little.PutUint32(entry[4:], entryHeaderBytes)
-	little.PutUint64(entry[8:], uint64(len(text)))
-	head := make([]byte, fatbinHeaderBytes)
-	little.PutUint32(head, fatbinMagic)
-	little.PutUint16(head[6:], fatbinHeaderBytes)
-	little.PutUint64(head[8:], uint64(len(entry)+len(text)))
-	return bytes.Join([][]byte{head, entry, text}, nil)
-}
-
-// BenchmarkFatbin reads a fatbin of five cubins, plain and compressed.
-func BenchmarkFatbin(b *testing.B) {
-	for _, name := range []string{"plain.fatbin", "speed.fatbin", "size.fatbin"} {
-		b.Run(name, func(b *testing.B) {
-			data := fixture(b, name)
-			b.SetBytes(int64(len(data)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := parseFatbins(contentOf(data), newBudget()); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
 	}
 }

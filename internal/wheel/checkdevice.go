@@ -4,97 +4,101 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/device"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
+	"github.com/sagebuild/sagebuild/kernels"
 )
 
 // Devices lists the device code that a driver can load: entries of fatbins, without relocatable ones, and
 // standalone cubins; ordered by kind and SM.
-func (w *Wheel) Devices() []Device {
-	var devices []Device
+func (w *Wheel) Devices() []device.Device {
+	var devices []device.Device
 	for _, fatbin := range w.Fatbins {
 		if fatbin.Relocatable() {
 			continue
 		}
 		for _, entry := range fatbin.Entries {
-			devices = append(devices, Device{fatbin.Member, entry.Kind, entry.Arch, entry.Stored, entry.Cubin})
+			devices = append(devices, device.Device{Member: fatbin.Member, Kind: entry.Kind, Arch: entry.Arch, Size: entry.Stored, Cubin: entry.Cubin})
 		}
 	}
 	for at := range w.Cubins {
 		cubin := &w.Cubins[at]
-		devices = append(devices, Device{cubin.Member, KindCubin, cubin.Arch, cubin.Size, cubin})
+		devices = append(devices, device.Device{Member: cubin.Member, Kind: device.KindCubin, Arch: cubin.Arch, Size: cubin.Size, Cubin: cubin})
 	}
-	slices.SortStableFunc(devices, func(a, b Device) int {
+	slices.SortStableFunc(devices, func(a, b device.Device) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), a.Arch.Compare(b.Arch))
 	})
 	return devices
 }
 
 // checkDevice compares the device code with the plan, target by target.
-func (w *Wheel) checkDevice(want Expectation, report *findings) {
+func (w *Wheel) checkDevice(want Expectation, report *finding.List) {
 	if want.Kernels == nil {
 		return
 	}
-	cubins, ptx := map[Arch][]Device{}, map[Arch][]Device{}
-	for _, device := range w.Devices() {
-		switch device.Kind {
-		case KindCubin, KindOldCubin:
-			cubins[device.Arch] = append(cubins[device.Arch], device)
-		case KindPTX:
-			ptx[device.Arch] = append(ptx[device.Arch], device)
+	cubins, ptx := map[kernels.Arch][]device.Device{}, map[kernels.Arch][]device.Device{}
+	for _, one := range w.Devices() {
+		switch one.Kind {
+		case device.KindCubin, device.KindOldCubin:
+			cubins[one.Arch] = append(cubins[one.Arch], one)
+		case device.KindPTX:
+			ptx[one.Arch] = append(ptx[one.Arch], one)
 		}
 	}
 	want.checkCubins(cubins, report)
 	want.checkPTX(ptx, report)
 }
 
-func (want Expectation) checkCubins(cubins map[Arch][]Device, report *findings) {
+func (want Expectation) checkCubins(cubins map[kernels.Arch][]device.Device, report *finding.List) {
 	for _, arch := range sortedArchs(want.Kernels) {
 		if devices := cubins[arch]; len(devices) > 0 {
 			checkKernels(arch, devices, want.Kernels[arch], report)
 		} else {
-			report.fail(CodeSMMissing, "", "no cubin for SM %s, which is planned", arch)
+			report.Fail(finding.CodeSMMissing, "", "no cubin for SM %s, which is planned", arch)
 		}
 	}
 	for _, arch := range sortedArchs(cubins) {
 		if _, planned := want.Kernels[arch]; !planned {
-			report.fail(CodeSMExtra, cubins[arch][0].Member, "a cubin for SM %s, which is not planned", arch)
+			report.Fail(finding.CodeSMExtra, cubins[arch][0].Member, "a cubin for SM %s, which is not planned", arch)
 		}
 	}
 }
 
-func (want Expectation) checkPTX(ptx map[Arch][]Device, report *findings) {
+func (want Expectation) checkPTX(ptx map[kernels.Arch][]device.Device, report *finding.List) {
 	for _, arch := range want.PTX {
 		if len(ptx[arch]) == 0 {
-			report.fail(CodePTXMissing, "", "no PTX for SM %s, which is planned", arch)
+			report.Fail(finding.CodePTXMissing, "", "no PTX for SM %s, which is planned", arch)
 		}
 	}
 	for _, arch := range sortedArchs(ptx) {
 		if !slices.Contains(want.PTX, arch) {
-			report.fail(CodePTXExtra, ptx[arch][0].Member, "PTX for SM %s, which is not planned", arch)
+			report.Fail(finding.CodePTXExtra, ptx[arch][0].Member, "PTX for SM %s, which is not planned", arch)
 		}
 	}
 }
 
 // checkKernels compares the kernels of all cubins of one target with their planned names.
-func checkKernels(arch Arch, devices []Device, names []string, report *findings) {
+func checkKernels(arch kernels.Arch, devices []device.Device, names []string, report *finding.List) {
 	count := countKernels(devices)
 	member := devices[0].Member
 	for _, name := range names {
 		switch count[name] {
 		case 0:
-			report.fail(CodeKernelMissing, member, "SM %s has no kernel %s", arch, name)
+			report.Fail(finding.CodeKernelMissing, member, "SM %s has no kernel %s", arch, name)
 		case 1:
 		default:
-			report.fail(CodeSMDuplicate, member, "SM %s has kernel %s %d times", arch, name, count[name])
+			report.Fail(finding.CodeSMDuplicate, member, "SM %s has kernel %s %d times", arch, name, count[name])
 		}
 		delete(count, name)
 	}
 	if extra := slices.Sorted(maps.Keys(count)); len(extra) > 0 {
-		report.warn(CodeKernelExtra, member, "SM %s has unplanned kernels %s", arch, list(extra))
+		report.Warn(finding.CodeKernelExtra, member, "SM %s has unplanned kernels %s", arch, list(extra))
 	}
 }
 
 // countKernels says how many of some pieces of device code hold each kernel.
-func countKernels(devices []Device) map[string]int {
+func countKernels(devices []device.Device) map[string]int {
 	count := map[string]int{}
 	for _, device := range devices {
 		if device.Cubin == nil {
@@ -107,6 +111,6 @@ func countKernels(devices []Device) map[string]int {
 	return count
 }
 
-func sortedArchs[V any](set map[Arch]V) []Arch {
-	return slices.SortedFunc(maps.Keys(set), Arch.Compare)
+func sortedArchs[V any](set map[kernels.Arch]V) []kernels.Arch {
+	return slices.SortedFunc(maps.Keys(set), kernels.Arch.Compare)
 }

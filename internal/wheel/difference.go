@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
-// Difference is what the bytes of two wheels do not share.
-type Difference struct {
+// ByteDifference is what the bytes of two wheels do not share.
+type ByteDifference struct {
 	A       Side               `json:"a"`
 	B       Side               `json:"b"`
 	Members []MemberDifference `json:"members"`
@@ -43,7 +45,7 @@ type Part struct {
 }
 
 // Identical reports whether all bytes are the same.
-func (d *Difference) Identical() bool { return d.A.SHA256 == d.B.SHA256 }
+func (d *ByteDifference) Identical() bool { return d.A.SHA256 == d.B.SHA256 }
 
 // opened is one side of a comparison.
 type opened struct {
@@ -54,8 +56,8 @@ type opened struct {
 	sums    map[string]Member
 }
 
-// Compare says which members of two wheels differ, and where inside. The error is a *FormatError where one of them is no wheel.
-func Compare(a, b string) (*Difference, error) {
+// CompareBytes says which members of two wheels differ, and where inside. The error is a *finding.Refusal where one of them is no wheel.
+func CompareBytes(a, b string) (*ByteDifference, error) {
 	x, err := openSide(a)
 	if err != nil {
 		return nil, err
@@ -66,7 +68,7 @@ func Compare(a, b string) (*Difference, error) {
 		return nil, err
 	}
 	defer y.file.Close()
-	d := &Difference{A: x.side, B: y.side, Members: []MemberDifference{}, Archive: []string{}}
+	d := &ByteDifference{A: x.side, B: y.side, Members: []MemberDifference{}, Archive: []string{}}
 	if d.Identical() {
 		return d, nil
 	}
@@ -104,7 +106,7 @@ func openSide(path string) (*opened, error) {
 func (o *opened) readHeaders(size int64) error {
 	reader, err := zip.NewReader(o.file, size)
 	if err != nil {
-		return refuse(CodeZipFormat, "", "%v", err)
+		return finding.Refuse(finding.CodeZipFormat, "", "%v", err)
 	}
 	o.headers = reader.File
 	return nil
@@ -120,7 +122,7 @@ func (o *opened) find(name string) (*member, *zip.File) {
 }
 
 // compareMembers goes through those of x in their order, then through those that only y has.
-func (d *Difference) compareMembers(x, y *opened) error {
+func (d *ByteDifference) compareMembers(x, y *opened) error {
 	for _, one := range x.archive.members {
 		m, header := x.find(one.name)
 		other, otherHeader := y.find(one.name)
@@ -169,7 +171,7 @@ func compareHeaders(a, b *zip.File) []string {
 }
 
 // compareArchives looks at what belongs to no single member. Where nothing else differs, the compressed bytes do.
-func (d *Difference) compareArchives(x, y *opened) {
+func (d *ByteDifference) compareArchives(x, y *opened) {
 	if !slices.Equal(x.shared(y), y.shared(x)) {
 		d.Archive = append(d.Archive, "the members are in another order")
 	}

@@ -9,10 +9,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/content"
+	"github.com/sagebuild/sagebuild/internal/wheel/device"
+	"github.com/sagebuild/sagebuild/internal/wheel/elffile"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
+	"github.com/sagebuild/sagebuild/internal/wheel/wheeltest"
 )
 
 // text is a difference in a line for each member and part.
-func (d *Difference) text() string {
+func (d *ByteDifference) text() string {
 	var lines []string
 	for _, m := range d.Members {
 		lines = append(lines, fmt.Sprintf("%s %d %d %s", strings.TrimPrefix(m.Name, sampleInfo+"/"), m.A, m.B, strings.Join(m.Header, ", ")))
@@ -23,9 +29,9 @@ func (d *Difference) text() string {
 	return strings.Join(append(lines, d.Archive...), "\n")
 }
 
-func compare(t *testing.T, a, b []byte) *Difference {
+func compare(t *testing.T, a, b []byte) *ByteDifference {
 	t.Helper()
-	d, err := Compare(writeFile(t, sampleName, a), writeFile(t, sampleName, b))
+	d, err := CompareBytes(writeFile(t, sampleName, a), writeFile(t, sampleName, b))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,15 +41,15 @@ func compare(t *testing.T, a, b []byte) *Difference {
 // section finds where a section's bytes lie in an ELF file of the fixtures.
 func sectionOf(t *testing.T, data []byte, name string) (offset, size uint64) {
 	t.Helper()
-	i, err := readELF(contentOf(data), CodeObjectFormat)
+	i, err := elffile.Read(content.Of(data), finding.CodeObjectFormat)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := i.named(name)
+	s := i.Named(name)
 	if s == nil {
 		t.Fatalf("no section %s", name)
 	}
-	return s.offset, s.size
+	return s.Offset, s.Size
 }
 
 func TestCompareTellsMembersAndSections(t *testing.T) {
@@ -97,21 +103,21 @@ func TestCompareLooksIntoCubins(t *testing.T) {
 	s := goodWheel(t)
 	before := s.pack(t)
 	data := slices.Clone(s.data(fatbinName))
-	fatbins, err := parseFatbins(contentOf(data), newBudget())
+	fatbins, err := device.ParseFatbins(content.Of(data), content.NewBudget())
 	if err != nil || len(fatbins) != 1 {
 		t.Fatalf("%v, %v", fatbins, err)
 	}
 	var want []string
-	for _, p := range fatbinPieces(contentOf(data), newBudget()) {
-		kind, _, _ := strings.Cut(p.name, " ")
-		if kind != string(KindCubin) {
+	for _, p := range device.Pieces(content.Of(data), content.NewBudget()) {
+		kind, _, _ := strings.Cut(p.Name, " ")
+		if kind != string(device.KindCubin) {
 			continue
 		}
-		code, _ := p.bytes(p.size)
+		code, _ := p.Bytes(p.Size)
 		offset, _ := sectionOf(t, code, ".text.scale")
 		at := bytes.Index(data, code)
 		data[at+int(offset)+16] ^= 1
-		want = append(want, p.name+" / .text.scale")
+		want = append(want, p.Name+" / .text.scale")
 	}
 	if len(want) < 3 {
 		t.Fatalf("the fixture has %d cubins", len(want))
@@ -170,8 +176,8 @@ func TestCompareRefusesWhatIsNoWheel(t *testing.T) {
 	good := writeFile(t, sampleName, goodWheel(t).pack(t))
 	bad := writeFile(t, sampleName, []byte("PK"))
 	for _, pair := range [][2]string{{good, bad}, {bad, good}} {
-		var refusal *FormatError
-		if _, err := Compare(pair[0], pair[1]); !errors.As(err, &refusal) {
+		var refusal *finding.Refusal
+		if _, err := CompareBytes(pair[0], pair[1]); !errors.As(err, &refusal) {
 			t.Errorf("error is %v", err)
 		}
 	}
@@ -179,35 +185,35 @@ func TestCompareRefusesWhatIsNoWheel(t *testing.T) {
 
 // An ELF file whose section is the whole file must not be followed for ever.
 func TestDifferEnds(t *testing.T) {
-	a := slices.Clone(fixture(t, "good.so"))
-	i, err := readELF(contentOf(a), CodeObjectFormat)
+	a := slices.Clone(wheeltest.Fixture(t, "good.so"))
+	i, err := elffile.Read(content.Of(a), finding.CodeObjectFormat)
 	if err != nil {
 		t.Fatal(err)
 	}
 	table := little.Uint64(a[40:])
-	for at := range i.sections {
-		header := a[table+uint64(at)*sectionHeaderBytes:]
-		if uint16(at) == little.Uint16(a[62:]) || i.sections[at].kind == 0 {
+	for at := range i.Sections {
+		header := a[table+uint64(at)*elffile.SectionHeaderBytes:]
+		if uint16(at) == little.Uint16(a[62:]) || i.Sections[at].Kind == 0 {
 			continue
 		}
 		little.PutUint64(header[24:], 0)
 		little.PutUint64(header[32:], uint64(len(a)))
 	}
 	b := slices.Clone(a)
-	b[elfHeaderBytes] ^= 1
+	b[elffile.HeaderBytes] ^= 1
 	c := newComparison()
-	parts, err := c.differ("", 0, contentOf(a), contentOf(b))
+	parts, err := c.differ("", 0, content.Of(a), content.Of(b))
 	if err != nil || len(parts) == 0 {
 		t.Errorf("%d parts, %v", len(parts), err)
 	}
 }
 
 func FuzzDiffer(f *testing.F) {
-	f.Add(fixture(f, "good.so"), fixture(f, "new_glibc.so"))
-	f.Add(fixture(f, "plain.fatbin"), fixture(f, "size.fatbin"))
+	f.Add(wheeltest.Fixture(f, "good.so"), wheeltest.Fixture(f, "new_glibc.so"))
+	f.Add(wheeltest.Fixture(f, "plain.fatbin"), wheeltest.Fixture(f, "size.fatbin"))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		c := newComparison()
-		parts, err := c.differ("", 0, contentOf(a), contentOf(b))
+		parts, err := c.differ("", 0, content.Of(a), content.Of(b))
 		if err != nil || (len(parts) == 0) != bytes.Equal(a, b) {
 			t.Errorf("%v, %v", parts, err)
 		}

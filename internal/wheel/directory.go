@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/content"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
 // Signatures and fixed sizes of zip records (APPNOTE.TXT 4.3).
@@ -38,7 +41,7 @@ func findDirectory(r io.ReaderAt, size int64) (directory, error) {
 	}
 	at := endRecord(tail)
 	if at < 0 {
-		return directory{}, refuse(CodeZipFormat, "", "not a zip file, or cut short: it has no end of central directory")
+		return directory{}, finding.Refuse(finding.CodeZipFormat, "", "not a zip file, or cut short: it has no end of central directory")
 	}
 	end := tail[at:]
 	dir := directory{
@@ -49,7 +52,7 @@ func findDirectory(r io.ReaderAt, size int64) (directory, error) {
 		comment: len(end) - endBytes,
 	}
 	if little.Uint16(end[4:]) != little.Uint16(end[6:]) || little.Uint16(end[8:]) != little.Uint16(end[10:]) {
-		return directory{}, refuse(CodeZipFormat, "", "the zip file is split over several disks")
+		return directory{}, finding.Refuse(finding.CodeZipFormat, "", "the zip file is split over several disks")
 	}
 	if dir.offset == 0xffffffff || dir.length == 0xffffffff || dir.records == 0xffff {
 		if err := dir.read64(r); err != nil {
@@ -86,7 +89,7 @@ func endRecord(tail []byte) int {
 // read64 replaces the fields by those of the 64-bit record, if there is one.
 func (d *directory) read64(r io.ReaderAt) error {
 	locator := make([]byte, locator64Bytes)
-	if d.end < locator64Bytes+end64Bytes || readFull(r, locator, d.end-locator64Bytes) != nil {
+	if d.end < locator64Bytes+end64Bytes || content.ReadFull(r, locator, d.end-locator64Bytes) != nil {
 		return nil
 	}
 	if little.Uint32(locator) != signatureLocator64 {
@@ -94,25 +97,25 @@ func (d *directory) read64(r io.ReaderAt) error {
 	}
 	at := d.end - locator64Bytes - end64Bytes
 	record := make([]byte, end64Bytes)
-	if err := readFull(r, record, at); err != nil {
+	if err := content.ReadFull(r, record, at); err != nil {
 		return err
 	}
 	if little.Uint64(locator[8:]) != uint64(at) || little.Uint32(record) != signatureEnd64 || little.Uint64(record[4:]) != end64Bytes-12 {
-		return refuse(CodeZipFormat, "", "the 64-bit end of central directory is malformed")
+		return finding.Refuse(finding.CodeZipFormat, "", "the 64-bit end of central directory is malformed")
 	}
 	d.records = little.Uint64(record[32:])
-	d.length = clampOffset(little.Uint64(record[40:]))
-	d.offset = clampOffset(little.Uint64(record[48:]))
+	d.length = content.Clamp(little.Uint64(record[40:]))
+	d.offset = content.Clamp(little.Uint64(record[48:]))
 	d.end = at
 	return nil
 }
 
 func (d *directory) check() error {
-	if d.length > maxDirectoryBytes || d.records > maxMembers {
-		return refuse(CodeZipLimit, "", "%d members in a directory of %d bytes are more than a wheel may have", d.records, d.length)
+	if d.length > content.MaxDirectoryBytes || d.records > content.MaxMembers {
+		return finding.Refuse(finding.CodeZipLimit, "", "%d members in a directory of %d bytes are more than a wheel may have", d.records, d.length)
 	}
 	if d.offset > d.end || d.length != d.end-d.offset {
-		return refuse(CodeZipFormat, "", "the central directory does not end where the zip's end record begins")
+		return finding.Refuse(finding.CodeZipFormat, "", "the central directory does not end where the zip's end record begins")
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ func TestDocsNameEveryCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	source, err := parser.ParseFile(token.NewFileSet(), "finding.go", nil, 0)
+	source, err := parser.ParseFile(token.NewFileSet(), "finding/finding.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
 // Filename is a wheel's name taken apart by PEP 427.
@@ -24,21 +26,21 @@ var (
 )
 
 // ParseFilename takes {distribution}-{version}(-{build})?-{python}-{abi}-{platform}.whl apart. The name must
-// carry no directory. Every error is a *FormatError with CodeFilenameFormat.
+// carry no directory. Every error is a *finding.Refusal with CodeFilenameFormat.
 func ParseFilename(name string) (Filename, error) {
 	stem, ok := strings.CutSuffix(name, ".whl")
 	if !ok || len(name) > 255 {
-		return Filename{}, refuse(CodeFilenameFormat, "", "%q is no wheel name: it must end in .whl and have at most 255 bytes", name)
+		return Filename{}, finding.Refuse(finding.CodeFilenameFormat, "", "%q is no wheel name: it must end in .whl and have at most 255 bytes", name)
 	}
 	parts := strings.Split(stem, "-")
 	if len(parts) != 5 && len(parts) != 6 {
-		return Filename{}, refuse(CodeFilenameFormat, "", "%q has %d parts between dashes, a wheel name has 5 or 6", name, len(parts))
+		return Filename{}, finding.Refuse(finding.CodeFilenameFormat, "", "%q has %d parts between dashes, a wheel name has 5 or 6", name, len(parts))
 	}
 	parsed := Filename{Distribution: parts[0], Version: parts[1]}
 	if len(parts) == 6 {
 		parsed.BuildTag = parts[2]
 		if !buildTagPattern.MatchString(parsed.BuildTag) {
-			return Filename{}, refuse(CodeFilenameFormat, "", "build tag %q must begin with a digit", parsed.BuildTag)
+			return Filename{}, finding.Refuse(finding.CodeFilenameFormat, "", "build tag %q must begin with a digit", parsed.BuildTag)
 		}
 	}
 	return parsed, parsed.setTags(name, parts[len(parts)-3:])
@@ -46,11 +48,11 @@ func ParseFilename(name string) (Filename, error) {
 
 func (f *Filename) setTags(name string, tags []string) error {
 	if !distributionPattern.MatchString(f.Distribution) || !versionPattern.MatchString(f.Version) {
-		return refuse(CodeFilenameFormat, "", "%q has a malformed distribution or version", name)
+		return finding.Refuse(finding.CodeFilenameFormat, "", "%q has a malformed distribution or version", name)
 	}
 	for _, tag := range tags {
 		if !tagPattern.MatchString(tag) {
-			return refuse(CodeFilenameFormat, "", "%q has a malformed tag %q", name, tag)
+			return finding.Refuse(finding.CodeFilenameFormat, "", "%q has a malformed tag %q", name, tag)
 		}
 	}
 	f.Python, f.ABI, f.Platform = strings.Split(tags[0], "."), strings.Split(tags[1], "."), strings.Split(tags[2], ".")

@@ -9,6 +9,9 @@ import (
 	"io"
 	"strconv"
 	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/content"
+	"github.com/sagebuild/sagebuild/internal/wheel/wheeltest"
 )
 
 func FuzzFilename(f *testing.F) {
@@ -113,10 +116,10 @@ func goodWheelSmall(t testing.TB) *sample {
 
 func FuzzWheel(f *testing.F) {
 	s := goodWheel(f)
-	s.set(fatbinName, firstEntry(fixture(f, "size.fatbin")))
+	s.set(fatbinName, wheeltest.FirstEntry(wheeltest.Fixture(f, "size.fatbin")))
 	f.Add(s.pack(f))
 	f.Add(goodWheelSmall(f).pack(f))
-	f.Add(universal("win_amd64", "sageattn.dll", fixture(f, "good.dll")).pack(f))
+	f.Add(universal("win_amd64", "sageattn.dll", wheeltest.Fixture(f, "good.dll")).pack(f))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		w, err := Read(bytes.NewReader(data), int64(len(data)), sampleName)
 		if err == nil {
@@ -126,85 +129,12 @@ func FuzzWheel(f *testing.F) {
 }
 
 func FuzzObject(f *testing.F) {
-	f.Add(fixture(f, "good.so"))
-	f.Add(fixture(f, "symbols.so"))
-	f.Add(fixture(f, "new_glibc.so"))
-	f.Add(fixture(f, "aarch64.so"))
+	f.Add(wheeltest.Fixture(f, "good.so"))
+	f.Add(wheeltest.Fixture(f, "symbols.so"))
+	f.Add(wheeltest.Fixture(f, "new_glibc.so"))
+	f.Add(wheeltest.Fixture(f, "aarch64.so"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r := &reading{left: newBudget()}
-		r.readObject("a.so", contentOf(data))
-	})
-}
-
-func FuzzVersions(f *testing.F) {
-	i, err := readELF(contentOf(fixture(f, "new_glibc.so")), CodeObjectFormat)
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, s := range i.sections {
-		if s.name == ".gnu.version_r" {
-			data, _ := i.data(&s, 1<<20, CodeObjectFormat)
-			names, _ := i.linked(&s, CodeObjectFormat)
-			f.Add(data, []byte(names.text), uint32(2))
-		}
-	}
-	f.Fuzz(func(t *testing.T, data, names []byte, count uint32) {
-		versions, err := parseVersions(data, newStrings(names), count)
-		if err == nil && len(versions) > len(data)/vernauxBytes*(len(data)/verneedBytes+1) {
-			t.Errorf("%d versions of %d bytes", len(versions), len(data))
-		}
-		floor(versions, "GLIBC_")
-	})
-}
-
-func FuzzFatbin(f *testing.F) {
-	for _, name := range []string{"plain.fatbin", "speed.fatbin", "size.fatbin"} {
-		f.Add(firstEntry(fixture(f, name)))
-		f.Add(nest(firstEntry(fixture(f, name)), 2))
-	}
-	f.Add(ptxFatbin([]byte("// PTX")))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		fatbins, _ := parseFatbins(contentOf(data), newBudget())
-		var end int64
-		for _, fatbin := range fatbins {
-			if fatbin.Offset < end || fatbin.Size > int64(len(data))-fatbin.Offset {
-				t.Errorf("a fatbin at %d of %d bytes, after %d, in %d bytes", fatbin.Offset, fatbin.Size, end, len(data))
-			}
-			end = fatbin.Offset + fatbin.Size
-			for _, entry := range fatbin.Entries {
-				if entry.Stored > fatbin.Size {
-					t.Errorf("entry %+v in %d bytes", entry, fatbin.Size)
-				}
-			}
-		}
-	})
-}
-
-// firstEntry is a fatbin's first entry alone, so that mutations hit headers more often.
-func firstEntry(fatbin []byte) []byte {
-	length := little.Uint32(fatbin[fatbinHeaderBytes+4:]) + little.Uint32(fatbin[fatbinHeaderBytes+8:])
-	short := bytes.Clone(fatbin[:fatbinHeaderBytes+length])
-	little.PutUint64(short[8:], uint64(length))
-	return short
-}
-
-func FuzzCubin(f *testing.F) {
-	f.Add(fixture(f, "sm_90a.cubin"))
-	f.Add(fixture(f, "sm_90a_cuda13.cubin"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		cubin, err := readCubin(contentOf(data))
-		if err == nil && len(cubin.Kernels) > len(data)/symbolBytes {
-			t.Errorf("%d kernels in %d bytes", len(cubin.Kernels), len(data))
-		}
-	})
-}
-
-func FuzzLZ4(f *testing.F) {
-	f.Add([]byte("\x1fa\x01\x00\x01\x10b"), int64(22))
-	f.Fuzz(func(t *testing.T, data []byte, size int64) {
-		plain, err := unpackLZ4(data, size)
-		if err == nil && int64(len(plain)) != size {
-			t.Errorf("%d bytes, want %d", len(plain), size)
-		}
+		r := &reading{left: content.NewBudget()}
+		r.readObject("a.so", content.Of(data))
 	})
 }

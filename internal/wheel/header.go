@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/content"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
 // Header is one field of WHEEL or METADATA.
@@ -47,8 +50,8 @@ func ParseHeaders(data []byte) (Headers, error) {
 		if text == "" {
 			break
 		}
-		if number > maxHeaderLines || !utf8.ValidString(text) || strings.ContainsAny(text, "\x00\r") {
-			return nil, refuse(CodeHeaderFormat, "", "line %d is not plain UTF-8 text", number)
+		if number > content.MaxHeaderLines || !utf8.ValidString(text) || strings.ContainsAny(text, "\x00\r") {
+			return nil, finding.Refuse(finding.CodeHeaderFormat, "", "line %d is not plain UTF-8 text", number)
 		}
 		var err error
 		if headers, err = headers.add(text, number); err != nil {
@@ -61,7 +64,7 @@ func ParseHeaders(data []byte) (Headers, error) {
 func (h Headers) add(line string, number int) (Headers, error) {
 	if line[0] == ' ' || line[0] == '\t' {
 		if len(h) == 0 {
-			return nil, refuse(CodeHeaderFormat, "", "line %d continues nothing", number)
+			return nil, finding.Refuse(finding.CodeHeaderFormat, "", "line %d continues nothing", number)
 		}
 		last := &h[len(h)-1]
 		last.Value += "\n" + strings.TrimSpace(line)
@@ -69,7 +72,7 @@ func (h Headers) add(line string, number int) (Headers, error) {
 	}
 	name, value, ok := strings.Cut(line, ":")
 	if !ok || name == "" || strings.ContainsAny(name, " \t") {
-		return nil, refuse(CodeHeaderFormat, "", "line %d is no \"Name: value\" field", number)
+		return nil, finding.Refuse(finding.CodeHeaderFormat, "", "line %d is no \"Name: value\" field", number)
 	}
 	return append(h, Header{name, strings.TrimSpace(value)}), nil
 }

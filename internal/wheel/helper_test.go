@@ -13,6 +13,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
+	"github.com/sagebuild/sagebuild/internal/wheel/wheeltest"
+	"github.com/sagebuild/sagebuild/kernels"
+	"github.com/sagebuild/sagebuild/matrix"
 )
 
 const (
@@ -38,21 +43,12 @@ type sample struct {
 	comment  string
 }
 
-func fixture(t testing.TB, name string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
 // goodWheel is a wheel that satisfies goodExpectation.
 func goodWheel(t testing.TB) *sample {
 	return &sample{name: sampleName, files: []file{
 		{name: "sageattention/__init__.py", data: []byte("__version__ = \"2.2.0\"\n")},
-		{name: libraryName, data: fixture(t, "good.so")},
-		{name: fatbinName, data: fixture(t, "plain.fatbin")},
+		{name: libraryName, data: wheeltest.Fixture(t, "good.so")},
+		{name: fatbinName, data: wheeltest.Fixture(t, "plain.fatbin")},
 		{name: sampleInfo + "/METADATA", data: []byte(sampleMetadata)},
 		{name: sampleInfo + "/WHEEL", data: []byte(sampleWHEEL)},
 	}}
@@ -64,15 +60,15 @@ const (
 )
 
 var (
-	sm80, sm90a, sm121 = Arch{SM: SM{Major: 8}}, Arch{SM: SM{Major: 9}, Suffix: "a"}, Arch{SM: SM{Major: 12, Minor: 1}}
-	sampleArchs        = []Arch{{SM: SM{Major: 7}}, sm80, sm90a, {SM: SM{Major: 10}, Suffix: "f"}, sm121}
+	sm80, sm90a, sm121 = kernels.Arch{SM: matrix.SM{Major: 8}}, kernels.Arch{SM: matrix.SM{Major: 9}, Suffix: "a"}, kernels.Arch{SM: matrix.SM{Major: 12, Minor: 1}}
+	sampleArchs        = []kernels.Arch{{SM: matrix.SM{Major: 7}}, sm80, sm90a, {SM: matrix.SM{Major: 10}, Suffix: "f"}, sm121}
 	sampleKernels      = []string{"permute", "reverse", "scale"}
 )
 
 func goodExpectation() Expectation {
-	kernels := map[Arch][]string{}
+	planned := map[kernels.Arch][]string{}
 	for _, arch := range sampleArchs {
-		kernels[arch] = slices.Clone(sampleKernels)
+		planned[arch] = slices.Clone(sampleKernels)
 	}
 	return Expectation{
 		Filename:       sampleName,
@@ -83,8 +79,8 @@ func goodExpectation() Expectation {
 		RequiresDist:   []string{"torch == 2.8.*"},
 		RequiresPython: ">=3.12, <3.13",
 		Members:        []string{"sageattention/__init__.py", libraryName},
-		Kernels:        kernels,
-		PTX:            []Arch{sm121},
+		Kernels:        planned,
+		PTX:            []kernels.Arch{sm121},
 		GlibcFloor:     "2.17",
 	}
 }
@@ -170,21 +166,21 @@ func writeFile(t testing.TB, name string, data []byte) string {
 }
 
 // codes lists the distinct codes of the errors among findings.
-func codes(list []Finding) []Code {
-	var found []Code
-	for _, finding := range list {
-		if finding.Severity == Error && !slices.Contains(found, finding.Code) {
-			found = append(found, finding.Code)
+func codes(list []finding.Finding) []finding.Code {
+	var found []finding.Code
+	for _, f := range list {
+		if f.Severity == finding.Error && !slices.Contains(found, f.Code) {
+			found = append(found, f.Code)
 		}
 	}
 	slices.Sort(found)
 	return found
 }
 
-func lines(list []Finding) string {
+func lines(list []finding.Finding) string {
 	var text strings.Builder
-	for _, finding := range list {
-		fmt.Fprintf(&text, "\n\t%s", finding)
+	for _, f := range list {
+		fmt.Fprintf(&text, "\n\t%s", f)
 	}
 	return text.String()
 }

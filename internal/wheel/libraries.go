@@ -6,11 +6,13 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/object"
 )
 
 // Libraries lists the shared objects of torch: those in torch/lib of a wheel, or those of a directory, which may
 // also be the directory above lib. The closer is to be called when they are no longer read.
-func Libraries(path string) ([]Source, io.Closer, error) {
+func Libraries(path string) ([]object.Source, io.Closer, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, nil, err
@@ -32,10 +34,10 @@ func Libraries(path string) ([]Source, io.Closer, error) {
 }
 
 func isLibrary(name string) bool {
-	return strings.HasSuffix(name, ".so") || strings.Contains(name, ".so.") || isDLL(name)
+	return strings.HasSuffix(name, ".so") || strings.Contains(name, ".so.") || object.IsDLL(name)
 }
 
-func directoryLibraries(dir string) ([]Source, error) {
+func directoryLibraries(dir string) ([]object.Source, error) {
 	if inner, err := os.Stat(filepath.Join(dir, "lib")); err == nil && inner.IsDir() {
 		dir = filepath.Join(dir, "lib")
 	}
@@ -43,23 +45,23 @@ func directoryLibraries(dir string) ([]Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	var sources []Source
+	var sources []object.Source
 	for _, entry := range entries {
 		info, err := os.Stat(filepath.Join(dir, entry.Name()))
 		if err != nil || !info.Mode().IsRegular() || !isLibrary(entry.Name()) {
 			continue
 		}
 		name := filepath.Join(dir, entry.Name())
-		sources = append(sources, Source{Name: name, Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(name) }})
+		sources = append(sources, object.Source{Name: name, Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(name) }})
 	}
 	return sources, nil
 }
 
-func (a *archive) libraries() []Source {
-	var sources []Source
+func (a *archive) libraries() []object.Source {
+	var sources []object.Source
 	for _, m := range a.members {
 		if strings.HasSuffix(path.Dir(m.name), "lib") && isLibrary(m.name) {
-			sources = append(sources, Source{Name: m.name, Size: m.size, Open: func() (io.ReadCloser, error) { return a.open(m) }})
+			sources = append(sources, object.Source{Name: m.name, Size: m.size, Open: func() (io.ReadCloser, error) { return a.open(m) }})
 		}
 	}
 	return sources

@@ -9,22 +9,27 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/content"
+	"github.com/sagebuild/sagebuild/internal/wheel/device"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
+	"github.com/sagebuild/sagebuild/internal/wheel/object"
 )
 
 // reading is what the reader of one member found in it. Members are read side by side: each has a reading of its own, which
 // joins the wheel in the order of the archive.
 type reading struct {
 	distInfo string
-	left     *budget
+	left     *content.Budget
 
 	member   Member
-	objects  []Object
-	fatbins  []Fatbin
-	cubins   []Cubin
+	objects  []object.Object
+	fatbins  []device.Fatbin
+	cubins   []device.Cubin
 	info     *Info     // of WHEEL
 	metadata *Metadata // of METADATA
 	record   []byte    // the content of RECORD
-	problems findings
+	problems finding.List
 	err      error // bytes that cannot be unpacked
 }
 
@@ -32,7 +37,7 @@ type reading struct {
 // reads no further one.
 func (w *Wheel) readMembers(a *archive) []*reading {
 	var group errgroup.Group
-	group.SetLimit(min(runtime.GOMAXPROCS(0), maxReaders))
+	group.SetLimit(min(runtime.GOMAXPROCS(0), content.MaxReaders))
 	var failed atomic.Bool
 	var readings []*reading
 	for _, m := range a.members {
@@ -72,7 +77,7 @@ func (w *Wheel) join(r *reading) {
 // readMember unpacks one member, hashes it and reads it by what its first bytes say. Damage inside the member is a
 // problem; the error is for bytes that cannot be unpacked.
 func (r *reading) readMember(a *archive, m *member) error {
-	keep := &spool{expect: m.size, limit: memoryBytes, all: path.Dir(m.name) == r.distInfo, ignore: m.method == methodStore}
+	keep := &spool{expect: m.size, limit: content.MemoryBytes, all: path.Dir(m.name) == r.distInfo, ignore: m.method == methodStore}
 	defer keep.close()
 	hash := sha256.New()
 	if err := a.copyTo(io.MultiWriter(hash, keep), m); err != nil {
@@ -86,31 +91,31 @@ func (r *reading) readMember(a *archive, m *member) error {
 }
 
 // content gives access to an unpacked member: where it is stored plainly, in the wheel itself.
-func (a *archive) content(m *member, keep *spool) content {
+func (a *archive) content(m *member, keep *spool) content.Content {
 	if m.method == methodStore {
-		return content{io.NewSectionReader(a.reader, m.data, m.size), m.size}
+		return content.Content{R: io.NewSectionReader(a.reader, m.data, m.size), Size: m.size}
 	}
-	return content{keep.reader(), keep.size()}
+	return content.Content{R: keep.reader(), Size: keep.size()}
 }
 
 // readContent sends a member to the reader of its format.
-func (r *reading) readContent(name string, c content) {
+func (r *reading) readContent(name string, c content.Content) {
 	if r.distInfo != "" && path.Dir(name) == r.distInfo {
 		r.readDistInfo(path.Base(name), c)
 		return
 	}
-	head := c.magic()
+	head := c.Magic()
 	switch {
-	case isCubin(head[:]):
-		cubin, err := readCubin(c)
+	case device.IsCubin(head[:]):
+		cubin, err := device.ReadCubin(c)
 		if err != nil {
-			r.problems = append(r.problems, findingOf(err, CodeCubinFormat, name))
+			r.problems = append(r.problems, finding.Of(err, finding.CodeCubinFormat, name))
 		}
 		cubin.Member = name
 		r.cubins = append(r.cubins, cubin)
-	case isObject(name, c):
+	case object.Is(name, c):
 		r.readObject(name, c)
-	case isFatbin(head[:]) || path.Ext(name) == ".fatbin":
+	case device.IsFatbin(head[:]) || path.Ext(name) == ".fatbin":
 		r.addFatbins(name, "", c)
 	default:
 		r.checkExtension(name)
@@ -121,58 +126,58 @@ func (r *reading) readContent(name string, c content) {
 func (r *reading) checkExtension(name string) {
 	switch {
 	case path.Ext(name) == ".cubin":
-		r.problems.fail(CodeCubinFormat, name, "it is no ELF file for a GPU")
+		r.problems.Fail(finding.CodeCubinFormat, name, "it is no ELF file for a GPU")
 	case path.Ext(name) == ".so":
-		r.problems.fail(CodeObjectFormat, name, "it is no ELF file")
-	case isDLL(name):
-		r.problems.fail(CodeObjectFormat, name, "it is no PE file")
+		r.problems.Fail(finding.CodeObjectFormat, name, "it is no ELF file")
+	case object.IsDLL(name):
+		r.problems.Fail(finding.CodeObjectFormat, name, "it is no PE file")
 	}
 }
 
 // readObject reads a shared object and the fatbins in its sections.
-func (r *reading) readObject(name string, c content) {
-	object, sections, err := readObject(name, c, r.left)
+func (r *reading) readObject(name string, c content.Content) {
+	object, sections, err := object.Read(name, c, r.left)
 	if err != nil {
-		r.problems = append(r.problems, findingOf(err, CodeObjectFormat, name))
+		r.problems = append(r.problems, finding.Of(err, finding.CodeObjectFormat, name))
 	}
 	if object == nil {
 		return
 	}
 	for _, s := range sections {
 		switch {
-		case !fatbinSections[s.name]:
-		case s.missing:
-			r.problems.fail(CodeFatbinFormat, name, "section %s reaches beyond the end of the file", s.name)
+		case !device.FatbinSections[s.Name]:
+		case s.Missing:
+			r.problems.Fail(finding.CodeFatbinFormat, name, "section %s reaches beyond the end of the file", s.Name)
 		default:
-			object.DeviceCodeBytes += s.size
-			r.addFatbins(name, s.name, s.content)
+			object.DeviceCodeBytes += s.Size
+			r.addFatbins(name, s.Name, s.Content)
 		}
 	}
 	r.objects = append(r.objects, *object)
 }
 
-func (r *reading) addFatbins(member, section string, c content) {
-	fatbins, problems := readFatbins(member, section, c, r.left)
+func (r *reading) addFatbins(member, section string, c content.Content) {
+	fatbins, problems := device.ReadFatbins(member, section, c, r.left)
 	r.fatbins = append(r.fatbins, fatbins...)
 	r.problems = append(r.problems, problems...)
 }
 
 // readDistInfo reads WHEEL, METADATA and RECORD.
-func (r *reading) readDistInfo(base string, c content) {
-	limit, code := int64(maxHeaderBytes), CodeHeaderFormat
+func (r *reading) readDistInfo(base string, c content.Content) {
+	limit, code := int64(content.MaxHeaderBytes), finding.CodeHeaderFormat
 	if base == "RECORD" {
-		limit, code = maxRecordBytes, CodeRecordFormat
+		limit, code = content.MaxRecordBytes, finding.CodeRecordFormat
 	}
 	if base != "RECORD" && base != "WHEEL" && base != "METADATA" {
 		return
 	}
-	data, ok := c.bytes(limit)
+	data, ok := c.Bytes(limit)
 	if !ok {
-		r.problems.fail(code, r.distInfo+"/"+base, "it has %d bytes, more than the %d a reader takes", c.size, limit)
+		r.problems.Fail(code, r.distInfo+"/"+base, "it has %d bytes, more than the %d a reader takes", c.Size, limit)
 		return
 	}
 	if err := r.parseDistInfo(base, data); err != nil {
-		r.problems = append(r.problems, findingOf(err, code, r.distInfo+"/"+base))
+		r.problems = append(r.problems, finding.Of(err, code, r.distInfo+"/"+base))
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/content"
 )
 
 // TestSpoolSpills writes in small parts, beyond what stays in memory, and wants the same bytes back and no file left.
@@ -21,7 +23,7 @@ func TestSpoolSpills(t *testing.T) {
 	if keep.file == nil || keep.head.Len() != 0 {
 		t.Errorf("%d bytes are in memory, the limit is %d", keep.head.Len(), keep.limit)
 	}
-	got, ok := content{keep.reader(), keep.size()}.bytes(1 << 20)
+	got, ok := content.Content{R: keep.reader(), Size: keep.size()}.Bytes(1 << 20)
 	if !ok || !bytes.Equal(got, data) {
 		t.Errorf("%d bytes came back of %d", len(got), len(data))
 	}

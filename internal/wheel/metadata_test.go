@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/content"
 )
 
 func TestParseMetadata(t *testing.T) {
@@ -28,7 +30,7 @@ func TestParseHeadersRefuses(t *testing.T) {
 			t.Errorf("%q was read as %v", text, got)
 		}
 	}
-	many := strings.Repeat("A: b\n", maxHeaderLines+1)
+	many := strings.Repeat("A: b\n", content.MaxHeaderLines+1)
 	if _, err := ParseHeaders([]byte(many)); err == nil {
 		t.Error("too many lines were read")
 	}

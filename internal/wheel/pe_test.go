@@ -1,48 +1,12 @@
 package wheel
 
 import (
-	"bytes"
-	"debug/pe"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
-	"github.com/sagebuild/sagebuild/tests/dll"
+	"github.com/sagebuild/sagebuild/internal/wheel/content"
+	"github.com/sagebuild/sagebuild/internal/wheel/wheeltest"
 )
-
-// sampleDLL has one of everything.
-func sampleDLL() dll.DLL {
-	return dll.DLL{
-		Name: "sample.dll", Timestamp: 1_700_000_000, PDB: `D:\a\_work\sample.pdb`,
-		Exports: []string{"zeta", "alpha", "middle"},
-		Imports: []dll.Import{{Library: "KERNEL32.dll", Symbols: []string{"CreateThread", "Sleep"}}, {Library: "WS2_32.dll", Symbols: []string{"#23", "connect"}}},
-		Delayed: []dll.Import{{Library: "nvcuda.dll", Symbols: []string{"cuInit", "#7"}}},
-	}
-}
-
-func TestPE(t *testing.T) {
-	o, err := describe(t, sampleDLL().Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if o.Format != FormatPE || o.Machine != "x86_64" || o.SOName != "sample.dll" || o.Timestamp != 1_700_000_000 || o.Repeatable || !o.Stripped {
-		t.Errorf("%+v", o)
-	}
-	if !slices.Equal(o.Needed, []string{"KERNEL32.dll", "WS2_32.dll"}) || !slices.Equal(o.Delayed, []string{"nvcuda.dll"}) {
-		t.Errorf("needs %q, delayed %q", o.Needed, o.Delayed)
-	}
-	want := []Undefined{
-		{Name: "CreateThread", Library: "KERNEL32.dll"}, {Name: "Sleep", Library: "KERNEL32.dll"}, {Name: "#23", Library: "WS2_32.dll"},
-		{Name: "connect", Library: "WS2_32.dll"}, {Name: "cuInit", Library: "nvcuda.dll"}, {Name: "#7", Library: "nvcuda.dll"},
-	}
-	if !slices.Equal(o.Undefined, want) || !slices.Equal(o.Exported, []string{"alpha", "middle", "zeta"}) {
-		t.Errorf("undefined %+v, exported %q", o.Undefined, o.Exported)
-	}
-	if o.PDB != `D:\a\_work\sample.pdb` || !o.HasBuildPath() {
-		t.Errorf("PDB %q", o.PDB)
-	}
-}
 
 // TestPEFixtures reads DLLs that zig linked: testdata/README.md has what llvm-readobj says of them.
 func TestPEFixtures(t *testing.T) {
@@ -54,8 +18,8 @@ func TestPEFixtures(t *testing.T) {
 		{"symbols.dll", "symbols.pdb", 0},
 		{"device.dll", "", 14272 + 24 + 9184 + 9184},
 	} {
-		r := &reading{left: newBudget()}
-		r.readContent(c.name, contentOf(fixture(t, c.name)))
+		r := &reading{left: content.NewBudget()}
+		r.readContent(c.name, content.Of(wheeltest.Fixture(t, c.name)))
 		if len(r.objects) != 1 || len(r.problems) != 0 {
 			t.Fatalf("%s: %d objects, %s", c.name, len(r.objects), lines(r.problems))
 		}
@@ -71,8 +35,8 @@ func TestPEFixtures(t *testing.T) {
 
 // TestPEDeviceCode wants the same entries as the fatbins that were linked in.
 func TestPEDeviceCode(t *testing.T) {
-	r := &reading{left: newBudget()}
-	r.readContent("device.dll", contentOf(fixture(t, "device.dll")))
+	r := &reading{left: content.NewBudget()}
+	r.readContent("device.dll", content.Of(wheeltest.Fixture(t, "device.dll")))
 	if len(r.fatbins) != 3 || len(r.fatbins[0].Entries) != 6 || r.fatbins[1].Entries[0].Compression != "zstd" || len(r.problems) != 0 {
 		t.Fatalf("%+v, %s", r.fatbins, lines(r.problems))
 	}
@@ -83,173 +47,15 @@ func TestPEDeviceCode(t *testing.T) {
 	}
 }
 
-// TestPEAgreesWithDebugPE compares imports by name with the standard library, whose reader skips numbers and knows no exports.
-func TestPEAgreesWithDebugPE(t *testing.T) {
-	matches, _ := filepath.Glob("testdata/*.dll")
-	for _, path := range matches {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		o, err := describe(t, data)
-		if err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		reference, err := pe.NewFile(bytes.NewReader(data))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var found []string
-		for _, u := range o.Undefined {
-			found = append(found, u.Name+":"+u.Library)
-		}
-		want, err := reference.ImportedSymbols()
-		if err != nil || !slices.Equal(found, want) || o.Timestamp != reference.TimeDateStamp {
-			t.Errorf("%s: imports %q, debug/pe says %q, error %v", path, found, want, err)
-		}
-	}
-}
-
-// TestPELongSectionNames wants names behind the symbol table, which also makes the file unstripped.
-func TestPELongSectionNames(t *testing.T) {
-	names := []byte("\x00\x00\x00\x00.debug_info\x00.nv_fatbin\x00")
-	sample := sampleDLL()
-	sample.Sections = []dll.Section{{Name: "/4", Data: []byte("x")}, {Name: "/16", Data: fixture(t, "size.fatbin")}}
-	data := sample.Bytes()
-	symbols := uint32(len(data))
-	little.PutUint32(data[0x40+12:], symbols)
-	little.PutUint32(data[0x40+16:], 1)
-	data = slices.Concat(data, make([]byte, peSymbolBytes), names)
-	o, sections, err := readObject("long.dll", contentOf(data), newBudget())
-	if err != nil || !slices.ContainsFunc(sections, func(s section) bool { return s.name == ".nv_fatbin" }) {
-		t.Fatalf("%+v, error %v", sections, err)
-	}
-	if o.Stripped || !o.DebugInfo || !o.SymbolTable {
-		t.Errorf("%+v", o)
-	}
-	little.PutUint32(data[0x40+12:], symbols+1<<30)
-	if _, err := describe(t, data); !isRefusal(err) {
-		t.Errorf("names outside of the file: %v", err)
-	}
-}
-
-// TestPERefuses damages single fields of a file that is fine.
-func TestPERefuses(t *testing.T) {
-	const optional, table = 0x40 + 24, 0x40 + 24 + 240
-	for name, damage := range map[string]func(data []byte) []byte{
-		"cut header":          func(d []byte) []byte { return d[:0x80] },
-		"cut file":            func(d []byte) []byte { return d[:headersOf(d)+16] },
-		"no signature":        func(d []byte) []byte { d[0x40] = 'N'; return d },
-		"signature outside":   func(d []byte) []byte { little.PutUint32(d[0x3c:], 1<<31); return d },
-		"32 bits":             func(d []byte) []byte { little.PutUint16(d[optional:], 0x10b); return d },
-		"too many sections":   func(d []byte) []byte { little.PutUint16(d[0x46:], 0xffff); return d },
-		"short optional":      func(d []byte) []byte { little.PutUint16(d[0x54:], 100); return d },
-		"offset in a sector":  func(d []byte) []byte { little.PutUint32(d[table+20:], 0x401); return d },
-		"imports outside":     func(d []byte) []byte { little.PutUint32(d[optional+112+8:], 1<<30); return d },
-		"exports outside":     func(d []byte) []byte { little.PutUint32(d[optional+112:], 1<<30); return d },
-		"exports cut":         func(d []byte) []byte { little.PutUint32(d[optional+112+4:], 44); return d },
-		"debug outside":       func(d []byte) []byte { little.PutUint32(d[optional+112+48:], 1<<30); return d },
-		"imports without end": func(d []byte) []byte { little.PutUint32(d[optional+112+8:], 0x1001); return d },
-		"section beyond": func(d []byte) []byte {
-			little.PutUint32(d[table+16:], 1<<30)
-			little.PutUint32(d[table+8:], 1<<30)
-			return d
-		},
-		"addresses that leave": func(d []byte) []byte { little.PutUint32(d[headersOf(d)+32:], 1<<30); return d },
-	} {
-		if _, err := describe(t, damage(sampleDLL().Bytes())); !isRefusal(err) {
-			t.Errorf("%s: error %v", name, err)
-		}
-	}
-}
-
-func headersOf(data []byte) int { return int(little.Uint32(data[0x40+24+60:])) }
-
-// TestPEOverlap wants sections at rising addresses: where two overlap, an address would have two meanings.
-func TestPEOverlap(t *testing.T) {
-	sample := sampleDLL()
-	sample.Sections = []dll.Section{{Name: ".text", Data: []byte("x")}}
-	data := sample.Bytes()
-	little.PutUint32(data[0x40+24+240+peSectionBytes+12:], 0x1000)
-	if _, err := describe(t, data); !isRefusal(err) {
-		t.Errorf("error %v", err)
-	}
-}
-
-// TestPESharedImports lets many records name one table of symbols: memory must not grow with their product.
-func TestPESharedImports(t *testing.T) {
-	sample := sampleDLL()
-	for range 2000 {
-		sample.Imports[0].Symbols = append(sample.Imports[0].Symbols, "Sleep")
-	}
-	for range 2000 {
-		sample.Imports = append(sample.Imports, dll.Import{Library: "a.dll"})
-	}
-	data := sample.Bytes()
-	table := headersOf(data) + int(little.Uint32(data[0x40+24+112+8:])) - 0x1000
-	for at := table + peImportBytes; little.Uint32(data[at+12:]) != 0; at += peImportBytes {
-		copy(data[at:at+4], data[table:])
-	}
-	o, err := describe(t, data)
-	if !isRefusal(err) || len(o.Undefined) > len(data)/peThunkBytes {
-		t.Errorf("%d imports of %d bytes, error %v", len(o.Undefined), len(data), err)
-	}
-}
-
-// TestPEDamage overwrites each field of the headers and tables: errors are welcome, panics are not.
-func TestPEDamage(t *testing.T) {
-	for _, data := range [][]byte{sampleDLL().Bytes(), fixture(t, "good.dll")} {
-		for at := 0; at+4 <= len(data); at += 4 {
-			for _, value := range []uint32{0, 1, 0x1000, 1<<31 - 1, 1 << 31, 1<<32 - 1} {
-				damaged := bytes.Clone(data)
-				little.PutUint32(damaged[at:], value)
-				readObject("a.dll", contentOf(damaged), newBudget())
-				FindExports(forward("a.dll", damaged), map[string]bool{"alpha": true, "#1": true})
-			}
-		}
-	}
-}
-
 // TestWhatIsNoPE wants text that begins with MZ to be no object, and a DLL's name to promise one.
 func TestWhatIsNoPE(t *testing.T) {
 	for name, want := range map[string]int{"a.txt": 0, "setup.exe": 0, "a.dll": 1, "a.PYD": 1} {
 		for _, text := range []string{"MZ", "MZ and more text than a header takes, so that there is one to look at"} {
-			r := &reading{left: newBudget()}
-			r.readContent(name, contentOf([]byte(text)))
+			r := &reading{left: content.NewBudget()}
+			r.readContent(name, content.Of([]byte(text)))
 			if len(r.problems) != want || len(r.objects) != 0 {
 				t.Errorf("%s: %s", name, lines(r.problems))
 			}
 		}
 	}
-}
-
-func FuzzPE(f *testing.F) {
-	f.Add(sampleDLL().Bytes())
-	f.Add(fixture(f, "good.dll"))
-	f.Add(fixture(f, "symbols.dll"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		o, _, _ := readObject("a.dll", contentOf(data), newBudget())
-		if o != nil && len(o.Undefined) > maxDynamic*(len(data)/peThunkBytes+1) {
-			t.Errorf("%d imports in %d bytes", len(o.Undefined), len(data))
-		}
-	})
-}
-
-// FuzzExports reads the same table at random and as a stream.
-func FuzzExports(f *testing.F) {
-	f.Add(sampleDLL().Bytes())
-	f.Add(fixture(f, "good.dll"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		o, err := describe(t, data)
-		if err != nil || o.Format != FormatPE {
-			return
-		}
-		wanted := map[string]bool{}
-		for _, name := range o.Exported {
-			wanted[name] = true
-		}
-		if err := FindExports(forward("a.dll", data), wanted); err != nil || len(wanted) != 0 {
-			t.Errorf("%d of %d names are left, error %v", len(wanted), len(o.Exported), err)
-		}
-	})
 }

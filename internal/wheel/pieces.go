@@ -4,6 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/content"
+	"github.com/sagebuild/sagebuild/internal/wheel/device"
+	"github.com/sagebuild/sagebuild/internal/wheel/elffile"
+	"github.com/sagebuild/sagebuild/internal/wheel/object"
 )
 
 // compareContents unpacks a member on both sides and returns the parts that differ.
@@ -18,12 +23,12 @@ func compareContents(x, y *opened, a, b *member) ([]Part, error) {
 		return nil, err
 	}
 	defer second.close()
-	return newComparison().differ("", 0, content{first.reader(), first.size()}, content{second.reader(), second.size()})
+	return newComparison().differ("", 0, content.Content{R: first.reader(), Size: first.size()}, content.Content{R: second.reader(), Size: second.size()})
 }
 
 // unpack keeps a whole member for random access.
 func (a *archive) unpack(m *member) (*spool, error) {
-	keep := &spool{expect: m.size, limit: memoryBytes, all: true}
+	keep := &spool{expect: m.size, limit: content.MemoryBytes, all: true}
 	if err := a.copyTo(keep, m); err != nil {
 		keep.close()
 		return nil, err
@@ -32,11 +37,11 @@ func (a *archive) unpack(m *member) (*spool, error) {
 }
 
 // comparison holds what is left of the bounds on one member. Sections may overlap, or hold their own file.
-type comparison struct{ left *budget }
+type comparison struct{ left *content.Budget }
 
 func newComparison() comparison {
-	left := newBudget()
-	left.setEntries(maxPieces)
+	left := content.NewBudget()
+	left.SetEntries(maxPieces)
 	return comparison{left}
 }
 
@@ -48,48 +53,48 @@ const maxPieceDepth = 4
 
 // differ returns the smallest named parts in which two contents differ, or nothing where they are the same. Its names
 // begin with a prefix.
-func (c comparison) differ(prefix string, depth int, a, b content) ([]Part, error) {
+func (c comparison) differ(prefix string, depth int, a, b content.Content) ([]Part, error) {
 	at, err := firstDifference(a, b)
 	if at < 0 || err != nil {
 		return nil, err
 	}
 	var parts []Part
 	of, other := c.pieces(depth, a), c.pieces(depth, b)
-	byName := map[string]piece{}
+	byName := map[string]content.Piece{}
 	for _, q := range other {
-		byName[q.name] = q
+		byName[q.Name] = q
 	}
 	for _, p := range of {
-		q, ok := byName[p.name]
+		q, ok := byName[p.Name]
 		if !ok {
-			parts = append(parts, Part{prefix + p.name, p.size, -1, 0})
+			parts = append(parts, Part{prefix + p.Name, p.Size, -1, 0})
 			continue
 		}
-		delete(byName, p.name)
-		inside, err := c.differ(prefix+p.name+" / ", depth+1, p.content, q.content)
+		delete(byName, p.Name)
+		inside, err := c.differ(prefix+p.Name+" / ", depth+1, p.Content, q.Content)
 		if err != nil {
 			return nil, err
 		}
 		parts = append(parts, inside...)
 	}
 	for _, q := range other {
-		if _, alone := byName[q.name]; alone {
-			parts = append(parts, Part{prefix + q.name, -1, q.size, 0})
+		if _, alone := byName[q.Name]; alone {
+			parts = append(parts, Part{prefix + q.Name, -1, q.Size, 0})
 		}
 	}
 	if len(parts) == 0 {
-		parts = append(parts, Part{nameOf(prefix, a, b, at), a.size, b.size, at})
+		parts = append(parts, Part{nameOf(prefix, a, b, at), a.Size, b.Size, at})
 	}
 	return parts, nil
 }
 
 // nameOf names content that has no parts, or differs outside of them: by its prefix, a text by the line.
-func nameOf(prefix string, a, b content, at int64) string {
+func nameOf(prefix string, a, b content.Content, at int64) string {
 	if prefix != "" {
 		return prefix[:len(prefix)-len(" / ")]
 	}
-	text, ok := a.bytes(maxHeaderBytes)
-	other, okOther := b.bytes(maxHeaderBytes)
+	text, ok := a.Bytes(content.MaxHeaderBytes)
+	other, okOther := b.Bytes(content.MaxHeaderBytes)
 	if ok && okOther && utf8.Valid(text) && utf8.Valid(other) && !bytes.ContainsRune(text, 0) {
 		return fmt.Sprintf("line %d", 1+bytes.Count(text[:at], []byte("\n")))
 	}
@@ -97,16 +102,16 @@ func nameOf(prefix string, a, b content, at int64) string {
 }
 
 // firstDifference is the offset of the first byte that differs, the end of the shorter one, or -1.
-func firstDifference(a, b content) (int64, error) {
-	common := min(a.size, b.size)
+func firstDifference(a, b content.Content) (int64, error) {
+	common := min(a.Size, b.Size)
 	step := min(256<<10, common)
 	x, y := make([]byte, step), make([]byte, step)
 	for at := int64(0); at < common; at += step {
 		n := min(step, common-at)
-		if err := readFull(a.r, x[:n], at); err != nil {
+		if err := content.ReadFull(a.R, x[:n], at); err != nil {
 			return 0, err
 		}
-		if err := readFull(b.r, y[:n], at); err != nil {
+		if err := content.ReadFull(b.R, y[:n], at); err != nil {
 			return 0, err
 		}
 		if bytes.Equal(x[:n], y[:n]) {
@@ -118,25 +123,25 @@ func firstDifference(a, b content) (int64, error) {
 			}
 		}
 	}
-	if a.size != b.size {
+	if a.Size != b.Size {
 		return common, nil
 	}
 	return -1, nil
 }
 
 // pieces takes shared objects, cubins and fatbins apart. Anything else has no parts, and so has what is damaged or breaks a bound.
-func (c comparison) pieces(depth int, of content) []piece {
-	var list []piece
-	head := of.magic()
+func (c comparison) pieces(depth int, of content.Content) []content.Piece {
+	var list []content.Piece
+	head := of.Magic()
 	switch {
 	case depth >= maxPieceDepth:
-	case isELF(head[:]), isMZ(head[:]):
-		list = objectPieces(of)
-	case isFatbin(head[:]):
-		list = fatbinPieces(of, c.left)
+	case elffile.Is(head[:]), object.IsMZ(head[:]):
+		list = object.Pieces(of)
+	case device.IsFatbin(head[:]):
+		list = device.Pieces(of, c.left)
 	}
 	for _, p := range list {
-		if !c.left.takeEntry() || !c.left.spend(p.size) {
+		if !c.left.TakeEntry() || !c.left.Spend(p.Size) {
 			return nil
 		}
 	}
@@ -144,12 +149,12 @@ func (c comparison) pieces(depth int, of content) []piece {
 }
 
 // numbered makes names unique: the second part of a name becomes "name #2".
-func numbered(list []piece) []piece {
+func numbered(list []content.Piece) []content.Piece {
 	seen := map[string]int{}
 	for i := range list {
-		name := list[i].name
+		name := list[i].Name
 		if seen[name]++; seen[name] > 1 {
-			list[i].name = fmt.Sprintf("%s #%d", name, seen[name])
+			list[i].Name = fmt.Sprintf("%s #%d", name, seen[name])
 		}
 	}
 	return list

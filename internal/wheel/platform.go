@@ -3,6 +3,8 @@ package wheel
 import (
 	"regexp"
 	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/object"
 )
 
 // Platform is what a platform tag promises. Fields that the tag does not say, and all of "any", are empty.
@@ -43,6 +45,6 @@ func ParsePlatform(tag string) Platform {
 }
 
 // Fits reports whether an object runs on the platform's system and machine, as far as the tag names them.
-func (p Platform) Fits(o Object) bool {
+func (p Platform) Fits(o object.Object) bool {
 	return (p.System == "" || p.System == o.Format.System()) && (p.Machine == "" || p.Machine == o.Machine)
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
+	"github.com/sagebuild/sagebuild/internal/wheel/wheeltest"
 	"github.com/sagebuild/sagebuild/tests/dll"
 )
 
@@ -39,21 +41,21 @@ func universal(platform, library string, data []byte) *sample {
 func TestVerifyPlatforms(t *testing.T) {
 	for _, c := range []struct {
 		platform, library, fixture string
-		want                       []Code
+		want                       []finding.Code
 	}{
 		{"manylinux_2_17_x86_64", "libsageattn.so", "good.so", nil},
 		{"manylinux_2_17_aarch64", "libsageattn.so", "aarch64.so", nil},
 		{"linux_aarch64", "libsageattn.so", "aarch64.so", nil},
 		{"win_amd64", "sageattn.dll", "good.dll", nil},
 		{"win_amd64", "sageattn.dll", "symbols.dll", nil},
-		{"manylinux_2_17_aarch64", "libsageattn.so", "good.so", []Code{CodeMachine}},
-		{"manylinux_2_17_x86_64", "libsageattn.so", "aarch64.so", []Code{CodeMachine}},
-		{"win_amd64", "libsageattn.so", "good.so", []Code{CodeMachine}},
-		{"win_arm64", "sageattn.dll", "good.dll", []Code{CodeMachine}},
-		{"linux_x86_64", "sageattn.dll", "good.dll", []Code{CodeMachine}},
-		{"manylinux_2_17_x86_64", "libsageattn.so", "new_glibc.so", []Code{CodeGlibcFloor}},
+		{"manylinux_2_17_aarch64", "libsageattn.so", "good.so", []finding.Code{finding.CodeMachine}},
+		{"manylinux_2_17_x86_64", "libsageattn.so", "aarch64.so", []finding.Code{finding.CodeMachine}},
+		{"win_amd64", "libsageattn.so", "good.so", []finding.Code{finding.CodeMachine}},
+		{"win_arm64", "sageattn.dll", "good.dll", []finding.Code{finding.CodeMachine}},
+		{"linux_x86_64", "sageattn.dll", "good.dll", []finding.Code{finding.CodeMachine}},
+		{"manylinux_2_17_x86_64", "libsageattn.so", "new_glibc.so", []finding.Code{finding.CodeGlibcFloor}},
 	} {
-		s := universal(c.platform, c.library, fixture(t, c.fixture))
+		s := universal(c.platform, c.library, wheeltest.Fixture(t, c.fixture))
 		found, err := Verify(s.write(t), Expectation{
 			Filename: s.name, Distribution: "sageattention", Version: "2.2.0", Tags: []string{"py3-none-" + c.platform},
 			RequiresDist: []string{"torch>=2.4"}, RequiresPython: ">=3.9", Members: []string{"sageattention/lib/" + c.library},
@@ -69,24 +71,24 @@ func TestVerifyPlatforms(t *testing.T) {
 func TestVerifyDLL(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(d *dll.DLL)
-		want   []Code
+		want   []finding.Code
 	}{
 		"nothing":                  {func(*dll.DLL) {}, nil},
 		"another case":             {func(d *dll.DLL) { d.Imports[0].Library = "kernel32.DLL" }, nil},
 		"the whole C runtime":      {func(d *dll.DLL) { d.Imports[1].Library = "UCRTBASE.dll" }, nil},
 		"the C runtime of Windows": {func(d *dll.DLL) { d.Imports[1].Library = "msvcrt.dll" }, nil},
-		"Microsoft's C++":          {func(d *dll.DLL) { d.Imports[1].Library = "MSVCP140.dll" }, []Code{CodeNeeded}},
-		"the driver":               {func(d *dll.DLL) { d.Imports[1].Library = "nvcuda.dll" }, []Code{CodeNeeded}},
-		"the driver when called":   {func(d *dll.DLL) { d.Delayed = []dll.Import{{Library: "nvcuda.dll", Symbols: []string{"cuInit"}}} }, []Code{CodeNeeded}},
-		"another function":         {func(d *dll.DLL) { d.Exports = []string{"other"} }, []Code{CodeExport}},
-		"no function":              {func(d *dll.DLL) { d.Exports = nil }, []Code{CodeExport}},
-		"a time":                   {func(d *dll.DLL) { d.Timestamp = 1_700_000_000 }, []Code{CodeTimestamp}},
+		"Microsoft's C++":          {func(d *dll.DLL) { d.Imports[1].Library = "MSVCP140.dll" }, []finding.Code{finding.CodeNeeded}},
+		"the driver":               {func(d *dll.DLL) { d.Imports[1].Library = "nvcuda.dll" }, []finding.Code{finding.CodeNeeded}},
+		"the driver when called":   {func(d *dll.DLL) { d.Delayed = []dll.Import{{Library: "nvcuda.dll", Symbols: []string{"cuInit"}}} }, []finding.Code{finding.CodeNeeded}},
+		"another function":         {func(d *dll.DLL) { d.Exports = []string{"other"} }, []finding.Code{finding.CodeExport}},
+		"no function":              {func(d *dll.DLL) { d.Exports = nil }, []finding.Code{finding.CodeExport}},
+		"a time":                   {func(d *dll.DLL) { d.Timestamp = 1_700_000_000 }, []finding.Code{finding.CodeTimestamp}},
 		"a hash for the time":      {func(d *dll.DLL) { d.Timestamp, d.Repeat = 1_700_000_000, true }, nil},
 		"the time of all members":  {func(d *dll.DLL) { d.Timestamp = 315_532_800 }, nil},
 		"a PDB by its name":        {func(d *dll.DLL) { d.PDB = "sageattn.pdb" }, nil},
-		"a PDB by its path":        {func(d *dll.DLL) { d.PDB = `C:\build\sageattn.pdb` }, []Code{CodeBuildPath}},
-		"debug information":        {func(d *dll.DLL) { d.Sections = []dll.Section{{Name: ".debug_i", Data: []byte("x")}} }, []Code{CodeUnstripped}},
-		"ARM64":                    {func(d *dll.DLL) { d.Machine = 0xaa64 }, []Code{CodeMachine}},
+		"a PDB by its path":        {func(d *dll.DLL) { d.PDB = `C:\build\sageattn.pdb` }, []finding.Code{finding.CodeBuildPath}},
+		"debug information":        {func(d *dll.DLL) { d.Sections = []dll.Section{{Name: ".debug_i", Data: []byte("x")}} }, []finding.Code{finding.CodeUnstripped}},
+		"ARM64":                    {func(d *dll.DLL) { d.Machine = 0xaa64 }, []finding.Code{finding.CodeMachine}},
 	} {
 		d := dll.DLL{Name: "sageattn.dll", Exports: []string{"fixture"}, Imports: []dll.Import{
 			{Library: "KERNEL32.dll", Symbols: []string{"CreateThread"}}, {Library: "api-ms-win-crt-heap-l1-1-0.dll", Symbols: []string{"malloc"}},
@@ -101,14 +103,14 @@ func TestVerifyDLL(t *testing.T) {
 
 // TestCompareLooksIntoDLLs wants the section that differs, and inside of a section of device code the entry.
 func TestCompareLooksIntoDLLs(t *testing.T) {
-	before := universal("win_amd64", "sageattn.dll", fixture(t, "device.dll")).pack(t)
-	library, err := pe.NewFile(bytes.NewReader(fixture(t, "device.dll")))
+	before := universal("win_amd64", "sageattn.dll", wheeltest.Fixture(t, "device.dll")).pack(t)
+	library, err := pe.NewFile(bytes.NewReader(wheeltest.Fixture(t, "device.dll")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	offset := func(name string) uint32 { return library.Section(name).Offset }
 	for want, at := range map[string]uint32{"PE headers": 0x80, ".rdata": offset(".rdata") + 8, ".nv_fatb / cubin SM 7.0": offset(".nv_fatb") + 400} {
-		data := fixture(t, "device.dll")
+		data := wheeltest.Fixture(t, "device.dll")
 		data[at] ^= 1
 		found := compare(t, before, universal("win_amd64", "sageattn.dll", data).pack(t))
 		if len(found.Members) != 2 || len(found.Members[0].Parts) != 1 || !strings.HasPrefix(found.Members[0].Parts[0].Name, want) {

@@ -8,6 +8,9 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/content"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
 // RecordEntry is one line of RECORD.
@@ -30,14 +33,14 @@ func ParseRecord(data []byte) ([]RecordEntry, error) {
 			return entries, nil
 		}
 		if err != nil {
-			return nil, refuse(CodeRecordFormat, "", "RECORD is not CSV with three columns: %v", err)
+			return nil, finding.Refuse(finding.CodeRecordFormat, "", "RECORD is not CSV with three columns: %v", err)
 		}
 		entry, err := parseRecordEntry(fields)
 		if err != nil {
 			return nil, err
 		}
-		if len(entries) >= maxMembers {
-			return nil, refuse(CodeRecordFormat, "", "RECORD has more than %d lines", maxMembers)
+		if len(entries) >= content.MaxMembers {
+			return nil, finding.Refuse(finding.CodeRecordFormat, "", "RECORD has more than %d lines", content.MaxMembers)
 		}
 		entries = append(entries, entry)
 	}
@@ -49,14 +52,14 @@ func parseRecordEntry(fields []string) (RecordEntry, error) {
 		algorithm, encoded, ok := strings.Cut(fields[1], "=")
 		hash, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
 		if !ok || err != nil || strings.ContainsAny(encoded, "\r\n") {
-			return entry, refuse(CodeRecordFormat, "", "the hash of %q is not algorithm=urlsafe-base64", fields[0])
+			return entry, finding.Refuse(finding.CodeRecordFormat, "", "the hash of %q is not algorithm=urlsafe-base64", fields[0])
 		}
 		entry.Algorithm, entry.Hash = algorithm, hash
 	}
 	if fields[2] != "" {
 		size, err := strconv.ParseUint(fields[2], 10, 62)
 		if err != nil {
-			return entry, refuse(CodeRecordFormat, "", "the size of %q is not a number", fields[0])
+			return entry, finding.Refuse(finding.CodeRecordFormat, "", "the size of %q is not a number", fields[0])
 		}
 		entry.Size = int64(size)
 	}
@@ -64,7 +67,7 @@ func parseRecordEntry(fields []string) (RecordEntry, error) {
 }
 
 // checkRecord compares RECORD with the members that are there. RECORD itself and its signatures have no hash.
-func (w *Wheel) checkRecord(entries []RecordEntry, report *findings) {
+func (w *Wheel) checkRecord(entries []RecordEntry, report *finding.List) {
 	listed := map[string]bool{}
 	members := map[string]*Member{}
 	for i := range w.Members {
@@ -72,18 +75,18 @@ func (w *Wheel) checkRecord(entries []RecordEntry, report *findings) {
 	}
 	for _, entry := range entries {
 		if listed[entry.Path] {
-			report.fail(CodeRecordDuplicate, entry.Path, "RECORD lists it twice")
+			report.Fail(finding.CodeRecordDuplicate, entry.Path, "RECORD lists it twice")
 		}
 		listed[entry.Path] = true
 		if member := members[entry.Path]; member == nil {
-			report.fail(CodeRecordAbsent, entry.Path, "RECORD lists it, the wheel does not hold it")
+			report.Fail(finding.CodeRecordAbsent, entry.Path, "RECORD lists it, the wheel does not hold it")
 		} else if !w.unhashed(entry.Path) {
 			checkRecordEntry(entry, member, report)
 		}
 	}
 	for _, member := range w.Members {
 		if !listed[member.Name] && !w.unhashed(member.Name) {
-			report.fail(CodeRecordUnlisted, member.Name, "RECORD does not list it")
+			report.Fail(finding.CodeRecordUnlisted, member.Name, "RECORD does not list it")
 		}
 	}
 }
@@ -93,14 +96,14 @@ func (w *Wheel) unhashed(name string) bool {
 	return name == record || name == record+".jws" || name == record+".p7s"
 }
 
-func checkRecordEntry(entry RecordEntry, member *Member, report *findings) {
+func checkRecordEntry(entry RecordEntry, member *Member, report *finding.List) {
 	switch {
 	case entry.Algorithm != "sha256":
-		report.fail(CodeRecordHash, entry.Path, "RECORD has no SHA-256 of it")
+		report.Fail(finding.CodeRecordHash, entry.Path, "RECORD has no SHA-256 of it")
 	case !bytes.Equal(entry.Hash, member.sum[:]):
-		report.fail(CodeRecordHash, entry.Path, "its SHA-256 differs from RECORD")
+		report.Fail(finding.CodeRecordHash, entry.Path, "its SHA-256 differs from RECORD")
 	}
 	if entry.Size >= 0 && entry.Size != member.Size {
-		report.fail(CodeRecordSize, entry.Path, "it has %d bytes, RECORD says %d", member.Size, entry.Size)
+		report.Fail(finding.CodeRecordSize, entry.Path, "it has %d bytes, RECORD says %d", member.Size, entry.Size)
 	}
 }

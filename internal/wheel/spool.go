@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"io"
 	"os"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/device"
+	"github.com/sagebuild/sagebuild/internal/wheel/elffile"
+	"github.com/sagebuild/sagebuild/internal/wheel/object"
 )
 
 const magicBytes = 4
@@ -42,7 +46,7 @@ func (s *spool) Write(p []byte) (int, error) {
 
 // decide looks at the first bytes: it drops the member, or makes room for all of it.
 func (s *spool) decide() {
-	if head := s.head.Bytes(); s.all || isELF(head) || isMZ(head) || isFatbin(head) {
+	if head := s.head.Bytes(); s.all || elffile.Is(head) || object.IsMZ(head) || device.IsFatbin(head) {
 		s.head.Grow(max(0, int(min(s.expect, s.limit))-s.head.Len()))
 		return
 	}

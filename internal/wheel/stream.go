@@ -9,25 +9,28 @@ import (
 	"slices"
 
 	"github.com/klauspost/compress/flate"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/content"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
 // readLocal checks a member's local header against the central directory and finds its data.
 func (a *archive) readLocal(m *member) error {
-	var raw [localBytes + maxNameBytes]byte
+	var raw [localBytes + content.MaxNameBytes]byte
 	head := raw[:localBytes+len(m.name)]
-	if err := readFull(a.reader, head, m.header); err != nil {
-		return refuse(CodeZipFormat, m.name, "the local header lies outside the file")
+	if err := content.ReadFull(a.reader, head, m.header); err != nil {
+		return finding.Refuse(finding.CodeZipFormat, m.name, "the local header lies outside the file")
 	}
 	if little.Uint32(head) != signatureLocal || int(little.Uint16(head[26:])) != len(m.name) || string(head[localBytes:]) != m.name {
-		return refuse(CodeZipMismatch, m.name, "the local header names another file than the central directory")
+		return finding.Refuse(finding.CodeZipMismatch, m.name, "the local header names another file than the central directory")
 	}
 	if little.Uint16(head[8:]) != m.method || little.Uint16(head[6:])&flagDescriptor != m.flags&flagDescriptor {
-		return refuse(CodeZipMismatch, m.name, "local header and central directory differ in method or flags")
+		return finding.Refuse(finding.CodeZipMismatch, m.name, "local header and central directory differ in method or flags")
 	}
 	m.data = m.header + int64(len(head)) + int64(little.Uint16(head[28:]))
 	m.end = m.data + m.compressed
 	if m.compressed > a.size || m.end > a.size {
-		return refuse(CodeZipFormat, m.name, "the data reach beyond the end of the file")
+		return finding.Refuse(finding.CodeZipFormat, m.name, "the data reach beyond the end of the file")
 	}
 	return m.checkLocalSizes(head)
 }
@@ -41,7 +44,7 @@ func (m *member) checkLocalSizes(head []byte) error {
 	}
 	same := func(local uint32, central int64) bool { return local == 0xffffffff || int64(local) == central }
 	if crc != m.crc || !same(compressed, m.compressed) || !same(size, m.size) {
-		return refuse(CodeZipMismatch, m.name, "local header and central directory differ in size or CRC")
+		return finding.Refuse(finding.CodeZipMismatch, m.name, "local header and central directory differ in size or CRC")
 	}
 	return nil
 }
@@ -53,10 +56,10 @@ func (a *archive) checkLayout(dir directory) error {
 	var at int64
 	for i, m := range order {
 		if m.header < at {
-			return refuse(CodeZipBomb, m.name, "overlaps the member before it")
+			return finding.Refuse(finding.CodeZipBomb, m.name, "overlaps the member before it")
 		}
 		if m.header > at {
-			a.hidden.fail(CodeZipHidden, m.name, "%d bytes before this member belong to no file", m.header-at)
+			a.hidden.Fail(finding.CodeZipHidden, m.name, "%d bytes before this member belong to no file", m.header-at)
 		}
 		next := dir.offset
 		if i+1 < len(order) {
@@ -68,13 +71,13 @@ func (a *archive) checkLayout(dir directory) error {
 		}
 	}
 	if at > dir.offset {
-		return refuse(CodeZipBomb, "", "members overlap the central directory")
+		return finding.Refuse(finding.CodeZipBomb, "", "members overlap the central directory")
 	}
 	if at < dir.offset {
-		a.hidden.fail(CodeZipHidden, "", "%d bytes before the central directory belong to no file", dir.offset-at)
+		a.hidden.Fail(finding.CodeZipHidden, "", "%d bytes before the central directory belong to no file", dir.offset-at)
 	}
 	if dir.comment > 0 {
-		a.hidden.fail(CodeZipHidden, "", "the zip carries a comment of %d bytes", dir.comment)
+		a.hidden.Fail(finding.CodeZipHidden, "", "the zip carries a comment of %d bytes", dir.comment)
 	}
 	return nil
 }
@@ -89,7 +92,7 @@ func (m *member) skipDescriptor(r io.ReaderAt, next int64) (int64, error) {
 	end := int64(-1)
 	for _, form := range m.descriptors() {
 		raw := make([]byte, len(form))
-		if readFull(r, raw, m.end) != nil || !bytes.Equal(raw, form) {
+		if content.ReadFull(r, raw, m.end) != nil || !bytes.Equal(raw, form) {
 			continue
 		}
 		if end < 0 || m.end+int64(len(form)) == next {
@@ -97,7 +100,7 @@ func (m *member) skipDescriptor(r io.ReaderAt, next int64) (int64, error) {
 		}
 	}
 	if end < 0 {
-		return 0, refuse(CodeZipMismatch, m.name, "data descriptor and central directory differ")
+		return 0, finding.Refuse(finding.CodeZipMismatch, m.name, "data descriptor and central directory differ")
 	}
 	return end, nil
 }
@@ -117,19 +120,19 @@ func (m *member) descriptors() [][]byte {
 func (a *archive) checkSizes() error {
 	var total int64
 	for _, m := range a.members {
-		if m.size > ratioFreeSize && m.size/maxRatio > m.compressed {
-			return refuse(CodeZipBomb, m.name, "%d bytes unpack to %d", m.compressed, m.size)
+		if m.size > content.RatioFreeSize && m.size/content.MaxRatio > m.compressed {
+			return finding.Refuse(finding.CodeZipBomb, m.name, "%d bytes unpack to %d", m.compressed, m.size)
 		}
 		if m.method == methodStore && m.size != m.compressed || m.isDirectory() && m.size != 0 {
-			return refuse(CodeZipMismatch, m.name, "%d bytes cannot unpack to %d", m.compressed, m.size)
+			return finding.Refuse(finding.CodeZipMismatch, m.name, "%d bytes cannot unpack to %d", m.compressed, m.size)
 		}
-		if m.size > maxUnpackedBytes-total {
-			return refuse(CodeZipLimit, m.name, "the wheel unpacks to more than %d bytes", int64(maxUnpackedBytes))
+		if m.size > content.MaxUnpackedBytes-total {
+			return finding.Refuse(finding.CodeZipLimit, m.name, "the wheel unpacks to more than %d bytes", int64(content.MaxUnpackedBytes))
 		}
 		total += m.size
 	}
-	if total > ratioFreeSize && total/maxRatio > a.size {
-		return refuse(CodeZipBomb, "", "%d bytes unpack to %d", a.size, total)
+	if total > content.RatioFreeSize && total/content.MaxRatio > a.size {
+		return finding.Refuse(finding.CodeZipBomb, "", "%d bytes unpack to %d", a.size, total)
 	}
 	return nil
 }
@@ -147,13 +150,13 @@ func (a *archive) copyTo(w io.Writer, m *member) error {
 		return streamError(m, err)
 	}
 	if rest, err := unpacked.Read(make([]byte, 1)); rest != 0 || err != io.EOF {
-		return refuse(CodeZipChecksum, m.name, "unpacks to more than the %d bytes it announces", m.size)
+		return finding.Refuse(finding.CodeZipChecksum, m.name, "unpacks to more than the %d bytes it announces", m.size)
 	}
 	if n != m.size || sum.Sum32() != m.crc {
-		return refuse(CodeZipChecksum, m.name, "length or CRC of the data is wrong")
+		return finding.Refuse(finding.CodeZipChecksum, m.name, "length or CRC of the data is wrong")
 	}
 	if _, err := packed.ReadByte(); err != io.EOF {
-		return refuse(CodeZipHidden, m.name, "bytes follow the end of the compressed data")
+		return finding.Refuse(finding.CodeZipHidden, m.name, "bytes follow the end of the compressed data")
 	}
 	return nil
 }
@@ -161,7 +164,7 @@ func (a *archive) copyTo(w io.Writer, m *member) error {
 // streamError tells damaged data from a destination that cannot be written.
 func streamError(m *member, err error) error {
 	if _, corrupt := err.(flate.CorruptInputError); corrupt || err == io.ErrUnexpectedEOF {
-		return refuse(CodeZipChecksum, m.name, "the compressed data are damaged: %v", err)
+		return finding.Refuse(finding.CodeZipChecksum, m.name, "the compressed data are damaged: %v", err)
 	}
 	return err
 }

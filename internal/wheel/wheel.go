@@ -9,24 +9,29 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/content"
+	"github.com/sagebuild/sagebuild/internal/wheel/device"
+	"github.com/sagebuild/sagebuild/internal/wheel/finding"
+	"github.com/sagebuild/sagebuild/internal/wheel/object"
 )
 
 // Wheel is what a wheel says about itself and what its bytes show.
 type Wheel struct {
-	Path     string    `json:"path"`
-	Name     string    `json:"name"` // the file name
-	Size     int64     `json:"size"`
-	SHA256   string    `json:"sha256"`
-	Filename Filename  `json:"filename"`
-	DistInfo string    `json:"distInfo"`
-	Info     Info      `json:"wheel"`
-	Metadata Metadata  `json:"metadata"`
-	Members  []Member  `json:"members"`
-	Objects  []Object  `json:"objects,omitempty"`
-	Fatbins  []Fatbin  `json:"fatbins,omitempty"`
-	Cubins   []Cubin   `json:"cubins,omitempty"` // standalone cubin files
-	Problems []Finding `json:"problems,omitempty"`
-	budget   *budget
+	Path     string            `json:"path"`
+	Name     string            `json:"name"` // the file name
+	Size     int64             `json:"size"`
+	SHA256   string            `json:"sha256"`
+	Filename Filename          `json:"filename"`
+	DistInfo string            `json:"distInfo"`
+	Info     Info              `json:"wheel"`
+	Metadata Metadata          `json:"metadata"`
+	Members  []Member          `json:"members"`
+	Objects  []object.Object   `json:"objects,omitempty"`
+	Fatbins  []device.Fatbin   `json:"fatbins,omitempty"`
+	Cubins   []device.Cubin    `json:"cubins,omitempty"` // standalone cubin files
+	Problems []finding.Finding `json:"problems,omitempty"`
+	budget   *content.Budget
 }
 
 // Member is one file of the wheel.
@@ -38,7 +43,7 @@ type Member struct {
 	sum        [sha256.Size]byte
 }
 
-// Open reads the wheel at path. The error is a *FormatError where the bytes are refused as a whole: no zip, a
+// Open reads the wheel at path. The error is a *finding.Refusal where the bytes are refused as a whole: no zip, a
 // zip bomb, a path that escapes. Whatever else is wrong stands in Problems.
 func Open(path string) (*Wheel, error) {
 	file, err := os.Open(path)
@@ -67,10 +72,10 @@ func Read(r io.ReaderAt, size int64, name string) (*Wheel, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Wheel{Path: name, Name: name, Size: size, budget: newBudget()}
-	problems := append(findings(nil), archive.hidden...)
+	w := &Wheel{Path: name, Name: name, Size: size, budget: content.NewBudget()}
+	problems := append(finding.List(nil), archive.hidden...)
 	if w.Filename, err = ParseFilename(name); err != nil {
-		problems = append(problems, findingOf(err, CodeFilenameFormat, ""))
+		problems = append(problems, finding.Of(err, finding.CodeFilenameFormat, ""))
 	}
 	sum := make(chan error, 1) // beside the members, which take longer
 	go func() {
@@ -94,7 +99,7 @@ func hashAll(r io.ReaderAt, size int64) (string, error) {
 }
 
 // inspect unpacks every member once: hashes it, and reads those that hold metadata or device code.
-func (w *Wheel) inspect(a *archive, problems *findings) error {
+func (w *Wheel) inspect(a *archive, problems *finding.List) error {
 	w.findDistInfo(a, problems)
 	var record []byte
 	for _, r := range w.readMembers(a) {
@@ -108,12 +113,12 @@ func (w *Wheel) inspect(a *archive, problems *findings) error {
 		}
 	}
 	if record == nil {
-		problems.fail(CodeRecordMissing, "", "the wheel has no RECORD")
+		problems.Fail(finding.CodeRecordMissing, "", "the wheel has no RECORD")
 		return nil
 	}
 	entries, err := ParseRecord(record)
 	if err != nil {
-		*problems = append(*problems, findingOf(err, CodeRecordFormat, w.DistInfo+"/RECORD"))
+		*problems = append(*problems, finding.Of(err, finding.CodeRecordFormat, w.DistInfo+"/RECORD"))
 		return nil
 	}
 	w.checkRecord(entries, problems)
@@ -121,19 +126,19 @@ func (w *Wheel) inspect(a *archive, problems *findings) error {
 }
 
 // findDistInfo picks the one top-level *.dist-info directory.
-func (w *Wheel) findDistInfo(a *archive, problems *findings) {
+func (w *Wheel) findDistInfo(a *archive, problems *finding.List) {
 	for _, m := range a.members {
 		top, _, nested := strings.Cut(m.name, "/")
 		if !nested || !strings.HasSuffix(top, ".dist-info") || top == w.DistInfo {
 			continue
 		}
 		if w.DistInfo != "" {
-			problems.fail(CodeDistInfo, "", "the wheel has two .dist-info directories, %s and %s", w.DistInfo, top)
+			problems.Fail(finding.CodeDistInfo, "", "the wheel has two .dist-info directories, %s and %s", w.DistInfo, top)
 			continue
 		}
 		w.DistInfo = top
 	}
 	if w.DistInfo == "" {
-		problems.fail(CodeDistInfo, "", "the wheel has no .dist-info directory")
+		problems.Fail(finding.CodeDistInfo, "", "the wheel has no .dist-info directory")
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/audit"
-	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/device"
 	"github.com/sagebuild/sagebuild/kernels"
 )
 
@@ -16,16 +16,16 @@ import (
 type inventory struct {
 	wheel string
 	sms   []kernels.Arch
-	named map[string]map[kernels.Arch]wheel.Kernel
+	named map[string]map[kernels.Arch]device.Kernel
 }
 
 func collect(report *audit.Report) *inventory {
-	r := &inventory{wheel: report.Name, named: map[string]map[kernels.Arch]wheel.Kernel{}}
+	r := &inventory{wheel: report.Name, named: map[string]map[kernels.Arch]device.Kernel{}}
 	for _, group := range report.Kernels {
 		r.sms = append(r.sms, group.Arch)
 		for _, kernel := range group.Kernels {
 			if r.named[kernel.Name] == nil {
-				r.named[kernel.Name] = map[kernels.Arch]wheel.Kernel{}
+				r.named[kernel.Name] = map[kernels.Arch]device.Kernel{}
 			}
 			r.named[kernel.Name][group.Arch] = kernel
 		}
@@ -67,14 +67,14 @@ no such kernel.
 func (r *inventory) markdown() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, head, r.wheel, len(r.named), r.count())
-	r.table(&text, "Registers of a thread", "", func(k wheel.Kernel) int64 { return int64(k.Registers) })
+	r.table(&text, "Registers of a thread", "", func(k device.Kernel) int64 { return int64(k.Registers) })
 	r.table(&text, "Static shared memory of a block, in bytes",
 		"From SM 9.0 on with the 1,024 bytes that the system reserves. Attention asks for dynamic shared memory besides, at launch.\n\n",
-		func(k wheel.Kernel) int64 { return k.Shared })
+		func(k device.Kernel) int64 { return k.Shared })
 	return text.String()
 }
 
-func (r *inventory) table(text *strings.Builder, title, note string, value func(wheel.Kernel) int64) {
+func (r *inventory) table(text *strings.Builder, title, note string, value func(device.Kernel) int64) {
 	fmt.Fprintf(text, "\n## %s\n\n%s| kernel |", title, note)
 	for _, sm := range r.sms {
 		fmt.Fprintf(text, " %s |", sm)
