@@ -28,41 +28,82 @@ group "default" {
 
 group "sage2-all" {
   targets = [
-    "linux-sage2-pytorch26-cu126-python39",
-    "linux-sage2-pytorch26-cu126-python310",
-    "linux-sage2-pytorch26-cu126-python311",
-    "linux-sage2-pytorch26-cu126-python312",
-    "linux-sage2-pytorch27-cu128-python310",
-    "linux-sage2-pytorch27-cu128-python311",
-    "linux-sage2-pytorch27-cu128-python312",
-    "linux-sage2-pytorch28-cu129-python310",
-    "linux-sage2-pytorch28-cu129-python311",
-    "linux-sage2-pytorch28-cu129-python312",
+    "_linux-sage2-pytorch26-cu126",
+    "_linux-sage2-pytorch27-cu128",
+    "_linux-sage2-pytorch28-cu129",
   ]
 }
 
 group "pytorch26" {
   targets = [
-    "linux-sage2-pytorch26-cu126-python39",
-    "linux-sage2-pytorch26-cu126-python310",
-    "linux-sage2-pytorch26-cu126-python311",
-    "linux-sage2-pytorch26-cu126-python312",
+    "_linux-sage2-pytorch26-cu126",
   ]
 }
 
 group "pytorch27" {
   targets = [
-    "linux-sage2-pytorch27-cu128-python310",
-    "linux-sage2-pytorch27-cu128-python311",
-    "linux-sage2-pytorch27-cu128-python312",
+    "_linux-sage2-pytorch27-cu128",
   ]
 }
 
 group "pytorch28" {
   targets = [
-    "linux-sage2-pytorch28-cu129-python310",
-    "linux-sage2-pytorch28-cu129-python311",
-    "linux-sage2-pytorch28-cu129-python312",
+    "_linux-sage2-pytorch28-cu129",
+  ]
+}
+
+group "pytorch29" {
+  targets = [
+    "_linux-sage2-pytorch29-cu126",
+    "_linux-sage2-pytorch29-cu128",
+    "_linux-sage2-pytorch29-cu130",
+  ]
+}
+
+group "pytorch210" {
+  targets = [
+    "_linux-sage2-pytorch210-cu126",
+    "_linux-sage2-pytorch210-cu128",
+    "_linux-sage2-pytorch210-cu130",
+  ]
+}
+
+group "pytorch211" {
+  targets = [
+    "_linux-sage2-pytorch211-cu126",
+    "_linux-sage2-pytorch211-cu128",
+    "_linux-sage2-pytorch211-cu130",
+  ]
+}
+
+group "pytorch212" {
+  targets = [
+    "_linux-sage2-pytorch212-cu126",
+    "_linux-sage2-pytorch212-cu130",
+    "_linux-sage2-pytorch212-cu132",
+  ]
+}
+
+group "pytorch213" {
+  targets = [
+    "_linux-sage2-pytorch213-cu126",
+    "_linux-sage2-pytorch213-cu130",
+    "_linux-sage2-pytorch213-cu132",
+  ]
+}
+
+group "pytorch214" {
+  targets = [
+    "_linux-sage2-pytorch214-cu126",
+    "_linux-sage2-pytorch214-cu130",
+    "_linux-sage2-pytorch214-cu132",
+  ]
+}
+
+group "pytorch215" {
+  targets = [
+    "_linux-sage2-pytorch215-cu130",
+    "_linux-sage2-pytorch215-cu132",
   ]
 }
 
@@ -96,6 +137,63 @@ group "python312" {
   ]
 }
 
+group "python313" {
+  targets = [
+    "linux-sage2-pytorch29-cu126-python313",
+    "linux-sage2-pytorch29-cu128-python313",
+    "linux-sage2-pytorch29-cu130-python313",
+    "linux-sage2-pytorch210-cu126-python313",
+    "linux-sage2-pytorch210-cu128-python313",
+    "linux-sage2-pytorch210-cu130-python313",
+    "linux-sage2-pytorch211-cu126-python313",
+    "linux-sage2-pytorch211-cu128-python313",
+    "linux-sage2-pytorch211-cu130-python313",
+    "linux-sage2-pytorch212-cu126-python313",
+    "linux-sage2-pytorch212-cu130-python313",
+    "linux-sage2-pytorch212-cu132-python313",
+    "linux-sage2-pytorch213-cu126-python313",
+    "linux-sage2-pytorch213-cu130-python313",
+    "linux-sage2-pytorch213-cu132-python313",
+    "linux-sage2-pytorch214-cu126-python313",
+    "linux-sage2-pytorch214-cu130-python313",
+    "linux-sage2-pytorch214-cu132-python313",
+    "linux-sage2-pytorch215-cu130-python313",
+    "linux-sage2-pytorch215-cu132-python313",
+  ]
+}
+
+group "python314" {
+  targets = [
+    "linux-sage2-pytorch29-cu126-python314",
+    "linux-sage2-pytorch29-cu128-python314",
+    "linux-sage2-pytorch29-cu130-python314",
+    "linux-sage2-pytorch210-cu126-python314",
+    "linux-sage2-pytorch210-cu128-python314",
+    "linux-sage2-pytorch210-cu130-python314",
+    "linux-sage2-pytorch211-cu126-python314",
+    "linux-sage2-pytorch211-cu128-python314",
+    "linux-sage2-pytorch211-cu130-python314",
+    "linux-sage2-pytorch212-cu126-python314",
+    "linux-sage2-pytorch212-cu130-python314",
+    "linux-sage2-pytorch212-cu132-python314",
+    "linux-sage2-pytorch213-cu126-python314",
+    "linux-sage2-pytorch213-cu130-python314",
+    "linux-sage2-pytorch213-cu132-python314",
+    "linux-sage2-pytorch214-cu126-python314",
+    "linux-sage2-pytorch214-cu130-python314",
+    "linux-sage2-pytorch214-cu132-python314",
+    "linux-sage2-pytorch215-cu130-python314",
+    "linux-sage2-pytorch215-cu132-python314",
+  ]
+}
+
+group "python315" {
+  targets = [
+    "linux-sage2-pytorch215-cu130-python315",
+    "linux-sage2-pytorch215-cu132-python315",
+  ]
+}
+
 group "stable" {
   targets = [
     "linux-sage2-pytorch26-cu126-python312",
@@ -106,63 +204,94 @@ group "stable" {
 
 group "test-all" {
   targets = [
-    "test-linux-sage2-pytorch26-cu126-python39",
-    "test-linux-sage2-pytorch26-cu126-python310",
-    "test-linux-sage2-pytorch26-cu126-python311",
-    "test-linux-sage2-pytorch26-cu126-python312",
-    "test-linux-sage2-pytorch27-cu128-python310",
-    "test-linux-sage2-pytorch27-cu128-python311",
-    "test-linux-sage2-pytorch27-cu128-python312",
-    "test-linux-sage2-pytorch28-cu129-python310",
-    "test-linux-sage2-pytorch28-cu129-python311",
-    "test-linux-sage2-pytorch28-cu129-python312",
+    "_test-linux-sage2-pytorch26-cu126",
+    "_test-linux-sage2-pytorch27-cu128",
+    "_test-linux-sage2-pytorch28-cu129",
   ]
 }
 
 group "current" {
   targets = [
-    "linux-sage2-pytorch28-cu129-python310",
-    "linux-sage2-pytorch28-cu129-python311",
-    "linux-sage2-pytorch28-cu129-python312",
-    "linux-arm64-sage2-pytorch28-cu129-python310",
-    "linux-arm64-sage2-pytorch28-cu129-python311",
-    "linux-arm64-sage2-pytorch28-cu129-python312",
-    "windows-sage2-pytorch28-cu129-python310",
-    "windows-sage2-pytorch28-cu129-python311",
-    "windows-sage2-pytorch28-cu129-python312",
+    "_linux-sage2-pytorch215-cu130",
+    "_linux-sage2-pytorch215-cu132",
+    "_linux-arm64-sage2-pytorch215-cu130",
+    "_linux-arm64-sage2-pytorch215-cu132",
+    "_windows-sage2-pytorch215-cu130",
+    "_windows-sage2-pytorch215-cu132",
   ]
 }
 
 group "everything" {
   targets = [
-    "linux-sage2-pytorch26-cu126-python39",
-    "linux-sage2-pytorch26-cu126-python310",
-    "linux-sage2-pytorch26-cu126-python311",
-    "linux-sage2-pytorch26-cu126-python312",
-    "linux-sage2-pytorch27-cu128-python310",
-    "linux-sage2-pytorch27-cu128-python311",
-    "linux-sage2-pytorch27-cu128-python312",
-    "linux-sage2-pytorch28-cu129-python310",
-    "linux-sage2-pytorch28-cu129-python311",
-    "linux-sage2-pytorch28-cu129-python312",
-    "linux-arm64-sage2-pytorch26-cu126-python310",
-    "linux-arm64-sage2-pytorch26-cu126-python311",
-    "linux-arm64-sage2-pytorch26-cu126-python312",
-    "linux-arm64-sage2-pytorch27-cu128-python310",
-    "linux-arm64-sage2-pytorch27-cu128-python311",
-    "linux-arm64-sage2-pytorch27-cu128-python312",
-    "linux-arm64-sage2-pytorch28-cu129-python310",
-    "linux-arm64-sage2-pytorch28-cu129-python311",
-    "linux-arm64-sage2-pytorch28-cu129-python312",
-    "windows-sage2-pytorch26-cu126-python310",
-    "windows-sage2-pytorch26-cu126-python311",
-    "windows-sage2-pytorch26-cu126-python312",
-    "windows-sage2-pytorch27-cu128-python310",
-    "windows-sage2-pytorch27-cu128-python311",
-    "windows-sage2-pytorch27-cu128-python312",
-    "windows-sage2-pytorch28-cu129-python310",
-    "windows-sage2-pytorch28-cu129-python311",
-    "windows-sage2-pytorch28-cu129-python312",
+    "_linux-sage2-pytorch26-cu126",
+    "_linux-sage2-pytorch27-cu128",
+    "_linux-sage2-pytorch28-cu129",
+    "_linux-arm64-sage2-pytorch26-cu126",
+    "_linux-arm64-sage2-pytorch27-cu128",
+    "_linux-arm64-sage2-pytorch28-cu129",
+    "_windows-sage2-pytorch26-cu126",
+    "_windows-sage2-pytorch27-cu128",
+    "_windows-sage2-pytorch28-cu129",
+    "_linux-sage2-pytorch29-cu126",
+    "_linux-sage2-pytorch29-cu128",
+    "_linux-sage2-pytorch29-cu130",
+    "_linux-arm64-sage2-pytorch29-cu126",
+    "_linux-arm64-sage2-pytorch29-cu128",
+    "_linux-arm64-sage2-pytorch29-cu130",
+    "_windows-sage2-pytorch29-cu126",
+    "_windows-sage2-pytorch29-cu128",
+    "_windows-sage2-pytorch29-cu130",
+    "_linux-sage2-pytorch210-cu126",
+    "_linux-sage2-pytorch210-cu128",
+    "_linux-sage2-pytorch210-cu130",
+    "_linux-arm64-sage2-pytorch210-cu126",
+    "_linux-arm64-sage2-pytorch210-cu128",
+    "_linux-arm64-sage2-pytorch210-cu130",
+    "_windows-sage2-pytorch210-cu126",
+    "_windows-sage2-pytorch210-cu128",
+    "_windows-sage2-pytorch210-cu130",
+    "_linux-sage2-pytorch211-cu126",
+    "_linux-sage2-pytorch211-cu128",
+    "_linux-sage2-pytorch211-cu130",
+    "_linux-arm64-sage2-pytorch211-cu126",
+    "_linux-arm64-sage2-pytorch211-cu128",
+    "_linux-arm64-sage2-pytorch211-cu130",
+    "_windows-sage2-pytorch211-cu126",
+    "_windows-sage2-pytorch211-cu128",
+    "_windows-sage2-pytorch211-cu130",
+    "_linux-sage2-pytorch212-cu126",
+    "_linux-sage2-pytorch212-cu130",
+    "_linux-sage2-pytorch212-cu132",
+    "_linux-arm64-sage2-pytorch212-cu126",
+    "_linux-arm64-sage2-pytorch212-cu130",
+    "_linux-arm64-sage2-pytorch212-cu132",
+    "_windows-sage2-pytorch212-cu126",
+    "_windows-sage2-pytorch212-cu130",
+    "_windows-sage2-pytorch212-cu132",
+    "_linux-sage2-pytorch213-cu126",
+    "_linux-sage2-pytorch213-cu130",
+    "_linux-sage2-pytorch213-cu132",
+    "_linux-arm64-sage2-pytorch213-cu126",
+    "_linux-arm64-sage2-pytorch213-cu130",
+    "_linux-arm64-sage2-pytorch213-cu132",
+    "_windows-sage2-pytorch213-cu126",
+    "_windows-sage2-pytorch213-cu130",
+    "_windows-sage2-pytorch213-cu132",
+    "_linux-sage2-pytorch214-cu126",
+    "_linux-sage2-pytorch214-cu130",
+    "_linux-sage2-pytorch214-cu132",
+    "_linux-arm64-sage2-pytorch214-cu126",
+    "_linux-arm64-sage2-pytorch214-cu130",
+    "_linux-arm64-sage2-pytorch214-cu132",
+    "_windows-sage2-pytorch214-cu126",
+    "_windows-sage2-pytorch214-cu130",
+    "_windows-sage2-pytorch214-cu132",
+    "_linux-sage2-pytorch215-cu130",
+    "_linux-sage2-pytorch215-cu132",
+    "_linux-arm64-sage2-pytorch215-cu130",
+    "_linux-arm64-sage2-pytorch215-cu132",
+    "_windows-sage2-pytorch215-cu130",
+    "_windows-sage2-pytorch215-cu132",
     "linux-sage2-universal",
     "linux-arm64-sage2-universal",
     "windows-sage2-universal",
@@ -209,32 +338,58 @@ group "test-windows-sage2-universal" {
 
 group "linux-all" {
   targets = [
-    "linux-sage2-pytorch26-cu126-python39",
-    "linux-sage2-pytorch26-cu126-python310",
-    "linux-sage2-pytorch26-cu126-python311",
-    "linux-sage2-pytorch26-cu126-python312",
-    "linux-sage2-pytorch27-cu128-python310",
-    "linux-sage2-pytorch27-cu128-python311",
-    "linux-sage2-pytorch27-cu128-python312",
-    "linux-sage2-pytorch28-cu129-python310",
-    "linux-sage2-pytorch28-cu129-python311",
-    "linux-sage2-pytorch28-cu129-python312",
+    "_linux-sage2-pytorch26-cu126",
+    "_linux-sage2-pytorch27-cu128",
+    "_linux-sage2-pytorch28-cu129",
+    "_linux-sage2-pytorch29-cu126",
+    "_linux-sage2-pytorch29-cu128",
+    "_linux-sage2-pytorch29-cu130",
+    "_linux-sage2-pytorch210-cu126",
+    "_linux-sage2-pytorch210-cu128",
+    "_linux-sage2-pytorch210-cu130",
+    "_linux-sage2-pytorch211-cu126",
+    "_linux-sage2-pytorch211-cu128",
+    "_linux-sage2-pytorch211-cu130",
+    "_linux-sage2-pytorch212-cu126",
+    "_linux-sage2-pytorch212-cu130",
+    "_linux-sage2-pytorch212-cu132",
+    "_linux-sage2-pytorch213-cu126",
+    "_linux-sage2-pytorch213-cu130",
+    "_linux-sage2-pytorch213-cu132",
+    "_linux-sage2-pytorch214-cu126",
+    "_linux-sage2-pytorch214-cu130",
+    "_linux-sage2-pytorch214-cu132",
+    "_linux-sage2-pytorch215-cu130",
+    "_linux-sage2-pytorch215-cu132",
     "linux-sage2-universal",
   ]
 }
 
 group "test-linux-all" {
   targets = [
-    "test-linux-sage2-pytorch26-cu126-python39",
-    "test-linux-sage2-pytorch26-cu126-python310",
-    "test-linux-sage2-pytorch26-cu126-python311",
-    "test-linux-sage2-pytorch26-cu126-python312",
-    "test-linux-sage2-pytorch27-cu128-python310",
-    "test-linux-sage2-pytorch27-cu128-python311",
-    "test-linux-sage2-pytorch27-cu128-python312",
-    "test-linux-sage2-pytorch28-cu129-python310",
-    "test-linux-sage2-pytorch28-cu129-python311",
-    "test-linux-sage2-pytorch28-cu129-python312",
+    "_test-linux-sage2-pytorch26-cu126",
+    "_test-linux-sage2-pytorch27-cu128",
+    "_test-linux-sage2-pytorch28-cu129",
+    "test-linux-sage2-pytorch29-cu126-python312",
+    "test-linux-sage2-pytorch29-cu128-python312",
+    "test-linux-sage2-pytorch29-cu130-python312",
+    "test-linux-sage2-pytorch210-cu126-python312",
+    "test-linux-sage2-pytorch210-cu128-python312",
+    "test-linux-sage2-pytorch210-cu130-python312",
+    "test-linux-sage2-pytorch211-cu126-python312",
+    "test-linux-sage2-pytorch211-cu128-python312",
+    "test-linux-sage2-pytorch211-cu130-python312",
+    "test-linux-sage2-pytorch212-cu126-python312",
+    "test-linux-sage2-pytorch212-cu130-python312",
+    "test-linux-sage2-pytorch212-cu132-python312",
+    "test-linux-sage2-pytorch213-cu126-python312",
+    "test-linux-sage2-pytorch213-cu130-python312",
+    "test-linux-sage2-pytorch213-cu132-python312",
+    "test-linux-sage2-pytorch214-cu126-python312",
+    "test-linux-sage2-pytorch214-cu130-python312",
+    "test-linux-sage2-pytorch214-cu132-python312",
+    "_test-linux-sage2-pytorch215-cu130",
+    "_test-linux-sage2-pytorch215-cu132",
     "test-linux-sage2-universal-pytorch24-python39",
     "test-linux-sage2-universal-pytorch26-python39",
     "test-linux-sage2-universal-pytorch215-python312",
@@ -243,60 +398,116 @@ group "test-linux-all" {
 
 group "linux-arm64-all" {
   targets = [
-    "linux-arm64-sage2-pytorch26-cu126-python310",
-    "linux-arm64-sage2-pytorch26-cu126-python311",
-    "linux-arm64-sage2-pytorch26-cu126-python312",
-    "linux-arm64-sage2-pytorch27-cu128-python310",
-    "linux-arm64-sage2-pytorch27-cu128-python311",
-    "linux-arm64-sage2-pytorch27-cu128-python312",
-    "linux-arm64-sage2-pytorch28-cu129-python310",
-    "linux-arm64-sage2-pytorch28-cu129-python311",
-    "linux-arm64-sage2-pytorch28-cu129-python312",
+    "_linux-arm64-sage2-pytorch26-cu126",
+    "_linux-arm64-sage2-pytorch27-cu128",
+    "_linux-arm64-sage2-pytorch28-cu129",
+    "_linux-arm64-sage2-pytorch29-cu126",
+    "_linux-arm64-sage2-pytorch29-cu128",
+    "_linux-arm64-sage2-pytorch29-cu130",
+    "_linux-arm64-sage2-pytorch210-cu126",
+    "_linux-arm64-sage2-pytorch210-cu128",
+    "_linux-arm64-sage2-pytorch210-cu130",
+    "_linux-arm64-sage2-pytorch211-cu126",
+    "_linux-arm64-sage2-pytorch211-cu128",
+    "_linux-arm64-sage2-pytorch211-cu130",
+    "_linux-arm64-sage2-pytorch212-cu126",
+    "_linux-arm64-sage2-pytorch212-cu130",
+    "_linux-arm64-sage2-pytorch212-cu132",
+    "_linux-arm64-sage2-pytorch213-cu126",
+    "_linux-arm64-sage2-pytorch213-cu130",
+    "_linux-arm64-sage2-pytorch213-cu132",
+    "_linux-arm64-sage2-pytorch214-cu126",
+    "_linux-arm64-sage2-pytorch214-cu130",
+    "_linux-arm64-sage2-pytorch214-cu132",
+    "_linux-arm64-sage2-pytorch215-cu130",
+    "_linux-arm64-sage2-pytorch215-cu132",
     "linux-arm64-sage2-universal",
   ]
 }
 
 group "test-linux-arm64-all" {
   targets = [
-    "test-linux-arm64-sage2-pytorch26-cu126-python310",
-    "test-linux-arm64-sage2-pytorch26-cu126-python311",
-    "test-linux-arm64-sage2-pytorch26-cu126-python312",
-    "test-linux-arm64-sage2-pytorch27-cu128-python310",
-    "test-linux-arm64-sage2-pytorch27-cu128-python311",
-    "test-linux-arm64-sage2-pytorch27-cu128-python312",
-    "test-linux-arm64-sage2-pytorch28-cu129-python310",
-    "test-linux-arm64-sage2-pytorch28-cu129-python311",
-    "test-linux-arm64-sage2-pytorch28-cu129-python312",
+    "_test-linux-arm64-sage2-pytorch26-cu126",
+    "_test-linux-arm64-sage2-pytorch27-cu128",
+    "_test-linux-arm64-sage2-pytorch28-cu129",
+    "test-linux-arm64-sage2-pytorch29-cu126-python312",
+    "test-linux-arm64-sage2-pytorch29-cu128-python312",
+    "test-linux-arm64-sage2-pytorch29-cu130-python312",
+    "test-linux-arm64-sage2-pytorch210-cu126-python312",
+    "test-linux-arm64-sage2-pytorch210-cu128-python312",
+    "test-linux-arm64-sage2-pytorch210-cu130-python312",
+    "test-linux-arm64-sage2-pytorch211-cu126-python312",
+    "test-linux-arm64-sage2-pytorch211-cu128-python312",
+    "test-linux-arm64-sage2-pytorch211-cu130-python312",
+    "test-linux-arm64-sage2-pytorch212-cu126-python312",
+    "test-linux-arm64-sage2-pytorch212-cu130-python312",
+    "test-linux-arm64-sage2-pytorch212-cu132-python312",
+    "test-linux-arm64-sage2-pytorch213-cu126-python312",
+    "test-linux-arm64-sage2-pytorch213-cu130-python312",
+    "test-linux-arm64-sage2-pytorch213-cu132-python312",
+    "test-linux-arm64-sage2-pytorch214-cu126-python312",
+    "test-linux-arm64-sage2-pytorch214-cu130-python312",
+    "test-linux-arm64-sage2-pytorch214-cu132-python312",
+    "test-linux-arm64-sage2-pytorch215-cu130-python312",
+    "test-linux-arm64-sage2-pytorch215-cu132-python312",
     "test-linux-arm64-sage2-universal-pytorch28-python312",
   ]
 }
 
 group "windows-all" {
   targets = [
-    "windows-sage2-pytorch26-cu126-python310",
-    "windows-sage2-pytorch26-cu126-python311",
-    "windows-sage2-pytorch26-cu126-python312",
-    "windows-sage2-pytorch27-cu128-python310",
-    "windows-sage2-pytorch27-cu128-python311",
-    "windows-sage2-pytorch27-cu128-python312",
-    "windows-sage2-pytorch28-cu129-python310",
-    "windows-sage2-pytorch28-cu129-python311",
-    "windows-sage2-pytorch28-cu129-python312",
+    "_windows-sage2-pytorch26-cu126",
+    "_windows-sage2-pytorch27-cu128",
+    "_windows-sage2-pytorch28-cu129",
+    "_windows-sage2-pytorch29-cu126",
+    "_windows-sage2-pytorch29-cu128",
+    "_windows-sage2-pytorch29-cu130",
+    "_windows-sage2-pytorch210-cu126",
+    "_windows-sage2-pytorch210-cu128",
+    "_windows-sage2-pytorch210-cu130",
+    "_windows-sage2-pytorch211-cu126",
+    "_windows-sage2-pytorch211-cu128",
+    "_windows-sage2-pytorch211-cu130",
+    "_windows-sage2-pytorch212-cu126",
+    "_windows-sage2-pytorch212-cu130",
+    "_windows-sage2-pytorch212-cu132",
+    "_windows-sage2-pytorch213-cu126",
+    "_windows-sage2-pytorch213-cu130",
+    "_windows-sage2-pytorch213-cu132",
+    "_windows-sage2-pytorch214-cu126",
+    "_windows-sage2-pytorch214-cu130",
+    "_windows-sage2-pytorch214-cu132",
+    "_windows-sage2-pytorch215-cu130",
+    "_windows-sage2-pytorch215-cu132",
     "windows-sage2-universal",
   ]
 }
 
 group "test-windows-all" {
   targets = [
-    "test-windows-sage2-pytorch26-cu126-python310",
-    "test-windows-sage2-pytorch26-cu126-python311",
-    "test-windows-sage2-pytorch26-cu126-python312",
-    "test-windows-sage2-pytorch27-cu128-python310",
-    "test-windows-sage2-pytorch27-cu128-python311",
-    "test-windows-sage2-pytorch27-cu128-python312",
-    "test-windows-sage2-pytorch28-cu129-python310",
-    "test-windows-sage2-pytorch28-cu129-python311",
-    "test-windows-sage2-pytorch28-cu129-python312",
+    "_test-windows-sage2-pytorch26-cu126",
+    "_test-windows-sage2-pytorch27-cu128",
+    "_test-windows-sage2-pytorch28-cu129",
+    "test-windows-sage2-pytorch29-cu126-python312",
+    "test-windows-sage2-pytorch29-cu128-python312",
+    "test-windows-sage2-pytorch29-cu130-python312",
+    "test-windows-sage2-pytorch210-cu126-python312",
+    "test-windows-sage2-pytorch210-cu128-python312",
+    "test-windows-sage2-pytorch210-cu130-python312",
+    "test-windows-sage2-pytorch211-cu126-python312",
+    "test-windows-sage2-pytorch211-cu128-python312",
+    "test-windows-sage2-pytorch211-cu130-python312",
+    "test-windows-sage2-pytorch212-cu126-python312",
+    "test-windows-sage2-pytorch212-cu130-python312",
+    "test-windows-sage2-pytorch212-cu132-python312",
+    "test-windows-sage2-pytorch213-cu126-python312",
+    "test-windows-sage2-pytorch213-cu130-python312",
+    "test-windows-sage2-pytorch213-cu132-python312",
+    "test-windows-sage2-pytorch214-cu126-python312",
+    "test-windows-sage2-pytorch214-cu130-python312",
+    "test-windows-sage2-pytorch214-cu132-python312",
+    "test-windows-sage2-pytorch215-cu130-python312",
+    "test-windows-sage2-pytorch215-cu132-python312",
     "test-windows-sage2-universal-pytorch28-python312",
   ]
 }
@@ -304,6 +515,8 @@ group "test-windows-all" {
 target "_common" {
   context    = "."
   dockerfile = "dockerfiles/Dockerfile"
+  target     = "wheel"
+  platforms  = ["linux/amd64"]
   contexts = {
     base = "docker-image://${BASE_IMAGE}"
   }
@@ -317,6 +530,15 @@ target "_common" {
     "id=UV_DEFAULT_INDEX,env=UV_DEFAULT_INDEX",
     "id=UV_INDEX,env=UV_INDEX",
   ]
+  output = ["type=local,dest=dist"]
+}
+
+target "_sage2" {
+  args = {
+    MODULE  = "sageattention"
+    FATBIN  = "sageattn.fatbin"
+    VERSION = "2.2.0"
+  }
 }
 
 target "_cu126" {
@@ -333,6 +555,116 @@ target "_cu126" {
     SM100       = "skip"
     SM120       = "skip"
     SM121       = "skip"
+  }
+}
+
+target "_test-cu126" {
+  args = {
+    SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
+    KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9 attention_fp16_accum_f16_hd192@7.5,8.6,8.9 attention_fp16_accum_f16_hd256@7.5,8.6,8.9 attention_fp16_accum_f16_hd64@7.5,8.6,8.9 attention_fp16_accum_f16_hd96@7.5,8.6,8.9 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9 attention_fp8_accum_f16_hd192@8.9 attention_fp8_accum_f16_hd256@8.9 attention_fp8_accum_f16_hd64@8.9 attention_fp8_accum_f16_hd96@8.9 attention_fp8_hd128@8.9,9.0 attention_fp8_hd192@8.9,9.0 attention_fp8_hd256@8.9,9.0 attention_fp8_hd64@8.9,9.0 attention_fp8_hd96@8.9,9.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
+  }
+}
+
+target "_test-linux" {
+  target = "test"
+  args = {
+    EMULATOR = "native"
+  }
+}
+
+target "_linux" {
+  args = {
+    PLATFORM_TAG = "linux_x86_64"
+    HOST_TARGET  = "x86_64-linux-gnu.2.17"
+    LIBRARY      = "libsageattn.so"
+  }
+}
+
+target "_torch260-cu1261" {
+  inherits = ["_cu126"]
+  args = {
+    CUDA           = "12.6.1"
+    REQUIRES_TORCH = "torch==2.6.*"
+    BUILD_TAG      = "260.126"
+  }
+}
+
+target "_python39" {
+  args = {
+    REQUIRES_PYTHON = ">=3.9,<3.10"
+    PYTHON_TAG      = "cp39"
+    ABI_TAG         = "cp39"
+  }
+}
+
+target "_python310" {
+  args = {
+    REQUIRES_PYTHON = ">=3.10,<3.11"
+    PYTHON_TAG      = "cp310"
+    ABI_TAG         = "cp310"
+  }
+}
+
+target "_python311" {
+  args = {
+    REQUIRES_PYTHON = ">=3.11,<3.12"
+    PYTHON_TAG      = "cp311"
+    ABI_TAG         = "cp311"
+  }
+}
+
+target "_python312" {
+  args = {
+    REQUIRES_PYTHON = ">=3.12,<3.13"
+    PYTHON_TAG      = "cp312"
+    ABI_TAG         = "cp312"
+  }
+}
+
+target "_test-torch260" {
+  args = {
+    TORCH        = "2.6.0"
+    TORCH_DIGITS = "26"
+  }
+}
+
+target "_test-python39" {
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.9")}"
+  }
+  args = {
+    PYTHON        = "3.9"
+    PYTHON_DIGITS = "39"
+  }
+}
+
+target "_test-python310" {
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
+  }
+  args = {
+    PYTHON        = "3.10"
+    PYTHON_DIGITS = "310"
+  }
+}
+
+target "_test-python311" {
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
+  }
+  args = {
+    PYTHON        = "3.11"
+    PYTHON_DIGITS = "311"
+  }
+}
+
+target "_test-python312" {
+  contexts = {
+    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
+  }
+  args = {
+    PYTHON        = "3.12"
+    PYTHON_DIGITS = "312"
   }
 }
 
@@ -353,6 +685,29 @@ target "_cu128" {
   }
 }
 
+target "_test-cu128" {
+  args = {
+    SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
+    KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0 attention_fp8_accum_f16_hd192@8.9,12.0 attention_fp8_accum_f16_hd256@8.9,12.0 attention_fp8_accum_f16_hd64@8.9,12.0 attention_fp8_accum_f16_hd96@8.9,12.0 attention_fp8_hd128@8.9,9.0,10.0,12.0 attention_fp8_hd192@8.9,9.0,10.0,12.0 attention_fp8_hd256@8.9,9.0,10.0,12.0 attention_fp8_hd64@8.9,9.0,10.0,12.0 attention_fp8_hd96@8.9,9.0,10.0,12.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
+  }
+}
+
+target "_torch270-cu1281" {
+  inherits = ["_cu128"]
+  args = {
+    CUDA           = "12.8.1"
+    REQUIRES_TORCH = "torch==2.7.*"
+    BUILD_TAG      = "270.128"
+  }
+}
+
+target "_test-torch270" {
+  args = {
+    TORCH        = "2.7.0"
+    TORCH_DIGITS = "27"
+  }
+}
+
 target "_cu129" {
   args = {
     CUDA_DIGITS = "129"
@@ -370,1362 +725,1440 @@ target "_cu129" {
   }
 }
 
-target "linux-sage2-pytorch26-cu126-python39" {
-  description = "sageattention-2.2.0-260.126-cp39-cp39-linux_x86_64.whl"
-  inherits    = ["_common", "_cu126"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
+target "_test-cu129" {
   args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.6.1"
-    REQUIRES_TORCH  = "torch==2.6.*"
-    REQUIRES_PYTHON = ">=3.9,<3.10"
-    BUILD_TAG       = "260.126"
-    PYTHON_TAG      = "cp39"
-    ABI_TAG         = "cp39"
-    PLATFORM_TAG    = "linux_x86_64"
-    HOST_TARGET     = "x86_64-linux-gnu.2.17"
-    LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "3.9"
+    SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
+    KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
   }
-  output = ["type=local,dest=dist"]
 }
 
-target "test-linux-sage2-pytorch26-cu126-python39" {
-  description = "tests of sageattention-2.2.0-260.126-cp39-cp39-linux_x86_64.whl"
-  inherits    = ["linux-sage2-pytorch26-cu126-python39"]
-  target      = "test"
+target "_torch280-cu1291" {
+  inherits = ["_cu129"]
+  args = {
+    CUDA           = "12.9.1"
+    REQUIRES_TORCH = "torch==2.8.*"
+    BUILD_TAG      = "280.129"
+  }
+}
+
+target "_test-torch280" {
+  args = {
+    TORCH        = "2.8.0"
+    TORCH_DIGITS = "28"
+  }
+}
+
+target "_test-linux-arm64" {
+  target = "test"
   contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.9")}"
-  }
-  args = {
-    TORCH         = "2.6.0"
-    TORCH_DIGITS  = "26"
-    PYTHON        = "3.9"
-    PYTHON_DIGITS = "39"
-    EMULATOR      = "native"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9 attention_fp16_accum_f16_hd192@7.5,8.6,8.9 attention_fp16_accum_f16_hd256@7.5,8.6,8.9 attention_fp16_accum_f16_hd64@7.5,8.6,8.9 attention_fp16_accum_f16_hd96@7.5,8.6,8.9 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9 attention_fp8_accum_f16_hd192@8.9 attention_fp8_accum_f16_hd256@8.9 attention_fp8_accum_f16_hd64@8.9 attention_fp8_accum_f16_hd96@8.9 attention_fp8_hd128@8.9,9.0 attention_fp8_hd192@8.9,9.0 attention_fp8_hd256@8.9,9.0 attention_fp8_hd64@8.9,9.0 attention_fp8_hd96@8.9,9.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch26-cu126-python39"]
-}
-
-target "linux-sage2-pytorch26-cu126-python310" {
-  description = "sageattention-2.2.0-260.126-cp310-cp310-linux_x86_64.whl"
-  inherits    = ["_common", "_cu126"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.6.1"
-    REQUIRES_TORCH  = "torch==2.6.*"
-    REQUIRES_PYTHON = ">=3.10,<3.11"
-    BUILD_TAG       = "260.126"
-    PYTHON_TAG      = "cp310"
-    ABI_TAG         = "cp310"
-    PLATFORM_TAG    = "linux_x86_64"
-    HOST_TARGET     = "x86_64-linux-gnu.2.17"
-    LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "3.10"
-  }
-  output = ["type=local,dest=dist"]
-}
-
-target "test-linux-sage2-pytorch26-cu126-python310" {
-  description = "tests of sageattention-2.2.0-260.126-cp310-cp310-linux_x86_64.whl"
-  inherits    = ["linux-sage2-pytorch26-cu126-python310"]
-  target      = "test"
-  contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
-  }
-  args = {
-    TORCH         = "2.6.0"
-    TORCH_DIGITS  = "26"
-    PYTHON        = "3.10"
-    PYTHON_DIGITS = "310"
-    EMULATOR      = "native"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9 attention_fp16_accum_f16_hd192@7.5,8.6,8.9 attention_fp16_accum_f16_hd256@7.5,8.6,8.9 attention_fp16_accum_f16_hd64@7.5,8.6,8.9 attention_fp16_accum_f16_hd96@7.5,8.6,8.9 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9 attention_fp8_accum_f16_hd192@8.9 attention_fp8_accum_f16_hd256@8.9 attention_fp8_accum_f16_hd64@8.9 attention_fp8_accum_f16_hd96@8.9 attention_fp8_hd128@8.9,9.0 attention_fp8_hd192@8.9,9.0 attention_fp8_hd256@8.9,9.0 attention_fp8_hd64@8.9,9.0 attention_fp8_hd96@8.9,9.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch26-cu126-python310"]
-}
-
-target "linux-sage2-pytorch26-cu126-python311" {
-  description = "sageattention-2.2.0-260.126-cp311-cp311-linux_x86_64.whl"
-  inherits    = ["_common", "_cu126"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.6.1"
-    REQUIRES_TORCH  = "torch==2.6.*"
-    REQUIRES_PYTHON = ">=3.11,<3.12"
-    BUILD_TAG       = "260.126"
-    PYTHON_TAG      = "cp311"
-    ABI_TAG         = "cp311"
-    PLATFORM_TAG    = "linux_x86_64"
-    HOST_TARGET     = "x86_64-linux-gnu.2.17"
-    LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "3.11"
-  }
-  output = ["type=local,dest=dist"]
-}
-
-target "test-linux-sage2-pytorch26-cu126-python311" {
-  description = "tests of sageattention-2.2.0-260.126-cp311-cp311-linux_x86_64.whl"
-  inherits    = ["linux-sage2-pytorch26-cu126-python311"]
-  target      = "test"
-  contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
-  }
-  args = {
-    TORCH         = "2.6.0"
-    TORCH_DIGITS  = "26"
-    PYTHON        = "3.11"
-    PYTHON_DIGITS = "311"
-    EMULATOR      = "native"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9 attention_fp16_accum_f16_hd192@7.5,8.6,8.9 attention_fp16_accum_f16_hd256@7.5,8.6,8.9 attention_fp16_accum_f16_hd64@7.5,8.6,8.9 attention_fp16_accum_f16_hd96@7.5,8.6,8.9 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9 attention_fp8_accum_f16_hd192@8.9 attention_fp8_accum_f16_hd256@8.9 attention_fp8_accum_f16_hd64@8.9 attention_fp8_accum_f16_hd96@8.9 attention_fp8_hd128@8.9,9.0 attention_fp8_hd192@8.9,9.0 attention_fp8_hd256@8.9,9.0 attention_fp8_hd64@8.9,9.0 attention_fp8_hd96@8.9,9.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch26-cu126-python311"]
-}
-
-target "linux-sage2-pytorch26-cu126-python312" {
-  description = "sageattention-2.2.0-260.126-cp312-cp312-linux_x86_64.whl"
-  inherits    = ["_common", "_cu126"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.6.1"
-    REQUIRES_TORCH  = "torch==2.6.*"
-    REQUIRES_PYTHON = ">=3.12,<3.13"
-    BUILD_TAG       = "260.126"
-    PYTHON_TAG      = "cp312"
-    ABI_TAG         = "cp312"
-    PLATFORM_TAG    = "linux_x86_64"
-    HOST_TARGET     = "x86_64-linux-gnu.2.17"
-    LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "3.12"
-  }
-  output = ["type=local,dest=dist"]
-}
-
-target "test-linux-sage2-pytorch26-cu126-python312" {
-  description = "tests of sageattention-2.2.0-260.126-cp312-cp312-linux_x86_64.whl"
-  inherits    = ["linux-sage2-pytorch26-cu126-python312"]
-  target      = "test"
-  contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
-  }
-  args = {
-    TORCH         = "2.6.0"
-    TORCH_DIGITS  = "26"
-    PYTHON        = "3.12"
-    PYTHON_DIGITS = "312"
-    EMULATOR      = "native"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9 attention_fp16_accum_f16_hd192@7.5,8.6,8.9 attention_fp16_accum_f16_hd256@7.5,8.6,8.9 attention_fp16_accum_f16_hd64@7.5,8.6,8.9 attention_fp16_accum_f16_hd96@7.5,8.6,8.9 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9 attention_fp8_accum_f16_hd192@8.9 attention_fp8_accum_f16_hd256@8.9 attention_fp8_accum_f16_hd64@8.9 attention_fp8_accum_f16_hd96@8.9 attention_fp8_hd128@8.9,9.0 attention_fp8_hd192@8.9,9.0 attention_fp8_hd256@8.9,9.0 attention_fp8_hd64@8.9,9.0 attention_fp8_hd96@8.9,9.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch26-cu126-python312"]
-}
-
-target "linux-sage2-pytorch27-cu128-python310" {
-  description = "sageattention-2.2.0-270.128-cp310-cp310-linux_x86_64.whl"
-  inherits    = ["_common", "_cu128"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.8.1"
-    REQUIRES_TORCH  = "torch==2.7.*"
-    REQUIRES_PYTHON = ">=3.10,<3.11"
-    BUILD_TAG       = "270.128"
-    PYTHON_TAG      = "cp310"
-    ABI_TAG         = "cp310"
-    PLATFORM_TAG    = "linux_x86_64"
-    HOST_TARGET     = "x86_64-linux-gnu.2.17"
-    LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "3.10"
-  }
-  output = ["type=local,dest=dist"]
-}
-
-target "test-linux-sage2-pytorch27-cu128-python310" {
-  description = "tests of sageattention-2.2.0-270.128-cp310-cp310-linux_x86_64.whl"
-  inherits    = ["linux-sage2-pytorch27-cu128-python310"]
-  target      = "test"
-  contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
-  }
-  args = {
-    TORCH         = "2.7.0"
-    TORCH_DIGITS  = "27"
-    PYTHON        = "3.10"
-    PYTHON_DIGITS = "310"
-    EMULATOR      = "native"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0 attention_fp8_accum_f16_hd192@8.9,12.0 attention_fp8_accum_f16_hd256@8.9,12.0 attention_fp8_accum_f16_hd64@8.9,12.0 attention_fp8_accum_f16_hd96@8.9,12.0 attention_fp8_hd128@8.9,9.0,10.0,12.0 attention_fp8_hd192@8.9,9.0,10.0,12.0 attention_fp8_hd256@8.9,9.0,10.0,12.0 attention_fp8_hd64@8.9,9.0,10.0,12.0 attention_fp8_hd96@8.9,9.0,10.0,12.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch27-cu128-python310"]
-}
-
-target "linux-sage2-pytorch27-cu128-python311" {
-  description = "sageattention-2.2.0-270.128-cp311-cp311-linux_x86_64.whl"
-  inherits    = ["_common", "_cu128"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.8.1"
-    REQUIRES_TORCH  = "torch==2.7.*"
-    REQUIRES_PYTHON = ">=3.11,<3.12"
-    BUILD_TAG       = "270.128"
-    PYTHON_TAG      = "cp311"
-    ABI_TAG         = "cp311"
-    PLATFORM_TAG    = "linux_x86_64"
-    HOST_TARGET     = "x86_64-linux-gnu.2.17"
-    LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "3.11"
-  }
-  output = ["type=local,dest=dist"]
-}
-
-target "test-linux-sage2-pytorch27-cu128-python311" {
-  description = "tests of sageattention-2.2.0-270.128-cp311-cp311-linux_x86_64.whl"
-  inherits    = ["linux-sage2-pytorch27-cu128-python311"]
-  target      = "test"
-  contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
-  }
-  args = {
-    TORCH         = "2.7.0"
-    TORCH_DIGITS  = "27"
-    PYTHON        = "3.11"
-    PYTHON_DIGITS = "311"
-    EMULATOR      = "native"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0 attention_fp8_accum_f16_hd192@8.9,12.0 attention_fp8_accum_f16_hd256@8.9,12.0 attention_fp8_accum_f16_hd64@8.9,12.0 attention_fp8_accum_f16_hd96@8.9,12.0 attention_fp8_hd128@8.9,9.0,10.0,12.0 attention_fp8_hd192@8.9,9.0,10.0,12.0 attention_fp8_hd256@8.9,9.0,10.0,12.0 attention_fp8_hd64@8.9,9.0,10.0,12.0 attention_fp8_hd96@8.9,9.0,10.0,12.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch27-cu128-python311"]
-}
-
-target "linux-sage2-pytorch27-cu128-python312" {
-  description = "sageattention-2.2.0-270.128-cp312-cp312-linux_x86_64.whl"
-  inherits    = ["_common", "_cu128"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.8.1"
-    REQUIRES_TORCH  = "torch==2.7.*"
-    REQUIRES_PYTHON = ">=3.12,<3.13"
-    BUILD_TAG       = "270.128"
-    PYTHON_TAG      = "cp312"
-    ABI_TAG         = "cp312"
-    PLATFORM_TAG    = "linux_x86_64"
-    HOST_TARGET     = "x86_64-linux-gnu.2.17"
-    LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "3.12"
-  }
-  output = ["type=local,dest=dist"]
-}
-
-target "test-linux-sage2-pytorch27-cu128-python312" {
-  description = "tests of sageattention-2.2.0-270.128-cp312-cp312-linux_x86_64.whl"
-  inherits    = ["linux-sage2-pytorch27-cu128-python312"]
-  target      = "test"
-  contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
-  }
-  args = {
-    TORCH         = "2.7.0"
-    TORCH_DIGITS  = "27"
-    PYTHON        = "3.12"
-    PYTHON_DIGITS = "312"
-    EMULATOR      = "native"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0 attention_fp8_accum_f16_hd192@8.9,12.0 attention_fp8_accum_f16_hd256@8.9,12.0 attention_fp8_accum_f16_hd64@8.9,12.0 attention_fp8_accum_f16_hd96@8.9,12.0 attention_fp8_hd128@8.9,9.0,10.0,12.0 attention_fp8_hd192@8.9,9.0,10.0,12.0 attention_fp8_hd256@8.9,9.0,10.0,12.0 attention_fp8_hd64@8.9,9.0,10.0,12.0 attention_fp8_hd96@8.9,9.0,10.0,12.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch27-cu128-python312"]
-}
-
-target "linux-sage2-pytorch28-cu129-python310" {
-  description = "sageattention-2.2.0-280.129-cp310-cp310-linux_x86_64.whl"
-  inherits    = ["_common", "_cu129"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.9.1"
-    REQUIRES_TORCH  = "torch==2.8.*"
-    REQUIRES_PYTHON = ">=3.10,<3.11"
-    BUILD_TAG       = "280.129"
-    PYTHON_TAG      = "cp310"
-    ABI_TAG         = "cp310"
-    PLATFORM_TAG    = "linux_x86_64"
-    HOST_TARGET     = "x86_64-linux-gnu.2.17"
-    LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "3.10"
-  }
-  output = ["type=local,dest=dist"]
-}
-
-target "test-linux-sage2-pytorch28-cu129-python310" {
-  description = "tests of sageattention-2.2.0-280.129-cp310-cp310-linux_x86_64.whl"
-  inherits    = ["linux-sage2-pytorch28-cu129-python310"]
-  target      = "test"
-  contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
-  }
-  args = {
-    TORCH         = "2.8.0"
-    TORCH_DIGITS  = "28"
-    PYTHON        = "3.10"
-    PYTHON_DIGITS = "310"
-    EMULATOR      = "native"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch28-cu129-python310"]
-}
-
-target "linux-sage2-pytorch28-cu129-python311" {
-  description = "sageattention-2.2.0-280.129-cp311-cp311-linux_x86_64.whl"
-  inherits    = ["_common", "_cu129"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.9.1"
-    REQUIRES_TORCH  = "torch==2.8.*"
-    REQUIRES_PYTHON = ">=3.11,<3.12"
-    BUILD_TAG       = "280.129"
-    PYTHON_TAG      = "cp311"
-    ABI_TAG         = "cp311"
-    PLATFORM_TAG    = "linux_x86_64"
-    HOST_TARGET     = "x86_64-linux-gnu.2.17"
-    LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "3.11"
-  }
-  output = ["type=local,dest=dist"]
-}
-
-target "test-linux-sage2-pytorch28-cu129-python311" {
-  description = "tests of sageattention-2.2.0-280.129-cp311-cp311-linux_x86_64.whl"
-  inherits    = ["linux-sage2-pytorch28-cu129-python311"]
-  target      = "test"
-  contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
-  }
-  args = {
-    TORCH         = "2.8.0"
-    TORCH_DIGITS  = "28"
-    PYTHON        = "3.11"
-    PYTHON_DIGITS = "311"
-    EMULATOR      = "native"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch28-cu129-python311"]
-}
-
-target "linux-sage2-pytorch28-cu129-python312" {
-  description = "sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl"
-  inherits    = ["_common", "_cu129"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.9.1"
-    REQUIRES_TORCH  = "torch==2.8.*"
-    REQUIRES_PYTHON = ">=3.12,<3.13"
-    BUILD_TAG       = "280.129"
-    PYTHON_TAG      = "cp312"
-    ABI_TAG         = "cp312"
-    PLATFORM_TAG    = "linux_x86_64"
-    HOST_TARGET     = "x86_64-linux-gnu.2.17"
-    LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "3.12"
-  }
-  output = ["type=local,dest=dist"]
-}
-
-target "test-linux-sage2-pytorch28-cu129-python312" {
-  description = "tests of sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl"
-  inherits    = ["linux-sage2-pytorch28-cu129-python312"]
-  target      = "test"
-  contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
-  }
-  args = {
-    TORCH         = "2.8.0"
-    TORCH_DIGITS  = "28"
-    PYTHON        = "3.12"
-    PYTHON_DIGITS = "312"
-    EMULATOR      = "native"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/linux-sage2-pytorch28-cu129-python312"]
-}
-
-target "linux-arm64-sage2-pytorch26-cu126-python310" {
-  description = "sageattention-2.2.0-260.126-cp310-cp310-linux_aarch64.whl"
-  inherits    = ["_common", "_cu126"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.6.1"
-    REQUIRES_TORCH  = "torch==2.6.*"
-    REQUIRES_PYTHON = ">=3.10,<3.11"
-    BUILD_TAG       = "260.126"
-    PYTHON_TAG      = "cp310"
-    ABI_TAG         = "cp310"
-    PLATFORM_TAG    = "linux_aarch64"
-    HOST_TARGET     = "aarch64-linux-gnu.2.17"
-    LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "linux-arm64/3.10"
-  }
-  output = ["type=local,dest=dist"]
-}
-
-target "test-linux-arm64-sage2-pytorch26-cu126-python310" {
-  description = "tests of sageattention-2.2.0-260.126-cp310-cp310-linux_aarch64.whl"
-  inherits    = ["linux-arm64-sage2-pytorch26-cu126-python310"]
-  target      = "test"
-  contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
     emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
-    TORCH         = "2.6.0"
-    TORCH_DIGITS  = "26"
-    PYTHON        = "3.10"
-    PYTHON_DIGITS = "310"
-    EMULATOR      = "qemu"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9 attention_fp16_accum_f16_hd192@7.5,8.6,8.9 attention_fp16_accum_f16_hd256@7.5,8.6,8.9 attention_fp16_accum_f16_hd64@7.5,8.6,8.9 attention_fp16_accum_f16_hd96@7.5,8.6,8.9 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9 attention_fp8_accum_f16_hd192@8.9 attention_fp8_accum_f16_hd256@8.9 attention_fp8_accum_f16_hd64@8.9 attention_fp8_accum_f16_hd96@8.9 attention_fp8_hd128@8.9,9.0 attention_fp8_hd192@8.9,9.0 attention_fp8_hd256@8.9,9.0 attention_fp8_hd64@8.9,9.0 attention_fp8_hd96@8.9,9.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
+    EMULATOR = "qemu"
   }
-  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch26-cu126-python310"]
 }
 
-target "linux-arm64-sage2-pytorch26-cu126-python311" {
-  description = "sageattention-2.2.0-260.126-cp311-cp311-linux_aarch64.whl"
-  inherits    = ["_common", "_cu126"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
+target "_linux-arm64" {
   args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.6.1"
-    REQUIRES_TORCH  = "torch==2.6.*"
-    REQUIRES_PYTHON = ">=3.11,<3.12"
-    BUILD_TAG       = "260.126"
-    PYTHON_TAG      = "cp311"
-    ABI_TAG         = "cp311"
-    PLATFORM_TAG    = "linux_aarch64"
-    HOST_TARGET     = "aarch64-linux-gnu.2.17"
-    LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "linux-arm64/3.11"
+    PLATFORM_TAG = "linux_aarch64"
+    HOST_TARGET  = "aarch64-linux-gnu.2.17"
+    LIBRARY      = "libsageattn.so"
   }
-  output = ["type=local,dest=dist"]
 }
 
-target "test-linux-arm64-sage2-pytorch26-cu126-python311" {
-  description = "tests of sageattention-2.2.0-260.126-cp311-cp311-linux_aarch64.whl"
-  inherits    = ["linux-arm64-sage2-pytorch26-cu126-python311"]
-  target      = "test"
+target "_test-windows" {
+  target = "test"
   contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
     emulator = "docker-image://${BASE_IMAGE}"
   }
   args = {
-    TORCH         = "2.6.0"
-    TORCH_DIGITS  = "26"
-    PYTHON        = "3.11"
-    PYTHON_DIGITS = "311"
-    EMULATOR      = "qemu"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9 attention_fp16_accum_f16_hd192@7.5,8.6,8.9 attention_fp16_accum_f16_hd256@7.5,8.6,8.9 attention_fp16_accum_f16_hd64@7.5,8.6,8.9 attention_fp16_accum_f16_hd96@7.5,8.6,8.9 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9 attention_fp8_accum_f16_hd192@8.9 attention_fp8_accum_f16_hd256@8.9 attention_fp8_accum_f16_hd64@8.9 attention_fp8_accum_f16_hd96@8.9 attention_fp8_hd128@8.9,9.0 attention_fp8_hd192@8.9,9.0 attention_fp8_hd256@8.9,9.0 attention_fp8_hd64@8.9,9.0 attention_fp8_hd96@8.9,9.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
+    EMULATOR = "wine"
   }
-  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch26-cu126-python311"]
 }
 
-target "linux-arm64-sage2-pytorch26-cu126-python312" {
-  description = "sageattention-2.2.0-260.126-cp312-cp312-linux_aarch64.whl"
-  inherits    = ["_common", "_cu126"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
+target "_windows" {
   args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.6.1"
-    REQUIRES_TORCH  = "torch==2.6.*"
-    REQUIRES_PYTHON = ">=3.12,<3.13"
-    BUILD_TAG       = "260.126"
-    PYTHON_TAG      = "cp312"
-    ABI_TAG         = "cp312"
-    PLATFORM_TAG    = "linux_aarch64"
-    HOST_TARGET     = "aarch64-linux-gnu.2.17"
-    LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "linux-arm64/3.12"
+    PLATFORM_TAG = "win_amd64"
+    HOST_TARGET  = "x86_64-windows-gnu"
+    LIBRARY      = "sageattn.dll"
   }
-  output = ["type=local,dest=dist"]
 }
 
-target "test-linux-arm64-sage2-pytorch26-cu126-python312" {
-  description = "tests of sageattention-2.2.0-260.126-cp312-cp312-linux_aarch64.whl"
-  inherits    = ["linux-arm64-sage2-pytorch26-cu126-python312"]
-  target      = "test"
+target "_torch291-cu1261" {
+  inherits = ["_cu126"]
+  args = {
+    CUDA           = "12.6.1"
+    REQUIRES_TORCH = "torch==2.9.*"
+    BUILD_TAG      = "291.126"
+  }
+}
+
+target "_python313" {
+  args = {
+    REQUIRES_PYTHON = ">=3.13,<3.14"
+    PYTHON_TAG      = "cp313"
+    ABI_TAG         = "cp313"
+  }
+}
+
+target "_python314" {
+  args = {
+    REQUIRES_PYTHON = ">=3.14,<3.15"
+    PYTHON_TAG      = "cp314"
+    ABI_TAG         = "cp314"
+  }
+}
+
+target "_test-torch291" {
+  args = {
+    TORCH        = "2.9.1"
+    TORCH_DIGITS = "29"
+  }
+}
+
+target "_torch291-cu1281" {
+  inherits = ["_cu128"]
+  args = {
+    CUDA           = "12.8.1"
+    REQUIRES_TORCH = "torch==2.9.*"
+    BUILD_TAG      = "291.128"
+  }
+}
+
+target "_cu130" {
+  args = {
+    CUDA_DIGITS = "130"
+    PTX_SM      = "12.1"
+    SM70        = "skip"
+    SM75        = "build"
+    SM80        = "build"
+    SM86        = "build"
+    SM87        = "build"
+    SM89        = "build"
+    SM90        = "build"
+    SM100       = "build"
+    SM120       = "build"
+    SM121       = "build"
+  }
+}
+
+target "_test-cu130" {
+  args = {
+    SMS     = "7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
+    KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
+  }
+}
+
+target "_torch291-cu1302" {
+  inherits = ["_cu130"]
+  args = {
+    CUDA           = "13.0.2"
+    REQUIRES_TORCH = "torch==2.9.*"
+    BUILD_TAG      = "291.130"
+  }
+}
+
+target "_torch2100-cu1261" {
+  inherits = ["_cu126"]
+  args = {
+    CUDA           = "12.6.1"
+    REQUIRES_TORCH = "torch==2.10.*"
+    BUILD_TAG      = "2100.126"
+  }
+}
+
+target "_test-torch2100" {
+  args = {
+    TORCH        = "2.10.0"
+    TORCH_DIGITS = "210"
+  }
+}
+
+target "_torch2100-cu1281" {
+  inherits = ["_cu128"]
+  args = {
+    CUDA           = "12.8.1"
+    REQUIRES_TORCH = "torch==2.10.*"
+    BUILD_TAG      = "2100.128"
+  }
+}
+
+target "_torch2100-cu1302" {
+  inherits = ["_cu130"]
+  args = {
+    CUDA           = "13.0.2"
+    REQUIRES_TORCH = "torch==2.10.*"
+    BUILD_TAG      = "2100.130"
+  }
+}
+
+target "_torch2110-cu1261" {
+  inherits = ["_cu126"]
+  args = {
+    CUDA           = "12.6.1"
+    REQUIRES_TORCH = "torch==2.11.*"
+    BUILD_TAG      = "2110.126"
+  }
+}
+
+target "_test-torch2110" {
+  args = {
+    TORCH        = "2.11.0"
+    TORCH_DIGITS = "211"
+  }
+}
+
+target "_torch2110-cu1281" {
+  inherits = ["_cu128"]
+  args = {
+    CUDA           = "12.8.1"
+    REQUIRES_TORCH = "torch==2.11.*"
+    BUILD_TAG      = "2110.128"
+  }
+}
+
+target "_torch2110-cu1302" {
+  inherits = ["_cu130"]
+  args = {
+    CUDA           = "13.0.2"
+    REQUIRES_TORCH = "torch==2.11.*"
+    BUILD_TAG      = "2110.130"
+  }
+}
+
+target "_torch2121-cu1261" {
+  inherits = ["_cu126"]
+  args = {
+    CUDA           = "12.6.1"
+    REQUIRES_TORCH = "torch==2.12.*"
+    BUILD_TAG      = "2121.126"
+  }
+}
+
+target "_test-torch2121" {
+  args = {
+    TORCH        = "2.12.1"
+    TORCH_DIGITS = "212"
+  }
+}
+
+target "_torch2121-cu1302" {
+  inherits = ["_cu130"]
+  args = {
+    CUDA           = "13.0.2"
+    REQUIRES_TORCH = "torch==2.12.*"
+    BUILD_TAG      = "2121.130"
+  }
+}
+
+target "_cu132" {
+  args = {
+    CUDA_DIGITS = "132"
+    PTX_SM      = "12.1"
+    SM70        = "skip"
+    SM75        = "build"
+    SM80        = "build"
+    SM86        = "build"
+    SM87        = "build"
+    SM89        = "build"
+    SM90        = "build"
+    SM100       = "build"
+    SM120       = "build"
+    SM121       = "build"
+  }
+}
+
+target "_test-cu132" {
+  args = {
+    SMS     = "7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
+    KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
+  }
+}
+
+target "_torch2121-cu1322" {
+  inherits = ["_cu132"]
+  args = {
+    CUDA           = "13.2.2"
+    REQUIRES_TORCH = "torch==2.12.*"
+    BUILD_TAG      = "2121.132"
+  }
+}
+
+target "_torch2130-cu1261" {
+  inherits = ["_cu126"]
+  args = {
+    CUDA           = "12.6.1"
+    REQUIRES_TORCH = "torch==2.13.*"
+    BUILD_TAG      = "2130.126"
+  }
+}
+
+target "_test-torch2130" {
+  args = {
+    TORCH        = "2.13.0"
+    TORCH_DIGITS = "213"
+  }
+}
+
+target "_torch2130-cu1302" {
+  inherits = ["_cu130"]
+  args = {
+    CUDA           = "13.0.2"
+    REQUIRES_TORCH = "torch==2.13.*"
+    BUILD_TAG      = "2130.130"
+  }
+}
+
+target "_torch2130-cu1322" {
+  inherits = ["_cu132"]
+  args = {
+    CUDA           = "13.2.2"
+    REQUIRES_TORCH = "torch==2.13.*"
+    BUILD_TAG      = "2130.132"
+  }
+}
+
+target "_torch2141-cu1261" {
+  inherits = ["_cu126"]
+  args = {
+    CUDA           = "12.6.1"
+    REQUIRES_TORCH = "torch==2.14.*"
+    BUILD_TAG      = "2141.126"
+  }
+}
+
+target "_test-torch2141" {
+  args = {
+    TORCH        = "2.14.1"
+    TORCH_DIGITS = "214"
+  }
+}
+
+target "_torch2141-cu1302" {
+  inherits = ["_cu130"]
+  args = {
+    CUDA           = "13.0.2"
+    REQUIRES_TORCH = "torch==2.14.*"
+    BUILD_TAG      = "2141.130"
+  }
+}
+
+target "_torch2141-cu1322" {
+  inherits = ["_cu132"]
+  args = {
+    CUDA           = "13.2.2"
+    REQUIRES_TORCH = "torch==2.14.*"
+    BUILD_TAG      = "2141.132"
+  }
+}
+
+target "_torch2150-cu1302" {
+  inherits = ["_cu130"]
+  args = {
+    CUDA           = "13.0.2"
+    REQUIRES_TORCH = "torch==2.15.*"
+    BUILD_TAG      = "2150.130"
+  }
+}
+
+target "_python315" {
+  args = {
+    REQUIRES_PYTHON = ">=3.15,<3.16"
+    PYTHON_TAG      = "cp315"
+    ABI_TAG         = "cp315"
+  }
+}
+
+target "_test-torch2150" {
+  args = {
+    TORCH        = "2.15.0"
+    TORCH_DIGITS = "215"
+  }
+}
+
+target "_test-python313" {
   contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
-    emulator = "docker-image://${BASE_IMAGE}"
+    python = "docker-image://${format(PYTHON_IMAGE, "3.13")}"
   }
   args = {
-    TORCH         = "2.6.0"
-    TORCH_DIGITS  = "26"
-    PYTHON        = "3.12"
-    PYTHON_DIGITS = "312"
-    EMULATOR      = "qemu"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9 attention_fp16_accum_f16_hd192@7.5,8.6,8.9 attention_fp16_accum_f16_hd256@7.5,8.6,8.9 attention_fp16_accum_f16_hd64@7.5,8.6,8.9 attention_fp16_accum_f16_hd96@7.5,8.6,8.9 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9 attention_fp8_accum_f16_hd192@8.9 attention_fp8_accum_f16_hd256@8.9 attention_fp8_accum_f16_hd64@8.9 attention_fp8_accum_f16_hd96@8.9 attention_fp8_hd128@8.9,9.0 attention_fp8_hd192@8.9,9.0 attention_fp8_hd256@8.9,9.0 attention_fp8_hd64@8.9,9.0 attention_fp8_hd96@8.9,9.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
+    PYTHON        = "3.13"
+    PYTHON_DIGITS = "313"
   }
-  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch26-cu126-python312"]
 }
 
-target "linux-arm64-sage2-pytorch27-cu128-python310" {
-  description = "sageattention-2.2.0-270.128-cp310-cp310-linux_aarch64.whl"
-  inherits    = ["_common", "_cu128"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.8.1"
-    REQUIRES_TORCH  = "torch==2.7.*"
-    REQUIRES_PYTHON = ">=3.10,<3.11"
-    BUILD_TAG       = "270.128"
-    PYTHON_TAG      = "cp310"
-    ABI_TAG         = "cp310"
-    PLATFORM_TAG    = "linux_aarch64"
-    HOST_TARGET     = "aarch64-linux-gnu.2.17"
-    LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "linux-arm64/3.10"
-  }
-  output = ["type=local,dest=dist"]
-}
-
-target "test-linux-arm64-sage2-pytorch27-cu128-python310" {
-  description = "tests of sageattention-2.2.0-270.128-cp310-cp310-linux_aarch64.whl"
-  inherits    = ["linux-arm64-sage2-pytorch27-cu128-python310"]
-  target      = "test"
+target "_test-python314" {
   contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
-    emulator = "docker-image://${BASE_IMAGE}"
+    python = "docker-image://${format(PYTHON_IMAGE, "3.14")}"
   }
   args = {
-    TORCH         = "2.7.0"
-    TORCH_DIGITS  = "27"
-    PYTHON        = "3.10"
-    PYTHON_DIGITS = "310"
-    EMULATOR      = "qemu"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0 attention_fp8_accum_f16_hd192@8.9,12.0 attention_fp8_accum_f16_hd256@8.9,12.0 attention_fp8_accum_f16_hd64@8.9,12.0 attention_fp8_accum_f16_hd96@8.9,12.0 attention_fp8_hd128@8.9,9.0,10.0,12.0 attention_fp8_hd192@8.9,9.0,10.0,12.0 attention_fp8_hd256@8.9,9.0,10.0,12.0 attention_fp8_hd64@8.9,9.0,10.0,12.0 attention_fp8_hd96@8.9,9.0,10.0,12.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
+    PYTHON        = "3.14"
+    PYTHON_DIGITS = "314"
   }
-  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch27-cu128-python310"]
 }
 
-target "linux-arm64-sage2-pytorch27-cu128-python311" {
-  description = "sageattention-2.2.0-270.128-cp311-cp311-linux_aarch64.whl"
-  inherits    = ["_common", "_cu128"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
+target "_torch2150-cu1322" {
+  inherits = ["_cu132"]
   args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.8.1"
-    REQUIRES_TORCH  = "torch==2.7.*"
-    REQUIRES_PYTHON = ">=3.11,<3.12"
-    BUILD_TAG       = "270.128"
-    PYTHON_TAG      = "cp311"
-    ABI_TAG         = "cp311"
-    PLATFORM_TAG    = "linux_aarch64"
-    HOST_TARGET     = "aarch64-linux-gnu.2.17"
-    LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "linux-arm64/3.11"
+    CUDA           = "13.2.2"
+    REQUIRES_TORCH = "torch==2.15.*"
+    BUILD_TAG      = "2150.132"
   }
-  output = ["type=local,dest=dist"]
 }
 
-target "test-linux-arm64-sage2-pytorch27-cu128-python311" {
-  description = "tests of sageattention-2.2.0-270.128-cp311-cp311-linux_aarch64.whl"
-  inherits    = ["linux-arm64-sage2-pytorch27-cu128-python311"]
-  target      = "test"
-  contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
-    emulator = "docker-image://${BASE_IMAGE}"
-  }
-  args = {
-    TORCH         = "2.7.0"
-    TORCH_DIGITS  = "27"
-    PYTHON        = "3.11"
-    PYTHON_DIGITS = "311"
-    EMULATOR      = "qemu"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0 attention_fp8_accum_f16_hd192@8.9,12.0 attention_fp8_accum_f16_hd256@8.9,12.0 attention_fp8_accum_f16_hd64@8.9,12.0 attention_fp8_accum_f16_hd96@8.9,12.0 attention_fp8_hd128@8.9,9.0,10.0,12.0 attention_fp8_hd192@8.9,9.0,10.0,12.0 attention_fp8_hd256@8.9,9.0,10.0,12.0 attention_fp8_hd64@8.9,9.0,10.0,12.0 attention_fp8_hd96@8.9,9.0,10.0,12.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch27-cu128-python311"]
+target "_linux-sage2-pytorch26-cu126" {
+  name     = "linux-sage2-pytorch26-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.9", "3.10", "3.11", "3.12"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch260-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = "${python}" }
 }
 
-target "linux-arm64-sage2-pytorch27-cu128-python312" {
-  description = "sageattention-2.2.0-270.128-cp312-cp312-linux_aarch64.whl"
-  inherits    = ["_common", "_cu128"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.8.1"
-    REQUIRES_TORCH  = "torch==2.7.*"
-    REQUIRES_PYTHON = ">=3.12,<3.13"
-    BUILD_TAG       = "270.128"
-    PYTHON_TAG      = "cp312"
-    ABI_TAG         = "cp312"
-    PLATFORM_TAG    = "linux_aarch64"
-    HOST_TARGET     = "aarch64-linux-gnu.2.17"
-    LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "linux-arm64/3.12"
-  }
-  output = ["type=local,dest=dist"]
+target "_test-linux-sage2-pytorch26-cu126" {
+  name     = "test-linux-sage2-pytorch26-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.9", "3.10", "3.11", "3.12"] }
+  inherits = ["linux-sage2-pytorch26-cu126-python${replace(python, ".", "")}", "_test-linux", "_test-cu126", "_test-torch260", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch26-cu126-python${replace(python, ".", "")}"]
 }
 
-target "test-linux-arm64-sage2-pytorch27-cu128-python312" {
-  description = "tests of sageattention-2.2.0-270.128-cp312-cp312-linux_aarch64.whl"
-  inherits    = ["linux-arm64-sage2-pytorch27-cu128-python312"]
-  target      = "test"
-  contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
-    emulator = "docker-image://${BASE_IMAGE}"
-  }
-  args = {
-    TORCH         = "2.7.0"
-    TORCH_DIGITS  = "27"
-    PYTHON        = "3.12"
-    PYTHON_DIGITS = "312"
-    EMULATOR      = "qemu"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0 attention_fp8_accum_f16_hd192@8.9,12.0 attention_fp8_accum_f16_hd256@8.9,12.0 attention_fp8_accum_f16_hd64@8.9,12.0 attention_fp8_accum_f16_hd96@8.9,12.0 attention_fp8_hd128@8.9,9.0,10.0,12.0 attention_fp8_hd192@8.9,9.0,10.0,12.0 attention_fp8_hd256@8.9,9.0,10.0,12.0 attention_fp8_hd64@8.9,9.0,10.0,12.0 attention_fp8_hd96@8.9,9.0,10.0,12.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch27-cu128-python312"]
+target "_linux-sage2-pytorch27-cu128" {
+  name     = "linux-sage2-pytorch27-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch270-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = "${python}" }
 }
 
-target "linux-arm64-sage2-pytorch28-cu129-python310" {
-  description = "sageattention-2.2.0-280.129-cp310-cp310-linux_aarch64.whl"
-  inherits    = ["_common", "_cu129"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.9.1"
-    REQUIRES_TORCH  = "torch==2.8.*"
-    REQUIRES_PYTHON = ">=3.10,<3.11"
-    BUILD_TAG       = "280.129"
-    PYTHON_TAG      = "cp310"
-    ABI_TAG         = "cp310"
-    PLATFORM_TAG    = "linux_aarch64"
-    HOST_TARGET     = "aarch64-linux-gnu.2.17"
-    LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "linux-arm64/3.10"
-  }
-  output = ["type=local,dest=dist"]
+target "_test-linux-sage2-pytorch27-cu128" {
+  name     = "test-linux-sage2-pytorch27-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12"] }
+  inherits = ["linux-sage2-pytorch27-cu128-python${replace(python, ".", "")}", "_test-linux", "_test-cu128", "_test-torch270", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch27-cu128-python${replace(python, ".", "")}"]
 }
 
-target "test-linux-arm64-sage2-pytorch28-cu129-python310" {
-  description = "tests of sageattention-2.2.0-280.129-cp310-cp310-linux_aarch64.whl"
-  inherits    = ["linux-arm64-sage2-pytorch28-cu129-python310"]
-  target      = "test"
-  contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
-    emulator = "docker-image://${BASE_IMAGE}"
-  }
-  args = {
-    TORCH         = "2.8.0"
-    TORCH_DIGITS  = "28"
-    PYTHON        = "3.10"
-    PYTHON_DIGITS = "310"
-    EMULATOR      = "qemu"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch28-cu129-python310"]
+target "_linux-sage2-pytorch28-cu129" {
+  name     = "linux-sage2-pytorch28-cu129-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch280-cu1291", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = "${python}" }
 }
 
-target "linux-arm64-sage2-pytorch28-cu129-python311" {
-  description = "sageattention-2.2.0-280.129-cp311-cp311-linux_aarch64.whl"
-  inherits    = ["_common", "_cu129"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.9.1"
-    REQUIRES_TORCH  = "torch==2.8.*"
-    REQUIRES_PYTHON = ">=3.11,<3.12"
-    BUILD_TAG       = "280.129"
-    PYTHON_TAG      = "cp311"
-    ABI_TAG         = "cp311"
-    PLATFORM_TAG    = "linux_aarch64"
-    HOST_TARGET     = "aarch64-linux-gnu.2.17"
-    LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "linux-arm64/3.11"
-  }
-  output = ["type=local,dest=dist"]
+target "_test-linux-sage2-pytorch28-cu129" {
+  name     = "test-linux-sage2-pytorch28-cu129-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12"] }
+  inherits = ["linux-sage2-pytorch28-cu129-python${replace(python, ".", "")}", "_test-linux", "_test-cu129", "_test-torch280", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch28-cu129-python${replace(python, ".", "")}"]
 }
 
-target "test-linux-arm64-sage2-pytorch28-cu129-python311" {
-  description = "tests of sageattention-2.2.0-280.129-cp311-cp311-linux_aarch64.whl"
-  inherits    = ["linux-arm64-sage2-pytorch28-cu129-python311"]
-  target      = "test"
-  contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
-    emulator = "docker-image://${BASE_IMAGE}"
-  }
-  args = {
-    TORCH         = "2.8.0"
-    TORCH_DIGITS  = "28"
-    PYTHON        = "3.11"
-    PYTHON_DIGITS = "311"
-    EMULATOR      = "qemu"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch28-cu129-python311"]
+target "_linux-arm64-sage2-pytorch26-cu126" {
+  name     = "linux-arm64-sage2-pytorch26-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch260-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = "linux-arm64/${python}" }
 }
 
-target "linux-arm64-sage2-pytorch28-cu129-python312" {
-  description = "sageattention-2.2.0-280.129-cp312-cp312-linux_aarch64.whl"
-  inherits    = ["_common", "_cu129"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.9.1"
-    REQUIRES_TORCH  = "torch==2.8.*"
-    REQUIRES_PYTHON = ">=3.12,<3.13"
-    BUILD_TAG       = "280.129"
-    PYTHON_TAG      = "cp312"
-    ABI_TAG         = "cp312"
-    PLATFORM_TAG    = "linux_aarch64"
-    HOST_TARGET     = "aarch64-linux-gnu.2.17"
-    LIBRARY         = "libsageattn.so"
-    INTERPRETER     = "linux-arm64/3.12"
-  }
-  output = ["type=local,dest=dist"]
+target "_test-linux-arm64-sage2-pytorch26-cu126" {
+  name     = "test-linux-arm64-sage2-pytorch26-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch26-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu126", "_test-torch260", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch26-cu126-python${replace(python, ".", "")}"]
 }
 
-target "test-linux-arm64-sage2-pytorch28-cu129-python312" {
-  description = "tests of sageattention-2.2.0-280.129-cp312-cp312-linux_aarch64.whl"
-  inherits    = ["linux-arm64-sage2-pytorch28-cu129-python312"]
-  target      = "test"
-  contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
-    emulator = "docker-image://${BASE_IMAGE}"
-  }
-  args = {
-    TORCH         = "2.8.0"
-    TORCH_DIGITS  = "28"
-    PYTHON        = "3.12"
-    PYTHON_DIGITS = "312"
-    EMULATOR      = "qemu"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch28-cu129-python312"]
+target "_linux-arm64-sage2-pytorch27-cu128" {
+  name     = "linux-arm64-sage2-pytorch27-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch270-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = "linux-arm64/${python}" }
 }
 
-target "windows-sage2-pytorch26-cu126-python310" {
-  description = "sageattention-2.2.0-260.126-cp310-cp310-win_amd64.whl"
-  inherits    = ["_common", "_cu126"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.6.1"
-    REQUIRES_TORCH  = "torch==2.6.*"
-    REQUIRES_PYTHON = ">=3.10,<3.11"
-    BUILD_TAG       = "260.126"
-    PYTHON_TAG      = "cp310"
-    ABI_TAG         = "cp310"
-    PLATFORM_TAG    = "win_amd64"
-    HOST_TARGET     = "x86_64-windows-gnu"
-    LIBRARY         = "sageattn.dll"
-    INTERPRETER     = "windows/3.10"
-  }
-  output = ["type=local,dest=dist"]
+target "_test-linux-arm64-sage2-pytorch27-cu128" {
+  name     = "test-linux-arm64-sage2-pytorch27-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch27-cu128-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu128", "_test-torch270", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch27-cu128-python${replace(python, ".", "")}"]
 }
 
-target "test-windows-sage2-pytorch26-cu126-python310" {
-  description = "tests of sageattention-2.2.0-260.126-cp310-cp310-win_amd64.whl"
-  inherits    = ["windows-sage2-pytorch26-cu126-python310"]
-  target      = "test"
-  contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
-    emulator = "docker-image://${BASE_IMAGE}"
-  }
-  args = {
-    TORCH         = "2.6.0"
-    TORCH_DIGITS  = "26"
-    PYTHON        = "3.10"
-    PYTHON_DIGITS = "310"
-    EMULATOR      = "wine"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9 attention_fp16_accum_f16_hd192@7.5,8.6,8.9 attention_fp16_accum_f16_hd256@7.5,8.6,8.9 attention_fp16_accum_f16_hd64@7.5,8.6,8.9 attention_fp16_accum_f16_hd96@7.5,8.6,8.9 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9 attention_fp8_accum_f16_hd192@8.9 attention_fp8_accum_f16_hd256@8.9 attention_fp8_accum_f16_hd64@8.9 attention_fp8_accum_f16_hd96@8.9 attention_fp8_hd128@8.9,9.0 attention_fp8_hd192@8.9,9.0 attention_fp8_hd256@8.9,9.0 attention_fp8_hd64@8.9,9.0 attention_fp8_hd96@8.9,9.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/windows-sage2-pytorch26-cu126-python310"]
+target "_linux-arm64-sage2-pytorch28-cu129" {
+  name     = "linux-arm64-sage2-pytorch28-cu129-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch280-cu1291", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = "linux-arm64/${python}" }
 }
 
-target "windows-sage2-pytorch26-cu126-python311" {
-  description = "sageattention-2.2.0-260.126-cp311-cp311-win_amd64.whl"
-  inherits    = ["_common", "_cu126"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.6.1"
-    REQUIRES_TORCH  = "torch==2.6.*"
-    REQUIRES_PYTHON = ">=3.11,<3.12"
-    BUILD_TAG       = "260.126"
-    PYTHON_TAG      = "cp311"
-    ABI_TAG         = "cp311"
-    PLATFORM_TAG    = "win_amd64"
-    HOST_TARGET     = "x86_64-windows-gnu"
-    LIBRARY         = "sageattn.dll"
-    INTERPRETER     = "windows/3.11"
-  }
-  output = ["type=local,dest=dist"]
+target "_test-linux-arm64-sage2-pytorch28-cu129" {
+  name     = "test-linux-arm64-sage2-pytorch28-cu129-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch28-cu129-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu129", "_test-torch280", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch28-cu129-python${replace(python, ".", "")}"]
 }
 
-target "test-windows-sage2-pytorch26-cu126-python311" {
-  description = "tests of sageattention-2.2.0-260.126-cp311-cp311-win_amd64.whl"
-  inherits    = ["windows-sage2-pytorch26-cu126-python311"]
-  target      = "test"
-  contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
-    emulator = "docker-image://${BASE_IMAGE}"
-  }
-  args = {
-    TORCH         = "2.6.0"
-    TORCH_DIGITS  = "26"
-    PYTHON        = "3.11"
-    PYTHON_DIGITS = "311"
-    EMULATOR      = "wine"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9 attention_fp16_accum_f16_hd192@7.5,8.6,8.9 attention_fp16_accum_f16_hd256@7.5,8.6,8.9 attention_fp16_accum_f16_hd64@7.5,8.6,8.9 attention_fp16_accum_f16_hd96@7.5,8.6,8.9 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9 attention_fp8_accum_f16_hd192@8.9 attention_fp8_accum_f16_hd256@8.9 attention_fp8_accum_f16_hd64@8.9 attention_fp8_accum_f16_hd96@8.9 attention_fp8_hd128@8.9,9.0 attention_fp8_hd192@8.9,9.0 attention_fp8_hd256@8.9,9.0 attention_fp8_hd64@8.9,9.0 attention_fp8_hd96@8.9,9.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/windows-sage2-pytorch26-cu126-python311"]
+target "_windows-sage2-pytorch26-cu126" {
+  name     = "windows-sage2-pytorch26-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch260-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = "windows/${python}" }
 }
 
-target "windows-sage2-pytorch26-cu126-python312" {
-  description = "sageattention-2.2.0-260.126-cp312-cp312-win_amd64.whl"
-  inherits    = ["_common", "_cu126"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.6.1"
-    REQUIRES_TORCH  = "torch==2.6.*"
-    REQUIRES_PYTHON = ">=3.12,<3.13"
-    BUILD_TAG       = "260.126"
-    PYTHON_TAG      = "cp312"
-    ABI_TAG         = "cp312"
-    PLATFORM_TAG    = "win_amd64"
-    HOST_TARGET     = "x86_64-windows-gnu"
-    LIBRARY         = "sageattn.dll"
-    INTERPRETER     = "windows/3.12"
-  }
-  output = ["type=local,dest=dist"]
+target "_test-windows-sage2-pytorch26-cu126" {
+  name     = "test-windows-sage2-pytorch26-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12"] }
+  inherits = ["windows-sage2-pytorch26-cu126-python${replace(python, ".", "")}", "_test-windows", "_test-cu126", "_test-torch260", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch26-cu126-python${replace(python, ".", "")}"]
 }
 
-target "test-windows-sage2-pytorch26-cu126-python312" {
-  description = "tests of sageattention-2.2.0-260.126-cp312-cp312-win_amd64.whl"
-  inherits    = ["windows-sage2-pytorch26-cu126-python312"]
-  target      = "test"
-  contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
-    emulator = "docker-image://${BASE_IMAGE}"
-  }
-  args = {
-    TORCH         = "2.6.0"
-    TORCH_DIGITS  = "26"
-    PYTHON        = "3.12"
-    PYTHON_DIGITS = "312"
-    EMULATOR      = "wine"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9 attention_fp16_accum_f16_hd192@7.5,8.6,8.9 attention_fp16_accum_f16_hd256@7.5,8.6,8.9 attention_fp16_accum_f16_hd64@7.5,8.6,8.9 attention_fp16_accum_f16_hd96@7.5,8.6,8.9 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9 attention_fp8_accum_f16_hd192@8.9 attention_fp8_accum_f16_hd256@8.9 attention_fp8_accum_f16_hd64@8.9 attention_fp8_accum_f16_hd96@8.9 attention_fp8_hd128@8.9,9.0 attention_fp8_hd192@8.9,9.0 attention_fp8_hd256@8.9,9.0 attention_fp8_hd64@8.9,9.0 attention_fp8_hd96@8.9,9.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/windows-sage2-pytorch26-cu126-python312"]
+target "_windows-sage2-pytorch27-cu128" {
+  name     = "windows-sage2-pytorch27-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch270-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = "windows/${python}" }
 }
 
-target "windows-sage2-pytorch27-cu128-python310" {
-  description = "sageattention-2.2.0-270.128-cp310-cp310-win_amd64.whl"
-  inherits    = ["_common", "_cu128"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.8.1"
-    REQUIRES_TORCH  = "torch==2.7.*"
-    REQUIRES_PYTHON = ">=3.10,<3.11"
-    BUILD_TAG       = "270.128"
-    PYTHON_TAG      = "cp310"
-    ABI_TAG         = "cp310"
-    PLATFORM_TAG    = "win_amd64"
-    HOST_TARGET     = "x86_64-windows-gnu"
-    LIBRARY         = "sageattn.dll"
-    INTERPRETER     = "windows/3.10"
-  }
-  output = ["type=local,dest=dist"]
+target "_test-windows-sage2-pytorch27-cu128" {
+  name     = "test-windows-sage2-pytorch27-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12"] }
+  inherits = ["windows-sage2-pytorch27-cu128-python${replace(python, ".", "")}", "_test-windows", "_test-cu128", "_test-torch270", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch27-cu128-python${replace(python, ".", "")}"]
 }
 
-target "test-windows-sage2-pytorch27-cu128-python310" {
-  description = "tests of sageattention-2.2.0-270.128-cp310-cp310-win_amd64.whl"
-  inherits    = ["windows-sage2-pytorch27-cu128-python310"]
-  target      = "test"
-  contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
-    emulator = "docker-image://${BASE_IMAGE}"
-  }
-  args = {
-    TORCH         = "2.7.0"
-    TORCH_DIGITS  = "27"
-    PYTHON        = "3.10"
-    PYTHON_DIGITS = "310"
-    EMULATOR      = "wine"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0 attention_fp8_accum_f16_hd192@8.9,12.0 attention_fp8_accum_f16_hd256@8.9,12.0 attention_fp8_accum_f16_hd64@8.9,12.0 attention_fp8_accum_f16_hd96@8.9,12.0 attention_fp8_hd128@8.9,9.0,10.0,12.0 attention_fp8_hd192@8.9,9.0,10.0,12.0 attention_fp8_hd256@8.9,9.0,10.0,12.0 attention_fp8_hd64@8.9,9.0,10.0,12.0 attention_fp8_hd96@8.9,9.0,10.0,12.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/windows-sage2-pytorch27-cu128-python310"]
+target "_windows-sage2-pytorch28-cu129" {
+  name     = "windows-sage2-pytorch28-cu129-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch280-cu1291", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = "windows/${python}" }
 }
 
-target "windows-sage2-pytorch27-cu128-python311" {
-  description = "sageattention-2.2.0-270.128-cp311-cp311-win_amd64.whl"
-  inherits    = ["_common", "_cu128"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.8.1"
-    REQUIRES_TORCH  = "torch==2.7.*"
-    REQUIRES_PYTHON = ">=3.11,<3.12"
-    BUILD_TAG       = "270.128"
-    PYTHON_TAG      = "cp311"
-    ABI_TAG         = "cp311"
-    PLATFORM_TAG    = "win_amd64"
-    HOST_TARGET     = "x86_64-windows-gnu"
-    LIBRARY         = "sageattn.dll"
-    INTERPRETER     = "windows/3.11"
-  }
-  output = ["type=local,dest=dist"]
+target "_test-windows-sage2-pytorch28-cu129" {
+  name     = "test-windows-sage2-pytorch28-cu129-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12"] }
+  inherits = ["windows-sage2-pytorch28-cu129-python${replace(python, ".", "")}", "_test-windows", "_test-cu129", "_test-torch280", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch28-cu129-python${replace(python, ".", "")}"]
 }
 
-target "test-windows-sage2-pytorch27-cu128-python311" {
-  description = "tests of sageattention-2.2.0-270.128-cp311-cp311-win_amd64.whl"
-  inherits    = ["windows-sage2-pytorch27-cu128-python311"]
-  target      = "test"
-  contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
-    emulator = "docker-image://${BASE_IMAGE}"
-  }
-  args = {
-    TORCH         = "2.7.0"
-    TORCH_DIGITS  = "27"
-    PYTHON        = "3.11"
-    PYTHON_DIGITS = "311"
-    EMULATOR      = "wine"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0 attention_fp8_accum_f16_hd192@8.9,12.0 attention_fp8_accum_f16_hd256@8.9,12.0 attention_fp8_accum_f16_hd64@8.9,12.0 attention_fp8_accum_f16_hd96@8.9,12.0 attention_fp8_hd128@8.9,9.0,10.0,12.0 attention_fp8_hd192@8.9,9.0,10.0,12.0 attention_fp8_hd256@8.9,9.0,10.0,12.0 attention_fp8_hd64@8.9,9.0,10.0,12.0 attention_fp8_hd96@8.9,9.0,10.0,12.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/windows-sage2-pytorch27-cu128-python311"]
+target "_linux-sage2-pytorch29-cu126" {
+  name     = "linux-sage2-pytorch29-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch291-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
 }
 
-target "windows-sage2-pytorch27-cu128-python312" {
-  description = "sageattention-2.2.0-270.128-cp312-cp312-win_amd64.whl"
-  inherits    = ["_common", "_cu128"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.8.1"
-    REQUIRES_TORCH  = "torch==2.7.*"
-    REQUIRES_PYTHON = ">=3.12,<3.13"
-    BUILD_TAG       = "270.128"
-    PYTHON_TAG      = "cp312"
-    ABI_TAG         = "cp312"
-    PLATFORM_TAG    = "win_amd64"
-    HOST_TARGET     = "x86_64-windows-gnu"
-    LIBRARY         = "sageattn.dll"
-    INTERPRETER     = "windows/3.12"
-  }
-  output = ["type=local,dest=dist"]
+target "_test-linux-sage2-pytorch29-cu126" {
+  name     = "test-linux-sage2-pytorch29-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage2-pytorch29-cu126-python${replace(python, ".", "")}", "_test-linux", "_test-cu126", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch29-cu126-python${replace(python, ".", "")}"]
 }
 
-target "test-windows-sage2-pytorch27-cu128-python312" {
-  description = "tests of sageattention-2.2.0-270.128-cp312-cp312-win_amd64.whl"
-  inherits    = ["windows-sage2-pytorch27-cu128-python312"]
-  target      = "test"
-  contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
-    emulator = "docker-image://${BASE_IMAGE}"
-  }
-  args = {
-    TORCH         = "2.7.0"
-    TORCH_DIGITS  = "27"
-    PYTHON        = "3.12"
-    PYTHON_DIGITS = "312"
-    EMULATOR      = "wine"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0 attention_fp8_accum_f16_hd192@8.9,12.0 attention_fp8_accum_f16_hd256@8.9,12.0 attention_fp8_accum_f16_hd64@8.9,12.0 attention_fp8_accum_f16_hd96@8.9,12.0 attention_fp8_hd128@8.9,9.0,10.0,12.0 attention_fp8_hd192@8.9,9.0,10.0,12.0 attention_fp8_hd256@8.9,9.0,10.0,12.0 attention_fp8_hd64@8.9,9.0,10.0,12.0 attention_fp8_hd96@8.9,9.0,10.0,12.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/windows-sage2-pytorch27-cu128-python312"]
+target "_linux-sage2-pytorch29-cu128" {
+  name     = "linux-sage2-pytorch29-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch291-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
 }
 
-target "windows-sage2-pytorch28-cu129-python310" {
-  description = "sageattention-2.2.0-280.129-cp310-cp310-win_amd64.whl"
-  inherits    = ["_common", "_cu129"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.9.1"
-    REQUIRES_TORCH  = "torch==2.8.*"
-    REQUIRES_PYTHON = ">=3.10,<3.11"
-    BUILD_TAG       = "280.129"
-    PYTHON_TAG      = "cp310"
-    ABI_TAG         = "cp310"
-    PLATFORM_TAG    = "win_amd64"
-    HOST_TARGET     = "x86_64-windows-gnu"
-    LIBRARY         = "sageattn.dll"
-    INTERPRETER     = "windows/3.10"
-  }
-  output = ["type=local,dest=dist"]
+target "_test-linux-sage2-pytorch29-cu128" {
+  name     = "test-linux-sage2-pytorch29-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage2-pytorch29-cu128-python${replace(python, ".", "")}", "_test-linux", "_test-cu128", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch29-cu128-python${replace(python, ".", "")}"]
 }
 
-target "test-windows-sage2-pytorch28-cu129-python310" {
-  description = "tests of sageattention-2.2.0-280.129-cp310-cp310-win_amd64.whl"
-  inherits    = ["windows-sage2-pytorch28-cu129-python310"]
-  target      = "test"
-  contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.10")}"
-    emulator = "docker-image://${BASE_IMAGE}"
-  }
-  args = {
-    TORCH         = "2.8.0"
-    TORCH_DIGITS  = "28"
-    PYTHON        = "3.10"
-    PYTHON_DIGITS = "310"
-    EMULATOR      = "wine"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/windows-sage2-pytorch28-cu129-python310"]
+target "_linux-sage2-pytorch29-cu130" {
+  name     = "linux-sage2-pytorch29-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch291-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
 }
 
-target "windows-sage2-pytorch28-cu129-python311" {
-  description = "sageattention-2.2.0-280.129-cp311-cp311-win_amd64.whl"
-  inherits    = ["_common", "_cu129"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.9.1"
-    REQUIRES_TORCH  = "torch==2.8.*"
-    REQUIRES_PYTHON = ">=3.11,<3.12"
-    BUILD_TAG       = "280.129"
-    PYTHON_TAG      = "cp311"
-    ABI_TAG         = "cp311"
-    PLATFORM_TAG    = "win_amd64"
-    HOST_TARGET     = "x86_64-windows-gnu"
-    LIBRARY         = "sageattn.dll"
-    INTERPRETER     = "windows/3.11"
-  }
-  output = ["type=local,dest=dist"]
+target "_test-linux-sage2-pytorch29-cu130" {
+  name     = "test-linux-sage2-pytorch29-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage2-pytorch29-cu130-python${replace(python, ".", "")}", "_test-linux", "_test-cu130", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch29-cu130-python${replace(python, ".", "")}"]
 }
 
-target "test-windows-sage2-pytorch28-cu129-python311" {
-  description = "tests of sageattention-2.2.0-280.129-cp311-cp311-win_amd64.whl"
-  inherits    = ["windows-sage2-pytorch28-cu129-python311"]
-  target      = "test"
-  contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.11")}"
-    emulator = "docker-image://${BASE_IMAGE}"
-  }
-  args = {
-    TORCH         = "2.8.0"
-    TORCH_DIGITS  = "28"
-    PYTHON        = "3.11"
-    PYTHON_DIGITS = "311"
-    EMULATOR      = "wine"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/windows-sage2-pytorch28-cu129-python311"]
+target "_linux-arm64-sage2-pytorch29-cu126" {
+  name     = "linux-arm64-sage2-pytorch29-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch291-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
 }
 
-target "windows-sage2-pytorch28-cu129-python312" {
-  description = "sageattention-2.2.0-280.129-cp312-cp312-win_amd64.whl"
-  inherits    = ["_common", "_cu129"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
-  args = {
-    MODULE          = "sageattention"
-    FATBIN          = "sageattn.fatbin"
-    VERSION         = "2.2.0"
-    CUDA            = "12.9.1"
-    REQUIRES_TORCH  = "torch==2.8.*"
-    REQUIRES_PYTHON = ">=3.12,<3.13"
-    BUILD_TAG       = "280.129"
-    PYTHON_TAG      = "cp312"
-    ABI_TAG         = "cp312"
-    PLATFORM_TAG    = "win_amd64"
-    HOST_TARGET     = "x86_64-windows-gnu"
-    LIBRARY         = "sageattn.dll"
-    INTERPRETER     = "windows/3.12"
-  }
-  output = ["type=local,dest=dist"]
+target "_test-linux-arm64-sage2-pytorch29-cu126" {
+  name     = "test-linux-arm64-sage2-pytorch29-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch29-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu126", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch29-cu126-python${replace(python, ".", "")}"]
 }
 
-target "test-windows-sage2-pytorch28-cu129-python312" {
-  description = "tests of sageattention-2.2.0-280.129-cp312-cp312-win_amd64.whl"
-  inherits    = ["windows-sage2-pytorch28-cu129-python312"]
-  target      = "test"
-  contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
-    emulator = "docker-image://${BASE_IMAGE}"
-  }
-  args = {
-    TORCH         = "2.8.0"
-    TORCH_DIGITS  = "28"
-    PYTHON        = "3.12"
-    PYTHON_DIGITS = "312"
-    EMULATOR      = "wine"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/windows-sage2-pytorch28-cu129-python312"]
+target "_linux-arm64-sage2-pytorch29-cu128" {
+  name     = "linux-arm64-sage2-pytorch29-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch291-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage2-pytorch29-cu128" {
+  name     = "test-linux-arm64-sage2-pytorch29-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch29-cu128-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu128", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch29-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage2-pytorch29-cu130" {
+  name     = "linux-arm64-sage2-pytorch29-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch291-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage2-pytorch29-cu130" {
+  name     = "test-linux-arm64-sage2-pytorch29-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch29-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu130", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch29-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch29-cu126" {
+  name     = "windows-sage2-pytorch29-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch291-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch29-cu126" {
+  name     = "test-windows-sage2-pytorch29-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch29-cu126-python${replace(python, ".", "")}", "_test-windows", "_test-cu126", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch29-cu126-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch29-cu128" {
+  name     = "windows-sage2-pytorch29-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch291-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch29-cu128" {
+  name     = "test-windows-sage2-pytorch29-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch29-cu128-python${replace(python, ".", "")}", "_test-windows", "_test-cu128", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch29-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch29-cu130" {
+  name     = "windows-sage2-pytorch29-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch291-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch29-cu130" {
+  name     = "test-windows-sage2-pytorch29-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch29-cu130-python${replace(python, ".", "")}", "_test-windows", "_test-cu130", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch29-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage2-pytorch210-cu126" {
+  name     = "linux-sage2-pytorch210-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch2100-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage2-pytorch210-cu126" {
+  name     = "test-linux-sage2-pytorch210-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage2-pytorch210-cu126-python${replace(python, ".", "")}", "_test-linux", "_test-cu126", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch210-cu126-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage2-pytorch210-cu128" {
+  name     = "linux-sage2-pytorch210-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch2100-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage2-pytorch210-cu128" {
+  name     = "test-linux-sage2-pytorch210-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage2-pytorch210-cu128-python${replace(python, ".", "")}", "_test-linux", "_test-cu128", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch210-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage2-pytorch210-cu130" {
+  name     = "linux-sage2-pytorch210-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch2100-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage2-pytorch210-cu130" {
+  name     = "test-linux-sage2-pytorch210-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage2-pytorch210-cu130-python${replace(python, ".", "")}", "_test-linux", "_test-cu130", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch210-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage2-pytorch210-cu126" {
+  name     = "linux-arm64-sage2-pytorch210-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch2100-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage2-pytorch210-cu126" {
+  name     = "test-linux-arm64-sage2-pytorch210-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch210-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu126", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch210-cu126-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage2-pytorch210-cu128" {
+  name     = "linux-arm64-sage2-pytorch210-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch2100-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage2-pytorch210-cu128" {
+  name     = "test-linux-arm64-sage2-pytorch210-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch210-cu128-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu128", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch210-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage2-pytorch210-cu130" {
+  name     = "linux-arm64-sage2-pytorch210-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch2100-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage2-pytorch210-cu130" {
+  name     = "test-linux-arm64-sage2-pytorch210-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch210-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu130", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch210-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch210-cu126" {
+  name     = "windows-sage2-pytorch210-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch2100-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch210-cu126" {
+  name     = "test-windows-sage2-pytorch210-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch210-cu126-python${replace(python, ".", "")}", "_test-windows", "_test-cu126", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch210-cu126-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch210-cu128" {
+  name     = "windows-sage2-pytorch210-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch2100-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch210-cu128" {
+  name     = "test-windows-sage2-pytorch210-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch210-cu128-python${replace(python, ".", "")}", "_test-windows", "_test-cu128", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch210-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch210-cu130" {
+  name     = "windows-sage2-pytorch210-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch2100-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch210-cu130" {
+  name     = "test-windows-sage2-pytorch210-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch210-cu130-python${replace(python, ".", "")}", "_test-windows", "_test-cu130", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch210-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage2-pytorch211-cu126" {
+  name     = "linux-sage2-pytorch211-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch2110-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage2-pytorch211-cu126" {
+  name     = "test-linux-sage2-pytorch211-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage2-pytorch211-cu126-python${replace(python, ".", "")}", "_test-linux", "_test-cu126", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch211-cu126-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage2-pytorch211-cu128" {
+  name     = "linux-sage2-pytorch211-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch2110-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage2-pytorch211-cu128" {
+  name     = "test-linux-sage2-pytorch211-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage2-pytorch211-cu128-python${replace(python, ".", "")}", "_test-linux", "_test-cu128", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch211-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage2-pytorch211-cu130" {
+  name     = "linux-sage2-pytorch211-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch2110-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage2-pytorch211-cu130" {
+  name     = "test-linux-sage2-pytorch211-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage2-pytorch211-cu130-python${replace(python, ".", "")}", "_test-linux", "_test-cu130", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch211-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage2-pytorch211-cu126" {
+  name     = "linux-arm64-sage2-pytorch211-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch2110-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage2-pytorch211-cu126" {
+  name     = "test-linux-arm64-sage2-pytorch211-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch211-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu126", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch211-cu126-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage2-pytorch211-cu128" {
+  name     = "linux-arm64-sage2-pytorch211-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch2110-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage2-pytorch211-cu128" {
+  name     = "test-linux-arm64-sage2-pytorch211-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch211-cu128-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu128", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch211-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage2-pytorch211-cu130" {
+  name     = "linux-arm64-sage2-pytorch211-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch2110-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage2-pytorch211-cu130" {
+  name     = "test-linux-arm64-sage2-pytorch211-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch211-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu130", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch211-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch211-cu126" {
+  name     = "windows-sage2-pytorch211-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch2110-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch211-cu126" {
+  name     = "test-windows-sage2-pytorch211-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch211-cu126-python${replace(python, ".", "")}", "_test-windows", "_test-cu126", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch211-cu126-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch211-cu128" {
+  name     = "windows-sage2-pytorch211-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch2110-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch211-cu128" {
+  name     = "test-windows-sage2-pytorch211-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch211-cu128-python${replace(python, ".", "")}", "_test-windows", "_test-cu128", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch211-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch211-cu130" {
+  name     = "windows-sage2-pytorch211-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch2110-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch211-cu130" {
+  name     = "test-windows-sage2-pytorch211-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch211-cu130-python${replace(python, ".", "")}", "_test-windows", "_test-cu130", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch211-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage2-pytorch212-cu126" {
+  name     = "linux-sage2-pytorch212-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch2121-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage2-pytorch212-cu126" {
+  name     = "test-linux-sage2-pytorch212-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage2-pytorch212-cu126-python${replace(python, ".", "")}", "_test-linux", "_test-cu126", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch212-cu126-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage2-pytorch212-cu130" {
+  name     = "linux-sage2-pytorch212-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch2121-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage2-pytorch212-cu130" {
+  name     = "test-linux-sage2-pytorch212-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage2-pytorch212-cu130-python${replace(python, ".", "")}", "_test-linux", "_test-cu130", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch212-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage2-pytorch212-cu132" {
+  name     = "linux-sage2-pytorch212-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch2121-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage2-pytorch212-cu132" {
+  name     = "test-linux-sage2-pytorch212-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage2-pytorch212-cu132-python${replace(python, ".", "")}", "_test-linux", "_test-cu132", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch212-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage2-pytorch212-cu126" {
+  name     = "linux-arm64-sage2-pytorch212-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch2121-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage2-pytorch212-cu126" {
+  name     = "test-linux-arm64-sage2-pytorch212-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch212-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu126", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch212-cu126-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage2-pytorch212-cu130" {
+  name     = "linux-arm64-sage2-pytorch212-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch2121-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage2-pytorch212-cu130" {
+  name     = "test-linux-arm64-sage2-pytorch212-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch212-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu130", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch212-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage2-pytorch212-cu132" {
+  name     = "linux-arm64-sage2-pytorch212-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch2121-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage2-pytorch212-cu132" {
+  name     = "test-linux-arm64-sage2-pytorch212-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch212-cu132-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu132", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch212-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch212-cu126" {
+  name     = "windows-sage2-pytorch212-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch2121-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch212-cu126" {
+  name     = "test-windows-sage2-pytorch212-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch212-cu126-python${replace(python, ".", "")}", "_test-windows", "_test-cu126", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch212-cu126-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch212-cu130" {
+  name     = "windows-sage2-pytorch212-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch2121-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch212-cu130" {
+  name     = "test-windows-sage2-pytorch212-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch212-cu130-python${replace(python, ".", "")}", "_test-windows", "_test-cu130", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch212-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch212-cu132" {
+  name     = "windows-sage2-pytorch212-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch2121-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch212-cu132" {
+  name     = "test-windows-sage2-pytorch212-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch212-cu132-python${replace(python, ".", "")}", "_test-windows", "_test-cu132", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch212-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage2-pytorch213-cu126" {
+  name     = "linux-sage2-pytorch213-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch2130-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage2-pytorch213-cu126" {
+  name     = "test-linux-sage2-pytorch213-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage2-pytorch213-cu126-python${replace(python, ".", "")}", "_test-linux", "_test-cu126", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch213-cu126-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage2-pytorch213-cu130" {
+  name     = "linux-sage2-pytorch213-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch2130-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage2-pytorch213-cu130" {
+  name     = "test-linux-sage2-pytorch213-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage2-pytorch213-cu130-python${replace(python, ".", "")}", "_test-linux", "_test-cu130", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch213-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage2-pytorch213-cu132" {
+  name     = "linux-sage2-pytorch213-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch2130-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage2-pytorch213-cu132" {
+  name     = "test-linux-sage2-pytorch213-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage2-pytorch213-cu132-python${replace(python, ".", "")}", "_test-linux", "_test-cu132", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch213-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage2-pytorch213-cu126" {
+  name     = "linux-arm64-sage2-pytorch213-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch2130-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage2-pytorch213-cu126" {
+  name     = "test-linux-arm64-sage2-pytorch213-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch213-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu126", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch213-cu126-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage2-pytorch213-cu130" {
+  name     = "linux-arm64-sage2-pytorch213-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch2130-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage2-pytorch213-cu130" {
+  name     = "test-linux-arm64-sage2-pytorch213-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch213-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu130", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch213-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage2-pytorch213-cu132" {
+  name     = "linux-arm64-sage2-pytorch213-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch2130-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage2-pytorch213-cu132" {
+  name     = "test-linux-arm64-sage2-pytorch213-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch213-cu132-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu132", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch213-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch213-cu126" {
+  name     = "windows-sage2-pytorch213-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch2130-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch213-cu126" {
+  name     = "test-windows-sage2-pytorch213-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch213-cu126-python${replace(python, ".", "")}", "_test-windows", "_test-cu126", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch213-cu126-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch213-cu130" {
+  name     = "windows-sage2-pytorch213-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch2130-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch213-cu130" {
+  name     = "test-windows-sage2-pytorch213-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch213-cu130-python${replace(python, ".", "")}", "_test-windows", "_test-cu130", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch213-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch213-cu132" {
+  name     = "windows-sage2-pytorch213-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch2130-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch213-cu132" {
+  name     = "test-windows-sage2-pytorch213-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch213-cu132-python${replace(python, ".", "")}", "_test-windows", "_test-cu132", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch213-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage2-pytorch214-cu126" {
+  name     = "linux-sage2-pytorch214-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch2141-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage2-pytorch214-cu126" {
+  name     = "test-linux-sage2-pytorch214-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage2-pytorch214-cu126-python${replace(python, ".", "")}", "_test-linux", "_test-cu126", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch214-cu126-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage2-pytorch214-cu130" {
+  name     = "linux-sage2-pytorch214-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch2141-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage2-pytorch214-cu130" {
+  name     = "test-linux-sage2-pytorch214-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage2-pytorch214-cu130-python${replace(python, ".", "")}", "_test-linux", "_test-cu130", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch214-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage2-pytorch214-cu132" {
+  name     = "linux-sage2-pytorch214-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch2141-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage2-pytorch214-cu132" {
+  name     = "test-linux-sage2-pytorch214-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage2-pytorch214-cu132-python${replace(python, ".", "")}", "_test-linux", "_test-cu132", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch214-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage2-pytorch214-cu126" {
+  name     = "linux-arm64-sage2-pytorch214-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch2141-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage2-pytorch214-cu126" {
+  name     = "test-linux-arm64-sage2-pytorch214-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch214-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu126", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch214-cu126-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage2-pytorch214-cu130" {
+  name     = "linux-arm64-sage2-pytorch214-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch2141-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage2-pytorch214-cu130" {
+  name     = "test-linux-arm64-sage2-pytorch214-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch214-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu130", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch214-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage2-pytorch214-cu132" {
+  name     = "linux-arm64-sage2-pytorch214-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch2141-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage2-pytorch214-cu132" {
+  name     = "test-linux-arm64-sage2-pytorch214-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch214-cu132-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu132", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch214-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch214-cu126" {
+  name     = "windows-sage2-pytorch214-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch2141-cu1261", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch214-cu126" {
+  name     = "test-windows-sage2-pytorch214-cu126-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch214-cu126-python${replace(python, ".", "")}", "_test-windows", "_test-cu126", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch214-cu126-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch214-cu130" {
+  name     = "windows-sage2-pytorch214-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch2141-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch214-cu130" {
+  name     = "test-windows-sage2-pytorch214-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch214-cu130-python${replace(python, ".", "")}", "_test-windows", "_test-cu130", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch214-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch214-cu132" {
+  name     = "windows-sage2-pytorch214-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch2141-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch214-cu132" {
+  name     = "test-windows-sage2-pytorch214-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch214-cu132-python${replace(python, ".", "")}", "_test-windows", "_test-cu132", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch214-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage2-pytorch215-cu130" {
+  name     = "linux-sage2-pytorch215-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.11", "3.12", "3.13", "3.14", "3.15"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch2150-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.11", "3.12", "3.13", "3.14"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage2-pytorch215-cu130" {
+  name     = "test-linux-sage2-pytorch215-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["linux-sage2-pytorch215-cu130-python${replace(python, ".", "")}", "_test-linux", "_test-cu130", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch215-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage2-pytorch215-cu132" {
+  name     = "linux-sage2-pytorch215-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.11", "3.12", "3.13", "3.14", "3.15"] }
+  inherits = ["_common", "_sage2", "_linux", "_torch2150-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.11", "3.12", "3.13", "3.14"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage2-pytorch215-cu132" {
+  name     = "test-linux-sage2-pytorch215-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["linux-sage2-pytorch215-cu132-python${replace(python, ".", "")}", "_test-linux", "_test-cu132", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch215-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage2-pytorch215-cu130" {
+  name     = "linux-arm64-sage2-pytorch215-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.11", "3.12", "3.13", "3.14", "3.15"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch2150-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage2-pytorch215-cu130" {
+  name     = "test-linux-arm64-sage2-pytorch215-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch215-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu130", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch215-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage2-pytorch215-cu132" {
+  name     = "linux-arm64-sage2-pytorch215-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.11", "3.12", "3.13", "3.14", "3.15"] }
+  inherits = ["_common", "_sage2", "_linux-arm64", "_torch2150-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage2-pytorch215-cu132" {
+  name     = "test-linux-arm64-sage2-pytorch215-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage2-pytorch215-cu132-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu132", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch215-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch215-cu130" {
+  name     = "windows-sage2-pytorch215-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.11", "3.12", "3.13", "3.14", "3.15"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch2150-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch215-cu130" {
+  name     = "test-windows-sage2-pytorch215-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch215-cu130-python${replace(python, ".", "")}", "_test-windows", "_test-cu130", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch215-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage2-pytorch215-cu132" {
+  name     = "windows-sage2-pytorch215-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.11", "3.12", "3.13", "3.14", "3.15"] }
+  inherits = ["_common", "_sage2", "_windows", "_torch2150-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage2-pytorch215-cu132" {
+  name     = "test-windows-sage2-pytorch215-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage2-pytorch215-cu132-python${replace(python, ".", "")}", "_test-windows", "_test-cu132", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch215-cu132-python${replace(python, ".", "")}"]
 }
 
 target "linux-sage2-universal" {
   description = "sageattention-2.2.0-py3-none-manylinux_2_17_x86_64.whl"
-  inherits    = ["_common", "_cu129"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
+  inherits    = ["_common", "_sage2", "_cu129"]
   args = {
     MODULE          = "sageattention"
     FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
-    CUDA            = "12.9.1"
-    REQUIRES_TORCH  = "torch>=2.4"
-    REQUIRES_PYTHON = ">=3.9"
-    BUILD_TAG       = ""
-    PYTHON_TAG      = "py3"
-    ABI_TAG         = "none"
     PLATFORM_TAG    = "manylinux_2_17_x86_64"
     HOST_TARGET     = "x86_64-linux-gnu.2.17"
     LIBRARY         = "libsageattn.so"
+    REQUIRES_PYTHON = ">=3.9"
+    PYTHON_TAG      = "py3"
+    ABI_TAG         = "none"
+    CUDA            = "12.9.1"
+    REQUIRES_TORCH  = "torch>=2.4"
+    BUILD_TAG       = ""
     INTERPRETER     = ""
   }
-  output = ["type=local,dest=dist"]
+}
+
+target "_test-torch241" {
+  args = {
+    TORCH        = "2.4.1"
+    TORCH_DIGITS = "24"
+  }
 }
 
 target "test-linux-sage2-universal-pytorch24-python39" {
-  description = "tests of sageattention-2.2.0-py3-none-manylinux_2_17_x86_64.whl"
-  inherits    = ["linux-sage2-universal"]
-  target      = "test"
-  contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.9")}"
-  }
-  args = {
-    TORCH         = "2.4.1"
-    TORCH_DIGITS  = "24"
-    PYTHON        = "3.9"
-    PYTHON_DIGITS = "39"
-    EMULATOR      = "native"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/linux-sage2-universal-pytorch24-python39"]
+  inherits = ["linux-sage2-universal", "_test-linux", "_test-cu129", "_test-torch241", "_test-python39"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-universal-pytorch24-python39"]
 }
 
 target "test-linux-sage2-universal-pytorch26-python39" {
-  description = "tests of sageattention-2.2.0-py3-none-manylinux_2_17_x86_64.whl"
-  inherits    = ["linux-sage2-universal"]
-  target      = "test"
-  contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.9")}"
-  }
-  args = {
-    TORCH         = "2.6.0"
-    TORCH_DIGITS  = "26"
-    PYTHON        = "3.9"
-    PYTHON_DIGITS = "39"
-    EMULATOR      = "native"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/linux-sage2-universal-pytorch26-python39"]
+  inherits = ["linux-sage2-universal", "_test-linux", "_test-cu129", "_test-torch260", "_test-python39"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-universal-pytorch26-python39"]
 }
 
 target "test-linux-sage2-universal-pytorch215-python312" {
-  description = "tests of sageattention-2.2.0-py3-none-manylinux_2_17_x86_64.whl"
-  inherits    = ["linux-sage2-universal"]
-  target      = "test"
-  contexts = {
-    python = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
-  }
-  args = {
-    TORCH         = "2.15.0"
-    TORCH_DIGITS  = "215"
-    PYTHON        = "3.12"
-    PYTHON_DIGITS = "312"
-    EMULATOR      = "native"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/linux-sage2-universal-pytorch215-python312"]
+  inherits = ["linux-sage2-universal", "_test-linux", "_test-cu129", "_test-torch2150", "_test-python312"]
+  output   = ["type=local,dest=dist/test-results/linux-sage2-universal-pytorch215-python312"]
 }
 
 target "linux-arm64-sage2-universal" {
   description = "sageattention-2.2.0-py3-none-manylinux_2_17_aarch64.whl"
-  inherits    = ["_common", "_cu129"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
+  inherits    = ["_common", "_sage2", "_cu129"]
   args = {
     MODULE          = "sageattention"
     FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
-    CUDA            = "12.9.1"
-    REQUIRES_TORCH  = "torch>=2.4"
-    REQUIRES_PYTHON = ">=3.9"
-    BUILD_TAG       = ""
-    PYTHON_TAG      = "py3"
-    ABI_TAG         = "none"
     PLATFORM_TAG    = "manylinux_2_17_aarch64"
     HOST_TARGET     = "aarch64-linux-gnu.2.17"
     LIBRARY         = "libsageattn.so"
+    REQUIRES_PYTHON = ">=3.9"
+    PYTHON_TAG      = "py3"
+    ABI_TAG         = "none"
+    CUDA            = "12.9.1"
+    REQUIRES_TORCH  = "torch>=2.4"
+    BUILD_TAG       = ""
     INTERPRETER     = ""
   }
-  output = ["type=local,dest=dist"]
 }
 
 target "test-linux-arm64-sage2-universal-pytorch28-python312" {
-  description = "tests of sageattention-2.2.0-py3-none-manylinux_2_17_aarch64.whl"
-  inherits    = ["linux-arm64-sage2-universal"]
-  target      = "test"
-  contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
-    emulator = "docker-image://${BASE_IMAGE}"
-  }
-  args = {
-    TORCH         = "2.8.0"
-    TORCH_DIGITS  = "28"
-    PYTHON        = "3.12"
-    PYTHON_DIGITS = "312"
-    EMULATOR      = "qemu"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/linux-arm64-sage2-universal-pytorch28-python312"]
+  inherits = ["linux-arm64-sage2-universal", "_test-linux-arm64", "_test-cu129", "_test-torch280", "_test-python312"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-universal-pytorch28-python312"]
 }
 
 target "windows-sage2-universal" {
   description = "sageattention-2.2.0-py3-none-win_amd64.whl"
-  inherits    = ["_common", "_cu129"]
-  target      = "wheel"
-  platforms   = ["linux/amd64"]
+  inherits    = ["_common", "_sage2", "_cu129"]
   args = {
     MODULE          = "sageattention"
     FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
-    CUDA            = "12.9.1"
-    REQUIRES_TORCH  = "torch>=2.4"
-    REQUIRES_PYTHON = ">=3.9"
-    BUILD_TAG       = ""
-    PYTHON_TAG      = "py3"
-    ABI_TAG         = "none"
     PLATFORM_TAG    = "win_amd64"
     HOST_TARGET     = "x86_64-windows-gnu"
     LIBRARY         = "sageattn.dll"
+    REQUIRES_PYTHON = ">=3.9"
+    PYTHON_TAG      = "py3"
+    ABI_TAG         = "none"
+    CUDA            = "12.9.1"
+    REQUIRES_TORCH  = "torch>=2.4"
+    BUILD_TAG       = ""
     INTERPRETER     = ""
   }
-  output = ["type=local,dest=dist"]
 }
 
 target "test-windows-sage2-universal-pytorch28-python312" {
-  description = "tests of sageattention-2.2.0-py3-none-win_amd64.whl"
-  inherits    = ["windows-sage2-universal"]
-  target      = "test"
-  contexts = {
-    python   = "docker-image://${format(PYTHON_IMAGE, "3.12")}"
-    emulator = "docker-image://${BASE_IMAGE}"
-  }
-  args = {
-    TORCH         = "2.8.0"
-    TORCH_DIGITS  = "28"
-    PYTHON        = "3.12"
-    PYTHON_DIGITS = "312"
-    EMULATOR      = "wine"
-    SMS           = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS       = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
-  }
-  output = ["type=local,dest=dist/test-results/windows-sage2-universal-pytorch28-python312"]
+  inherits = ["windows-sage2-universal", "_test-windows", "_test-cu129", "_test-torch280", "_test-python312"]
+  output   = ["type=local,dest=dist/test-results/windows-sage2-universal-pytorch28-python312"]
 }

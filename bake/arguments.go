@@ -12,8 +12,8 @@ import (
 // 1980-01-01, the first that zip can express.
 const SourceDateEpoch = "315532800"
 
-// The build arguments with times. BuildKit knows the first by name and puts it into the cache key of every stage, so
-// only the second follows what the user chooses; one stage reads it.
+// The build arguments with times. BuildKit knows the first by name and puts it into the cache key of every stage, so only
+// the second follows what the user chooses; one stage reads it.
 const (
 	copyEpoch  = "SOURCE_DATE_EPOCH"
 	WheelEpoch = "WHEEL_EPOCH"
@@ -45,33 +45,57 @@ func toolkitArguments(m *matrix.Matrix, cell matrix.Cell) []argument {
 
 // cellArguments are those of one wheel.
 func cellArguments(cell matrix.Cell) []argument {
+	return slices.Concat(packageArguments(cell), platformArguments(cell), pythonArguments(cell), rowArguments(cell),
+		[]argument{{"INTERPRETER", interpreter(cell)}})
+}
+
+func packageArguments(cell matrix.Cell) []argument {
 	return []argument{
 		{"MODULE", cell.Package.Module},
 		{"FATBIN", cell.Package.Fatbin},
 		{"VERSION", cell.Package.Version.String()},
-		{"CUDA", cell.CUDA.String()},
-		{"REQUIRES_TORCH", cell.TorchRequirement()},
-		{"REQUIRES_PYTHON", cell.PythonRequirement()},
-		{"BUILD_TAG", cell.BuildTag()},
-		{"PYTHON_TAG", cell.PythonTag()},
-		{"ABI_TAG", cell.ABITag()},
-		{"PLATFORM_TAG", cell.PlatformTag()},
-		{"HOST_TARGET", cell.Platform.HostTarget()},
-		{"LIBRARY", cell.Platform.Library},
-		{"INTERPRETER", interpreter(cell)},
 	}
 }
 
-// interpreter is the CPython that a wheel is for, as its bill of materials names it: 3.12, windows/3.12. A universal
-// wheel is for none.
-func interpreter(cell matrix.Cell) string {
-	switch {
-	case cell.Universal:
-		return ""
-	case cell.Platform.Emulator != "":
-		return cell.Platform.Name + "/" + cell.Python.String()
+func platformArguments(cell matrix.Cell) []argument {
+	return []argument{
+		{"PLATFORM_TAG", cell.PlatformTag()},
+		{"HOST_TARGET", cell.Platform.HostTarget()},
+		{"LIBRARY", cell.Platform.Library},
 	}
-	return cell.Python.String()
+}
+
+func pythonArguments(cell matrix.Cell) []argument {
+	return []argument{
+		{"REQUIRES_PYTHON", cell.PythonRequirement()},
+		{"PYTHON_TAG", cell.PythonTag()},
+		{"ABI_TAG", cell.ABITag()},
+	}
+}
+
+// rowArguments are those that the wheels of one torch and CUDA share.
+func rowArguments(cell matrix.Cell) []argument {
+	return []argument{
+		{"CUDA", cell.CUDA.String()},
+		{"REQUIRES_TORCH", cell.TorchRequirement()},
+		{"BUILD_TAG", cell.BuildTag()},
+	}
+}
+
+// interpreter is the CPython that a wheel is tested on, as its bill of materials names it: 3.12, windows/3.12. A universal
+// wheel is for none, and one that is built alone has none.
+func interpreter(cell matrix.Cell) string {
+	if cell.Universal || len(cell.Runtimes) == 0 {
+		return ""
+	}
+	return interpreterPrefix(cell) + cell.Python.String()
+}
+
+func interpreterPrefix(cell matrix.Cell) string {
+	if cell.Platform.Emulator == "" {
+		return ""
+	}
+	return cell.Platform.Name + "/"
 }
 
 // emulator is what runs the tests of a wheel, in the names of stages.
@@ -82,22 +106,28 @@ func emulator(cell matrix.Cell) string {
 	return cell.Platform.Emulator
 }
 
-// testArguments are what the tests of a wheel run on, and what the plan put into it: SMs and kernels, separated by
-// spaces. A kernel that some SMs lack is followed by those that have it: attention_fp8_wgmma_hd64@9.0,
-// attention_fp16_accum_f16_hd64@7.5,8.6.
+// testArguments are what the tests of a wheel run on, and what the plan put into it.
 func testArguments(selected matrix.Selection, k *kernels.Set) []argument {
-	cell := selected.Cell
+	on := *selected.Test
+	return slices.Concat(torchArguments(on), interpreterArguments(on), contentArguments(selected.Cell, k), emulatorArguments(selected.Cell))
+}
+
+func torchArguments(on matrix.Runtime) []argument {
+	return []argument{{"TORCH", on.Torch.String()}, {"TORCH_DIGITS", on.Torch.Minor().Digits()}}
+}
+
+func interpreterArguments(on matrix.Runtime) []argument {
+	return []argument{{"PYTHON", on.Python.String()}, {"PYTHON_DIGITS", on.Python.Digits()}}
+}
+
+// contentArguments are the SMs and kernels of a wheel, which follow from its CUDA, separated by spaces. A kernel that some
+// SMs lack is followed by those that have it: attention_fp8_wgmma_hd64@9.0.
+func contentArguments(cell matrix.Cell, k *kernels.Set) []argument {
 	sms := make([]string, len(cell.SMs))
 	for i, sm := range cell.SMs {
 		sms[i] = sm.String()
 	}
-	return []argument{
-		{"TORCH", selected.Test.Torch.String()},
-		{"TORCH_DIGITS", selected.Test.Torch.Minor().Digits()},
-		{"PYTHON", selected.Test.Python.String()},
-		{"PYTHON_DIGITS", selected.Test.Python.Digits()},
-		{"EMULATOR", emulator(cell)},
-		{"SMS", strings.Join(sms, " ")},
-		{"KERNELS", strings.Join(k.Names(cell.SMs), " ")},
-	}
+	return []argument{{"SMS", strings.Join(sms, " ")}, {"KERNELS", strings.Join(k.Names(cell.SMs), " ")}}
 }
+
+func emulatorArguments(cell matrix.Cell) []argument { return []argument{{"EMULATOR", emulator(cell)}} }

@@ -50,7 +50,7 @@ func TestAddingATorchKeepsTheDockerfile(t *testing.T) {
 		t.Errorf("the Dockerfile changes with a torch (%v)", err)
 	}
 	content, err := RenderBake(extended, k)
-	if err != nil || !strings.Contains(string(content), `target "linux-sage2-pytorch216-cu130-python313"`) {
+	if err != nil || !strings.Contains(string(content), `target "_linux-sage2-pytorch216-cu130"`) {
 		t.Errorf("docker-bake.hcl lacks the new target (%v)", err)
 	}
 }

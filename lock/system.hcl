@@ -198,6 +198,15 @@ python "3.13" {
   tree = "sha256:38d3a91b0aab5c9b05b8c55a9943de46132064fdb2725ffe0b03152665124d7d"
 }
 
+python "3.14" {
+  module {
+    path    = "github.com/kluctl/go-embed-python"
+    version = "v0.0.0-3.14.6-20260610-1"
+    sum     = "h1:oGUS7++Wm3LgxUfD6AmJgKbKQD2wdQFO9PzyJv6T+E4="
+  }
+  tree = "sha256:665c709f9fc3fbcc743dfd63f2ee1a176d5c17f6532e7106e845a00b51a4b2b6"
+}
+
 platform "linux-arm64" {
   machine = "linux-arm64"
   image   = "arm64"

@@ -128,7 +128,7 @@ func (r *reader) gpuFamily(block smSchema) gpuFamily {
 	default:
 		family.minimum = r.version(r.text(block.CUDA), 2, 2).value
 	}
-	for _, gpu := range r.list(block.GPUs) {
+	for _, gpu := range r.listOrNone(block.GPUs) {
 		family.gpus = append(family.gpus, gpu.value)
 	}
 	family.source = r.text(block.Source).value

@@ -77,8 +77,15 @@ func (c Cell) Target() string {
 	if c.Universal {
 		return c.Platform.Name + "-" + c.Package.Name + "-" + universal
 	}
-	return fmt.Sprintf("%s-%s-pytorch%s-cu%s-python%s", c.Platform.Name, c.Package.Name,
-		c.Torch.Minor().Digits(), c.CUDA.Minor().Digits(), c.Python.Digits())
+	return c.rowName() + "-python" + c.Python.Digits()
+}
+
+// rowName is the target without the Python.
+func (c Cell) rowName() string {
+	if c.Universal {
+		return c.Target()
+	}
+	return fmt.Sprintf("%s-%s-pytorch%s-cu%s", c.Platform.Name, c.Package.Name, c.Torch.Minor().Digits(), c.CUDA.Minor().Digits())
 }
 
 // TestTarget is the name of the target that tests the cell's wheel on one of its runtimes: test-<target>, for a universal

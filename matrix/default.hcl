@@ -41,7 +41,10 @@ platform "windows" {
   emulator      = "wine"
 }
 
-# ---- Cells: one wheel for each Python of each block -------------------------------------------------------
+# ---- Cells: one wheel for each platform, CUDA and Python of each block -------------------------------------
+#
+# The CUDA is that of the compilers in lock/. Every wheel of a torch has the same code, so that one Python of each is
+# tested, and of the newest torch all that an interpreter can be had for. Windows: numpy for Wine 8.0 ends at 3.12.
 
 cells {
   package  = "sage2"
@@ -113,6 +116,78 @@ cells {
   torch    = "2.8.0"
   cuda     = "12.9.1"
   python   = ["3.10", "3.11", "3.12"]
+}
+
+cells {
+  package  = "sage2"
+  platform = ["linux", "linux-arm64", "windows"]
+  torch    = "2.9.1"
+  cuda     = ["12.6.1", "12.8.1", "13.0.2"]
+  python   = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+  test     = ["3.12"]
+}
+
+cells {
+  package  = "sage2"
+  platform = ["linux", "linux-arm64", "windows"]
+  torch    = "2.10.0"
+  cuda     = ["12.6.1", "12.8.1", "13.0.2"]
+  python   = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+  test     = ["3.12"]
+}
+
+cells {
+  package  = "sage2"
+  platform = ["linux", "linux-arm64", "windows"]
+  torch    = "2.11.0"
+  cuda     = ["12.6.1", "12.8.1", "13.0.2"]
+  python   = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+  test     = ["3.12"]
+}
+
+cells {
+  package  = "sage2"
+  platform = ["linux", "linux-arm64", "windows"]
+  torch    = "2.12.1"
+  cuda     = ["12.6.1", "13.0.2", "13.2.2"]
+  python   = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+  test     = ["3.12"]
+}
+
+cells {
+  package  = "sage2"
+  platform = ["linux", "linux-arm64", "windows"]
+  torch    = "2.13.0"
+  cuda     = ["12.6.1", "13.0.2", "13.2.2"]
+  python   = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+  test     = ["3.12"]
+}
+
+cells {
+  package  = "sage2"
+  platform = ["linux", "linux-arm64", "windows"]
+  torch    = "2.14.1"
+  cuda     = ["12.6.1", "13.0.2", "13.2.2"]
+  python   = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+  test     = ["3.12"]
+}
+
+cells {
+  package  = "sage2"
+  platform = "linux"
+  torch    = "2.15.0"
+  cuda     = ["13.0.2", "13.2.2"]
+  python   = ["3.11", "3.12", "3.13", "3.14", "3.15"]
+  test     = ["3.11", "3.12", "3.13", "3.14"]
+}
+
+cells {
+  package  = "sage2"
+  platform = ["linux-arm64", "windows"]
+  torch    = "2.15.0"
+  cuda     = ["13.0.2", "13.2.2"]
+  python   = ["3.11", "3.12", "3.13", "3.14", "3.15"]
+  test     = ["3.12"]
 }
 
 # ---- Universal: one wheel for every torch and Python from these on -----------------------------------------
@@ -299,10 +374,40 @@ torch "2.9" {
   source = "PyTorch RELEASE.md, release compatibility matrix"
 }
 
+torch "2.10" {
+  cuda   = ["12.6", "12.8", "13.0"]
+  python = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+  source = "PyTorch RELEASE.md, release compatibility matrix"
+}
+
+torch "2.11" {
+  cuda   = ["12.6", "12.8", "13.0"]
+  python = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+  source = "PyTorch RELEASE.md, release compatibility matrix"
+}
+
+torch "2.12" {
+  cuda   = ["12.6", "13.0", "13.2"]
+  python = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+  source = "PyTorch RELEASE.md, release compatibility matrix"
+}
+
+torch "2.13" {
+  cuda   = ["12.6", "13.0", "13.2"]
+  python = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+  source = "PyTorch RELEASE.md, release compatibility matrix; Pythons: PyPI, files of torch 2.13.0"
+}
+
+torch "2.14" {
+  cuda   = ["12.6", "13.0", "13.2"]
+  python = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+  source = "PyTorch RELEASE.md, release compatibility matrix; Pythons: PyPI, files of torch 2.14.1"
+}
+
 torch "2.15" {
-  cuda   = ["13.2"]
+  cuda   = ["13.0", "13.2"]
   python = ["3.11", "3.12", "3.13", "3.14", "3.15"]
-  source = "PyPI, files of torch 2.15.0 and their torch.version.cuda"
+  source = "PyPI, files of torch 2.15.0 and their CUDA 13.2; CUDA 13.0: PyTorch issue 190385, CUDA support matrix for release 2.15"
 }
 
 # ---- CUDA: the SMs that each toolkit's NVRTC compiles for -------------------------------------------------
@@ -329,10 +434,17 @@ cuda "12.9" {
 
 cuda "13.0" {
   targets = ["7.5", "8.0", "8.6", "8.7", "8.8", "8.9", "9.0", "10.0", "10.3", "11.0", "12.0", "12.1"]
-  source  = "CUDA Toolkit 13.0 release notes, Maxwell, Pascal and Volta removed"
+  source  = "NVRTC 13.0.88, nvrtcGetSupportedArchs; CUDA Toolkit 13.0 release notes: from Turing on, SM 10.1 renamed 11.0"
+}
+
+cuda "13.2" {
+  targets = ["7.5", "8.0", "8.6", "8.7", "8.8", "8.9", "9.0", "10.0", "10.3", "11.0", "12.0", "12.1"]
+  source  = "NVRTC 13.2.86, nvrtcGetSupportedArchs"
 }
 
 # ---- SM: the oldest CUDA whose compiler and instructions the kernels need, and the GPUs that have it ------
+#
+# An SM with an image has no code of its own: the driver loads that of the image, an older SM of the same major.
 
 sm "7.0" {
   cuda   = "12.0"
@@ -364,6 +476,12 @@ sm "8.7" {
   source = "SageAttention README, base environment"
 }
 
+sm "8.8" {
+  image  = "8.7"
+  gpus   = []
+  source = "CUDA Programming Guide, binary compatibility; NVIDIA's list of CUDA GPUs has none of it"
+}
+
 sm "8.9" {
   cuda   = "12.4"
   gpus   = ["RTX 40", "L40", "L4"]
@@ -380,6 +498,12 @@ sm "10.0" {
   cuda   = "12.8"
   gpus   = ["B200", "GB200"]
   source = "CUDA Toolkit 12.8 release notes, compiler: Blackwell targets"
+}
+
+sm "10.3" {
+  image  = "10.0"
+  gpus   = ["B300", "GB300"]
+  source = "CUDA Programming Guide, binary compatibility; GPUs: NVIDIA, CUDA GPU Compute Capability"
 }
 
 sm "12.0" {

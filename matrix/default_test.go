@@ -39,31 +39,57 @@ func onPlatform(name string) []string {
 	return targets
 }
 
+// The torches after 2.8, and the CUDAs that PyTorch builds each for.
+var newerTorches = []struct{ torch, cudas, pythons string }{
+	{"29", "126 128 130", "310 311 312 313 314"},
+	{"210", "126 128 130", "310 311 312 313 314"},
+	{"211", "126 128 130", "310 311 312 313 314"},
+	{"212", "126 130 132", "310 311 312 313 314"},
+	{"213", "126 130 132", "310 311 312 313 314"},
+	{"214", "126 130 132", "310 311 312 313 314"},
+	{"215", "130 132", "311 312 313 314 315"},
+}
+
 func defaultTargets() []string {
-	universal := []string{"linux-sage2-universal", "linux-arm64-sage2-universal", "windows-sage2-universal"}
-	return slices.Concat(homeTargets, onPlatform("linux-arm64"), onPlatform("windows"), universal)
+	targets := slices.Concat(homeTargets, onPlatform("linux-arm64"), onPlatform("windows"))
+	for _, platform := range []string{"linux", "linux-arm64", "windows"} {
+		for _, release := range newerTorches {
+			for _, cuda := range strings.Fields(release.cudas) {
+				for _, python := range strings.Fields(release.pythons) {
+					targets = append(targets, platform+"-sage2-pytorch"+release.torch+"-cu"+cuda+"-python"+python)
+				}
+			}
+		}
+		targets = append(targets, platform+"-sage2-universal")
+	}
+	return targets
 }
 
 func TestDefaultCells(t *testing.T) {
 	m := load(t, "")
-	if got := m.targets(); !slices.Equal(got, defaultTargets()) {
-		t.Errorf("targets\n%s", strings.Join(got, "\n"))
+	if got, want := slices.Sorted(slices.Values(m.targets())), slices.Sorted(slices.Values(defaultTargets())); !slices.Equal(got, want) {
+		t.Errorf("%d targets, want %d:\n%s", len(got), len(want), strings.Join(got, "\n"))
 	}
 	if got := words(m.SMs()); got != "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1" {
 		t.Errorf("SMs %s", got)
 	}
-	for cuda, want := range map[string]struct{ versions, sms, excluded string }{
-		"126": {"2.6.0 12.6.1", "7.0 7.5 8.0 8.6 8.7 8.9 9.0",
+	if got := words(m.Capabilities()); got != "7.0 7.5 8.0 8.6 8.7 8.8 8.9 9.0 10.0 10.3 12.0 12.1" {
+		t.Errorf("capabilities %s", got)
+	}
+	for cuda, want := range map[string]struct{ version, sms, excluded string }{
+		"126": {"12.6.1", "7.0 7.5 8.0 8.6 8.7 8.9 9.0",
 			"10.0 needs CUDA 12.8 or newer, 12.0 needs CUDA 12.8 or newer, 12.1 needs CUDA 12.9 or newer"},
-		"128": {"2.7.0 12.8.1", "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0", "12.1 needs CUDA 12.9 or newer"},
-		"129": {"2.8.0 12.9.1", "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1", ""},
+		"128": {"12.8.1", "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0", "12.1 needs CUDA 12.9 or newer"},
+		"129": {"12.9.1", "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1", ""},
+		"130": {"13.0.2", "7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1", "CUDA 13.0 dropped 7.0"},
+		"132": {"13.2.2", "7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1", "CUDA 13.0 dropped 7.0"},
 	} {
 		for _, cell := range m.Cells() {
 			if cell.CUDA.Minor().Digits() != cuda {
 				continue
 			}
-			if got := cell.Torch.String() + " " + cell.CUDA.String(); got != want.versions && !cell.Universal {
-				t.Errorf("%s: versions %s, want %s", cell.Target(), got, want.versions)
+			if got := cell.CUDA.String(); got != want.version {
+				t.Errorf("%s: CUDA %s, want %s", cell.Target(), got, want.version)
 			}
 			if got := words(cell.SMs); got != want.sms {
 				t.Errorf("%s: SMs %s, want %s", cell.Target(), got, want.sms)
@@ -72,6 +98,28 @@ func TestDefaultCells(t *testing.T) {
 				t.Errorf("%s: left out %q, want %q", cell.Target(), got, want.excluded)
 			}
 		}
+	}
+}
+
+// Every torch is tested on one Python of each platform at least, and Python 3.15, for which there is no interpreter, on none.
+func TestWhatIsTested(t *testing.T) {
+	m := load(t, "")
+	tested := map[string]bool{}
+	for _, cell := range m.Cells() {
+		if len(cell.Runtimes) > 0 {
+			tested[cell.Platform.Name+" "+cell.Torch.Minor().String()] = true
+		}
+		if cell.Python.String() == "3.15" && len(cell.Runtimes) > 0 {
+			t.Errorf("%s is tested on an interpreter that the lock does not have", cell.Target())
+		}
+	}
+	for _, cell := range m.Cells() {
+		if !tested[cell.Platform.Name+" "+cell.Torch.Minor().String()] {
+			t.Errorf("no wheel of torch %s is tested on %s", cell.Torch, cell.Platform.Name)
+		}
+	}
+	if _, err := m.SelectTests([]string{"linux-sage2-pytorch215-cu132-python315"}); err == nil {
+		t.Error("a test of a wheel that has none is no error")
 	}
 }
 
@@ -166,6 +214,9 @@ func TestMinimumCUDA(t *testing.T) {
 	}
 	m := load(t, "")
 	for _, family := range m.sms {
+		if !family.compiled() {
+			continue
+		}
 		if got := family.minimum.String(); got != want[family.sm.String()] {
 			t.Errorf("%s needs CUDA %s, want %s", family.sm, got, want[family.sm.String()])
 		}
@@ -180,7 +231,7 @@ func TestEveryRuleHasASource(t *testing.T) {
 			t.Errorf("%+v lacks a text or a source", rule)
 		}
 	}
-	for _, name := range []string{ruleTorchCUDA, ruleTorchPython, ruleCUDATargets, ruleCUDADrops, ruleSMMinimum} {
+	for _, name := range []string{ruleTorchCUDA, ruleTorchPython, ruleCUDATargets, ruleCUDADrops, ruleSMMinimum, ruleSMImage} {
 		if !kinds[name] {
 			t.Errorf("there is no rule %s", name)
 		}
@@ -191,7 +242,7 @@ func TestGPUNames(t *testing.T) {
 	m := load(t, "")
 	for sm, gpu := range map[SM]string{
 		{7, 0}: "V100", {7, 5}: "RTX 20", {8, 0}: "A100", {8, 6}: "RTX 30", {8, 7}: "Jetson Orin", {8, 9}: "RTX 40",
-		{9, 0}: "H100", {10, 0}: "B200", {12, 0}: "RTX 50", {12, 1}: "DGX Spark",
+		{9, 0}: "H100", {10, 0}: "B200", {10, 3}: "B300", {12, 0}: "RTX 50", {12, 1}: "DGX Spark",
 	} {
 		if !slices.Contains(m.GPUs(sm), gpu) {
 			t.Errorf("%s is not among the GPUs of %s: %v", gpu, sm, m.GPUs(sm))

@@ -143,8 +143,11 @@ func newestTorch(cells []Cell) []Cell {
 	return cellsWhere(cells, func(c Cell) bool { return c.Torch.Minor() == newest[c.Package.Name] })
 }
 
-// stableOf is one target for each package and torch, old to new: its newest CUDA and Python.
+// stableOf is one target for each package and torch, old to new: its newest CUDA and Python that a test runs on.
 func stableOf(cells []Cell) []string {
+	if tested := cellsWhere(cells, func(c Cell) bool { return len(c.Runtimes) > 0 }); len(tested) > 0 {
+		cells = tested
+	}
 	cells = slices.Clone(cells)
 	slices.SortStableFunc(cells, newerCell)
 	slices.Reverse(cells)

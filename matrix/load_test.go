@@ -73,7 +73,7 @@ func TestMistakesPointAtTheirPlace(t *testing.T) {
 		{"untested universal", "python   = \"3.9\"\n\n  test {\n    torch  = \"2.8.0\"\n    python = \"3.12\"\n  }\n", "python = \"3.9\"\n", "universal {\n  package  = \"sage2\"\n  platform = \"linux-arm64\"", "tested on nothing", "add the block: test"},
 		{"test on an older torch", `torch    = "2.4"`, `torch = "2.7"`, `"2.4.1"` + "\n    python", "torch 2.4.1 is older than the 2.7", ""},
 		{"test on an older Python", "cuda     = \"12.9.1\"\n  python   = \"3.9\"", "cuda = \"12.9.1\"\n  python = \"3.10\"", `"3.9"` + "\n  }", "Python 3.9 is older than the 3.10", ""},
-		{"test of an unknown torch", `torch  = "2.15.0"`, `torch  = "2.14.0"`, `"2.14.0"`, `there is no torch "2.14" block`, `torch "2.14" {`},
+		{"test of an unknown torch", `torch  = "2.15.0"`, `torch  = "2.99.0"`, `"2.99.0"`, `there is no torch "2.99" block`, `torch "2.99" {`},
 		{"test of an illegal Python", "torch  = \"2.15.0\"\n    python = \"3.12\"", "torch  = \"2.15.0\"\n    python = \"3.10\"", `"3.10"` + "\n  }", "torch 2.15.0 does not go with Python 3.10", "use Python 3.11"},
 		{"two universal wheels", "universal {\n  package  = \"sage2\"\n  platform = \"linux-arm64\"", "universal {\n  package  = \"sage2\"\n  platform = \"linux\"", "universal {\n  package  = \"sage2\"\n  platform = \"linux\"\n  torch    = \"2.4\"\n  cuda     = \"12.9.1\"\n  python   = \"3.9\"\n\n  test {\n    torch  = \"2.8.0\"", `duplicate target "linux-sage2-universal"`, ""},
 		{"cells of an unknown platform", `platform = "linux"`, `platform = ["linux", "plan9"]`, `"plan9"`, `no platform block named "plan9"`, "add the block"},
@@ -83,7 +83,7 @@ func TestMistakesPointAtTheirPlace(t *testing.T) {
 		{"duplicate group", `group "python39" {`, `group "sage2-all" {`, "\"sage2-all\" {\n  targets = [\"linux", `duplicate group "sage2-all"`, "the first is at"},
 		{"bad group name", `group "stable"`, `group "Stable"`, `"Stable"`, "lower-case letters", ""},
 		{"SM without CUDA and image", `cuda   = "12.9"` + "\n  gpus", `gpus`, "\"12.1\" {", "wants either cuda", ""},
-		{"image of another major", `cuda   = "12.9"` + "\n  gpus", "image = \"10.0\"\n  gpus", "\"10.0\"\n  gpus", "SM 12.1 cannot run the code of 10.0", ""},
+		{"image of another major", `cuda   = "12.9"` + "\n  gpus", "image = \"9.0\"\n  gpus", "\"9.0\"\n  gpus", "SM 12.1 cannot run the code of 9.0", ""},
 		{"image of no SM", `cuda   = "12.9"` + "\n  gpus", "image = \"12.2\"\n  gpus", `"12.2"`, "kernels are compiled for no SM 12.2", ""},
 		{"bad distribution", `"sageattention"`, `"Sage.Attention"`, `"Sage.Attention"`, "normalised name", ""},
 		{"bad module", "module       = \"sageattention\"", "module       = \"sage.attention\"", `"sage.attention"`, "normalised name", ""},
@@ -125,7 +125,7 @@ func firstError(t *testing.T, err error) *diag.Error {
 }
 
 func TestEveryMistakeIsReported(t *testing.T) {
-	text := strings.NewReplacer(`= ["3.9", "3.10", "3.11", "3.12"]`, `= ["3.8", "3.15"]`, `"12.8.1"`, `"12.9.1"`).Replace(string(defaultDefinition))
+	text := strings.NewReplacer(`= ["3.9", "3.10", "3.11", "3.12"]`, `= ["3.8", "3.15"]`, `= "12.8.1"`, `= "12.9.1"`).Replace(string(defaultDefinition))
 	_, err := Parse("my.hcl", []byte(text))
 	if got := len(diag.All(err)); got != 5 {
 		t.Errorf("%d errors, want 5 (two Pythons, and a CUDA on three platforms):\n%v", got, err)

@@ -85,13 +85,20 @@ func (r *reader) optional(e hcl.Expression) located[string] {
 
 // list reads a list of strings, which must not be empty, and keeps the place of each.
 func (r *reader) list(e hcl.Expression) []located[string] {
+	before := len(r.errs)
+	values := r.listOrNone(e)
+	if len(values) == 0 && len(r.errs) == before {
+		r.fail(e.Range(), "", "this list must not be empty")
+	}
+	return values
+}
+
+// listOrNone is list for one that may be empty.
+func (r *reader) listOrNone(e hcl.Expression) []located[string] {
 	items, found := hcl.ExprList(e)
 	if found.HasErrors() {
 		r.fail(e.Range(), `write it in brackets: ["3.12"]`, "want a list of strings")
 		return nil
-	}
-	if len(items) == 0 {
-		r.fail(e.Range(), "", "this list must not be empty")
 	}
 	values := make([]located[string], 0, len(items))
 	seen := map[string]bool{}

@@ -110,7 +110,7 @@ func TestDefaultGroupWithoutAttribute(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := m.Groups()[0].Targets; !slices.Equal(got, []string{"linux-sage2-pytorch28-cu129-python312"}) {
+	if got := m.Groups()[0].Targets; !slices.Equal(got, []string{"linux-sage2-pytorch215-cu132-python314"}) {
 		t.Errorf("default is %v, want the newest stable target", got)
 	}
 }
@@ -129,7 +129,7 @@ func TestSelect(t *testing.T) {
 		{"test-" + one, []string{"test-" + one}},
 		{"test-" + one + " " + one, []string{one, "test-" + one}},
 		{"sage2-all", homeTargets},
-		{"linux-sage2-*-python312", []string{"linux-sage2-pytorch26-cu126-python312", "linux-sage2-pytorch27-cu128-python312", one}},
+		{"linux-sage2-pytorch2[678]-*-python312", []string{"linux-sage2-pytorch26-cu126-python312", "linux-sage2-pytorch27-cu128-python312", one}},
 		{"windows-*-pytorch28-*", []string{"windows-sage2-pytorch28-cu129-python310", "windows-sage2-pytorch28-cu129-python311", "windows-sage2-pytorch28-cu129-python312"}},
 		{"universal default", []string{one, "linux-sage2-universal", "linux-arm64-sage2-universal", "windows-sage2-universal"}},
 		{"test-linux-sage2-universal", universalTests},

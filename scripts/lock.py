@@ -51,14 +51,14 @@ class Runtime(NamedTuple):
 
     def libraries(self) -> str:
         """The name of the file with the CUDA libraries."""
-        return f"torch{self._digits()}-libraries"
+        return f"torch{self.digits()}-libraries"
 
     def packages(self, python: str) -> str:
         """The name of the file with all else."""
         suffix = f"-{self.platform}" if self.emulated else ""
-        return f"torch{self._digits()}-python{python.replace('.', '')}{suffix}"
+        return f"torch{self.digits()}-python{python.replace('.', '')}{suffix}"
 
-    def _digits(self) -> str:
+    def digits(self) -> str:
         return "".join(self.torch.split(".")[:2])
 
 
@@ -67,7 +67,11 @@ def resolve(requirements: str, python: str, platform: str) -> list[str]:
     command = [sys.executable, "-m", "uv", "pip", "compile", "-", "--quiet", "--generate-hashes", "--no-annotate",
                "--no-header", "--python-version", python, "--python-platform", UV_PLATFORMS[platform]]
     output = subprocess.run(command, input=requirements, text=True, check=True, stdout=subprocess.PIPE).stdout
-    return re.split(r"\n(?=\S)", output.strip())
+    return blocks_of(output)
+
+
+def blocks_of(text: str) -> list[str]:
+    return re.split(r"\n(?=\S)", text.strip())
 
 
 def write(name: str, blocks: list[str]) -> None:
@@ -88,15 +92,24 @@ def lock_tools(missing: bool) -> None:
             write(source.stem, resolve(source.read_text(), BASE_PYTHON, BASE_PLATFORM))
 
 
-def lock_native(runtime: Runtime) -> None:
+def read(name: str) -> list[str]:
+    """The pinned requirement blocks of a file that write() left."""
+    text = (LOCK / f"{name}.txt").read_text()
+    return blocks_of(text.partition("\n")[2])
+
+
+def lock_native(runtime: Runtime, missing: bool) -> None:
     """The files of a torch with its CUDA libraries, which all Pythons must agree on."""
-    shared: list[str] | None = None
+    shared = read(runtime.libraries()) if missing and exists(runtime.libraries()) else None
     for python in runtime.pythons:
+        if missing and exists(runtime.packages(python)):
+            continue
         blocks = torch_packages(runtime, python)
         libraries = [block for block in blocks if CUDA_LIBRARY.match(block)]
         if shared is not None and libraries != shared:
             sys.exit(
-                f"lock: torch {runtime.torch} takes other CUDA libraries on Python {python}; they cannot share a layer"
+                f"lock: torch {runtime.torch} takes other CUDA libraries on Python {python}; they cannot share a layer. "
+                f"Remove lock/torch{runtime.digits()}-* and lock it anew"
             )
         shared = libraries
         write(runtime.packages(python), [block for block in blocks if block not in libraries])
@@ -135,7 +148,7 @@ def main() -> None:
         if runtime.emulated:
             lock_emulated(runtime, missing)
         elif not (missing and all(map(exists, map(runtime.packages, runtime.pythons)))):
-            lock_native(runtime)
+            lock_native(runtime, missing)
 
 
 if __name__ == "__main__":

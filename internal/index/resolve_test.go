@@ -102,7 +102,14 @@ func TestResolve(t *testing.T) {
 		{"3.12 2.7.0 12.8 12.1", "2.2.0-py3-none-manylinux_2_17_x86_64", ""},
 		{"3.12 2.6.0 12.6 12.0", "2.2.0-py3-none-manylinux_2_17_x86_64", ""},
 		{"3.13 2.8.0 12.9", "2.2.0-py3-none-manylinux_2_17_x86_64", ""},
-		{"3.12 2.9.0 13.0", "2.2.0-py3-none-manylinux_2_17_x86_64", ""},
+		{"3.12 2.9.0 13.0", "291.130-cp312", ""},
+		{"3.15 2.15.0 13.2", "2150.132-cp315", ""},
+		{"3.12 2.12.1 12.8", "2121.126-cp312", "built with CUDA 12.6, not 12.8"},
+		// Owners of GPUs that their torch's CUDA leaves out.
+		{"3.12 2.15.0 13.2 V100", "2.2.0-py3-none-manylinux_2_17_x86_64", ""},
+		{"3.12 2.10.0 12.6 RTX-5090", "2100.128-cp312", "built with CUDA 12.8, not 12.6"},
+		{"3.12 2.14.1 12.6 RTX-5090", "2.2.0-py3-none-manylinux_2_17_x86_64", ""},
+		{"3.12 2.15.0 13.0 B300", "2150.130-cp312", "the driver loads that for 10.0"},
 	} {
 		t.Run(test.need, func(t *testing.T) {
 			verdicts := resolveText(t, test.need)
@@ -114,7 +121,7 @@ func TestResolve(t *testing.T) {
 				t.Errorf("notes %q, want %q", notes, test.note)
 			}
 			for _, other := range verdicts[1:] {
-				if other.Fits() && !other.Candidate.Channel.IsUniversal() && !best.Candidate.Channel.IsUniversal() {
+				if other.Fits() && other.Candidate.Channel == best.Candidate.Channel {
 					t.Errorf("%s fits as well", other.Candidate.Filename)
 				}
 			}
@@ -164,7 +171,7 @@ func TestResolveSaysWhyNothingFits(t *testing.T) {
 }
 
 func TestResolveKnowsFilesAndPlatforms(t *testing.T) {
-	p := newPlace(t, of280(), cellOf("290.130", "2.9", "313"))
+	p := newPlace(t, of280(), cellOf("270.128", "2.7", "313"))
 	sample{version: "2.2.0", tag: "py3-none-manylinux_2_17_x86_64", requires: "torch>=2.4", python: ">=3.9"}.write(t, p.dist)
 	bad := cellOf("281.129", "2.8", "313")
 	bad.badRecord = true
@@ -176,7 +183,7 @@ func TestResolveKnowsFilesAndPlatforms(t *testing.T) {
 		t.Errorf("skipped %v", skipped)
 	}
 	for need, want := range map[string]string{
-		"3.13 2.9.0 13.0": "290.130-cp313", "3.12 2.8.0 12.9": "280.129-cp312", "3.14 2.15.0 13.2": "2.2.0-py3-none",
+		"3.13 2.7.0 12.8": "270.128-cp313", "3.12 2.8.0 12.9": "280.129-cp312", "3.14 2.8.0 12.9": "2.2.0-py3-none",
 	} {
 		best := Resolve(needOf(t, need), all)[0]
 		if !best.Fits() || !strings.Contains(best.Candidate.Filename, want) || best.Candidate.File == "" {

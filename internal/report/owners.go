@@ -1,0 +1,76 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+// gpus says for each GPU which wheels have machine code for it, and what its owner takes instead of the others.
+func (d *document) gpus(m *matrix.Matrix) {
+	d.linef("## Which wheel for which GPU\n")
+	d.linef("A wheel of another CUDA serves the same torch: kernels need the driver alone, one for that CUDA or newer. The universal wheel serves")
+	d.linef("every torch. Where a wheel has no code for a GPU, but PTX for an older SM, the driver compiles that at first use, without the kernels")
+	d.linef("that are for one SM. `sagebuild resolve` picks the wheel for a Python, torch, CUDA and GPU.\n")
+	d.head("SM", "GPUs", "wheels with code for it", "instead of the others")
+	for _, sm := range m.Capabilities() {
+		d.row(sm.String(), orNone(strings.Join(m.GPUs(sm), ", ")), d.codeFor(m, sm), insteadOf(m, sm))
+	}
+	d.linef("")
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return "none known"
+	}
+	return text
+}
+
+func (d *document) codeFor(m *matrix.Matrix, sm matrix.SM) string {
+	with, _, universal := holders(m, sm)
+	text := "CUDA " + words(with)
+	if universal {
+		text += ", universal"
+	}
+	if image := m.Image(sm); image != sm {
+		text += fmt.Sprintf(" (that of %s)", image)
+	}
+	return text
+}
+
+// insteadOf is what the owner of a GPU takes whose torch is built with a CUDA that has no code for it.
+func insteadOf(m *matrix.Matrix, sm matrix.SM) string {
+	with, without, universal := holders(m, sm)
+	switch {
+	case len(without) == 0:
+		return "-"
+	case universal:
+		return fmt.Sprintf("instead of CUDA %s: the torch's wheel for CUDA %s if it has one, else the universal wheel", words(without), words(with))
+	}
+	return fmt.Sprintf("instead of CUDA %s and the universal wheel: the torch's wheel for CUDA %s", words(without), words(with))
+}
+
+// holders lists the CUDAs whose wheels have code that sm runs, and those whose wheels have none.
+func holders(m *matrix.Matrix, sm matrix.SM) (with, without []matrix.Version, universal bool) {
+	image := m.Image(sm)
+	ofOneTorch := map[matrix.Version]bool{}
+	for _, cell := range m.Cells() {
+		if cell.Universal {
+			universal = universal || slices.Contains(cell.SMs, image)
+		} else {
+			ofOneTorch[cell.CUDA.Minor()] = true
+		}
+	}
+	for _, cell := range firstOfEachCUDA(m) {
+		switch cuda := cell.CUDA.Minor(); {
+		case !ofOneTorch[cuda]:
+		case slices.Contains(cell.SMs, image):
+			with = append(with, cuda)
+		default:
+			without = append(without, cuda)
+		}
+	}
+	return with, without, universal
+}
