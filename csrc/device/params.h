@@ -4,6 +4,10 @@
 #ifndef SAGEATTN_DEVICE_PARAMS_H
 #define SAGEATTN_DEVICE_PARAMS_H
 
+/* Kernels exponentiate and take logarithms to base 2: scores are scaled by log2(e), logarithms by ln(2). */
+#define SAGEATTN_LOG2_E 1.44269504f
+#define SAGEATTN_LN_2 0.69314718056f
+
 /* Rows that an attention kernel takes of the keys at a time. */
 #define SAGEATTN_KEY_ROWS 64
 

@@ -8,9 +8,6 @@
 #include "../device/params.h"
 #include "sageattn.h"
 
-/* log2(e), by which kernels scale scores: they exponentiate by 2. */
-#define SAGEATTN_LOG2_E 1.44269504f
-
 /* Rows, heads and batches at most: kernels count them in 32 bits and round up to whole blocks. */
 #define SAGEATTN_MAX_COUNT (INT32_MAX - 1024)
 #define SAGEATTN_MAX_HEAD_DIM 256

@@ -218,7 +218,7 @@ class Attention {
         if (p.lse == nullptr || !state.first_split || row >= state.rows) return;
         const long long index = state.lse + row;
         const float correction = p.mean_dot == nullptr ? 0.0f : p.sm_scale * p.mean_dot[index];
-        p.lse[index] = 0.69314718056f * (maximum + (log2_fast(sum) - F::kExponentOffset)) + correction;
+        p.lse[index] = SAGEATTN_LN_2 * (maximum + (log2_fast(sum) - F::kExponentOffset)) + correction;
     }
 
     DEVICE void write_output(u32 staged) const {

@@ -63,6 +63,6 @@ class Mask {
     // The most negative numbers hide a key from rows that see others, but not from rows that see nothing else: they
     // must not become -infinity.
     DEVICE float logit(float x) const {
-        return x == minus_infinity() ? x : fmaxf(x * 1.44269504f, -3.402823466e38f);
+        return x == minus_infinity() ? x : fmaxf(x * SAGEATTN_LOG2_E, -3.402823466e38f);
     }
 };

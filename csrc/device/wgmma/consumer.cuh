@@ -204,6 +204,6 @@ class WgmmaConsumer {
         const long long index = static_cast<long long>(head) * p.query_rows + query;
         const float mean_dot = p.mean_dot == nullptr ? 0.0f : p.mean_dot[index];
         const float log2_sum = softmax.maximum[r] - kOffset + log2_fast(softmax.sum[r]);
-        p.lse[index] = softmax.sum[r] > 0.0f ? fmaf(0.69314718056f, log2_sum, mean_dot) : __int_as_float(0xFF800000);
+        p.lse[index] = softmax.sum[r] > 0.0f ? fmaf(SAGEATTN_LN_2, log2_sum, mean_dot) : __int_as_float(0xFF800000);
     }
 };

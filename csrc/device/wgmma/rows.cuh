@@ -4,8 +4,8 @@
 #include "tiles.cuh"
 #include "quantize/rows.cuh"
 
-constexpr float kInfinity = 3.4e38f;  // a bound on anything 16-bit; not infinity, so that 0 times it is 0
-constexpr float kTiny = 1e-20f;       // the least that counts as the largest of a group: scales stay above 0
+constexpr float kLargest = 3.4e38f;  // a bound on anything 16-bit; finite, so that 0 times it is 0
+constexpr float kTiny = 1e-20f;      // the least that counts as the largest of a group: scales stay above 0
 
 template <int kColumns>
 struct WgmmaRows {

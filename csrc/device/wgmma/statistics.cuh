@@ -22,7 +22,7 @@ DEVICE void take_statistics(const sageattn_wgmma_quantize_arguments& p, Statisti
     const Rows rows(values ? p.value : p.key, head / p.key_heads, head % p.key_heads, p.key_rows, p.head_dim);
     if (!values && p.key_sum == nullptr) return;
 
-    ColumnStatistics statistics(kInfinity);
+    ColumnStatistics statistics(kLargest);
     const int end = min(p.key_rows, (chunk + 1) * p.chunk_rows);
 #pragma unroll 4
     for (int row = chunk * p.chunk_rows + Rows::thread_row(); row < end; row += Rows::kRows) {
@@ -38,7 +38,7 @@ DEVICE void take_statistics(const sageattn_wgmma_quantize_arguments& p, Statisti
     }
     __syncthreads();
     if (threadIdx.x >= kColumns) return;
-    float sum = 0.0f, smallest = kInfinity, largest = -kInfinity;
+    float sum = 0.0f, smallest = kLargest, largest = -kLargest;
 #pragma unroll
     for (int row = 0; row < Rows::kRows; ++row) {
         sum += memory.sum[row][threadIdx.x];

@@ -1,4 +1,4 @@
-"""Attention by the Triton kernels: quantises, attends, corrects the LSE. What core.py calls."""
+"""Attention by the Triton kernels: quantises, attends, corrects the LSE. What _triton.py calls."""
 
 from __future__ import annotations
 
