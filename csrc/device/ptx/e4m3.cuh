@@ -7,11 +7,15 @@
 
 // Nearest even; beyond 448 it is 448, NaN stays NaN.
 DEVICE u32 pack_e4m3(float x0, float x1, float x2, float x3) {
-    u16 low, high;
-    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(low) : "f"(x1), "f"(x0));
-    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(high) : "f"(x3), "f"(x2));
     u32 result;
-    asm("mov.b32 %0, {%1, %2};" : "=r"(result) : "h"(low), "h"(high));
+    asm("{\n"
+        ".reg .b16 low, high;\n"
+        "cvt.rn.satfinite.e4m3x2.f32 low, %2, %1;\n"
+        "cvt.rn.satfinite.e4m3x2.f32 high, %4, %3;\n"
+        "mov.b32 %0, {low, high};\n"
+        "}"
+        : "=r"(result)
+        : "f"(x0), "f"(x1), "f"(x2), "f"(x3));
     return result;
 }
 

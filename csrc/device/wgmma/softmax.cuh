@@ -3,27 +3,13 @@
 #pragma once
 
 #include "arguments.h"
+#include "ptx/e4m3.cuh"
 #include "ptx/number.cuh"
 
 // Probabilities are 2^(x - maximum + kOffset): nearly as large as E4M3, which ends at 448, allows, but with the
 // largest a power of two, so that a row which one key dominates is not rounded.
 constexpr float kOffset = 8.0f;
 constexpr float kNothingSeen = -1e30f;  // maximum of a row that has seen no key
-
-// Nearest even, saturating; the first is the lowest byte.
-DEVICE u32 pack_e4m3(float a, float b, float c, float d) {
-    u32 result;
-    asm volatile(
-        "{\n"
-        ".reg .b16 low, high;\n"
-        "cvt.rn.satfinite.e4m3x2.f32 low, %2, %1;\n"
-        "cvt.rn.satfinite.e4m3x2.f32 high, %4, %3;\n"
-        "mov.b32 %0, {low, high};\n"
-        "}"
-        : "=r"(result)
-        : "f"(a), "f"(b), "f"(c), "f"(d));
-    return result;
-}
 
 // Two rows of a lane, r = 0 and 1: g and g + 8.
 struct WgmmaSoftmax {
