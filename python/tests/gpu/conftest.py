@@ -34,10 +34,11 @@ def _environment() -> dict[str, str]:
 
     import sageattention
     from sageattention import _library
+    from sageattention._kernels import sm_text
 
     device = _library.device(torch.cuda.current_device())
     return {
-        "GPU": f"{device.name}, SM {device.sm}",
+        "GPU": f"{device.name}, SM {sm_text(device.sm)}",
         "Driver": _driver_version(),
         "torch": f"{torch.__version__} (CUDA {torch.version.cuda})",
         "Python": platform.python_version(),

@@ -13,6 +13,7 @@ from support.accuracy import compare
 from support.cases import Case, inputs, nhd
 
 from sageattention import _abi, _describe, _launch, reference, sageattn
+from sageattention._kinds import KINDS
 
 gpu.require()
 
@@ -90,7 +91,7 @@ def test_nothing_is_written_outside_of_the_outputs(case: Case) -> None:
     k_int8, k_scale = operators.quantize_key(k, None, False, thread)
     guarded = [Guarded(q.shape, q.dtype), Guarded(q.shape[:3], torch.float32)]
     _launch.attention(
-        q_int8, k_int8, v, q_scale, k_scale, guarded[0].tensor, lse=guarded[1].tensor,
+        KINDS["fp16"], q_int8, k_int8, v, q_scale, k_scale, guarded[0].tensor, lse=guarded[1].tensor,
         nhd=False, granularity=thread, sm_scale=0.125, causal=int(case.is_causal),
     )  # fmt: skip
     quantised = [Guarded(k.shape, torch.int8), Guarded(k_scale.shape, torch.float32)]

@@ -30,7 +30,7 @@ def values_for(
             return v, [], v
         smooth, mean = quant.sub_mean(v, layout)
         return smooth, [mean], v
-    scale_max = 2.25 if kernel.accumulation else 448.0
+    scale_max = 2.25 if kernel.sums_float16 else 448.0
     values, scale, mean = quant.per_channel_fp8(v, layout, scale_max, kernel.smoothed)
     return values, [scale] * kernel.scaled + [mean] * kernel.smoothed, scale
 

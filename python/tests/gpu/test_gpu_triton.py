@@ -10,7 +10,7 @@ from support.accuracy import compare
 gpu.require()
 
 from sageattention import _abi, _triton, reference
-from sageattention._dispatch import Request
+from sageattention._call import Request
 
 if why := _triton.why_not(torch.cuda.get_device_capability(), Request(bfloat16=True)):
     pytest.skip(why, allow_module_level=True)
