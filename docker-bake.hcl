@@ -553,6 +553,7 @@ target "_cu126" {
     SM89        = "build"
     SM90        = "build"
     SM100       = "skip"
+    SM110       = "skip"
     SM120       = "skip"
     SM121       = "skip"
   }
@@ -680,6 +681,7 @@ target "_cu128" {
     SM89        = "build"
     SM90        = "build"
     SM100       = "build"
+    SM110       = "skip"
     SM120       = "build"
     SM121       = "skip"
   }
@@ -720,6 +722,7 @@ target "_cu129" {
     SM89        = "build"
     SM90        = "build"
     SM100       = "build"
+    SM110       = "skip"
     SM120       = "build"
     SM121       = "build"
   }
@@ -837,6 +840,7 @@ target "_cu130" {
     SM89        = "build"
     SM90        = "build"
     SM100       = "build"
+    SM110       = "build"
     SM120       = "build"
     SM121       = "build"
   }
@@ -844,8 +848,8 @@ target "_cu130" {
 
 target "_test-cu130" {
   args = {
-    SMS     = "7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
+    SMS     = "7.5 8.0 8.6 8.7 8.9 9.0 10.0 11.0 12.0 12.1"
+    KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,11.0,12.0,12.1 value_quantize@8.9,9.0,10.0,11.0,12.0,12.1 value_statistics@8.9,9.0,10.0,11.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
   }
 }
 
@@ -963,6 +967,7 @@ target "_cu132" {
     SM89        = "build"
     SM90        = "build"
     SM100       = "build"
+    SM110       = "build"
     SM120       = "build"
     SM121       = "build"
   }
@@ -970,8 +975,8 @@ target "_cu132" {
 
 target "_test-cu132" {
   args = {
-    SMS     = "7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
+    SMS     = "7.5 8.0 8.6 8.7 8.9 9.0 10.0 11.0 12.0 12.1"
+    KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,11.0,12.0,12.1 value_quantize@8.9,9.0,10.0,11.0,12.0,12.1 value_statistics@8.9,9.0,10.0,11.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
   }
 }
 

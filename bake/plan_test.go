@@ -58,7 +58,7 @@ func TestPlanSaysWhatIsLeftOut(t *testing.T) {
 	if slices.Contains(target.Steps, "kernels-sm120") {
 		t.Errorf("the plan runs a stage that is skipped: %v", target.Steps)
 	}
-	if len(target.Excluded) != 3 {
+	if len(target.Excluded) != 4 {
 		t.Fatalf("excluded %v", target.Excluded)
 	}
 	first := target.Excluded[0]
@@ -187,7 +187,7 @@ func TestPlanPrintsAsJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"sms":["7.0",`, `"excluded":[]`, `"cuda":"12.9.1"`, `"steps":["system",`} {
+	for _, want := range []string{`"sms":["7.0",`, `"excluded":[{"sm":"11.0","rule":"sm-minimum","reason":"11.0 needs CUDA 13.0 or newer","source":`, `"cuda":"12.9.1"`, `"steps":["system",`} {
 		if !strings.Contains(string(content), want) {
 			t.Errorf("the JSON lacks %s: %s", want, content)
 		}

@@ -506,6 +506,12 @@ sm "10.3" {
   source = "CUDA Programming Guide, binary compatibility; GPUs: NVIDIA, CUDA GPU Compute Capability"
 }
 
+sm "11.0" {
+  cuda   = "13.0"
+  gpus   = ["Jetson Thor", "Jetson T5000", "Jetson T4000"]
+  source = "CUDA Toolkit 13.0 release notes: SM 10.1 renamed 11.0; GPUs: NVIDIA, CUDA GPU Compute Capability"
+}
+
 sm "12.0" {
   cuda   = "12.8"
   gpus   = ["RTX 50", "RTX PRO 6000 Blackwell"]

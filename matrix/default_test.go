@@ -70,19 +70,19 @@ func TestDefaultCells(t *testing.T) {
 	if got, want := slices.Sorted(slices.Values(m.targets())), slices.Sorted(slices.Values(defaultTargets())); !slices.Equal(got, want) {
 		t.Errorf("%d targets, want %d:\n%s", len(got), len(want), strings.Join(got, "\n"))
 	}
-	if got := words(m.SMs()); got != "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1" {
+	if got := words(m.SMs()); got != "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 11.0 12.0 12.1" {
 		t.Errorf("SMs %s", got)
 	}
-	if got := words(m.Capabilities()); got != "7.0 7.5 8.0 8.6 8.7 8.8 8.9 9.0 10.0 10.3 12.0 12.1" {
+	if got := words(m.Capabilities()); got != "7.0 7.5 8.0 8.6 8.7 8.8 8.9 9.0 10.0 10.3 11.0 12.0 12.1" {
 		t.Errorf("capabilities %s", got)
 	}
 	for cuda, want := range map[string]struct{ version, sms, excluded string }{
 		"126": {"12.6.1", "7.0 7.5 8.0 8.6 8.7 8.9 9.0",
-			"10.0 needs CUDA 12.8 or newer, 12.0 needs CUDA 12.8 or newer, 12.1 needs CUDA 12.9 or newer"},
-		"128": {"12.8.1", "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0", "12.1 needs CUDA 12.9 or newer"},
-		"129": {"12.9.1", "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1", ""},
-		"130": {"13.0.2", "7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1", "CUDA 13.0 dropped 7.0"},
-		"132": {"13.2.2", "7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1", "CUDA 13.0 dropped 7.0"},
+			"10.0 needs CUDA 12.8 or newer, 11.0 needs CUDA 13.0 or newer, 12.0 needs CUDA 12.8 or newer, 12.1 needs CUDA 12.9 or newer"},
+		"128": {"12.8.1", "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0", "11.0 needs CUDA 13.0 or newer, 12.1 needs CUDA 12.9 or newer"},
+		"129": {"12.9.1", "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1", "11.0 needs CUDA 13.0 or newer"},
+		"130": {"13.0.2", "7.5 8.0 8.6 8.7 8.9 9.0 10.0 11.0 12.0 12.1", "CUDA 13.0 dropped 7.0"},
+		"132": {"13.2.2", "7.5 8.0 8.6 8.7 8.9 9.0 10.0 11.0 12.0 12.1", "CUDA 13.0 dropped 7.0"},
 	} {
 		for _, cell := range m.Cells() {
 			if cell.CUDA.Minor().Digits() != cuda {
@@ -177,7 +177,7 @@ func TestNamesOfUniversalWheels(t *testing.T) {
 		"build tag":          {cell.BuildTag(), ""},
 		"torch requirement":  {cell.TorchRequirement(), "torch>=2.4"},
 		"Python requirement": {cell.PythonRequirement(), ">=3.9"},
-		"SMs":                {words(cell.SMs), words(m.SMs())},
+		"SMs":                {words(cell.SMs), "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"},
 	})
 	for target, want := range map[string]string{
 		"linux-arm64-sage2-universal":                 "sageattention-2.2.0-py3-none-manylinux_2_17_aarch64.whl",
@@ -210,7 +210,7 @@ func TestWheelNamesAreDistinct(t *testing.T) {
 func TestMinimumCUDA(t *testing.T) {
 	want := map[string]string{
 		"7.0": "12.0", "7.5": "12.0", "8.0": "12.0", "8.6": "12.0", "8.7": "12.0",
-		"8.9": "12.4", "9.0": "12.3", "10.0": "12.8", "12.0": "12.8", "12.1": "12.9",
+		"8.9": "12.4", "9.0": "12.3", "10.0": "12.8", "11.0": "13.0", "12.0": "12.8", "12.1": "12.9",
 	}
 	m := load(t, "")
 	for _, family := range m.sms {
@@ -242,7 +242,7 @@ func TestGPUNames(t *testing.T) {
 	m := load(t, "")
 	for sm, gpu := range map[SM]string{
 		{7, 0}: "V100", {7, 5}: "RTX 20", {8, 0}: "A100", {8, 6}: "RTX 30", {8, 7}: "Jetson Orin", {8, 9}: "RTX 40",
-		{9, 0}: "H100", {10, 0}: "B200", {10, 3}: "B300", {12, 0}: "RTX 50", {12, 1}: "DGX Spark",
+		{9, 0}: "H100", {10, 0}: "B200", {10, 3}: "B300", {11, 0}: "Jetson Thor", {12, 0}: "RTX 50", {12, 1}: "DGX Spark",
 	} {
 		if !slices.Contains(m.GPUs(sm), gpu) {
 			t.Errorf("%s is not among the GPUs of %s: %v", gpu, sm, m.GPUs(sm))
