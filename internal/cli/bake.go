@@ -51,15 +51,8 @@ func runBake(ctx context.Context, app *App, options *buildOptions, names []strin
 	if err != nil {
 		return err
 	}
-	plan, err := options.makePlan("bake", p, selection, "")
-	if err != nil {
-		return err
-	}
-	if options.print {
-		return app.Console.JSON(plan)
-	}
-	r, err := options.newRun(app, p, plan)
-	if err != nil {
+	r, err := options.prepare(app, "bake", p, selection, "")
+	if err != nil || r == nil {
 		return err
 	}
 	return options.execute(ctx, app, r, (*run.Run).Bake)

@@ -11,10 +11,19 @@ import (
 	"github.com/sagebuild/sagebuild/internal/report"
 	"github.com/sagebuild/sagebuild/internal/run"
 	"github.com/sagebuild/sagebuild/internal/ui"
+	"github.com/sagebuild/sagebuild/matrix"
 )
 
-// newRun makes the run of a plan from the flags.
-func (o *buildOptions) newRun(app *App, p *run.Project, plan *bake.Plan) (*run.Run, error) {
+// prepare plans the run of a command. With --print it prints the plan instead, and the run is nil. The wheel is the
+// file that a test takes instead of building one.
+func (o *buildOptions) prepare(app *App, command string, p *run.Project, selection []matrix.Selection, wheel string) (*run.Run, error) {
+	plan, err := o.makePlan(command, p, selection, wheel)
+	if err != nil {
+		return nil, err
+	}
+	if o.print {
+		return nil, app.Console.JSON(plan)
+	}
 	state, err := o.state.dir()
 	if err != nil {
 		return nil, err

@@ -59,15 +59,8 @@ func runTest(ctx context.Context, app *App, options *testOptions, names []string
 	if err != nil {
 		return err
 	}
-	plan, err := options.makePlan("test", p, selection, options.wheel)
-	if err != nil {
-		return err
-	}
-	if options.print {
-		return app.Console.JSON(plan)
-	}
-	r, err := options.newRun(app, p, plan)
-	if err != nil {
+	r, err := options.prepare(app, "test", p, selection, options.wheel)
+	if err != nil || r == nil {
 		return err
 	}
 	return options.execute(ctx, app, r, (*run.Run).Test)

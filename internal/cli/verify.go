@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/run"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -57,22 +58,15 @@ func runVerify(ctx context.Context, app *App, options *verifyOptions, wheels []s
 	if err != nil {
 		return err
 	}
-	plan, err := options.makePlan("verify", p, selection, "")
-	if err != nil {
+	r, err := options.prepare(app, "verify", p, selection, "")
+	if err != nil || r == nil {
 		return err
 	}
-	if options.print {
-		return app.Console.JSON(plan)
-	}
-	done, err := options.place()
+	done, err := options.place(r)
 	if err != nil {
 		return err
 	}
 	defer done()
-	r, err := options.newRun(app, p, plan)
-	if err != nil {
-		return err
-	}
 	rebuilt, results, err := r.Rebuild(ctx, files, options.keep != "")
 	if err != nil {
 		return err
@@ -105,13 +99,14 @@ func selectWheels(m *matrix.Matrix, wheels []string) (map[string]string, []matri
 	return files, selection, err
 }
 
-// place makes the directory that receives what is built, where none is to keep it, and returns what removes it again.
-func (o *verifyOptions) place() (func(), error) {
+// place gives a run the directory that receives what it builds: the one that keeps it, or a temporary one. It returns
+// the function that removes the temporary one.
+func (o *verifyOptions) place(r *run.Run) (func(), error) {
 	if o.keep != "" {
-		o.plan.dist = o.keep
+		r.Options.Dist = o.keep
 		return func() {}, nil
 	}
 	dir, err := os.MkdirTemp("", "sagebuild-verify-")
-	o.plan.dist = dir
+	r.Options.Dist = dir
 	return func() { _ = os.RemoveAll(dir) }, err
 }
