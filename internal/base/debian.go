@@ -14,8 +14,8 @@ import (
 
 var errNotFound = exec.ErrNotFound
 
-// minimal removes what no build reads. Documentation goes also from packages that were unpacked before dpkg could
-// leave it out; the host's name and resolver are BuildKit's to give.
+// minimal removes files that no build reads: documentation of packages that were unpacked before dpkg could leave it
+// out, and the name and resolver of this machine, which BuildKit gives.
 const minimal = `cd "$1" && rm -rf etc/resolv.conf etc/hostname var/log/* var/cache/ldconfig/aux-cache ` +
 	`usr/share/doc/* usr/share/man/* usr/share/info/* usr/share/lintian/* usr/share/locale/*`
 
@@ -46,8 +46,8 @@ func (s *Store) bootstrap(ctx context.Context, work string, a *Archive, check pi
 	return tar, check(pins)
 }
 
-// download fetches the packages of a for an architecture, with all that they depend on, and returns the directory of
-// the files and what they are.
+// download fetches the packages of a for an architecture, with all that they depend on. It returns the directory of
+// the package files, and the pin of each package.
 func (s *Store) download(ctx context.Context, work string, a *Archive, architecture string) (string, map[string]Pin, error) {
 	debs := filepath.Join(work, "debs")
 	if err := os.Mkdir(debs, 0o700); err != nil {
@@ -75,8 +75,8 @@ func (s *Store) mmdebstrap(ctx context.Context, a *Archive, architecture, tar st
 		args = append(args, s.Mirror)
 	}
 	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
-	// It unmounts and removes its working directory when it is interrupted with its children; alone it would wait for
-	// them, and killed it leaves all.
+	// mmdebstrap unmounts and removes its working directory when an interrupt reaches its children as well. An
+	// interrupt of mmdebstrap alone would make it wait for them; a kill leaves everything.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	cmd.WaitDelay = time.Minute

@@ -37,8 +37,8 @@ func (s *Store) debianPython(ctx context.Context, work string, p *Python, check 
 	return name, t.write(name)
 }
 
-// includedPins leaves of the packages that came those that were asked for: the others, such as the C library, are the
-// base's business.
+// includedPins returns the pins of the packages that the lock asks for. Packages that came with them, such as the C
+// library, belong to the base.
 func includedPins(a *Archive, all map[string]Pin) (map[string]Pin, error) {
 	pins := map[string]Pin{}
 	for _, name := range a.Include {
@@ -61,7 +61,7 @@ func debianTree(ctx context.Context, debs string, p *Python, epoch int64) (*tree
 	return t, unpatch(t, "usr/local/lib/python"+p.Version+"/")
 }
 
-// debianUnwanted is what of the packages has no use outside Debian: hooks into /etc, and two modules whose libraries
+// debianUnwanted matches files that are of no use outside Debian: hooks into /etc, and two modules whose libraries
 // would have to come along.
 var debianUnwanted = regexp.MustCompile(`^usr/local/share/|/sitecustomize\.py$|/lib-dynload/(nis|_dbm)\.`)
 

@@ -38,8 +38,8 @@ func toolError(name, install string, err error, output []byte) error {
 		Message: name + " failed", Err: fmt.Errorf("%w: %s", err, cause(output))}
 }
 
-// cause is the first line of output that apt marks as an error, later ones being its consequences, or else the last
-// line.
+// cause is the line of output that says why a program failed: the first that apt marks as an error, because later
+// ones follow from it, or else the last line.
 func cause(output []byte) string {
 	lines := strings.Split(strings.TrimSpace(string(output)), "\n")
 	for _, line := range lines {

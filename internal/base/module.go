@@ -112,11 +112,11 @@ type fileList struct {
 	} `json:"files"`
 }
 
-// unwanted is what of the tree no build and no test uses: scripts for a pip that is not there, the graphical toolkit,
-// and files for embedding Python.
+// unwanted matches files of the tree that no build and no test uses: scripts for a pip that is not there, the
+// graphical toolkit, and files for embedding Python.
 var unwanted = regexp.MustCompile(`^bin/(2to3|idle|pip|pydoc)|-config$|^include/|^share/|^lib/pkgconfig/|` +
 	`^lib/(tcl|tk|itcl|thread)[0-9]|^lib/python3\.[0-9]+/(config-|idlelib/|tkinter/|turtledemo/|test/)|` +
-	// The same in a tree for Windows.
+	// The same files in a tree for Windows.
 	`^Scripts/|^libs/|^tcl/|^DLLs/(_test|_tkinter|tcl|tk)|^Lib/(idlelib|tkinter|turtledemo|test)/`)
 
 // moduleTree turns the module's data directory into a tree below usr/local.

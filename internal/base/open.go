@@ -9,8 +9,8 @@ import (
 // LockFile is the lock's place below the source directory.
 const LockFile = "lock/system.hcl"
 
-// Open reads the lock of a source directory and returns the store that makes its trees in a state directory. The
-// mirror is that of the environment; progress is what Store says of it.
+// Open reads the lock of a source directory and returns the store that makes the lock's trees in a state directory.
+// The mirror comes from the environment. Progress receives a line for each tree that is made.
 func Open(source, state string, progress io.Writer) (*Store, error) {
 	lock, err := ReadLock(filepath.Join(source, LockFile))
 	if err != nil {

@@ -14,13 +14,13 @@ import (
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
-// Platform is a kind of machine that tests emulate on that of the lock.
+// Platform is a kind of machine that tests emulate on the machine that builds.
 type Platform struct {
 	Name string `hcl:"name,label"` // as in the matrix
 	// Machine is what the interpreters' modules call the platform, such as windows-amd64.
 	Machine string `hcl:"machine"`
-	// Image is the architecture of the interpreters' images. That of a platform without Linux images is the
-	// builder's: a build takes files from those alone.
+	// Image is the architecture that the interpreters' images name. A platform without Linux images names the
+	// builder's: a build only takes files from these images.
 	Image string `hcl:"image"`
 	// Emulator is what the base needs on top to run the platform's programs.
 	Emulator Archive `hcl:"emulator,block"`
@@ -87,8 +87,8 @@ func (l *Lock) platform(name string) (*Platform, error) {
 	return nil, diag.Usagef("sagebuild matrix", "the lock emulates no platform %s, only %s", name, strings.Join(known, ", "))
 }
 
-// emulator is the base with the packages of a platform's emulator. The lock pins in each what the other does not
-// have.
+// emulator is the base with the packages of a platform's emulator. The lock pins packages of the base with the base,
+// and with the emulator only those that the base lacks.
 func (l *Lock) emulator(p *Platform) *Archive {
 	packages := maps.Clone(l.Base.Packages)
 	maps.Copy(packages, p.Emulator.Packages)
@@ -116,7 +116,7 @@ func (s *Store) PlatformPython(ctx context.Context, platform string, version mat
 	if err != nil {
 		return Layout{}, err
 	}
-	// The name starts with the platform's: layouts of other names that start with this one would go with it.
+	// A new layout replaces every layout whose name starts with its own, so the platform's name comes first.
 	w := wanted{p.Name + "-python" + python.Version, s.key(p.keyParts(python)...), p.Image}
 	return s.layout(ctx, w, func(ctx context.Context, work string) (string, error) {
 		path, _, err := s.platformPython(ctx, work, p, python, platformChecks{lockedSum(python), s.lockedLibraries(p)})
@@ -173,7 +173,7 @@ func (s *Store) lockedLibraries(p *Platform) pinCheck {
 
 var libraryPath = regexp.MustCompile(`^(usr/)?lib/([a-z0-9_]+-linux-gnu/)?[^/]+\.so(\.[0-9]+)*$`)
 
-// sharedLibrary leaves what programs load where the package has it.
+// sharedLibrary keeps a shared library at the path that its package gives it, and nothing else of the package.
 func sharedLibrary(name string) (string, bool) {
 	name = strings.TrimPrefix(path.Clean("/"+name), "/")
 	return name, libraryPath.MatchString(name)

@@ -20,7 +20,7 @@ import (
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
-// MirrorVariable names the environment variable with a Debian mirror's URL; it is for callers of Store.
+// MirrorVariable names the environment variable with a Debian mirror's URL. Open reads it.
 const MirrorVariable = "SAGEBUILD_DEBIAN_MIRROR"
 
 // recipe is part of every cache key: change it when the code makes other trees from the same lock.

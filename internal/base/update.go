@@ -83,7 +83,7 @@ func (s *Store) updatePython(ctx context.Context, p *Python, block *hclwrite.Blo
 	})
 }
 
-// currentPython makes an interpreter's layer, and pins in block what it is made from.
+// currentPython makes an interpreter's layer, and pins in block the packages or the module of the layer.
 func (s *Store) currentPython(ctx context.Context, work string, p *Python, block *hclwrite.Block) (string, error) {
 	if p.Module != nil {
 		path, sum, err := s.modulePython(ctx, work, s.ownLayer(p, anySum))
@@ -96,7 +96,8 @@ func (s *Store) currentPython(ctx context.Context, work string, p *Python, block
 	})
 }
 
-// updatePlatform pins in block an emulator, beyond the base that it stands on, and the interpreters of a platform.
+// updatePlatform pins in block the packages of a platform's emulator that the base lacks, and the platform's
+// interpreters.
 func (s *Store) updatePlatform(ctx context.Context, p *Platform, base map[string]Pin, block *hclwrite.Block) error {
 	pins, err := s.currentRoot(ctx, "emulator-"+p.Name, s.Lock.emulator(p))
 	if err != nil {

@@ -42,7 +42,7 @@ func errNoOverlay(root string, err error) error {
 	return e
 }
 
-// errLocked names the process that holds the lock, as it noted itself.
+// errLocked names the process that holds the lock. That process wrote its id into the lock file.
 func errLocked(root, owner string) error {
 	if owner = strings.TrimSpace(owner); owner == "" {
 		return environment("fuser -v "+lockPath(root), "the state directory %s is in use by another process", root)
@@ -80,7 +80,7 @@ func stateError(root string, err error) error {
 func free(path string) uint64 {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(path, &stat); err != nil {
-		return math.MaxUint64 // not there, and so not what is full
+		return math.MaxUint64 // a path that is not there fills no disk
 	}
 	return stat.Bavail * uint64(stat.Bsize)
 }

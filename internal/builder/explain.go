@@ -54,7 +54,8 @@ func (c *connection) blame(step *StepError) error {
 	return step
 }
 
-// errDiskFull is about the disk that a step's files are on: that of the state directory, or one of a builder elsewhere.
+// errDiskFull is about the disk that holds a step's files: the disk of the state directory, or that of a builder
+// elsewhere.
 func (c *connection) errDiskFull(step *StepError) error {
 	if c.state != "" {
 		return errDiskFull(c.state, step)
@@ -73,8 +74,8 @@ func shorten(name string) string {
 	return name
 }
 
-// reason is the innermost part of BuildKit's text about a failed command, which repeats the command; other texts lose
-// only their wrapping.
+// reason is the part of BuildKit's text that says how a command ended: the text before it repeats the command. Other
+// texts lose only BuildKit's prefix.
 func reason(text string) string {
 	if i := strings.LastIndex(text, "did not complete successfully: "); i >= 0 {
 		text = text[i+len("did not complete successfully: "):]

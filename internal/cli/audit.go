@@ -17,9 +17,9 @@ import (
 )
 
 const auditHelp = `Audit says what a wheel holds and where it works, from its bytes alone: it needs no GPU, CUDA toolkit or network, and
-takes wheels of anybody, for Linux and Windows. It lists the device code by SM, which GPUs can load it, what kernels
-take, the oldest glibc and libstdc++ that shared objects run on, who must give their undefined symbols, or the DLLs that
-a DLL imports, and findings with a severity.
+takes wheels of anybody, for Linux and Windows. It lists the device code by SM and the GPUs that can load it, the
+registers and shared memory of kernels, the oldest glibc and libstdc++ that shared objects run on, the library that must
+provide each undefined symbol, or the DLLs that a DLL imports, and findings with a severity.
 
 Any error among the findings makes the exit code 4. A policy file adds rules and changes severities; --torch looks every
 symbol of torch up in a torch wheel, in the directory where one is installed, or in a release such as 2.8.0, which pip
@@ -96,7 +96,7 @@ func (o auditOptions) load(ctx context.Context, app *App) (settings audit.Option
 	return settings, err
 }
 
-// fetchTorch returns what finds the release for the interpreter and the machine of a wheel.
+// fetchTorch returns a function that finds the release of torch for a wheel's interpreter and machine.
 func (o auditOptions) fetchTorch(ctx context.Context, app *App) (func(*wheel.Wheel) (string, error), error) {
 	dir, err := o.state.dir()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 
 const bakeHelp = `Bake builds the wheels of the targets, groups and patterns that are named, of the group default where none is.
 
-It expands the matrix, drives BuildKit, and leaves each wheel in dist/ after it was verified: file name, metadata,
+It expands the matrix, drives BuildKit, and leaves each wheel in dist/ once its checks passed: file name, metadata,
 RECORD hashes, the SMs inside, the glibc that it needs. A wheel that fails is never in dist/. Beside each wheel lies its
 SLSA provenance, as BuildKit attests it, and SHA256SUMS lists both. What targets share is built once. The run ends with a
 table of all targets; which SMs a CUDA leaves out, and why, is said at its start.

@@ -35,8 +35,8 @@ func (o *buildOptions) prepare(app *App, command string, p *run.Project, selecti
 	}}, nil
 }
 
-// execute carries out a plan by one of a run's methods and prints the table of its targets, or with --print the plan.
-// An interrupted run ends without a table.
+// execute carries out a plan by one of a run's methods and prints the table of its targets. An interrupted run ends
+// without a table.
 func (o *buildOptions) execute(ctx context.Context, app *App, r *run.Run, do func(*run.Run, context.Context) ([]run.Result, error)) error {
 	if o.progress != "json" { // a program that reads progress wants nothing else on standard error
 		sayExclusions(app.Console, r.Plan)

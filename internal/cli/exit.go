@@ -24,8 +24,9 @@ func (a *App) exit(ctx context.Context, err error) int {
 	return diag.ExitCode(err)
 }
 
-// classify gives the errors that arrive without a class theirs: an interrupted command is that, whatever it broke,
-// and a full disk is the machine's. What an interruption left behind only a run knows, and its own error says.
+// classify gives a class to errors that arrive without one. A command that the user stopped is interrupted, whatever
+// that broke; a full disk is the machine's. Only a run knows what an interruption left behind, and the run's own
+// error says it.
 func classify(ctx context.Context, err error) error {
 	var known *diag.Error
 	switch {

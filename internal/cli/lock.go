@@ -10,9 +10,9 @@ import (
 	"github.com/sagebuild/sagebuild/internal/base"
 )
 
-const lockHelp = `Lock makes the Debian base and every interpreter from today's packages and writes what they are made of, each with
-its hash, to lock/system.hcl. Builds then refuse anything else. It needs root, mmdebstrap and the go command; review
-the change like any other.`
+const lockHelp = `Lock makes the Debian base and every interpreter from today's packages, and writes each package with its hash to
+lock/system.hcl. Builds then refuse anything else. Lock needs root, mmdebstrap and the go command; review the change like
+any other.`
 
 func newLock(app *App) *cobra.Command {
 	var state stateOptions

@@ -90,7 +90,7 @@ func (o *buildOptions) addBuilderFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.jobs, "jobs", o.jobs, "targets at a time")
 }
 
-// check refuses what no parser refuses.
+// check refuses values that the parsers of flags accept.
 func (o *buildOptions) check() error {
 	if o.jobs < 1 {
 		return diag.Usagef("--jobs 1", "--jobs is %d, want at least 1", o.jobs)

@@ -25,14 +25,15 @@ func (o planOptions) load() (*run.Project, error) {
 	return &run.Project{Matrix: m, Kernels: set}, nil
 }
 
-// makePlan is what a command will do; nothing after it decides anything. The wheel is that of a test that builds none.
+// makePlan decides everything that a command will do. The wheel is the file that a test takes instead of building
+// one.
 func (o *buildOptions) makePlan(command string, p *run.Project, selection []matrix.Selection, wheel string) (*bake.Plan, error) {
 	if err := o.checkCaches(len(selection)); err != nil {
 		return nil, err
 	}
 	return bake.NewPlan(p.Matrix, p.Kernels, selection, bake.PlanOptions{
 		Command: command,
-		// The stage that hands the results over even when a test fails: a JUnit file outlives the failure that it
+		// The stage that hands over the results even when a test fails: a JUnit file outlives the failure that it
 		// describes.
 		TestStage:       bake.StageTestReport,
 		Output:          o.plan.dist,

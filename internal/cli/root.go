@@ -11,8 +11,8 @@ import (
 	"github.com/sagebuild/sagebuild/internal/diag"
 )
 
-const rootHelp = `sagebuild turns a PyTorch × CUDA × Python matrix into tested, verified wheels of SageAttention for NVIDIA GPUs
-from Volta to Blackwell. One Linux machine is enough: no GPU, no CUDA toolkit, no Docker engine.
+const rootHelp = `sagebuild turns a PyTorch × CUDA × Python matrix into tested wheels of SageAttention for NVIDIA GPUs from
+Volta to Blackwell. One Linux machine is enough: no GPU, no CUDA toolkit, no Docker engine.
 
 Exit codes:
     0  everything that was asked for is done

@@ -16,9 +16,10 @@ const verifyHelp = `Verify builds each wheel again, from this source, and compar
 matrix it is. Where bytes differ it names the members, and inside of them the sections of libraries, the cubins of each
 SM and their sections, and the first line of a text. Provenance and SHA256SUMS beside the wheel must speak of it as well.
 
-Steps whose inputs did not change come from the build cache, so this says whether the wheel is the one that this source
-makes. Whether the steps give the same bytes again is what --no-cache says, and for a machine that never built it, --state
-with an empty directory. Wheels carry the time of SOURCE_DATE_EPOCH: set it to what it was.`
+Steps whose inputs did not change come from the build cache, so verify says whether this source makes the wheel. With
+--no-cache it runs every step again, and says whether the steps give the same bytes; with an empty directory as --state it
+says so of a machine that never built the wheel. A wheel carries the time of SOURCE_DATE_EPOCH: set it to the value of the
+first build.`
 
 const verifyExamples = `  sagebuild verify dist/*.whl
   sagebuild verify --no-cache dist/*.whl

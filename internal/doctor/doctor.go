@@ -101,7 +101,7 @@ func aptInstall(debianPackage string) string {
 	return "apt-get install --yes " + debianPackage
 }
 
-// certificates finds the bundle that the build's containers are given.
+// certificates finds the bundle that builds mount into their containers.
 func certificates() Check {
 	path := "/etc/ssl/certs/ca-certificates.crt"
 	if custom := os.Getenv("SSL_CERT_FILE"); custom != "" {
@@ -110,7 +110,7 @@ func certificates() Check {
 	return file("certificates", "bake", path, "ca-certificates")
 }
 
-// goTool: interpreters are Go modules, which the go command fetches and verifies.
+// goTool looks for the go command, which fetches interpreters as Go modules and checks their hashes.
 func goTool(ctx context.Context) Check {
 	check := program("go", "test", "fetches the CPython interpreters", "golang-go")
 	if check.Status != OK {

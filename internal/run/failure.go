@@ -8,7 +8,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/report"
 )
 
-// fail gives a result its error, and its row the outcome and the details of it.
+// fail gives a result its error, and the result's row the outcome and the details.
 func (r *Result) fail(err error) {
 	r.Err = err
 	switch {
@@ -25,7 +25,8 @@ func (r *Result) fail(err error) {
 	describe(r.Row.Failure, err)
 }
 
-// describe fills in a failure. A step's own output says more than the machine's trouble that it is blamed on.
+// describe fills in a failure from its error. Where the machine is to blame for a failed step, the message names the
+// trouble of the machine; the step and its last lines stay.
 func describe(failure *report.Failure, err error) {
 	failure.Message = err.Error()
 	var step *builder.StepError

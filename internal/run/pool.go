@@ -16,8 +16,8 @@ type pool struct {
 	keepGoing bool
 }
 
-// each calls do for every number below count, started in order, and returns each one's error. That of what was
-// cancelled is ErrStopped.
+// each calls do for every number below count, in order, and returns the error of each call. A call that was
+// cancelled, or never made, has the reason as its error: ErrStopped after another's failure.
 func (p pool) each(ctx context.Context, count int, do func(context.Context, int) error) []error {
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -37,7 +37,7 @@ func (p pool) each(ctx context.Context, count int, do func(context.Context, int)
 	return errs
 }
 
-// unlessCancelled replaces the error of what was cancelled by the reason of the cancellation.
+// unlessCancelled replaces the error of a call that was cancelled by the reason of the cancellation.
 func unlessCancelled(ctx context.Context, do func() error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -43,7 +43,7 @@ func (r *Rebuilt) Bad() bool { return r.Result == Different || len(r.Problems) >
 // keep, a wheel that differs is moved into dist/. The wheels come in the plan's order.
 func (r *Run) Rebuild(ctx context.Context, wheels map[string]string, keep bool) ([]*Rebuilt, []Result, error) {
 	all := map[string]*Rebuilt{}
-	var mutex sync.Mutex // of the memory: wheels are unpacked to be compared
+	var mutex sync.Mutex // one comparison at a time: wheels are unpacked into memory
 	results, err := r.each(ctx, func(s *session, ctx context.Context, target bake.Target, _ *report.Row) error {
 		path, result, err := s.buildWheel(ctx, target)
 		if err != nil {
@@ -82,7 +82,7 @@ func inOrder(results []Result, all map[string]*Rebuilt, wheels map[string]string
 	return list
 }
 
-// compare fills in what the wheel and the one that was built again tell of each other.
+// compare fills in how the wheel and the one that was built again differ.
 func (r *Rebuilt) compare(path string) (err error) {
 	if r.SHA256, err = digest.File(r.Wheel); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (r *Rebuilt) compare(path string) (err error) {
 	return err
 }
 
-// lookBeside wants provenance and SHA256SUMS in the wheel's directory to be of its bytes. Both may be missing.
+// lookBeside compares the wheel's hash with provenance and SHA256SUMS in the wheel's directory. Both may be missing.
 func (r *Rebuilt) lookBeside() error {
 	name := filepath.Base(r.Wheel)
 	sums, err := provenance.ReadSums(filepath.Dir(r.Wheel))

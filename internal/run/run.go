@@ -97,7 +97,8 @@ func (s *session) all(ctx context.Context, do work) []Result {
 	return results
 }
 
-// interrupted is the error of a run that the user stopped. Only one that closed in order may say that nothing is left.
+// interrupted is the error of a run that the user stopped. Only a run that closed in order may say that nothing is
+// left.
 func interrupted(closing error) error {
 	if closing == nil {
 		return &diag.Error{Class: diag.Interrupted, Message: "interrupted; nothing was left behind"}

@@ -11,7 +11,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/provenance"
 )
 
-// stagingPattern names the directories in which results wait for their verification. They lie inside dist/, where a
+// stagingPattern names the directories in which results wait until they are checked. These lie inside dist/, where a
 // rename into dist/ is atomic even if dist/ is a mount of its own; the dot keeps them out of dist/*.
 const stagingPattern = ".staging-*"
 
@@ -72,8 +72,8 @@ func (s *staging) close() error {
 	return err
 }
 
-// publishWheel moves a verified wheel into dist/ with its provenance, a file beside it that may be missing, and lists
-// both in SHA256SUMS. The provenance goes first: a wheel never lies there with another one's.
+// publishWheel moves a checked wheel into dist/ with its provenance, a file beside it that may be missing, and lists
+// both in SHA256SUMS. The provenance goes first, so that dist/ never holds a wheel with the provenance of another.
 func (s *staging) publishWheel(path string) (string, error) {
 	to := filepath.Join(s.dist, filepath.Base(path))
 	statement := provenance.StatementFile(path)

@@ -44,7 +44,6 @@ func (t *Table) Write(w io.Writer, color bool) error {
 	return err
 }
 
-// header gives the names the alignment of the column's first cell.
 // WriteTables writes tables with an empty line between them, and leaves out those without rows.
 func WriteTables(w io.Writer, color bool, tables []*Table) error {
 	written := false
@@ -65,6 +64,7 @@ func WriteTables(w io.Writer, color bool, tables []*Table) error {
 	return nil
 }
 
+// header gives the names the alignment of the column's first cell.
 func (t *Table) header() []Cell {
 	cells := make([]Cell, len(t.Header))
 	for i, name := range t.Header {
