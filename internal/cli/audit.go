@@ -140,7 +140,7 @@ func writeReports(app *App, reports []*audit.Report) error {
 		}
 	}
 	if failed > 0 {
-		return reported(diag.Verification, "", "%d of %s failed", failed, ui.Count(len(reports), "wheel"))
+		return reported(diag.Mismatch, "", "%d of %s failed", failed, ui.Count(len(reports), "wheel"))
 	}
 	return nil
 }

@@ -87,5 +87,5 @@ func failedProofs(list []index.Proof) error {
 	if failed == 0 {
 		return nil
 	}
-	return reported(diag.Verification, "sagebuild index --check --json", "%d of %d installations went wrong", failed, len(list))
+	return reported(diag.Mismatch, "sagebuild index --check --json", "%d of %d installations went wrong", failed, len(list))
 }

@@ -35,7 +35,7 @@ func writeRebuilt(app *App, options *verifyOptions, all []*run.Rebuilt, results 
 	if len(bad) == 0 {
 		return nil
 	}
-	return reported(diag.Verification, options.hint(bad[0]), "%d of %s failed", len(bad), ui.Count(len(all), "wheel"))
+	return reported(diag.Mismatch, options.hint(bad[0]), "%d of %s failed", len(bad), ui.Count(len(all), "wheel"))
 }
 
 // hint is the command that shows more of what differs.

@@ -20,8 +20,8 @@ const (
 	Usage
 	// Environment is something that the machine lacks: root, runc, network, disk, the state lock.
 	Environment
-	// Verification is a wheel that was built but is not what the plan asked for.
-	Verification
+	// Mismatch is a wheel that is not what the plan, the rules of an audit or its rebuild say.
+	Mismatch
 	// Interrupted is a run that the user stopped.
 	Interrupted
 )
@@ -30,11 +30,11 @@ var classes = map[Class]struct {
 	name string
 	exit int
 }{
-	Failed:       {"build or test failed", 1},
-	Usage:        {"wrong usage or definition", 2},
-	Environment:  {"the machine lacks something", 3},
-	Verification: {"verification failed", 4},
-	Interrupted:  {"interrupted", 130},
+	Failed:      {"build or test failed", 1},
+	Usage:       {"wrong usage or definition", 2},
+	Environment: {"the machine lacks something", 3},
+	Mismatch:    {"a wheel is not what it should be", 4},
+	Interrupted: {"interrupted", 130},
 }
 
 // Error names the class.

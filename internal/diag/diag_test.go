@@ -18,7 +18,7 @@ func TestExitCodes(t *testing.T) {
 		{&Error{Class: Failed}, 1},
 		{&Error{Class: Usage}, 2},
 		{fmt.Errorf("loading: %w", &Error{Class: Environment}), 3},
-		{errors.Join(errors.New("first"), &Error{Class: Verification}), 4},
+		{errors.Join(errors.New("first"), &Error{Class: Mismatch}), 4},
 		{fmt.Errorf("solving: %w", context.Canceled), 130},
 		{&Error{Class: Interrupted}, 130},
 		{&Error{Class: Environment, Err: context.Canceled}, 3},

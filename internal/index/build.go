@@ -36,7 +36,7 @@ type Result struct {
 }
 
 // Build publishes the wheels of a directory. The site is there as before or completely new, whenever the process ends.
-// Errors are of class diag.Verification for wheels that cannot be published, and diag.Usage for a site that would lose
+// Errors are of class diag.Mismatch for wheels that cannot be published, and diag.Usage for a site that would lose
 // or change a wheel.
 func Build(ctx context.Context, options Options) (*Result, error) {
 	output, err := realPath(options.Output)

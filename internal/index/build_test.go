@@ -171,7 +171,7 @@ func TestRefusedWheels(t *testing.T) {
 			p := newPlace(t, test.wheel)
 			must(t, os.MkdirAll(filepath.Dir(p.site), 0o755))
 			p.refuses(p.options(), test.want)
-			if _, err := Build(t.Context(), p.options()); !errors.Is(err, diag.Verification) {
+			if _, err := Build(t.Context(), p.options()); !errors.Is(err, diag.Mismatch) {
 				t.Errorf("class of %v", err)
 			}
 		})

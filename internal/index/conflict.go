@@ -22,7 +22,7 @@ func conflicts(entries []Entry) error {
 				first[key] = entry.Filename
 			case other != entry.Filename && !told: // one pair of files may share several tags
 				told = true
-				found = append(found, &diag.Error{Class: diag.Verification, Hint: "move one of them out of the directory",
+				found = append(found, &diag.Error{Class: diag.Mismatch, Hint: "move one of them out of the directory",
 					Message: fmt.Sprintf("%s and %s are for the same Python and platform in %s", other, entry.Filename, entry.Channel.Dir())})
 			}
 		}

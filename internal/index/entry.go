@@ -45,7 +45,7 @@ func (e Entry) Dir() string { return path.Join(e.Channel.Dir(), e.Project) }
 func (e Entry) Path() string { return path.Join(e.Dir(), e.Filename) }
 
 // Inspect reads a wheel completely. One that contradicts itself, or whose name and dependencies do not say which
-// torch it is for, is an error of class diag.Verification.
+// torch it is for, is an error of class diag.Mismatch.
 func Inspect(file string) (Entry, error) {
 	w, err := wheel.Open(file)
 	var refusal *finding.Refusal
@@ -74,7 +74,7 @@ func Inspect(file string) (Entry, error) {
 }
 
 func refused(file, why string) error {
-	return &diag.Error{Class: diag.Verification, Message: filepath.Base(file) + " is not published: " + why, Hint: "rm " + file}
+	return &diag.Error{Class: diag.Mismatch, Message: filepath.Base(file) + " is not published: " + why, Hint: "rm " + file}
 }
 
 // setChannel reads the build tag, and wants the dependency on torch to say the same: it alone keeps an installer

@@ -54,7 +54,7 @@ func checkProvenance(wheel string, text []byte) error {
 		return err
 	}
 	if err := provenance.CheckStatement(text, filepath.Base(wheel), sum); err != nil {
-		return &diag.Error{Class: diag.Verification, Message: "the provenance of " + filepath.Base(wheel) + " is not of this wheel", Err: err}
+		return &diag.Error{Class: diag.Mismatch, Message: "the provenance of " + filepath.Base(wheel) + " is not of this wheel", Err: err}
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 func TestFailuresSayWhatHelps(t *testing.T) {
 	step := &builder.StepError{Step: "[wheel 1/2] RUN make", Log: []string{"boom"}, Err: errors.New("exit code: 2")}
 	blamed := &diag.Error{Class: diag.Environment, Message: "no network inside the build", Hint: "sagebuild doctor", Err: step}
-	checked := &diag.Error{Class: diag.Verification, Message: "a.whl is not what the plan says", Hint: "sagebuild bake --print x", Err: errors.New("no fatbin")}
+	checked := &diag.Error{Class: diag.Mismatch, Message: "a.whl is not what the plan says", Hint: "sagebuild bake --print x", Err: errors.New("no fatbin")}
 	for _, test := range []struct {
 		name    string
 		err     error

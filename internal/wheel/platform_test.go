@@ -37,8 +37,8 @@ func universal(platform, library string, data []byte) *sample {
 	}}
 }
 
-// TestVerifyPlatforms wants each library under its own platform tag and nowhere else.
-func TestVerifyPlatforms(t *testing.T) {
+// TestCheckPlatforms wants each library under its own platform tag and nowhere else.
+func TestCheckPlatforms(t *testing.T) {
 	for _, c := range []struct {
 		platform, library, fixture string
 		want                       []finding.Code
@@ -56,7 +56,7 @@ func TestVerifyPlatforms(t *testing.T) {
 		{"manylinux_2_17_x86_64", "libsageattn.so", "new_glibc.so", []finding.Code{finding.CodeGlibcFloor}},
 	} {
 		s := universal(c.platform, c.library, wheeltest.Fixture(t, c.fixture))
-		found, err := Verify(s.write(t), Expectation{
+		found, err := Check(s.write(t), Expectation{
 			Filename: s.name, Distribution: "sageattention", Version: "2.2.0", Tags: []string{"py3-none-" + c.platform},
 			RequiresDist: []string{"torch>=2.4"}, RequiresPython: ">=3.9", Members: []string{"sageattention/lib/" + c.library},
 			GlibcFloor: "2.17", Exports: []string{"fixture"},
@@ -67,8 +67,8 @@ func TestVerifyPlatforms(t *testing.T) {
 	}
 }
 
-// TestVerifyDLL changes one thing of a DLL that is fine.
-func TestVerifyDLL(t *testing.T) {
+// TestCheckDLL changes one thing of a DLL that is fine.
+func TestCheckDLL(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(d *dll.DLL)
 		want   []finding.Code
@@ -94,7 +94,7 @@ func TestVerifyDLL(t *testing.T) {
 			{Library: "KERNEL32.dll", Symbols: []string{"CreateThread"}}, {Library: "api-ms-win-crt-heap-l1-1-0.dll", Symbols: []string{"malloc"}},
 		}}
 		c.change(&d)
-		found, err := Verify(universal("win_amd64", "sageattn.dll", d.Bytes()).write(t), Expectation{Exports: []string{"fixture"}})
+		found, err := Check(universal("win_amd64", "sageattn.dll", d.Bytes()).write(t), Expectation{Exports: []string{"fixture"}})
 		if err != nil || !slices.Equal(codes(found), c.want) {
 			t.Errorf("%s: codes %v, want %v, error %v%s", name, codes(found), c.want, err, lines(found))
 		}

@@ -103,7 +103,7 @@ func (e *Refusal) Error() string {
 	return e.Member + ": " + e.Message
 }
 
-// Finding turns a refusal into the finding that Verify reports.
+// Finding turns a refusal into the finding that Check reports.
 func (e *Refusal) Finding() Finding {
 	return Finding{Severity: Error, Code: e.Code, Message: e.Message, Member: e.Member}
 }

@@ -28,9 +28,9 @@ type Expectation struct {
 	Exports        []string                  // functions that the shared objects must give, together
 }
 
-// Verify reads the wheel at path and compares it with want. Everything wrong with the wheel, down to bytes that
+// Check reads the wheel at path and compares it with want. Everything wrong with the wheel, down to bytes that
 // are no zip, is a finding; the error is for files that cannot be read at all. See Failed for the verdict.
-func Verify(path string, want Expectation) ([]finding.Finding, error) {
+func Check(path string, want Expectation) ([]finding.Finding, error) {
 	w, err := Open(path)
 	var refusal *finding.Refusal
 	if errors.As(err, &refusal) {

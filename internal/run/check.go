@@ -16,9 +16,9 @@ import (
 // check compares a wheel with its plan. All that is wrong is in one error.
 func (p *Project) check(path string, target bake.Target) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return &diag.Error{Class: diag.Verification, Message: fmt.Sprintf("stage %s made no file named %s", target.Stage, target.Wheel)}
+		return &diag.Error{Class: diag.Mismatch, Message: fmt.Sprintf("stage %s made no file named %s", target.Stage, target.Wheel)}
 	}
-	findings, err := wheel.Verify(path, wheel.Expect(target.Selection.Cell, p.Kernels))
+	findings, err := wheel.Check(path, wheel.Expect(target.Selection.Cell, p.Kernels))
 	if err != nil {
 		return fmt.Errorf("checking %s: %w", target.Wheel, err)
 	}
@@ -31,6 +31,6 @@ func (p *Project) check(path string, target bake.Target) error {
 	if len(wrong) == 0 {
 		return nil
 	}
-	return &diag.Error{Class: diag.Verification, Message: target.Wheel + " is not what the plan says",
+	return &diag.Error{Class: diag.Mismatch, Message: target.Wheel + " is not what the plan says",
 		Err: errors.New(strings.ReplaceAll(errors.Join(wrong...).Error(), "\n", "; ")), Hint: "sagebuild bake --print " + target.Cell}
 }

@@ -16,15 +16,15 @@ import (
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
-func TestVerifyAcceptsWhatIsPlanned(t *testing.T) {
-	found, err := Verify(goodWheel(t).write(t), goodExpectation())
+func TestCheckAcceptsWhatIsPlanned(t *testing.T) {
+	found, err := Check(goodWheel(t).write(t), goodExpectation())
 	if err != nil || len(found) != 0 {
 		t.Fatalf("findings %v, error %v", lines(found), err)
 	}
 }
 
-// TestVerifyReportsDamage damages one wheel in every way and wants exactly the codes that say so.
-func TestVerifyReportsDamage(t *testing.T) {
+// TestCheckReportsDamage damages one wheel in every way and wants exactly the codes that say so.
+func TestCheckReportsDamage(t *testing.T) {
 	wheelFile, metadata := sampleInfo+"/WHEEL", sampleInfo+"/METADATA"
 	cases := []struct {
 		name   string
@@ -136,7 +136,7 @@ func TestVerifyReportsDamage(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := goodWheel(t)
 			c.damage(t, s)
-			found, err := Verify(s.write(t), goodExpectation())
+			found, err := Check(s.write(t), goodExpectation())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -147,8 +147,8 @@ func TestVerifyReportsDamage(t *testing.T) {
 	}
 }
 
-// TestVerifyComparesWithThePlan leaves the wheel and changes the plan.
-func TestVerifyComparesWithThePlan(t *testing.T) {
+// TestCheckComparesWithThePlan leaves the wheel and changes the plan.
+func TestCheckComparesWithThePlan(t *testing.T) {
 	cases := []struct {
 		name   string
 		change func(want *Expectation)
@@ -174,7 +174,7 @@ func TestVerifyComparesWithThePlan(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			want := goodExpectation()
 			c.change(&want)
-			found, err := Verify(path, want)
+			found, err := Check(path, want)
 			if err != nil || !slices.Equal(codes(found), c.codes) || !strings.Contains(lines(found), c.text) {
 				t.Errorf("codes %v, want %v with %q, error %v%s", codes(found), c.codes, c.text, err, lines(found))
 			}
@@ -188,20 +188,20 @@ func (want *Expectation) move(from, to kernels.Arch) {
 	delete(want.Kernels, from)
 }
 
-func TestVerifyWarnsOfUnplannedKernels(t *testing.T) {
+func TestCheckWarnsOfUnplannedKernels(t *testing.T) {
 	want := goodExpectation()
 	want.Kernels[sm80] = []string{"scale"}
-	found, err := Verify(goodWheel(t).write(t), want)
+	found, err := Check(goodWheel(t).write(t), want)
 	if err != nil || len(found) != 1 || found[0].Severity == finding.Error || found[0].Code != finding.CodeKernelExtra {
 		t.Fatalf("findings %v, error %v", lines(found), err)
 	}
 }
 
-// TestVerifyTruncated cuts a wheel: always a finding, never an error.
-func TestVerifyTruncated(t *testing.T) {
+// TestCheckTruncated cuts a wheel: always a finding, never an error.
+func TestCheckTruncated(t *testing.T) {
 	data := goodWheel(t).pack(t)
 	for length := 0; length < len(data); length += 997 {
-		found, err := Verify(writeFile(t, sampleName, data[:length]), Expectation{})
+		found, err := Check(writeFile(t, sampleName, data[:length]), Expectation{})
 		if err != nil || !slices.Equal(codes(found), []finding.Code{finding.CodeZipFormat}) {
 			t.Fatalf("cut to %d bytes: %v, error %v", length, lines(found), err)
 		}
@@ -220,11 +220,11 @@ func TestReadTruncated(t *testing.T) {
 	}
 }
 
-func TestVerifyWithoutFile(t *testing.T) {
-	if _, err := Verify(filepath.Join(t.TempDir(), sampleName), Expectation{}); !os.IsNotExist(err) {
+func TestCheckWithoutFile(t *testing.T) {
+	if _, err := Check(filepath.Join(t.TempDir(), sampleName), Expectation{}); !os.IsNotExist(err) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := Verify(t.TempDir(), Expectation{}); err == nil {
+	if _, err := Check(t.TempDir(), Expectation{}); err == nil {
 		t.Error("a directory is no wheel")
 	}
 }
