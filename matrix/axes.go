@@ -119,7 +119,7 @@ func (m *Matrix) readSMs(r *reader, blocks []smSchema) {
 }
 
 func (r *reader) gpuFamily(block smSchema) gpuFamily {
-	family := gpuFamily{sm: r.sm(located[string]{block.Name, block.NameRange})}
+	family := gpuFamily{sm: r.sm(located[string]{block.Name, block.NameRange}), gpus: []string{}}
 	switch {
 	case given(block.CUDA) == given(block.Image):
 		r.fail(block.NameRange, "", "sm %q wants either cuda, the oldest that its kernels need, or image, the SM whose code it runs", block.Name)
