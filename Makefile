@@ -43,9 +43,17 @@ generate: build ## the files that are generated: docker-bake.hcl, BUILD_MATRIX.m
 .PHONY: lock
 lock: tools build ## pins everything in lock/ anew: Debian base, interpreters, compilers, each torch
 	$(SAGEBUILD) lock
-	uv=$$(mktemp -d) && trap 'rm -rf "$$uv"' EXIT && \
-	python3 -m pip install --quiet --require-hashes --target "$$uv" -r lock/uv.txt && \
-	$(SAGEBUILD) matrix --json | PYTHONPATH=$$uv python3 scripts/lock.py
+	$(call lock-packages,)
+
+.PHONY: lock-missing
+lock-missing: build ## pins what the definition needs and lock/ does not have: a new torch, CUDA or Python of it
+	$(call lock-packages,--missing)
+
+define lock-packages
+uv=$$(mktemp -d) && trap 'rm -rf "$$uv"' EXIT && \
+python3 -m pip install --quiet --require-hashes --target "$$uv" -r lock/uv.txt && \
+$(SAGEBUILD) matrix --json | PYTHONPATH=$$uv python3 scripts/lock.py $(1)
+endef
 
 .PHONY: test
 test: test-tools lint test-python test-wheels test-go ## every test
@@ -86,6 +94,10 @@ test-python: test-tools ## Python tests that need no torch
 test-wheels: tools build ## the default wheel, and the universal one of every platform; the first tested as well
 	$(SAGEBUILD) bake default universal
 	$(SAGEBUILD) test default
+
+.PHONY: test-torches
+test-torches: tools build ## one wheel of each torch tested on it; the last results are docs/torches.md
+	scripts/test-torches.py --sagebuild $(SAGEBUILD)
 
 .PHONY: bench-build
 bench-build: tools build ## measures builds; the last results are docs/bench-build.md

@@ -64,6 +64,13 @@ func CheckLocks(sourceDir string, plan *Plan) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return diag.Usagef("sagebuild matrix --json --matrix "+plan.Matrix+" | scripts/lock.py --missing",
-		"not locked yet: %s", strings.Join(missing, ", "))
+	return diag.Usagef(lockCommand(plan.Matrix), "not locked yet: %s", strings.Join(missing, ", "))
+}
+
+// lockCommand writes the lock files that a definition needs and lock/ does not have.
+func lockCommand(definition string) string {
+	if definition == matrix.DefaultFile {
+		return "make lock-missing"
+	}
+	return "sagebuild matrix --json --matrix " + definition + " | scripts/lock.py --missing"
 }

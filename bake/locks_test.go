@@ -2,6 +2,7 @@ package bake
 
 import (
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,6 +13,27 @@ import (
 func TestEveryCommittedCellIsLocked(t *testing.T) {
 	if err := CheckLocks(sourceDir, planned(t, "* test-*", PlanOptions{})); err != nil {
 		t.Error(err)
+	}
+}
+
+// A torch that has left the matrix leaves no lock file behind.
+func TestEveryTorchLockIsUsed(t *testing.T) {
+	used := map[string]bool{}
+	for _, target := range planned(t, "* test-*", PlanOptions{}).Targets {
+		for _, name := range target.LockFiles() {
+			used[name] = true
+		}
+	}
+	for _, pattern := range []string{"torch*.txt", "toolchain-*.txt"} {
+		files, err := filepath.Glob(filepath.Join(sourceDir, "lock", pattern))
+		if err != nil || len(files) == 0 {
+			t.Errorf("no %s: %v", pattern, err)
+		}
+		for _, file := range files {
+			if name := "lock/" + filepath.Base(file); !used[name] {
+				t.Errorf("no target needs %s", name)
+			}
+		}
 	}
 }
 

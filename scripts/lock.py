@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Resolve lock/*.in and the matrix's torch versions into lock/*.txt, every file pinned by hash.
 
-    make lock, or: bin/sagebuild matrix --json | scripts/lock.py [--missing]
+    make lock, make lock-missing, or: bin/sagebuild matrix --json | scripts/lock.py [--missing]
 
 lock/NAME.in (compilers, uv, zig, the programs of lint) is written by hand and becomes lock/NAME.txt. For each torch and
 Python that wheels are tested on, torch's packages are split in two: lock/torchNN-libraries.txt, the CUDA libraries that
@@ -11,7 +11,7 @@ lock/torchNN-pythonMMM-PLATFORM.txt.
 
 --missing writes the files that are not there yet and leaves the pins of the others.
 
-Needs uv in the Python that runs this (pip install --require-hashes -r lock/uv.txt), which `make lock` sees to.
+Needs uv in the Python that runs this (pip install --require-hashes -r lock/uv.txt), which make sees to.
 """
 
 from __future__ import annotations
