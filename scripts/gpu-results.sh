@@ -200,6 +200,13 @@ sanitize() { # name, fatbin, script
     done
 }
 
+# Speed beside PyTorch's attention, from the installed wheel.
+speed() {
+    phase speed 90 env PYTHONPATH="$site:$bundle/python" "$python" -m bench.attention --seconds 0.1 --budget 70 \
+        --case hd{64,96,128,192,256}-s{4096,8192}{,-causal} --method sageattn torch-flash torch-cudnn --values none \
+        --markdown speed.md
+}
+
 # Speed and accuracy beside the peers, in the working folder. Figures are saved as they come: the tables are of those.
 bench() {
     local left=$((${GPU_RESULTS_SECONDS:-540} - SECONDS)) wheel folder
@@ -237,7 +244,7 @@ run() { # bundle, output
     tests wheel 240 "" --gpu-results="$work/accuracy.md" "$bundle/python/tests/gpu"
     wait
     tests library 150 "$wheel_fatbin" "$kernels" # every kernel that the driver takes from the wheel
-    phase speed 60 env SAGEATTN_FATBIN="$wheel_fatbin" "$python" "$kernels/bench_kernels.py"
+    speed
     sanitize wheel "$wheel_fatbin"
     for name in "${names[@]}"; do
         [[ $name != accum-f16 ]] || # SM 9.0

@@ -52,7 +52,8 @@ def render(work, bundle, device):
     lines = [f"# {device['GPU']}, {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}", ""]
     lines += [f"- {name}: {value}" for name, value in {**device, **software(bundle)}.items()]
     lines += ["", *tests(work, phases), "", *accuracy(work), "", *families(work), "", *sanitizer(work, phases)]
-    return "\n".join([*lines, "", *speed(work, phases), *bench(work, phases)]) + "\n"
+    lines += ["", *tables(work, phases, "speed", "Attention beside PyTorch's"), *bench(work, phases)]
+    return "\n".join(lines) + "\n"
 
 
 def software(bundle):
@@ -105,12 +106,15 @@ def tests(work, phases):
 
 
 def bench(work, phases):
-    """The tables of python/bench, if it was asked for."""
-    if "bench" not in phases:
-        return []
-    lines = ["", "## Attention beside its peers", ""]
-    code, seconds = phases["bench"]
-    path = work / "bench.md"
+    """The tables of python/bench beside its peers, if they were asked for."""
+    return ["", *tables(work, phases, "bench", "Attention beside its peers")] if "bench" in phases else []
+
+
+def tables(work, phases, phase, heading):
+    """What python/bench measured in a phase."""
+    lines = [f"## {heading}", ""]
+    code, seconds = phases.get(phase, (1, 0))
+    path = work / f"{phase}.md"
     if not path.exists():
         return [*lines, f"Nothing was measured: {verdict(code)}."]
     text = path.read_text(encoding="utf-8").rstrip()
@@ -168,14 +172,6 @@ def sanitizer(work, phases):
     if not rows:
         return [*lines, "Not run: compute-sanitizer was not on PATH."]
     return [*lines, "| tool | kernels | calls | summary | seconds | verdict |", "|" + " --- |" * 6, *rows]
-
-
-def speed(work, phases):
-    """The table of bench_kernels.py."""
-    heading = ["## Speed of attention, bfloat16, batch 2, 32 heads (TFLOP/s, median of 20)", ""]
-    if phases.get("speed", (1, 0))[0] != 0:
-        return [*heading, "**The benchmark failed.**"]
-    return heading + [line for line in (work / "speed.log").read_text().splitlines() if line.startswith("|")]
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ examples, from python/ or with PYTHONPATH=python:
   python -m bench.attention --sageattention-1 DIR --peers DIR
   python -m bench.attention --read out.json --markdown out.md  an earlier run, on any machine
 
-exit status: 0 measured (what was left out is named), 1 a method failed, 2 usage, 3 nothing can be measured here
+exit status: 0 measured (what was left out is named), 1 a method of this package failed, 2 usage, 3 nothing can be
+measured here
 """
 
 

@@ -93,9 +93,9 @@ def test_markdown_rows_are_even(results: record.Results) -> None:
     assert len({line.count("|") for line in accuracy}) == 1
 
 
-def test_results_fail_if_a_gap_did(results: record.Results) -> None:
+def test_results_fail_if_a_method_of_the_package_did(results: record.Results) -> None:
     assert results.failed
-    results.gaps.pop()
+    results.gaps[-1] = record.Gap("hd128-s8192", "cudnn-fp8", "no kernel for this GPU", failed=True)
     assert not results.failed
 
 

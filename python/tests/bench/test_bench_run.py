@@ -207,8 +207,13 @@ def test_a_run_from_the_command_line(
     assert json.loads(files[0].read_text())["gaps"][0]["method"] == "b"
 
 
+class Own(Sdpa):
+    peer = False
+
+
 def test_the_exit_status_says_that_a_method_failed(main: Callable[..., int]) -> None:
-    assert main([Sdpa("a", "call"), Sdpa("b")], "--values", "none") == attention.FAILED
+    assert main([Own("a", "call"), Sdpa("b")], "--values", "none") == attention.FAILED
+    assert main([Own("a"), Sdpa("b", "call")], "--values", "none") == attention.OK
 
 
 def test_nothing_to_measure(main: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
