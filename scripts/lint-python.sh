@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 tools=$(scripts/lint-tools.sh)
-"$tools/bin/ruff" check --quiet python/bench python/build_backend python/tests scripts internal
+"$tools/bin/ruff" check --quiet
 cd python
 PYTHONPATH=$tools python3 -m mypy --cache-dir ../bin/mypy --ignore-missing-imports --no-warn-unused-ignores \
     --no-warn-return-any --allow-subclassing-any --allow-untyped-decorators

@@ -20,8 +20,8 @@ if not torch.cuda.is_available():
 if "SAGEATTN_LIBRARY" not in os.environ:
     pytest.skip("set SAGEATTN_LIBRARY and SAGEATTN_FATBIN", allow_module_level=True)
 
-from cases import DTYPES, NAN, check, operand, operands  # noqa: E402
-from library import GRANULARITIES, Failure, abi  # noqa: E402
+from cases import DTYPES, NAN, check, operand, operands
+from library import GRANULARITIES, Failure, abi
 
 library_only = pytest.mark.library
 
@@ -87,7 +87,7 @@ def test_unaligned_rows(library, dim, offset):
         place = storage[..., offset : offset + dim]
         return place.copy_(x)
 
-    aligned, lse = library.attention(q, k, v)
+    aligned, _ = library.attention(q, k, v)
     output = misaligned(torch.zeros_like(q))
     library.attention(misaligned(q), misaligned(k), misaligned(v), output=output)
     assert torch.equal(aligned, output)

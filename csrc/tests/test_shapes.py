@@ -13,8 +13,8 @@ if not torch.cuda.is_available():
 if "SAGEATTN_LIBRARY" not in os.environ:
     pytest.skip("set SAGEATTN_LIBRARY and SAGEATTN_FATBIN", allow_module_level=True)
 
-from cases import DTYPES, NAN, check, operand, operands  # noqa: E402
-from library import GRANULARITIES, Failure, abi  # noqa: E402
+from cases import DTYPES, NAN, check, operand, operands
+from library import GRANULARITIES, Failure, abi
 
 KERNEL_DIMS = [64, 96, 128, 192, 256]
 CAUSAL = {"full": 0, "top-left": 1, "bottom-right": 2}

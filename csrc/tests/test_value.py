@@ -16,7 +16,7 @@ if not torch.cuda.is_available():
 if "SAGEATTN_LIBRARY" not in os.environ:
     pytest.skip("set SAGEATTN_LIBRARY and SAGEATTN_FATBIN", allow_module_level=True)
 
-from library import KINDS, Failure, Library, abi, dtype, stream, view  # noqa: E402
+from library import KINDS, Failure, Library, abi, dtype, stream, view
 
 pytestmark = [
     pytest.mark.library,

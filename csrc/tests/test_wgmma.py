@@ -13,7 +13,7 @@ if not torch.cuda.is_available() or torch.cuda.get_device_capability() != (9, 0)
 if "SAGEATTN_LIBRARY" not in os.environ:
     pytest.skip("set SAGEATTN_LIBRARY and SAGEATTN_FATBIN", allow_module_level=True)
 
-from wgmma_library import Failure, Wgmma, abi  # noqa: E402
+from wgmma_library import Failure, Wgmma, abi
 
 NAN = float("nan")
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}

@@ -357,13 +357,13 @@ def _functions(arguments: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 
 def _register() -> torch.library.Library:
-    library = torch.library.Library(NAMESPACE, "DEF")  # type: ignore[no-untyped-call]
+    library = torch.library.Library(NAMESPACE, "DEF")
     # Inductor may otherwise hand over operands whose head dim is not contiguous.
     tags = (torch.Tag.needs_fixed_stride_order, torch.Tag.pt2_compliant_tag)
     for name, (arguments, _) in _OPERATORS.items():
         run, fake = _functions(arguments)
-        library.define(name + SCHEMAS[name], tags=tags)  # type: ignore[no-untyped-call]
-        library.impl(name, run, "CUDA")  # type: ignore[no-untyped-call]
+        library.define(name + SCHEMAS[name], tags=tags)
+        library.impl(name, run, "CUDA")
         torch.library.register_fake(f"{NAMESPACE}::{name}", fake, lib=library)
     return library
 

@@ -180,11 +180,11 @@ def _fake(kernel: Kernel) -> Callable[..., torch.Tensor]:
 
 def _register(kernels: tuple[Kernel, ...], kind: str) -> torch.library.Library:
     namespace = kernels[0].namespace
-    library = torch.library.Library(namespace, kind)  # type: ignore[no-untyped-call]
+    library = torch.library.Library(namespace, kind)
     tags = (torch.Tag.needs_fixed_stride_order, torch.Tag.pt2_compliant_tag)
     for kernel in kernels:
-        library.define(kernel.name + kernel.schema, tags=tags)  # type: ignore[no-untyped-call]
-        library.impl(kernel.name, _implementation(kernel), "CUDA")  # type: ignore[no-untyped-call]
+        library.define(kernel.name + kernel.schema, tags=tags)
+        library.impl(kernel.name, _implementation(kernel), "CUDA")
         torch.library.register_fake(f"{namespace}::{kernel.name}", _fake(kernel), lib=library)
     return library
 

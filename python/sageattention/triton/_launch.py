@@ -133,7 +133,7 @@ def new_scales(rows: Rows, block: int, groups: int = 1) -> Scales:
 
 def _device_of(tensor: torch.Tensor) -> Any:
     """Triton launches on the current device: this makes it the tensor's for a while."""
-    return torch.cuda.device_of(tensor)  # type: ignore[no-untyped-call]
+    return torch.cuda.device_of(tensor)
 
 
 def quantize(
