@@ -59,7 +59,7 @@ endef
 test: test-tools lint test-python test-wheels test-go ## every test
 
 .PHONY: lint
-lint: lint-go lint-python ## formatting, imports, types, static checks, dead functions, generated files
+lint: lint-go lint-python lint-c ## formatting, imports, types, static checks, dead functions, generated files
 
 GO_TOOL := go tool -modfile=lock/lint.mod
 
@@ -76,6 +76,11 @@ lint-go: build
 lint-python:
 	scripts/install-tools.sh lint
 	scripts/lint-python.sh
+
+.PHONY: lint-c
+lint-c:
+	scripts/install-tools.sh lint
+	scripts/lint-c.sh
 
 # A command that finds nothing prints nothing; what this one prints is a mistake.
 define silent

@@ -108,8 +108,8 @@ def lock_native(runtime: Runtime, missing: bool) -> None:
         libraries = [block for block in blocks if CUDA_LIBRARY.match(block)]
         if shared is not None and libraries != shared:
             sys.exit(
-                f"lock: torch {runtime.torch} takes other CUDA libraries on Python {python}; they cannot share a layer. "
-                f"Remove lock/torch{runtime.digits()}-* and lock it anew"
+                f"lock: torch {runtime.torch} takes other CUDA libraries on Python {python}; they cannot share a layer."
+                f" Remove lock/torch{runtime.digits()}-* and lock it anew"
             )
         shared = libraries
         write(runtime.packages(python), [block for block in blocks if block not in libraries])

@@ -13,7 +13,7 @@
 
 /* A [batch, heads, rows, head_dim] view. vectors: every row starts on a 16-byte boundary. */
 typedef struct sageattn_view {
-    void *data;
+    void* data;
     long long batch_stride, head_stride, row_stride;
     int bfloat16; /* 16-bit views: bfloat16 rather than float16 */
     int vectors;
@@ -28,45 +28,45 @@ typedef struct sageattn_attention_arguments {
     sageattn_view query, key, value, output, mask;
     long long mask_column_stride;
     const float *query_scale, *key_scale;
-    const float *mean_dot;                 /* or null */
+    const float* mean_dot;                 /* or null */
     const float *value_scale, *value_mean; /* [batch, key heads, head_dim]: E4M3 values only; the mean or null */
     const int *query_starts, *key_starts;  /* or null */
-    float *lse;                            /* or null */
+    float* lse;                            /* or null */
     long long query_scale_stride, key_scale_stride; /* scales per head */
     long long lse_head_stride, lse_batch_stride;    /* of mean_dot too; the latter is zero with starts */
-    float scale_log2;      /* sm_scale * log2(e) */
+    float scale_log2;                               /* sm_scale * log2(e) */
     float sm_scale;
     int query_rows, key_rows; /* with starts at most */
     int query_heads, key_heads, head_dim;
-    int query_tiles;       /* blocks per head and split of the value's columns */
-    int causal;            /* sageattn_causal: 1 top left, 2 bottom right */
-    int mask_dtype;        /* sageattn_dtype: 0 float16, 1 bfloat16, 2 float32, 3 bool */
+    int query_tiles; /* blocks per head and split of the value's columns */
+    int causal;      /* sageattn_causal: 1 top left, 2 bottom right */
+    int mask_dtype;  /* sageattn_dtype: 0 float16, 1 bfloat16, 2 float32, 3 bool */
     int query_warp_shift, query_block_shift, query_scale_shift;
     int key_block_shift, key_scale_shift;
 } sageattn_attention_arguments;
 
 typedef struct sageattn_quantize_arguments {
     sageattn_view input, output;
-    float *scale;
-    const float *mean; /* or null */
-    float *mean_dot;   /* or null: queries only */
-    const int *starts; /* or null */
+    float* scale;
+    const float* mean;                               /* or null */
+    float* mean_dot;                                 /* or null: queries only */
+    const int* starts;                               /* or null */
     long long scale_batch_stride, scale_head_stride; /* scales */
     long long dot_batch_stride, dot_head_stride;     /* of mean_dot; with starts, batch strides are zero */
     int rows, heads, key_heads, head_dim;
-    int queries;       /* or keys */
-    int blocks;        /* row blocks per head */
-    int block_rows;    /* 64 or 128 */
+    int queries;                 /* or keys */
+    int blocks;                  /* row blocks per head */
+    int block_rows;              /* 64 or 128 */
     int warp_shift, scale_shift; /* as in sageattn_attention_arguments */
-    int block_scales;  /* of the granularity */
+    int block_scales;            /* of the granularity */
 } sageattn_quantize_arguments;
 
 typedef struct sageattn_mean_arguments {
     sageattn_view input;
-    float *mean; /* [batch, heads, head_dim] */
-    const int *starts;
+    float* mean; /* [batch, heads, head_dim] */
+    const int* starts;
     int rows, heads, head_dim;
-    int slices;  /* blocks per head */
+    int slices; /* blocks per head */
 } sageattn_mean_arguments;
 
 /* How an attention kernel wants to be launched. Each image holds its own, since only the driver knows which
@@ -82,6 +82,6 @@ typedef struct sageattn_traits {
  * a thread four rows, or eight of the longest. */
 #define SAGEATTN_QUANTIZE_THREADS 512 /* at most */
 #define SAGEATTN_MEAN_THREADS 256
-#define SAGEATTN_MEAN_COLUMNS 32      /* of the head dim, per block */
+#define SAGEATTN_MEAN_COLUMNS 32 /* of the head dim, per block */
 
 #endif

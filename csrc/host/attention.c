@@ -24,9 +24,10 @@ static int check_value_dtype(const sageattn_attention_params* p, const sageattn_
                    : dtype == SAGEATTN_FLOAT16 || (dtype == SAGEATTN_BFLOAT16 && !kind->sums_float16))
         return SAGEATTN_OK;
     return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: value_dtype is %d, kind %s takes %s", function, dtype,
-                         kind->name, kind->e4m3           ? "E4M3"
-                                     : kind->sums_float16 ? "float16"
-                                                          : "float16 or bfloat16");
+                         kind->name,
+                         kind->e4m3           ? "E4M3"
+                         : kind->sums_float16 ? "float16"
+                                              : "float16 or bfloat16");
 }
 
 /* What a kind is given must be what its kernels read. */
@@ -46,8 +47,10 @@ static int check_kind(const sageattn_attention_params* p, enum sageattn_kernel* 
 
 static int check_attention(const sageattn_attention_params* p, enum sageattn_kernel* kernel) {
     SAGEATTN_TRY(check_sizes(p));
-    SAGEATTN_TRY(sageattn_check_choice(function, "causal", p->causal, SAGEATTN_NOT_CAUSAL, SAGEATTN_CAUSAL_BOTTOM_RIGHT));
-    SAGEATTN_TRY(sageattn_check_choice(function, "output_dtype", p->output_dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
+    SAGEATTN_TRY(
+        sageattn_check_choice(function, "causal", p->causal, SAGEATTN_NOT_CAUSAL, SAGEATTN_CAUSAL_BOTTOM_RIGHT));
+    SAGEATTN_TRY(
+        sageattn_check_choice(function, "output_dtype", p->output_dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
     if (p->mask.data != NULL)
         SAGEATTN_TRY(sageattn_check_choice(function, "mask_dtype", p->mask_dtype, SAGEATTN_FLOAT16, SAGEATTN_BOOL));
     if ((p->query_starts == NULL) != (p->key_starts == NULL))
@@ -76,8 +79,8 @@ static int operand_views(const sageattn_attention_params* p, sageattn_attention_
     const sageattn_tensor value = sageattn_sequences_view(p->value, p->key_starts);
     SAGEATTN_TRY(sageattn_check_view(function, "query", &query, queries, 1, 0, 16, &a->query));
     SAGEATTN_TRY(sageattn_check_view(function, "key", &key, keys, 1, 0, 16, &a->key));
-    SAGEATTN_TRY(sageattn_check_view(function, "value", &value, keys, e4m3 ? 1 : 2, p->value_dtype == SAGEATTN_BFLOAT16, 16,
-                                     &a->value));
+    SAGEATTN_TRY(sageattn_check_view(function, "value", &value, keys, e4m3 ? 1 : 2,
+                                     p->value_dtype == SAGEATTN_BFLOAT16, 16, &a->value));
     SAGEATTN_TRY(sageattn_check_view(function, "output", &output, queries, 2, p->output_dtype, 16, &a->output));
     SAGEATTN_TRY(sageattn_check_pointer(function, "query_scale", p->query_scale, queries, sizeof(float)));
     SAGEATTN_TRY(sageattn_check_pointer(function, "key_scale", p->key_scale, keys, sizeof(float)));
@@ -90,7 +93,8 @@ static int operand_views(const sageattn_attention_params* p, sageattn_attention_
 static int mask_view(const sageattn_attention_params* p, sageattn_attention_arguments* a) {
     if (p->mask.data == NULL) return SAGEATTN_OK;
     const int size = p->mask_dtype == SAGEATTN_BOOL ? 1 : p->mask_dtype == SAGEATTN_FLOAT32 ? 4 : 2;
-    SAGEATTN_TRY(sageattn_check_view(function, "mask", &p->mask, 0, size, p->mask_dtype == SAGEATTN_BFLOAT16, 16, &a->mask));
+    SAGEATTN_TRY(
+        sageattn_check_view(function, "mask", &p->mask, 0, size, p->mask_dtype == SAGEATTN_BFLOAT16, 16, &a->mask));
     a->mask_column_stride = p->mask_column_stride * size;
     a->mask_dtype = p->mask_dtype;
     return SAGEATTN_OK;
@@ -98,7 +102,8 @@ static int mask_view(const sageattn_attention_params* p, sageattn_attention_argu
 
 static int scale_groups(const sageattn_attention_params* p, sageattn_attention_arguments* a) {
     sageattn_groups query, key;
-    SAGEATTN_TRY(sageattn_check_groups_of_query(function, p->granularity, p->query_block_rows, p->query_warp_rows, &query));
+    SAGEATTN_TRY(
+        sageattn_check_groups_of_query(function, p->granularity, p->query_block_rows, p->query_warp_rows, &query));
     SAGEATTN_TRY(sageattn_check_groups_of_key(function, p->granularity, p->key_block_rows, &key));
     a->query_warp_shift = query.warp_shift;
     a->query_block_shift = query.block_shift;

@@ -83,12 +83,12 @@ static int check_rows(const char* function, const char* name, int32_t rows, int 
 
 int sageattn_check_groups_of_query(const char* function, int32_t granularity, int32_t block_rows, int32_t warp_rows,
                                    sageattn_groups* groups) {
-    SAGEATTN_TRY(sageattn_check_choice(function, "granularity", granularity, SAGEATTN_PER_BLOCK,
-                                       SAGEATTN_PER_THREAD));
-    SAGEATTN_TRY(check_rows(function, "block rows of queries", block_rows, SAGEATTN_QUERY_BLOCK, 64,
-                            &groups->block_shift));
-    SAGEATTN_TRY(check_rows(function, "warp rows of queries", warp_rows, SAGEATTN_QUERY_WARP, 16,
-                            &groups->warp_shift));
+    SAGEATTN_TRY(
+        sageattn_check_choice(function, "granularity", granularity, SAGEATTN_PER_BLOCK, SAGEATTN_PER_THREAD));
+    SAGEATTN_TRY(
+        check_rows(function, "block rows of queries", block_rows, SAGEATTN_QUERY_BLOCK, 64, &groups->block_shift));
+    SAGEATTN_TRY(
+        check_rows(function, "warp rows of queries", warp_rows, SAGEATTN_QUERY_WARP, 16, &groups->warp_shift));
     const int warps_log2 = groups->block_shift - groups->warp_shift;
     groups->scale_shift = granularity == SAGEATTN_PER_THREAD ? 0
                           : granularity == SAGEATTN_PER_WARP ? 3
@@ -99,10 +99,10 @@ int sageattn_check_groups_of_query(const char* function, int32_t granularity, in
 
 int sageattn_check_groups_of_key(const char* function, int32_t granularity, int32_t block_rows,
                                  sageattn_groups* groups) {
-    SAGEATTN_TRY(sageattn_check_choice(function, "granularity", granularity, SAGEATTN_PER_BLOCK,
-                                       SAGEATTN_PER_THREAD));
-    SAGEATTN_TRY(check_rows(function, "block rows of keys", block_rows, SAGEATTN_KEY_BLOCK, 128,
-                            &groups->block_shift));
+    SAGEATTN_TRY(
+        sageattn_check_choice(function, "granularity", granularity, SAGEATTN_PER_BLOCK, SAGEATTN_PER_THREAD));
+    SAGEATTN_TRY(
+        check_rows(function, "block rows of keys", block_rows, SAGEATTN_KEY_BLOCK, 128, &groups->block_shift));
     groups->warp_shift = 0;
     groups->scale_shift = granularity == SAGEATTN_PER_THREAD ? 0 : 2;
     groups->block_scales = 4 >> groups->scale_shift;

@@ -173,8 +173,8 @@ static int load_relaxed(const sageattn_driver* driver, int sm, int index, device
 
 /* The context is kept for the life of the process, as PyTorch does. */
 static int retain_context(const sageattn_driver* driver, CUdevice device, device_state* state) {
-    CUresult result = driver->device_attribute(&state->multiprocessors, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
-                                               device);
+    CUresult result =
+        driver->device_attribute(&state->multiprocessors, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, device);
     if (result != 0) return sageattn_driver_fail(driver, result, "cuDeviceGetAttribute");
     result = driver->primary_retain(&state->context, device);
     return result == 0 ? SAGEATTN_OK : sageattn_driver_fail(driver, result, "cuDevicePrimaryCtxRetain");
@@ -251,8 +251,8 @@ int sageattn_launch(const sageattn_loaded* loaded, void* stream, int64_t blocks,
     const int status = sageattn_driver_open(&driver);
     if (status != SAGEATTN_OK) return status;
     if (blocks > INT32_MAX)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s needs %lld blocks, a grid takes %d: split the batch", name,
-                             (long long)blocks, (int)INT32_MAX);
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s needs %lld blocks, a grid takes %d: split the batch",
+                             name, (long long)blocks, (int)INT32_MAX);
     const CUresult result = launch_in_context(driver, loaded, (unsigned)blocks, stream, arguments);
     return result == 0 ? SAGEATTN_OK : sageattn_driver_fail(driver, result, name);
 }
@@ -300,7 +300,8 @@ int sageattn_images(sageattn_image_info* images, int64_t capacity, int64_t* coun
     if (count == NULL || (images == NULL && capacity > 0))
         return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "sageattn_images: images or count is NULL");
     lock(&state_lock);
-    for (int i = 0; i < fatbin.images && i < capacity; ++i) sageattn_fatbin_info(&fatbin, &fatbin.image[i], &images[i]);
+    for (int i = 0; i < fatbin.images && i < capacity; ++i)
+        sageattn_fatbin_info(&fatbin, &fatbin.image[i], &images[i]);
     *count = fatbin.images;
     unlock(&state_lock);
     return SAGEATTN_OK;

@@ -36,7 +36,8 @@ static const char* parse_name(char operation[32], const unsigned char* entry, ui
     return NULL;
 }
 
-/* Flags name the system that a file was made on. One file serves every platform: each shows its driver its own name. */
+/* Flags name the system that a file was made on. One file serves every platform: each shows its driver its own name.
+ */
 static void claim_host(unsigned char* entry) {
     entry[40] = (unsigned char)((entry[40] & ~FLAG_HOST) | SAGEATTN_FLAG_HOST);
 }
@@ -56,7 +57,7 @@ static const char* parse_entries(sageattn_fatbin* fatbin, unsigned char* entries
             const uint64_t flags = little_endian(entries + 40, 8);
             fatbin->image[fatbin->images++] =
                 (sageattn_fatbin_image){fatbin->containers, kind, (int)little_endian(entries + 28, 4),
-                                 (flags & FLAG_SPECIFIC) != 0, (flags & FLAG_FAMILY) != 0};
+                                        (flags & FLAG_SPECIFIC) != 0, (flags & FLAG_FAMILY) != 0};
         }
         entries += header + payload;
         size -= header + payload;
@@ -134,9 +135,12 @@ enum sageattn_way sageattn_fatbin_load(const sageattn_fatbin* fatbin, int contai
     return best_way;
 }
 
-static const char* suffix(const sageattn_fatbin_image* image) { return image->specific ? "a" : image->family ? "f" : ""; }
+static const char* suffix(const sageattn_fatbin_image* image) {
+    return image->specific ? "a" : image->family ? "f" : "";
+}
 
-void sageattn_fatbin_info(const sageattn_fatbin* fatbin, const sageattn_fatbin_image* image, sageattn_image_info* info) {
+void sageattn_fatbin_info(const sageattn_fatbin* fatbin, const sageattn_fatbin_image* image,
+                          sageattn_image_info* info) {
     memset(info, 0, sizeof *info);
     memcpy(info->operation, fatbin->operation[image->container], sizeof info->operation);
     info->sm_major = image->sm / 10;
@@ -148,8 +152,8 @@ void sageattn_fatbin_info(const sageattn_fatbin* fatbin, const sageattn_fatbin_i
 /* Appends to text, which stays terminated; returns the new length. */
 static size_t append(char* text, size_t size, size_t length, const char* prefix, const sageattn_fatbin_image* image) {
     if (length >= size) return length;
-    const int written = snprintf(text + length, size - length, "%s%d.%d%s", prefix, image->sm / 10, image->sm % 10,
-                                 suffix(image));
+    const int written =
+        snprintf(text + length, size - length, "%s%d.%d%s", prefix, image->sm / 10, image->sm % 10, suffix(image));
     return written < 0 ? length : length + (size_t)written;
 }
 

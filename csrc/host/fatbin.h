@@ -41,7 +41,8 @@ enum sageattn_way sageattn_fatbin_load(const sageattn_fatbin* fatbin, int contai
                                        const sageattn_fatbin_image** image);
 
 /* Describes an image of the fatbin, without a way. */
-void sageattn_fatbin_info(const sageattn_fatbin* fatbin, const sageattn_fatbin_image* image, sageattn_image_info* info);
+void sageattn_fatbin_info(const sageattn_fatbin* fatbin, const sageattn_fatbin_image* image,
+                          sageattn_image_info* info);
 
 /* "SM 7.0, 7.5, 9.0 and PTX of 12.1" into text. */
 void sageattn_fatbin_describe(const sageattn_fatbin* fatbin, char* text, size_t size);

@@ -19,7 +19,7 @@ const sageattn_kernel_facts sageattn_kernels[SAGEATTN_KERNELS] = {
 };
 
 static const sageattn_kind_facts kinds[] = {
-#define X(kind, name, launcher, e4m3, sums_float16, mask, starts, first, kernels) \
+#define X(kind, name, launcher, e4m3, sums_float16, mask, starts, first, kernels)               \
     [SAGEATTN_KIND_##kind] = {name,   SAGEATTN_LAUNCHER_##launcher, e4m3,   sums_float16, mask, \
                               starts, SAGEATTN_KERNEL_##first,      kernels},
     SAGEATTN_KINDS_TABLE(X)
@@ -52,6 +52,6 @@ int sageattn_check_kind(const char* function, int32_t kind, int64_t head_dim, co
     *facts = sageattn_kind_find(kind);
     *kernel = sageattn_kind_kernel(*facts, head_dim);
     if (*kernel != SAGEATTN_KERNELS) return SAGEATTN_OK;
-    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: head_dim is %lld, which no kernel of kind %s takes", function,
-                         (long long)head_dim, (*facts)->name);
+    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: head_dim is %lld, which no kernel of kind %s takes",
+                         function, (long long)head_dim, (*facts)->name);
 }

@@ -20,13 +20,13 @@ enum sageattn_kernel {
 #define X(kernel, operation, name, head_dim) SAGEATTN_KERNEL_##kernel,
     SAGEATTN_ATTENTION_KERNELS(X)
 #undef X
-    SAGEATTN_KERNELS
+        SAGEATTN_KERNELS
 };
 
 typedef struct sageattn_kernel_facts {
-    const char *operation; /* of the container that defines the kernel */
-    const char *name;
-    const char *traits; /* the constant beside an attention kernel, else NULL */
+    const char* operation; /* of the container that defines the kernel */
+    const char* name;
+    const char* traits; /* the constant beside an attention kernel, else NULL */
     int head_dim;       /* the largest that an attention kernel takes */
 } sageattn_kernel_facts;
 
@@ -35,7 +35,7 @@ extern const sageattn_kernel_facts sageattn_kernels[SAGEATTN_KERNELS];
 enum sageattn_launcher { SAGEATTN_LAUNCHER_ATTENTION, SAGEATTN_LAUNCHER_WGMMA };
 
 typedef struct sageattn_kind_facts {
-    const char *name;
+    const char* name;
     enum sageattn_launcher launcher; /* the function of the C interface */
     int e4m3, sums_float16, mask, starts;
     enum sageattn_kernel first; /* of its kernels, which rise in head dim */
@@ -43,16 +43,16 @@ typedef struct sageattn_kind_facts {
 } sageattn_kind_facts;
 
 /* NULL for a number that is no kind. */
-const sageattn_kind_facts *sageattn_kind_find(int32_t kind);
+const sageattn_kind_facts* sageattn_kind_find(int32_t kind);
 
 /* The kernel of a kind that serves a head dim; SAGEATTN_KERNELS if the head dim is too large. */
-enum sageattn_kernel sageattn_kind_kernel(const sageattn_kind_facts *kind, int64_t head_dim);
+enum sageattn_kernel sageattn_kind_kernel(const sageattn_kind_facts* kind, int64_t head_dim);
 
 /* A kernel that quantises for the kind: without it the kind's own kernels are of no use. */
-enum sageattn_kernel sageattn_kind_quantizer(const sageattn_kind_facts *kind);
+enum sageattn_kernel sageattn_kind_quantizer(const sageattn_kind_facts* kind);
 
 /* The kind's facts and its kernel. INVALID_ARGUMENT, which says why, for what there is none of. */
-int sageattn_check_kind(const char *function, int32_t kind, int64_t head_dim, const sageattn_kind_facts **facts,
-                        enum sageattn_kernel *kernel);
+int sageattn_check_kind(const char* function, int32_t kind, int64_t head_dim, const sageattn_kind_facts** facts,
+                        enum sageattn_kernel* kernel);
 
 #endif

@@ -4,7 +4,8 @@
 #include "error.h"
 #include "sageattn.h"
 
-static int check_input(const char* function, int64_t batch, int64_t heads, int64_t rows, int64_t head_dim, int32_t dtype) {
+static int check_input(const char* function, int64_t batch, int64_t heads, int64_t rows, int64_t head_dim,
+                       int32_t dtype) {
     SAGEATTN_TRY(sageattn_check_count(function, "batch", batch, 0));
     SAGEATTN_TRY(sageattn_check_count(function, "heads", heads, 0));
     SAGEATTN_TRY(sageattn_check_count(function, "rows", rows, 0));
@@ -105,7 +106,6 @@ int sageattn_quantize(const sageattn_quantize_params* p, int32_t device, void* s
     arguments.head_dim = (int)p->head_dim;
     const int64_t blocks = sageattn_blocks(sageattn_blocks(p->batch, p->heads), arguments.blocks);
     if (blocks == 0) return SAGEATTN_OK;
-    const enum sageattn_kernel kernel =
-        p->head_dim <= 128 ? SAGEATTN_KERNEL_QUANTIZE : SAGEATTN_KERNEL_QUANTIZE_WIDE;
+    const enum sageattn_kernel kernel = p->head_dim <= 128 ? SAGEATTN_KERNEL_QUANTIZE : SAGEATTN_KERNEL_QUANTIZE_WIDE;
     return sageattn_run(kernel, device, stream, blocks, quantize_threads(&arguments), &arguments);
 }

@@ -36,11 +36,11 @@ static int check_value(const sageattn_quantize_value_params* p) {
     SAGEATTN_TRY(sageattn_check_head_dim(function, p->head_dim));
     SAGEATTN_TRY(sageattn_check_choice(function, "dtype", p->dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
     if (p->padded_rows % SAGEATTN_KEY_ROWS != 0)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: padded_rows is %lld, it must be a multiple of %d", function,
-                             (long long)p->padded_rows, SAGEATTN_KEY_ROWS);
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: padded_rows is %lld, it must be a multiple of %d",
+                             function, (long long)p->padded_rows, SAGEATTN_KEY_ROWS);
     if (!(p->scale_max > 0.0f) || p->scale_max > 448.0f)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: scale_max is %g, it must be above 0 and at most 448", function,
-                             (double)p->scale_max);
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: scale_max is %g, it must be above 0 and at most 448",
+                             function, (double)p->scale_max);
     return SAGEATTN_OK;
 }
 

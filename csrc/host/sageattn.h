@@ -46,11 +46,7 @@ enum sageattn_granularity { SAGEATTN_PER_BLOCK = 1, SAGEATTN_PER_WARP = 2, SAGEA
 enum sageattn_operand { SAGEATTN_QUERY = 0, SAGEATTN_KEY = 1 };
 
 /* Top left: query i sees keys 0 to i. Bottom right: keys up to i + key rows - query rows, of its own sequence. */
-enum sageattn_causal {
-    SAGEATTN_NOT_CAUSAL = 0,
-    SAGEATTN_CAUSAL_TOP_LEFT = 1,
-    SAGEATTN_CAUSAL_BOTTOM_RIGHT = 2
-};
+enum sageattn_causal { SAGEATTN_NOT_CAUSAL = 0, SAGEATTN_CAUSAL_TOP_LEFT = 1, SAGEATTN_CAUSAL_BOTTOM_RIGHT = 2 };
 
 /* How a GPU gets code to run from an image, from worst to best. */
 enum sageattn_way {
@@ -71,7 +67,7 @@ enum sageattn_way {
 /* A [batch, heads, rows, head_dim] view. Where address and strides are multiples of 16 bytes, kernels read units of
  * 16: the last one of a row may reach beyond its head_dim elements, and what lies there is not used. */
 typedef struct sageattn_tensor {
-    void *data; /* device pointer, aligned to its element */
+    void* data; /* device pointer, aligned to its element */
     int64_t batch_stride, head_stride, row_stride;
 } sageattn_tensor;
 
@@ -90,10 +86,10 @@ typedef struct sageattn_tensor {
 typedef struct sageattn_mean_params {
     uint64_t size;
     sageattn_tensor input;
-    float *mean;           /* [batch, heads, head_dim], contiguous */
-    const int32_t *starts; /* or NULL */
+    float* mean;                          /* [batch, heads, head_dim], contiguous */
+    const int32_t* starts;                /* or NULL */
     int64_t batch, heads, rows, head_dim; /* head_dim 1 to 256 */
-    int32_t dtype;         /* SAGEATTN_FLOAT16 or SAGEATTN_BFLOAT16 */
+    int32_t dtype;                        /* SAGEATTN_FLOAT16 or SAGEATTN_BFLOAT16 */
     int32_t reserved;
 } sageattn_mean_params;
 
@@ -106,10 +102,10 @@ typedef struct sageattn_quantize_params {
     uint64_t size;
     sageattn_tensor input;  /* float16 or bfloat16 */
     sageattn_tensor output; /* int8 */
-    float *scale;           /* [batch, heads, scales per head], contiguous; see sageattn_scale_count */
-    const float *mean;      /* keys: subtracted from each row; queries: see mean_dot; or NULL */
-    float *mean_dot;        /* queries: [batch, heads, rows] = query . mean of its key head; or NULL */
-    const int32_t *starts;  /* or NULL */
+    float* scale;           /* [batch, heads, scales per head], contiguous; see sageattn_scale_count */
+    const float* mean;      /* keys: subtracted from each row; queries: see mean_dot; or NULL */
+    float* mean_dot;        /* queries: [batch, heads, rows] = query . mean of its key head; or NULL */
+    const int32_t* starts;  /* or NULL */
     int64_t batch, heads, key_heads, rows, total_rows, head_dim; /* head_dim 1 to 256 */
     int32_t dtype, operand, granularity;
     int32_t block_rows; /* queries: 128 or 64, keys: 64 or 128; 0 is the default of the operand */
@@ -126,13 +122,13 @@ typedef struct sageattn_quantize_params {
  *   mean as returned = mean + mean over rows of (value - mean - output * scale), so that rounding leaves no offset */
 typedef struct sageattn_quantize_value_params {
     uint64_t size;
-    sageattn_tensor input;  /* float16 or bfloat16 */
-    sageattn_tensor output; /* E4M3; row_stride is that between channels */
-    float *scale;           /* [batch, heads, head_dim] */
-    float *mean;            /* [batch, heads, head_dim]; NULL unless smooth */
-    float *workspace;       /* sageattn_value_workspace elements */
+    sageattn_tensor input;                             /* float16 or bfloat16 */
+    sageattn_tensor output;                            /* E4M3; row_stride is that between channels */
+    float* scale;                                      /* [batch, heads, head_dim] */
+    float* mean;                                       /* [batch, heads, head_dim]; NULL unless smooth */
+    float* workspace;                                  /* sageattn_value_workspace elements */
     int64_t batch, heads, rows, padded_rows, head_dim; /* head_dim 1 to 256 */
-    float scale_max;        /* scale_max of the kind that takes the values, in csrc/kernels.toml */
+    float scale_max; /* scale_max of the kind that takes the values, in csrc/kernels.toml */
     int32_t dtype, smooth, reserved;
 } sageattn_quantize_value_params;
 
@@ -151,21 +147,21 @@ typedef struct sageattn_attention_params {
     sageattn_tensor mask;       /* [batch, query_heads, query_rows, key_rows], strides may be 0; data NULL: none.
                                    Floats are added to sm_scale * query . key. */
     int64_t mask_column_stride;
-    const float *query_scale, *key_scale; /* as sageattn_quantize wrote them */
-    const float *mean_dot;                /* [batch, query_heads, query_rows], or NULL */
-    const float *value_scale;             /* [batch, key_heads, head_dim]: with E4M3 values, else NULL */
-    const float *value_mean;              /* the same; or NULL */
+    const float *query_scale, *key_scale;     /* as sageattn_quantize wrote them */
+    const float* mean_dot;                    /* [batch, query_heads, query_rows], or NULL */
+    const float* value_scale;                 /* [batch, key_heads, head_dim]: with E4M3 values, else NULL */
+    const float* value_mean;                  /* the same; or NULL */
     const int32_t *query_starts, *key_starts; /* both or neither */
-    float *lse;                           /* [batch, query_heads, query_rows], or NULL */
+    float* lse;                               /* [batch, query_heads, query_rows], or NULL */
     int64_t batch, query_heads, key_heads, query_rows, key_rows;
     int64_t total_query_rows, total_key_rows; /* with starts */
-    int64_t head_dim;                  /* 1 to 256 */
-    float sm_scale;                    /* above 0 and finite */
-    int32_t causal;                    /* sageattn_causal */
+    int64_t head_dim;                         /* 1 to 256 */
+    float sm_scale;                           /* above 0 and finite */
+    int32_t causal;                           /* sageattn_causal */
     int32_t granularity;
-    int32_t kind;                      /* sageattn_kind: must take what is given, and be there for the device */
+    int32_t kind; /* sageattn_kind: must take what is given, and be there for the device */
     int32_t value_dtype, output_dtype;
-    int32_t mask_dtype;                /* SAGEATTN_BOOL, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16 or SAGEATTN_FLOAT32 */
+    int32_t mask_dtype; /* SAGEATTN_BOOL, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16 or SAGEATTN_FLOAT32 */
     int32_t query_block_rows, query_warp_rows, key_block_rows; /* of the scales; 0 is 128, 32, 64 */
     int32_t reserved;
 } sageattn_attention_params;
@@ -175,7 +171,7 @@ typedef struct sageattn_device_info {
     int32_t sm_major, sm_minor; /* compute capability of the device */
     int32_t usable;             /* 1 if the loaded fatbin holds kernels that this device runs */
     int32_t reserved;
-    char name[96];              /* as the driver gives it */
+    char name[96]; /* as the driver gives it */
 } sageattn_device_info;
 
 /* Device code for one SM in the fatbin. */
@@ -188,15 +184,15 @@ typedef struct sageattn_image_info {
 } sageattn_image_info;
 
 SAGEATTN_API int sageattn_abi_version(void);
-SAGEATTN_API const char *sageattn_last_error(void);
+SAGEATTN_API const char* sageattn_last_error(void);
 
 /* Names the fatbin to use, reading it into memory; the driver is not touched. A second call with another
  * path is refused once kernels have been launched. */
-SAGEATTN_API int sageattn_load(const char *fatbin_path);
+SAGEATTN_API int sageattn_load(const char* fatbin_path);
 
 /* Opens the driver and counts devices. */
-SAGEATTN_API int sageattn_device_count(int32_t *count);
-SAGEATTN_API int sageattn_device(int32_t device, sageattn_device_info *info);
+SAGEATTN_API int sageattn_device_count(int32_t* count);
+SAGEATTN_API int sageattn_device(int32_t device, sageattn_device_info* info);
 
 /* Scales per head for an operand of so many rows in default blocks, or -1 for an unknown granularity or operand. */
 SAGEATTN_API int64_t sageattn_scale_count(int32_t operand, int32_t granularity, int64_t rows);
@@ -206,20 +202,20 @@ SAGEATTN_API int64_t sageattn_value_workspace(int64_t batch, int64_t heads, int6
 
 /* *has: 1 if a device has the kernel of a kind (sageattn_kind) for a head dim and the quantisers that it needs, which
  * are loaded then; else 0. INVALID_ARGUMENT for a head dim that the kind does not take. */
-SAGEATTN_API int sageattn_has(int32_t kind, int64_t head_dim, int32_t device, int32_t *has);
+SAGEATTN_API int sageattn_has(int32_t kind, int64_t head_dim, int32_t device, int32_t* has);
 
 /* The image of a kind that a GPU of an SM (90 for 9.0) would load, whether or not such a GPU is here. The way is
  * NO_WAY if the fatbin has no image of the kind, or of a quantiser that it needs, for the SM. */
-SAGEATTN_API int sageattn_image(int32_t kind, int64_t head_dim, int32_t sm, sageattn_image_info *image);
+SAGEATTN_API int sageattn_image(int32_t kind, int64_t head_dim, int32_t sm, sageattn_image_info* image);
 
 /* The images in the loaded fatbin, as many as capacity holds; *count is how many there are. The way of each is
  * NO_WAY: no SM is asked for. */
-SAGEATTN_API int sageattn_images(sageattn_image_info *images, int64_t capacity, int64_t *count);
+SAGEATTN_API int sageattn_images(sageattn_image_info* images, int64_t capacity, int64_t* count);
 
 /* device: ordinal of the device that owns the pointers; stream: a CUstream of that device, or NULL. */
-SAGEATTN_API int sageattn_mean(const sageattn_mean_params *params, int32_t device, void *stream);
-SAGEATTN_API int sageattn_quantize(const sageattn_quantize_params *params, int32_t device, void *stream);
-SAGEATTN_API int sageattn_quantize_value(const sageattn_quantize_value_params *params, int32_t device, void *stream);
-SAGEATTN_API int sageattn_attention(const sageattn_attention_params *params, int32_t device, void *stream);
+SAGEATTN_API int sageattn_mean(const sageattn_mean_params* params, int32_t device, void* stream);
+SAGEATTN_API int sageattn_quantize(const sageattn_quantize_params* params, int32_t device, void* stream);
+SAGEATTN_API int sageattn_quantize_value(const sageattn_quantize_value_params* params, int32_t device, void* stream);
+SAGEATTN_API int sageattn_attention(const sageattn_attention_params* params, int32_t device, void* stream);
 
 #endif

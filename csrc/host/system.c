@@ -23,10 +23,8 @@ void sageattn_close_library(void* library) { FreeLibrary((HMODULE)library); }
 static wchar_t* wide(const char* path) {
     const int length = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, NULL, 0);
     wchar_t* text = length > 0 ? malloc((size_t)length * sizeof *text) : NULL;
-    if (text != NULL)
-        MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, text, length);
-    else
-        errno = length > 0 ? ENOMEM : EILSEQ;
+    if (text != NULL) MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, text, length);
+    else errno = length > 0 ? ENOMEM : EILSEQ;
     return text;
 }
 

@@ -28,10 +28,12 @@ static int check_counts(const sageattn_wgmma_params* p) {
 }
 
 static int check_choices(const sageattn_wgmma_params* p) {
-    SAGEATTN_TRY(sageattn_check_choice(function, "causal", p->causal, SAGEATTN_NOT_CAUSAL, SAGEATTN_CAUSAL_BOTTOM_RIGHT));
+    SAGEATTN_TRY(
+        sageattn_check_choice(function, "causal", p->causal, SAGEATTN_NOT_CAUSAL, SAGEATTN_CAUSAL_BOTTOM_RIGHT));
     SAGEATTN_TRY(sageattn_check_choice(function, "smooth_k", p->smooth_k, 0, 1));
     SAGEATTN_TRY(sageattn_check_choice(function, "dtype", p->dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
-    SAGEATTN_TRY(sageattn_check_choice(function, "output_dtype", p->output_dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
+    SAGEATTN_TRY(
+        sageattn_check_choice(function, "output_dtype", p->output_dtype, SAGEATTN_FLOAT16, SAGEATTN_BFLOAT16));
     SAGEATTN_TRY(sageattn_check_choice(function, "steps", p->steps, SAGEATTN_WGMMA_ALL, SAGEATTN_WGMMA_ATTEND));
     return sageattn_check_scale(function, p->sm_scale);
 }

@@ -21,6 +21,7 @@ typedef struct sageattn_wgmma_layout {
 } sageattn_wgmma_layout;
 
 sageattn_wgmma_counts sageattn_wgmma_count(const sageattn_wgmma_params* params);
-sageattn_wgmma_layout sageattn_wgmma_lay_out(const sageattn_wgmma_params* params, const sageattn_wgmma_counts* counts);
+sageattn_wgmma_layout sageattn_wgmma_lay_out(const sageattn_wgmma_params* params,
+                                             const sageattn_wgmma_counts* counts);
 
 #endif

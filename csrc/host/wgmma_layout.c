@@ -6,7 +6,8 @@ enum { ALIGNMENT = 128, LEAST_CHUNKS = 8, MOST_CHUNKS = 32, CHUNKS_OF_ALL = 512,
 
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* At most so many a head: few, since the block that packs a tile reads the results of all; enough to keep a GPU busy. */
+/* At most so many a head: few, since the block that packs a tile reads the results of all; enough to keep a GPU busy.
+ */
 static int64_t most_chunks(int64_t heads) {
     const int64_t chunks = CHUNKS_OF_ALL / larger(1, heads);
     return chunks > MOST_CHUNKS ? MOST_CHUNKS : larger(chunks, LEAST_CHUNKS);

@@ -125,8 +125,9 @@ class Attention {
 
     // Finest scale indices as in params.h; the first row of a sequence begins a block of scales.
     DEVICE void set_query_scales(const BlockIndex& block) {
-        const float* head = p.query_scale + BlockIndex::head_index(block.batch, p.query_heads, block.head,
-                                                                   p.query_starts) * p.query_scale_stride;
+        const float* head =
+            p.query_scale +
+            BlockIndex::head_index(block.batch, p.query_heads, block.head, p.query_starts) * p.query_scale_stride;
         const int first =
             block.first_query + block.scale_start(p.query_starts, block.query_start, p.query_block_shift);
         for (int i = threadIdx.x; i < kQueryRows; i += kThreads) {
@@ -258,18 +259,18 @@ DEVICE void run_attention(const sageattn_attention_arguments& p) {
 }
 
 // Defines the kernel of a kind (fp16, fp16_masked, …) for a head dim, and its traits.
-#define ATTENTION_KERNEL(kind, head_dim, Family)                                                                    \
-    extern "C" __constant__ sageattn_traits attention_##kind##_hd##head_dim##_traits =                              \
-        Attention<Family, head_dim, float16>::kTraits;                                                              \
-    extern "C" __global__ void __launch_bounds__(Family::shape(head_dim).warps * 32,                                \
-                                                 Family::shape(head_dim).blocks_per_sm)                             \
-        attention_##kind##_hd##head_dim(const __grid_constant__ sageattn_attention_arguments p) {                   \
-        run_attention<Family, head_dim>(p);                                                                         \
+#define ATTENTION_KERNEL(kind, head_dim, Family)                                                  \
+    extern "C" __constant__ sageattn_traits attention_##kind##_hd##head_dim##_traits =            \
+        Attention<Family, head_dim, float16>::kTraits;                                            \
+    extern "C" __global__ void __launch_bounds__(Family::shape(head_dim).warps * 32,              \
+                                                 Family::shape(head_dim).blocks_per_sm)           \
+        attention_##kind##_hd##head_dim(const __grid_constant__ sageattn_attention_arguments p) { \
+        run_attention<Family, head_dim>(p);                                                       \
     }
 
-#define ATTENTION_KERNELS(kind, Family)   \
-    ATTENTION_KERNEL(kind, 64, Family)    \
-    ATTENTION_KERNEL(kind, 96, Family)    \
-    ATTENTION_KERNEL(kind, 128, Family)   \
-    ATTENTION_KERNEL(kind, 192, Family)   \
+#define ATTENTION_KERNELS(kind, Family) \
+    ATTENTION_KERNEL(kind, 64, Family)  \
+    ATTENTION_KERNEL(kind, 96, Family)  \
+    ATTENTION_KERNEL(kind, 128, Family) \
+    ATTENTION_KERNEL(kind, 192, Family) \
     ATTENTION_KERNEL(kind, 256, Family)

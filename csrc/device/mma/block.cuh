@@ -67,15 +67,15 @@ struct BlockState {
     long long channel;        // index of the block's first column in [batch, key heads, head_dim]
     int key_tiles;            // that the block sees
     int key_rows;
-    int rows, columns;        // of the block, that exist
-    int limit;                // keys that the first row sees: see BlockIndex
-    int first_split;          // this block writes what all splits compute
-    float query_scale[128];   // of each row, with sm_scale * log2(e)
+    int rows, columns;       // of the block, that exist
+    int limit;               // keys that the first row sees: see BlockIndex
+    int first_split;         // this block writes what all splits compute
+    float query_scale[128];  // of each row, with sm_scale * log2(e)
 
     DEVICE void set(const sageattn_attention_arguments& p, const BlockIndex& b, int split_columns, int block_rows,
                     bool transposed_values) {
-        const int first_column = b.split * split_columns, scale_row = b.scale_start(p.key_starts, b.key_start,
-                                                                                    p.key_block_shift);
+        const int first_column = b.split * split_columns,
+                  scale_row = b.scale_start(p.key_starts, b.key_start, p.key_block_shift);
         key = view_pointer(p.key, b.batch, b.key_head, b.key_start);
         value = transposed_values ? view_pointer(p.value, b.batch, b.key_head, first_column)
                                   : view_pointer(p.value, b.batch, b.key_head, b.key_start) + first_column * 2;

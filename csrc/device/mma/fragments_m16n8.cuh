@@ -47,7 +47,7 @@ struct ScoresM16N8 {
         int highest = kMinusInfinityBits;
 #pragma unroll
         for (int n = 0; n < kKeyTiles; ++n) {
-            const int(&c)[4] = scores[r / 2][n];
+            const int (&c)[4] = scores[r / 2][n];
             highest = max(highest, max(c[(r % 2) * 2], c[(r % 2) * 2 + 1]));
         }
         return __int_as_float(highest);
@@ -147,7 +147,7 @@ struct FragmentsM16N8 : OutputM16N8<kHeadDim, kColumns, kQueryRows, kWarpRows> {
             for (int b = 0; b < kBlocks; ++b) {
 #pragma unroll
                 for (int i = 0; i < 4; ++i) {
-                    const int(&c)[4] = scores[b][step * 2 + i / 2];
+                    const int (&c)[4] = scores[b][step * 2 + i / 2];
                     p[b][i] =
                         pack(__int_as_float(c[i % 2 * 2]), __int_as_float(c[i % 2 * 2 + 1]), Value::kIsBfloat16);
                 }

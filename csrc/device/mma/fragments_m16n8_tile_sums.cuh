@@ -10,8 +10,8 @@
 // 16-bit values, float16 sums: twice the rate of float32 sums on GeForce. Probabilities of at most 2^-6 keep the sum
 // of a tile's 64 products within float16, whatever the values are.
 struct Float16Product {
-    static constexpr int kKeys = 16;   // of one instruction
-    static constexpr int kWidth = 2;   // output tiles that are multiplied together
+    static constexpr int kKeys = 16;  // of one instruction
+    static constexpr int kWidth = 2;  // output tiles that are multiplied together
     static constexpr float kExponentOffset = -6.0f;
     static constexpr bool kTransposedValues = false;
     static constexpr u32 kOnes = float16::kTwoOnes;
@@ -25,7 +25,7 @@ struct Float16Product {
     static DEVICE void pack(u32 (&p)[4], const int (&scores)[SAGEATTN_KEY_ROWS / 8][4], int step) {
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-            const int(&c)[4] = scores[step * 2 + i / 2];
+            const int (&c)[4] = scores[step * 2 + i / 2];
             p[i] = pack_float16(__int_as_float(c[i % 2 * 2]), __int_as_float(c[i % 2 * 2 + 1]));
         }
     }
@@ -71,7 +71,7 @@ struct E4m3Product {
     static DEVICE void pack(u32 (&p)[4], const int (&scores)[SAGEATTN_KEY_ROWS / 8][4], int step) {
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-            const int(&low)[4] = scores[step * 4 + i / 2 * 2], (&high)[4] = scores[step * 4 + i / 2 * 2 + 1];
+            const int (&low)[4] = scores[step * 4 + i / 2 * 2], (&high)[4] = scores[step * 4 + i / 2 * 2 + 1];
             p[i] = pack_e4m3(__int_as_float(low[i % 2 * 2]), __int_as_float(low[i % 2 * 2 + 1]),
                              __int_as_float(high[i % 2 * 2]), __int_as_float(high[i % 2 * 2 + 1]));
         }

@@ -116,7 +116,7 @@ struct FragmentsM8N8K4 {
 
     DEVICE float row_sum(int r) const { return sums[r] + __shfl_xor_sync(0xFFFFFFFFu, sums[r], 2); }
     DEVICE float2 output_pair(int r, int j) const {
-        const float(&c)[8] = output[j / 2];
+        const float (&c)[8] = output[j / 2];
         return make_float2(c[j % 2 * 4 + r * 2], c[j % 2 * 4 + r * 2 + 1]);
     }
     static DEVICE int output_column(int lane, int j) { return (j / 2) * 8 + (j % 2) * 4 + (lane & 2); }

@@ -39,9 +39,15 @@ class Mask {
         const char* first = BlockState::load(state.mask) + min(row, last) * p.mask.row_stride +
                             tile * static_cast<long long>(SAGEATTN_KEY_ROWS) * p.mask_column_stride;
         switch (p.mask_dtype) {
-            case 3: load<u8>(added, first, visible); break;
-            case 2: load<float>(added, first, visible); break;
-            default: load<u16>(added, first, visible); break;
+            case 3:
+                load<u8>(added, first, visible);
+                break;
+            case 2:
+                load<float>(added, first, visible);
+                break;
+            default:
+                load<u16>(added, first, visible);
+                break;
         }
     }
 

@@ -21,14 +21,14 @@
 typedef struct sageattn_wgmma_quantize_arguments {
     sageattn_view query, key, value;
     unsigned char *tiled_query, *tiled_key, *tiled_value;
-    float *query_scale;   /* [batch * query heads, query_blocks * 64]: includes sm_scale * log2(e) */
-    float *key_scale;     /* [batch * key heads, key_tiles, 4] */
-    float *mean_dot;      /* [batch * query heads, query rows]: sm_scale * query . mean key; or null */
-    float *key_sum;       /* [batch * key heads, chunks, columns], or null: keys are not smoothed */
+    float* query_scale; /* [batch * query heads, query_blocks * 64]: includes sm_scale * log2(e) */
+    float* key_scale;   /* [batch * key heads, key_tiles, 4] */
+    float* mean_dot;    /* [batch * query heads, query rows]: sm_scale * query . mean key; or null */
+    float* key_sum;     /* [batch * key heads, chunks, columns], or null: keys are not smoothed */
     float *value_sum, *value_smallest, *value_largest; /* as key_sum */
-    float *value_residual; /* [batch * key heads, key_tiles, columns] */
-    float *value_scale, *value_mean; /* [batch * key heads, columns] */
-    int *schedule;        /* [2], zeroed for the attention */
+    float* value_residual;                             /* [batch * key heads, key_tiles, columns] */
+    float *value_scale, *value_mean;                   /* [batch * key heads, columns] */
+    int* schedule;                                     /* [2], zeroed for the attention */
     float scale_log2, sm_scale;
     int batch, query_heads, key_heads, query_rows, key_rows, head_dim, columns;
     int query_blocks, key_tiles;
@@ -38,15 +38,15 @@ typedef struct sageattn_wgmma_quantize_arguments {
 typedef struct sageattn_wgmma_attention_arguments {
     const unsigned char *query, *key, *value;
     const float *query_scale, *key_scale, *value_scale, *value_mean;
-    const float *mean_dot; /* or null */
-    float *lse;            /* or null */
+    const float* mean_dot; /* or null */
+    float* lse;            /* or null */
     sageattn_view output;
-    int *schedule; /* next tile, blocks that are done: zero between launches */
+    int* schedule; /* next tile, blocks that are done: zero between launches */
     int heads;     /* batch * query heads */
     int query_heads, key_heads, query_rows, key_rows, head_dim;
     int query_blocks, key_tiles;
     int causal_offset; /* query i sees keys up to i + causal_offset */
-    int group;                 /* heads that are worked on together, so that their keys stay in the L2 cache */
+    int group;         /* heads that are worked on together, so that their keys stay in the L2 cache */
 } sageattn_wgmma_attention_arguments;
 
 #endif

@@ -1,5 +1,6 @@
 // Attention for SM 9.0 by wgmma: INT8 QK, FP8 PV, on tiles that quantize_wgmma_sm90.cu wrote. One block of threads a
-// multiprocessor stays for the whole launch; most warpgroups attend, one thread of the last one loads. docs/hopper.md says why and how fast.
+// multiprocessor stays for the whole launch; most warpgroups attend, one thread of the last one loads. docs/hopper.md
+// says why and how fast.
 #include "consumer.cuh"
 #include "params.h"
 #include "producer.cuh"
@@ -33,12 +34,12 @@ DEVICE void run_wgmma(const sageattn_wgmma_attention_arguments& p) {
     }
 }
 
-#define WGMMA_KERNEL(columns)                                                                                   \
-    extern "C" __constant__ sageattn_traits attention_fp8_wgmma_hd##columns##_traits = {kWgmmaThreads,                       \
-                                                                           WgmmaShape<columns>::kSharedMemory}; \
-    extern "C" __global__ void __launch_bounds__(kWgmmaThreads, 1)                                              \
-        attention_fp8_wgmma_hd##columns(const __grid_constant__ sageattn_wgmma_attention_arguments p) {                      \
-        run_wgmma<columns>(p);                                                                                  \
+#define WGMMA_KERNEL(columns)                                                                           \
+    extern "C" __constant__ sageattn_traits attention_fp8_wgmma_hd##columns##_traits = {                \
+        kWgmmaThreads, WgmmaShape<columns>::kSharedMemory};                                             \
+    extern "C" __global__ void __launch_bounds__(kWgmmaThreads, 1)                                      \
+        attention_fp8_wgmma_hd##columns(const __grid_constant__ sageattn_wgmma_attention_arguments p) { \
+        run_wgmma<columns>(p);                                                                          \
     }
 
 WGMMA_KERNEL(64)

@@ -1,6 +1,6 @@
 // Quantises queries, keys and values into the tiles of attention_fp8_wgmma, in three kernels: statistics of keys and
-// values; the tiles; the scales and means of the values, for which the statistics of all tiles are needed. Correct and
-// repeatable first; memory bound.
+// values; the tiles; the scales and means of the values, for which the statistics of all tiles are needed. Correct
+// and repeatable first; memory bound.
 #include "pack.cuh"
 
 // Grid: every chunk of every head of keys, then of values.

@@ -18,7 +18,8 @@ DEVICE int tile_offset(int row, int byte) {
 // of a quad owns 32 neighbouring keys, and one scale.
 DEVICE int key_row(int key) { return key % 32 / 2 * 8 + key / 32 * 2 + key % 2; }
 
-// Byte of a value tile's row that holds key 0 … 127: the order of the E4M3 operand that pack_chunk in softmax.cuh builds.
+// Byte of a value tile's row that holds key 0 … 127: the order of the E4M3 operand that pack_chunk in softmax.cuh
+// builds.
 DEVICE int value_byte(int key) { return key % 32 / 8 * 32 + key / 4 % 2 * 16 + key / 32 * 4 + key % 4; }
 
 // Row of a value tile that holds a channel: lane t of a quad owns channels 32 c + 8 t … 32 c + 8 t + 7.

@@ -1,6 +1,6 @@
-/* Calls the C interface on the system that this is compiled for. Arguments: the library, and how many devices a driver
- * shows; 0: there is no driver. The folder it runs in holds FATBIN. Says what is not as it should be, ends with the
- * number of such checks, and prints the sizes of the structs. */
+/* Calls the C interface on the system that this is compiled for. Arguments: the library, and how many devices a
+ * driver shows; 0: there is no driver. The folder it runs in holds FATBIN. Says what is not as it should be, ends
+ * with the number of such checks, and prints the sizes of the structs. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "../../host/sageattn_wgmma.h"
 #include "system.h"
 
-#define FATBIN "gr\xc3\xb6\xc3\x9f" "e \xe6\x97\xa5\xe6\x9c\xac.fatbin" /* größe 日本.fatbin */
+#define FATBIN "gr\303\266\303\237e \346\227\245\346\234\254.fatbin" /* größe 日本.fatbin */
 
 #if defined(_WIN32)
 #define DRIVER "nvcuda.dll"
@@ -18,9 +18,22 @@
 #define DRIVER "libcuda.so.1"
 #endif
 
-#define FUNCTIONS(X)                                                                                               \
-    X(abi_version) X(last_error) X(load) X(device_count) X(device) X(scale_count) X(value_workspace)               \
-    X(has) X(image) X(images) X(mean) X(quantize) X(quantize_value) X(attention) X(wgmma_workspace)                \
+#define FUNCTIONS(X)   \
+    X(abi_version)     \
+    X(last_error)      \
+    X(load)            \
+    X(device_count)    \
+    X(device)          \
+    X(scale_count)     \
+    X(value_workspace) \
+    X(has)             \
+    X(image)           \
+    X(images)          \
+    X(mean)            \
+    X(quantize)        \
+    X(quantize_value)  \
+    X(attention)       \
+    X(wgmma_workspace) \
     X(wgmma_attention)
 
 static struct {
@@ -73,10 +86,10 @@ static void check_arguments(void) {
     CHECK_ERROR(library.mean(NULL, 0, NULL), SAGEATTN_INVALID_ARGUMENT, "params is NULL");
     CHECK_ERROR(library.mean(&(sageattn_mean_params){.size = 8}, 0, NULL), SAGEATTN_INVALID_ARGUMENT,
                 "params has 8 bytes");
-    CHECK_ERROR(library.attention(&(sageattn_attention_params){.size = sizeof(sageattn_attention_params),
-                                                               .batch = INT64_MAX},
-                                  0, NULL),
-                SAGEATTN_INVALID_ARGUMENT, "batch is 9223372036854775807");
+    CHECK_ERROR(
+        library.attention(&(sageattn_attention_params){.size = sizeof(sageattn_attention_params), .batch = INT64_MAX},
+                          0, NULL),
+        SAGEATTN_INVALID_ARGUMENT, "batch is 9223372036854775807");
     CHECK_ERROR(library.images(NULL, 0, NULL), SAGEATTN_INVALID_ARGUMENT, "count is NULL");
     CHECK_ERROR(library.has(SAGEATTN_KIND_FP16, 64, 0, NULL), SAGEATTN_INVALID_ARGUMENT, "has is NULL");
     CHECK_ERROR(library.has(99, 64, 0, &has), SAGEATTN_INVALID_ARGUMENT, "kind is 99");
@@ -120,15 +133,21 @@ static void fail_often(int thread) {
     char path[32];
     CHECK(library.last_error()[0] == '\0');
     snprintf(path, sizeof path, "no/such.%d", thread);
-    for (int i = 0; i < 200; ++i) CHECK(library.load(path) == SAGEATTN_NO_IMAGE && strstr(library.last_error(), path));
+    for (int i = 0; i < 200; ++i)
+        CHECK(library.load(path) == SAGEATTN_NO_IMAGE && strstr(library.last_error(), path));
 }
 
 static float some[64];
 
 static int mean(int device) {
     const sageattn_tensor input = {some, 64, 64, 64};
-    return library.mean(&(sageattn_mean_params){.size = sizeof(sageattn_mean_params), .input = input, .mean = some,
-                                                .batch = 1, .heads = 1, .rows = 1, .head_dim = 64},
+    return library.mean(&(sageattn_mean_params){.size = sizeof(sageattn_mean_params),
+                                                .input = input,
+                                                .mean = some,
+                                                .batch = 1,
+                                                .heads = 1,
+                                                .rows = 1,
+                                                .head_dim = 64},
                         device, NULL);
 }
 
@@ -165,9 +184,7 @@ int main(int argc, char** argv) {
     check_arguments();
     check_load();
     run_threads(fail_often);
-    if (atoi(argv[2]) == 0)
-        check_without_driver();
-    else
-        check_with_driver();
+    if (atoi(argv[2]) == 0) check_without_driver();
+    else check_with_driver();
     return wrong != 0;
 }
