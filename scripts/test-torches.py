@@ -3,9 +3,9 @@
 
     make test-torches, or: scripts/test-torches.py --sagebuild bin/sagebuild --output docs/torches.md [TORCH...]
 
-Of each torch it takes the wheel for the newest CUDA and the newest Python with a test on the platform; TORCH, such as 2.15,
-picks some. Rows of torches that a run leaves out stay on the page. A torch takes 16 GB of the state directory while its
-test runs.
+Of each torch it takes the wheel for the newest CUDA and the newest Python with a test on the platform; TORCH, such as
+2.15, picks some. Rows of torches that a run leaves out stay on the page. A torch takes 16 GB of the state directory
+while its test runs.
 """
 
 from __future__ import annotations
