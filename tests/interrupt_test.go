@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"os"
 	"os/exec"
@@ -21,7 +22,7 @@ func (tr *tree) startCompiling() *exec.Cmd {
 	if err != nil {
 		tr.t.Fatal(err)
 	}
-	cmd.Stdout = io.Discard
+	cmd.Stdout = &bytes.Buffer{}
 	if err := cmd.Start(); err != nil {
 		tr.t.Fatal(err)
 	}
@@ -69,6 +70,9 @@ func TestInterruptLeavesNothing(t *testing.T) {
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 130 {
 		t.Errorf("exit code %d, want 130", code)
+	}
+	if said := cmd.Stdout.(*bytes.Buffer).String(); !strings.Contains(said, `"interrupted; nothing was left behind"`) {
+		t.Errorf("it says %s", said)
 	}
 	tr.expectClean()
 	if _, err := os.Stat(tr.dist); !os.IsNotExist(err) {

@@ -65,7 +65,7 @@ func debianTree(ctx context.Context, debs string, p *Python, epoch int64) (*tree
 // would have to come along.
 var debianUnwanted = regexp.MustCompile(`^usr/local/share/|/sitecustomize\.py$|/lib-dynload/(nis|_dbm)\.`)
 
-// placement is where a file of a package goes in a tree, if it does.
+// placement says where a file of a package goes in a tree, if anywhere.
 type placement func(name string) (string, bool)
 
 // addDebs adds the packages that a asks for from the directory debs.

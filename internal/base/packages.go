@@ -38,7 +38,7 @@ func readControl(r io.Reader, each func(stanza)) error {
 	return lines.Err()
 }
 
-// packageID is what makes a binary package one file.
+// packageID names one file of a binary package.
 type packageID struct{ name, version, architecture string }
 
 func (s stanza) id() packageID {

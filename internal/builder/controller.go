@@ -160,7 +160,8 @@ func newWorker(ctx context.Context, root string, layers *snapshotter) (*base.Wor
 // snapshotter keeps the layers of the cache.
 type snapshotter struct{ snapshots.Snapshotter }
 
-// factory makes it overlayfs. There is no other: plain copies would take a runtime's gigabytes again for every step.
+// factory makes the snapshotter overlayfs. No other is offered: plain copies would take a runtime's gigabytes again
+// for every step.
 func (s *snapshotter) factory() runc.SnapshotterFactory {
 	return runc.SnapshotterFactory{Name: "overlayfs", New: func(dir string) (_ snapshots.Snapshotter, err error) {
 		s.Snapshotter, err = overlay.NewSnapshotter(dir, overlay.AsynchronousRemove)
@@ -168,8 +169,8 @@ func (s *snapshotter) factory() runc.SnapshotterFactory {
 	}}
 }
 
-// buildkitVersion is the version of the BuildKit module in this binary: the variable that buildkitd's own linking
-// fills is not set here.
+// buildkitVersion is the version of the BuildKit module in this binary. BuildKit's own variable is filled by the
+// linking of buildkitd alone.
 func buildkitVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

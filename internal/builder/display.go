@@ -16,8 +16,8 @@ import (
 	"github.com/sagebuild/sagebuild/internal/diag"
 )
 
-// display is the one progress display of all requests that run at a time. It appears with the first of them and ends,
-// with everything written, when the last of them has ended.
+// display is the one progress display of all requests that run at a time. It appears with the first request and ends
+// with the last, when everything is written.
 type display struct {
 	out  io.Writer
 	mode progressui.DisplayMode
@@ -114,8 +114,8 @@ func (w *requestWriter) Write(status *client.SolveStatus) {
 // keeps them from being shown twice.
 func (w *requestWriter) ValidateLogSource(digest.Digest, any) bool { return true }
 
-// ClearLogSource implements progress.Writer: when a request ends early, another one goes on with the logs of the
-// steps that they share.
+// ClearLogSource implements progress.Writer. When a request ends early, another request shows the further logs of the
+// steps that both share.
 func (w *requestWriter) ClearLogSource(any) {
 	w.display.mu.Lock()
 	defer w.display.mu.Unlock()

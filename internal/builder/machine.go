@@ -16,7 +16,7 @@ import (
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 )
 
-// caBundle is the secret id of the machine's certificate authorities.
+// caBundle is the id of the secret that holds the machine's certificate authorities.
 const caBundle = "ca-bundle"
 
 // bundlePaths is where distributions keep their certificate authorities.
@@ -39,9 +39,9 @@ type machine struct {
 	builderID string
 }
 
-// readMachine collects it from an environment (os.LookupEnv). Offered are the settings of pip and uv that a build may
-// have, each as a secret of its own name: a secret is in no layer and in no cache key, and an index URL may hold a
-// password.
+// readMachine reads the machine from an environment (os.LookupEnv). A build is offered the named settings of pip and
+// uv, each as a secret of its own name: a secret is in no layer and in no cache key, and the URL of an index may hold
+// a password.
 func readMachine(lookup func(string) (string, bool), offered []string) machine {
 	m := machine{secrets: map[string]string{}, proxies: map[string]string{}}
 	get := func(name string) string { value, _ := lookup(name); return value }
@@ -71,8 +71,8 @@ func builderID(get func(string) string) string {
 	return server + "/" + repository + "/actions/runs/" + run
 }
 
-// substitutes lists the settings that stand in for a setting of uv where it is not made: older names of its own, and
-// the index that only pip was told about.
+// substitutes lists, for a setting of uv, the settings that stand in for it: older names of uv's own, and those of
+// pip, so that uv uses an index that only pip was told about.
 var substitutes = map[string][]string{
 	"UV_DEFAULT_INDEX": {"UV_INDEX_URL", "PIP_INDEX_URL"},
 	"UV_INDEX":         {"UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL"},

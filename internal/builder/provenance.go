@@ -21,11 +21,12 @@ func attestation(m machine) *string {
 	return &request
 }
 
-// provenanceFile is where BuildKit's local exporter puts it, beside the files that it is about.
+// provenanceFile is the file into which BuildKit's local exporter writes provenance, beside the files that it is
+// about.
 const provenanceFile = "provenance.json"
 
 // attests says whether every node can attest. The engine of a docker driver cannot while it keeps images in its old
-// store, and buildx then refuses the whole build.
+// store; buildx would refuse the whole build.
 func (c *connection) attests(ctx context.Context) bool {
 	for _, node := range c.nodes {
 		if !node.Driver.IsMobyDriver() {
@@ -54,8 +55,8 @@ func takeProvenance(output string) ([]byte, error) {
 	return text, os.Remove(path)
 }
 
-// publishable puts a statement on one line and takes the machine's proxies out, whose addresses may hold passwords.
-// They decide nothing about the result. Whatever else BuildKit says stays.
+// publishable puts a statement on one line and takes the machine's proxies out: their addresses may hold passwords,
+// and proxies decide nothing about the result. All else that BuildKit says stays.
 func publishable(text []byte) ([]byte, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()

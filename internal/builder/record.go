@@ -60,8 +60,7 @@ func (r *record) count() (steps, cached int) {
 	return steps, cached
 }
 
-// failed is the step that failed by itself: the others that carry an error were cancelled because of it. It is nil
-// when no step failed.
+// failed is the step that failed by itself, or nil. Other steps with an error were cancelled because of it.
 func (r *record) failed() *client.Vertex {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -90,8 +89,8 @@ type tail struct {
 	partial string
 }
 
-// write takes a chunk of output. A carriage return inside a line starts the line again, as it does on a terminal: of
-// a progress bar the last state stays.
+// write takes a chunk of output. A carriage return starts the line again, as it does on a terminal, so only the last
+// state of a progress bar stays.
 func (t *tail) write(chunk []byte) {
 	parts := strings.Split(t.partial+string(chunk), "\n")
 	for _, line := range parts[:len(parts)-1] {

@@ -41,8 +41,8 @@ func sweep(ctx context.Context, root string) error {
 	return removePartialLayers(root)
 }
 
-// removePartialLayers forgets copies that a stopped run began. The content store would go on where they ended, and a
-// base in a local OCI layout cannot be read from the middle.
+// removePartialLayers forgets copies that a stopped run began. The content store would resume a copy where it ended,
+// and a base in a local OCI layout cannot be read from the middle.
 func removePartialLayers(root string) error {
 	partial, err := filepath.Glob(filepath.Join(root, "runc-*", "content", "ingest", "*"))
 	if err != nil {
@@ -56,8 +56,8 @@ func removePartialLayers(root string) error {
 	return nil
 }
 
-// removeSecrets unmounts the memory file systems that hold the secrets of a container. Only the container's own
-// configuration tells whose they are.
+// removeSecrets unmounts the memory file systems that hold the secrets of a container. Only the container's
+// configuration says which file systems these are.
 func removeSecrets(bundle string) error {
 	data, err := os.ReadFile(filepath.Join(bundle, "config.json"))
 	if err != nil {
@@ -138,7 +138,8 @@ func usesState(m *mountinfo.Info, root string) bool {
 }
 
 // showsLayer says whether a mount is BuildKit's view of a single layer below root. Such a mount names the layer by
-// its path in the file system, which ends root's own path, wherever that file system is mounted.
+// its path in the file system that holds root; root's own path ends with the first part of that path, wherever the
+// file system is mounted.
 func showsLayer(m *mountinfo.Info, root string) bool {
 	state, _, found := strings.Cut(m.Root, "/runc-")
 	if !found || !strings.HasPrefix(filepath.Base(m.Mountpoint), "buildkit-mount") || !strings.HasSuffix(root, state) {
