@@ -65,8 +65,8 @@ func (l Locked) String() string {
 	return text
 }
 
-// pythonPlaceholder stands for the version of a test's CPython in PlanOptions.PythonImage.
-const pythonPlaceholder = "{python}"
+// PythonPlaceholder stands for the version of a test's CPython in PlanOptions.PythonImage.
+const PythonPlaceholder = "{python}"
 
 // contexts are those that the stages of a target read.
 func (o PlanOptions) contexts(selected matrix.Selection) map[string]Context {
@@ -77,7 +77,7 @@ func (o PlanOptions) contexts(selected matrix.Selection) map[string]Context {
 	}
 	python := on.Python.String()
 	platform := emulatedPlatform(selected.Cell)
-	named := strings.ReplaceAll(o.PythonImage, pythonPlaceholder, python)
+	named := strings.ReplaceAll(o.PythonImage, PythonPlaceholder, python)
 	all[ContextPython] = o.context(named, Locked{TreePython, platform, on.Python}, fmt.Sprintf(pythonImage, python))
 	if platform != "" {
 		all[ContextEmulator] = o.context(o.BaseImage, Locked{Tree: TreeEmulator, Platform: platform}, baseImage)

@@ -4,9 +4,7 @@ package bake
 
 import (
 	"errors"
-	"regexp"
 	"strconv"
-	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/kernels"
@@ -59,10 +57,10 @@ type PlanOptions struct {
 	WheelFile       string // tests: a wheel that exists already, instead of building one
 }
 
-// NewPlan lists what building and testing the selection does, in its order. Options that no run could follow are an
+// NewPlan lists what building and testing the selection does, in its order. A time that no wheel can have is an
 // error of class Usage.
 func NewPlan(m *matrix.Matrix, k *kernels.Set, selection []matrix.Selection, options PlanOptions) (*Plan, error) {
-	if err := errors.Join(k.Check(m), options.check()); err != nil {
+	if err := errors.Join(k.Check(m), checkEpoch(options.SourceDateEpoch)); err != nil {
 		return nil, err
 	}
 	plan := &Plan{Command: options.Command, Matrix: m.File(), Targets: []Target{}}
@@ -70,19 +68,6 @@ func NewPlan(m *matrix.Matrix, k *kernels.Set, selection []matrix.Selection, opt
 		plan.Targets = append(plan.Targets, newTarget(m, k, selected, options))
 	}
 	return plan, nil
-}
-
-// placeholder matches what an option may leave to each target.
-var placeholder = regexp.MustCompile(`\{[^{}]*\}|%s`)
-
-func (o PlanOptions) check() error {
-	for _, found := range placeholder.FindAllString(o.PythonImage, -1) {
-		if found != pythonPlaceholder {
-			hint := "--python-image " + strings.ReplaceAll(o.PythonImage, found, pythonPlaceholder)
-			return diag.Usagef(hint, "--python-image %s: %s stands for nothing, %s for the version", o.PythonImage, found, pythonPlaceholder)
-		}
-	}
-	return checkEpoch(o.SourceDateEpoch)
 }
 
 // lastEpoch is the last second that zip can express, of 2107-12-31.

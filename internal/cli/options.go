@@ -1,13 +1,16 @@
 package cli
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 
+	"github.com/sagebuild/sagebuild/bake"
 	"github.com/sagebuild/sagebuild/internal/builder"
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/run"
@@ -94,6 +97,27 @@ func (o *buildOptions) addBuilderFlags(flags *pflag.FlagSet) {
 func (o *buildOptions) check() error {
 	if o.jobs < 1 {
 		return diag.Usagef("--jobs 1", "--jobs is %d, want at least 1", o.jobs)
+	}
+	err := checkPlaceholders("--python-image", o.pythonImage, bake.PythonPlaceholder)
+	for _, cache := range o.cacheFrom {
+		err = errors.Join(err, checkPlaceholders("--cache-from", cache, run.TargetPlaceholder))
+	}
+	for _, cache := range o.cacheTo {
+		err = errors.Join(err, checkPlaceholders("--cache-to", cache, run.TargetPlaceholder))
+	}
+	return err
+}
+
+// placeholder matches what may stand for something in the value of a flag; %s does in docker-bake.hcl.
+var placeholder = regexp.MustCompile(`\{[^{}]*\}|%s`)
+
+// checkPlaceholders refuses those that nothing takes the place of.
+func checkPlaceholders(flag, value, known string) error {
+	for _, found := range placeholder.FindAllString(value, -1) {
+		if found != known {
+			hint := flag + " " + strings.ReplaceAll(value, found, known)
+			return diag.Usagef(hint, "%s %s: %s stands for nothing here, only %s does", flag, value, found, known)
+		}
 	}
 	return nil
 }
