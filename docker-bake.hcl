@@ -559,7 +559,7 @@ target "_cu126" {
   }
 }
 
-target "_test-cu126" {
+target "_test_sage2-cu126" {
   args = {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
     KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9 attention_fp16_accum_f16_hd192@7.5,8.6,8.9 attention_fp16_accum_f16_hd256@7.5,8.6,8.9 attention_fp16_accum_f16_hd64@7.5,8.6,8.9 attention_fp16_accum_f16_hd96@7.5,8.6,8.9 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9 attention_fp8_accum_f16_hd192@8.9 attention_fp8_accum_f16_hd256@8.9 attention_fp8_accum_f16_hd64@8.9 attention_fp8_accum_f16_hd96@8.9 attention_fp8_hd128@8.9,9.0 attention_fp8_hd192@8.9,9.0 attention_fp8_hd256@8.9,9.0 attention_fp8_hd64@8.9,9.0 attention_fp8_hd96@8.9,9.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
@@ -687,7 +687,7 @@ target "_cu128" {
   }
 }
 
-target "_test-cu128" {
+target "_test_sage2-cu128" {
   args = {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
     KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0 attention_fp8_accum_f16_hd192@8.9,12.0 attention_fp8_accum_f16_hd256@8.9,12.0 attention_fp8_accum_f16_hd64@8.9,12.0 attention_fp8_accum_f16_hd96@8.9,12.0 attention_fp8_hd128@8.9,9.0,10.0,12.0 attention_fp8_hd192@8.9,9.0,10.0,12.0 attention_fp8_hd256@8.9,9.0,10.0,12.0 attention_fp8_hd64@8.9,9.0,10.0,12.0 attention_fp8_hd96@8.9,9.0,10.0,12.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
@@ -728,7 +728,7 @@ target "_cu129" {
   }
 }
 
-target "_test-cu129" {
+target "_test_sage2-cu129" {
   args = {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
     KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
@@ -846,7 +846,7 @@ target "_cu130" {
   }
 }
 
-target "_test-cu130" {
+target "_test_sage2-cu130" {
   args = {
     SMS     = "7.5 8.0 8.6 8.7 8.9 9.0 10.0 11.0 12.0 12.1"
     KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,11.0,12.0,12.1 value_quantize@8.9,9.0,10.0,11.0,12.0,12.1 value_statistics@8.9,9.0,10.0,11.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
@@ -973,7 +973,7 @@ target "_cu132" {
   }
 }
 
-target "_test-cu132" {
+target "_test_sage2-cu132" {
   args = {
     SMS     = "7.5 8.0 8.6 8.7 8.9 9.0 10.0 11.0 12.0 12.1"
     KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,11.0,12.0,12.1 value_quantize@8.9,9.0,10.0,11.0,12.0,12.1 value_statistics@8.9,9.0,10.0,11.0,12.0,12.1 wgmma_finish@9.0 wgmma_pack@9.0 wgmma_statistics@9.0"
@@ -1120,7 +1120,7 @@ target "_linux-sage2-pytorch26-cu126" {
 target "_test-linux-sage2-pytorch26-cu126" {
   name     = "test-linux-sage2-pytorch26-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.9", "3.10", "3.11", "3.12"] }
-  inherits = ["linux-sage2-pytorch26-cu126-python${replace(python, ".", "")}", "_test-linux", "_test-cu126", "_test-torch260", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch26-cu126-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu126", "_test-torch260", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch26-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1134,7 +1134,7 @@ target "_linux-sage2-pytorch27-cu128" {
 target "_test-linux-sage2-pytorch27-cu128" {
   name     = "test-linux-sage2-pytorch27-cu128-python${replace(python, ".", "")}"
   matrix   = { python = ["3.10", "3.11", "3.12"] }
-  inherits = ["linux-sage2-pytorch27-cu128-python${replace(python, ".", "")}", "_test-linux", "_test-cu128", "_test-torch270", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch27-cu128-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu128", "_test-torch270", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch27-cu128-python${replace(python, ".", "")}"]
 }
 
@@ -1148,7 +1148,7 @@ target "_linux-sage2-pytorch28-cu129" {
 target "_test-linux-sage2-pytorch28-cu129" {
   name     = "test-linux-sage2-pytorch28-cu129-python${replace(python, ".", "")}"
   matrix   = { python = ["3.10", "3.11", "3.12"] }
-  inherits = ["linux-sage2-pytorch28-cu129-python${replace(python, ".", "")}", "_test-linux", "_test-cu129", "_test-torch280", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch28-cu129-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu129", "_test-torch280", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch28-cu129-python${replace(python, ".", "")}"]
 }
 
@@ -1162,7 +1162,7 @@ target "_linux-arm64-sage2-pytorch26-cu126" {
 target "_test-linux-arm64-sage2-pytorch26-cu126" {
   name     = "test-linux-arm64-sage2-pytorch26-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.10", "3.11", "3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch26-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu126", "_test-torch260", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch26-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu126", "_test-torch260", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch26-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1176,7 +1176,7 @@ target "_linux-arm64-sage2-pytorch27-cu128" {
 target "_test-linux-arm64-sage2-pytorch27-cu128" {
   name     = "test-linux-arm64-sage2-pytorch27-cu128-python${replace(python, ".", "")}"
   matrix   = { python = ["3.10", "3.11", "3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch27-cu128-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu128", "_test-torch270", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch27-cu128-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu128", "_test-torch270", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch27-cu128-python${replace(python, ".", "")}"]
 }
 
@@ -1190,7 +1190,7 @@ target "_linux-arm64-sage2-pytorch28-cu129" {
 target "_test-linux-arm64-sage2-pytorch28-cu129" {
   name     = "test-linux-arm64-sage2-pytorch28-cu129-python${replace(python, ".", "")}"
   matrix   = { python = ["3.10", "3.11", "3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch28-cu129-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu129", "_test-torch280", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch28-cu129-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu129", "_test-torch280", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch28-cu129-python${replace(python, ".", "")}"]
 }
 
@@ -1204,7 +1204,7 @@ target "_windows-sage2-pytorch26-cu126" {
 target "_test-windows-sage2-pytorch26-cu126" {
   name     = "test-windows-sage2-pytorch26-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.10", "3.11", "3.12"] }
-  inherits = ["windows-sage2-pytorch26-cu126-python${replace(python, ".", "")}", "_test-windows", "_test-cu126", "_test-torch260", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch26-cu126-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu126", "_test-torch260", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch26-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1218,7 +1218,7 @@ target "_windows-sage2-pytorch27-cu128" {
 target "_test-windows-sage2-pytorch27-cu128" {
   name     = "test-windows-sage2-pytorch27-cu128-python${replace(python, ".", "")}"
   matrix   = { python = ["3.10", "3.11", "3.12"] }
-  inherits = ["windows-sage2-pytorch27-cu128-python${replace(python, ".", "")}", "_test-windows", "_test-cu128", "_test-torch270", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch27-cu128-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu128", "_test-torch270", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch27-cu128-python${replace(python, ".", "")}"]
 }
 
@@ -1232,7 +1232,7 @@ target "_windows-sage2-pytorch28-cu129" {
 target "_test-windows-sage2-pytorch28-cu129" {
   name     = "test-windows-sage2-pytorch28-cu129-python${replace(python, ".", "")}"
   matrix   = { python = ["3.10", "3.11", "3.12"] }
-  inherits = ["windows-sage2-pytorch28-cu129-python${replace(python, ".", "")}", "_test-windows", "_test-cu129", "_test-torch280", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch28-cu129-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu129", "_test-torch280", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch28-cu129-python${replace(python, ".", "")}"]
 }
 
@@ -1246,7 +1246,7 @@ target "_linux-sage2-pytorch29-cu126" {
 target "_test-linux-sage2-pytorch29-cu126" {
   name     = "test-linux-sage2-pytorch29-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-sage2-pytorch29-cu126-python${replace(python, ".", "")}", "_test-linux", "_test-cu126", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch29-cu126-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu126", "_test-torch291", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch29-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1260,7 +1260,7 @@ target "_linux-sage2-pytorch29-cu128" {
 target "_test-linux-sage2-pytorch29-cu128" {
   name     = "test-linux-sage2-pytorch29-cu128-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-sage2-pytorch29-cu128-python${replace(python, ".", "")}", "_test-linux", "_test-cu128", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch29-cu128-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu128", "_test-torch291", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch29-cu128-python${replace(python, ".", "")}"]
 }
 
@@ -1274,7 +1274,7 @@ target "_linux-sage2-pytorch29-cu130" {
 target "_test-linux-sage2-pytorch29-cu130" {
   name     = "test-linux-sage2-pytorch29-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-sage2-pytorch29-cu130-python${replace(python, ".", "")}", "_test-linux", "_test-cu130", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch29-cu130-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu130", "_test-torch291", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch29-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -1288,7 +1288,7 @@ target "_linux-arm64-sage2-pytorch29-cu126" {
 target "_test-linux-arm64-sage2-pytorch29-cu126" {
   name     = "test-linux-arm64-sage2-pytorch29-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch29-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu126", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch29-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu126", "_test-torch291", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch29-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1302,7 +1302,7 @@ target "_linux-arm64-sage2-pytorch29-cu128" {
 target "_test-linux-arm64-sage2-pytorch29-cu128" {
   name     = "test-linux-arm64-sage2-pytorch29-cu128-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch29-cu128-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu128", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch29-cu128-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu128", "_test-torch291", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch29-cu128-python${replace(python, ".", "")}"]
 }
 
@@ -1316,7 +1316,7 @@ target "_linux-arm64-sage2-pytorch29-cu130" {
 target "_test-linux-arm64-sage2-pytorch29-cu130" {
   name     = "test-linux-arm64-sage2-pytorch29-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch29-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu130", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch29-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu130", "_test-torch291", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch29-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -1330,7 +1330,7 @@ target "_windows-sage2-pytorch29-cu126" {
 target "_test-windows-sage2-pytorch29-cu126" {
   name     = "test-windows-sage2-pytorch29-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch29-cu126-python${replace(python, ".", "")}", "_test-windows", "_test-cu126", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch29-cu126-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu126", "_test-torch291", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch29-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1344,7 +1344,7 @@ target "_windows-sage2-pytorch29-cu128" {
 target "_test-windows-sage2-pytorch29-cu128" {
   name     = "test-windows-sage2-pytorch29-cu128-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch29-cu128-python${replace(python, ".", "")}", "_test-windows", "_test-cu128", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch29-cu128-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu128", "_test-torch291", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch29-cu128-python${replace(python, ".", "")}"]
 }
 
@@ -1358,7 +1358,7 @@ target "_windows-sage2-pytorch29-cu130" {
 target "_test-windows-sage2-pytorch29-cu130" {
   name     = "test-windows-sage2-pytorch29-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch29-cu130-python${replace(python, ".", "")}", "_test-windows", "_test-cu130", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch29-cu130-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu130", "_test-torch291", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch29-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -1372,7 +1372,7 @@ target "_linux-sage2-pytorch210-cu126" {
 target "_test-linux-sage2-pytorch210-cu126" {
   name     = "test-linux-sage2-pytorch210-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-sage2-pytorch210-cu126-python${replace(python, ".", "")}", "_test-linux", "_test-cu126", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch210-cu126-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu126", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch210-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1386,7 +1386,7 @@ target "_linux-sage2-pytorch210-cu128" {
 target "_test-linux-sage2-pytorch210-cu128" {
   name     = "test-linux-sage2-pytorch210-cu128-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-sage2-pytorch210-cu128-python${replace(python, ".", "")}", "_test-linux", "_test-cu128", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch210-cu128-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu128", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch210-cu128-python${replace(python, ".", "")}"]
 }
 
@@ -1400,7 +1400,7 @@ target "_linux-sage2-pytorch210-cu130" {
 target "_test-linux-sage2-pytorch210-cu130" {
   name     = "test-linux-sage2-pytorch210-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-sage2-pytorch210-cu130-python${replace(python, ".", "")}", "_test-linux", "_test-cu130", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch210-cu130-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu130", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch210-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -1414,7 +1414,7 @@ target "_linux-arm64-sage2-pytorch210-cu126" {
 target "_test-linux-arm64-sage2-pytorch210-cu126" {
   name     = "test-linux-arm64-sage2-pytorch210-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch210-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu126", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch210-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu126", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch210-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1428,7 +1428,7 @@ target "_linux-arm64-sage2-pytorch210-cu128" {
 target "_test-linux-arm64-sage2-pytorch210-cu128" {
   name     = "test-linux-arm64-sage2-pytorch210-cu128-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch210-cu128-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu128", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch210-cu128-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu128", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch210-cu128-python${replace(python, ".", "")}"]
 }
 
@@ -1442,7 +1442,7 @@ target "_linux-arm64-sage2-pytorch210-cu130" {
 target "_test-linux-arm64-sage2-pytorch210-cu130" {
   name     = "test-linux-arm64-sage2-pytorch210-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch210-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu130", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch210-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu130", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch210-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -1456,7 +1456,7 @@ target "_windows-sage2-pytorch210-cu126" {
 target "_test-windows-sage2-pytorch210-cu126" {
   name     = "test-windows-sage2-pytorch210-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch210-cu126-python${replace(python, ".", "")}", "_test-windows", "_test-cu126", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch210-cu126-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu126", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch210-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1470,7 +1470,7 @@ target "_windows-sage2-pytorch210-cu128" {
 target "_test-windows-sage2-pytorch210-cu128" {
   name     = "test-windows-sage2-pytorch210-cu128-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch210-cu128-python${replace(python, ".", "")}", "_test-windows", "_test-cu128", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch210-cu128-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu128", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch210-cu128-python${replace(python, ".", "")}"]
 }
 
@@ -1484,7 +1484,7 @@ target "_windows-sage2-pytorch210-cu130" {
 target "_test-windows-sage2-pytorch210-cu130" {
   name     = "test-windows-sage2-pytorch210-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch210-cu130-python${replace(python, ".", "")}", "_test-windows", "_test-cu130", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch210-cu130-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu130", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch210-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -1498,7 +1498,7 @@ target "_linux-sage2-pytorch211-cu126" {
 target "_test-linux-sage2-pytorch211-cu126" {
   name     = "test-linux-sage2-pytorch211-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-sage2-pytorch211-cu126-python${replace(python, ".", "")}", "_test-linux", "_test-cu126", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch211-cu126-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu126", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch211-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1512,7 +1512,7 @@ target "_linux-sage2-pytorch211-cu128" {
 target "_test-linux-sage2-pytorch211-cu128" {
   name     = "test-linux-sage2-pytorch211-cu128-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-sage2-pytorch211-cu128-python${replace(python, ".", "")}", "_test-linux", "_test-cu128", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch211-cu128-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu128", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch211-cu128-python${replace(python, ".", "")}"]
 }
 
@@ -1526,7 +1526,7 @@ target "_linux-sage2-pytorch211-cu130" {
 target "_test-linux-sage2-pytorch211-cu130" {
   name     = "test-linux-sage2-pytorch211-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-sage2-pytorch211-cu130-python${replace(python, ".", "")}", "_test-linux", "_test-cu130", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch211-cu130-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu130", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch211-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -1540,7 +1540,7 @@ target "_linux-arm64-sage2-pytorch211-cu126" {
 target "_test-linux-arm64-sage2-pytorch211-cu126" {
   name     = "test-linux-arm64-sage2-pytorch211-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch211-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu126", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch211-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu126", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch211-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1554,7 +1554,7 @@ target "_linux-arm64-sage2-pytorch211-cu128" {
 target "_test-linux-arm64-sage2-pytorch211-cu128" {
   name     = "test-linux-arm64-sage2-pytorch211-cu128-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch211-cu128-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu128", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch211-cu128-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu128", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch211-cu128-python${replace(python, ".", "")}"]
 }
 
@@ -1568,7 +1568,7 @@ target "_linux-arm64-sage2-pytorch211-cu130" {
 target "_test-linux-arm64-sage2-pytorch211-cu130" {
   name     = "test-linux-arm64-sage2-pytorch211-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch211-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu130", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch211-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu130", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch211-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -1582,7 +1582,7 @@ target "_windows-sage2-pytorch211-cu126" {
 target "_test-windows-sage2-pytorch211-cu126" {
   name     = "test-windows-sage2-pytorch211-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch211-cu126-python${replace(python, ".", "")}", "_test-windows", "_test-cu126", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch211-cu126-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu126", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch211-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1596,7 +1596,7 @@ target "_windows-sage2-pytorch211-cu128" {
 target "_test-windows-sage2-pytorch211-cu128" {
   name     = "test-windows-sage2-pytorch211-cu128-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch211-cu128-python${replace(python, ".", "")}", "_test-windows", "_test-cu128", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch211-cu128-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu128", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch211-cu128-python${replace(python, ".", "")}"]
 }
 
@@ -1610,7 +1610,7 @@ target "_windows-sage2-pytorch211-cu130" {
 target "_test-windows-sage2-pytorch211-cu130" {
   name     = "test-windows-sage2-pytorch211-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch211-cu130-python${replace(python, ".", "")}", "_test-windows", "_test-cu130", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch211-cu130-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu130", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch211-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -1624,7 +1624,7 @@ target "_linux-sage2-pytorch212-cu126" {
 target "_test-linux-sage2-pytorch212-cu126" {
   name     = "test-linux-sage2-pytorch212-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-sage2-pytorch212-cu126-python${replace(python, ".", "")}", "_test-linux", "_test-cu126", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch212-cu126-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu126", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch212-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1638,7 +1638,7 @@ target "_linux-sage2-pytorch212-cu130" {
 target "_test-linux-sage2-pytorch212-cu130" {
   name     = "test-linux-sage2-pytorch212-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-sage2-pytorch212-cu130-python${replace(python, ".", "")}", "_test-linux", "_test-cu130", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch212-cu130-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu130", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch212-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -1652,7 +1652,7 @@ target "_linux-sage2-pytorch212-cu132" {
 target "_test-linux-sage2-pytorch212-cu132" {
   name     = "test-linux-sage2-pytorch212-cu132-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-sage2-pytorch212-cu132-python${replace(python, ".", "")}", "_test-linux", "_test-cu132", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch212-cu132-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu132", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch212-cu132-python${replace(python, ".", "")}"]
 }
 
@@ -1666,7 +1666,7 @@ target "_linux-arm64-sage2-pytorch212-cu126" {
 target "_test-linux-arm64-sage2-pytorch212-cu126" {
   name     = "test-linux-arm64-sage2-pytorch212-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch212-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu126", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch212-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu126", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch212-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1680,7 +1680,7 @@ target "_linux-arm64-sage2-pytorch212-cu130" {
 target "_test-linux-arm64-sage2-pytorch212-cu130" {
   name     = "test-linux-arm64-sage2-pytorch212-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch212-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu130", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch212-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu130", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch212-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -1694,7 +1694,7 @@ target "_linux-arm64-sage2-pytorch212-cu132" {
 target "_test-linux-arm64-sage2-pytorch212-cu132" {
   name     = "test-linux-arm64-sage2-pytorch212-cu132-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch212-cu132-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu132", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch212-cu132-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu132", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch212-cu132-python${replace(python, ".", "")}"]
 }
 
@@ -1708,7 +1708,7 @@ target "_windows-sage2-pytorch212-cu126" {
 target "_test-windows-sage2-pytorch212-cu126" {
   name     = "test-windows-sage2-pytorch212-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch212-cu126-python${replace(python, ".", "")}", "_test-windows", "_test-cu126", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch212-cu126-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu126", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch212-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1722,7 +1722,7 @@ target "_windows-sage2-pytorch212-cu130" {
 target "_test-windows-sage2-pytorch212-cu130" {
   name     = "test-windows-sage2-pytorch212-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch212-cu130-python${replace(python, ".", "")}", "_test-windows", "_test-cu130", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch212-cu130-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu130", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch212-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -1736,7 +1736,7 @@ target "_windows-sage2-pytorch212-cu132" {
 target "_test-windows-sage2-pytorch212-cu132" {
   name     = "test-windows-sage2-pytorch212-cu132-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch212-cu132-python${replace(python, ".", "")}", "_test-windows", "_test-cu132", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch212-cu132-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu132", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch212-cu132-python${replace(python, ".", "")}"]
 }
 
@@ -1750,7 +1750,7 @@ target "_linux-sage2-pytorch213-cu126" {
 target "_test-linux-sage2-pytorch213-cu126" {
   name     = "test-linux-sage2-pytorch213-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-sage2-pytorch213-cu126-python${replace(python, ".", "")}", "_test-linux", "_test-cu126", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch213-cu126-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu126", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch213-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1764,7 +1764,7 @@ target "_linux-sage2-pytorch213-cu130" {
 target "_test-linux-sage2-pytorch213-cu130" {
   name     = "test-linux-sage2-pytorch213-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-sage2-pytorch213-cu130-python${replace(python, ".", "")}", "_test-linux", "_test-cu130", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch213-cu130-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu130", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch213-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -1778,7 +1778,7 @@ target "_linux-sage2-pytorch213-cu132" {
 target "_test-linux-sage2-pytorch213-cu132" {
   name     = "test-linux-sage2-pytorch213-cu132-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-sage2-pytorch213-cu132-python${replace(python, ".", "")}", "_test-linux", "_test-cu132", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch213-cu132-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu132", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch213-cu132-python${replace(python, ".", "")}"]
 }
 
@@ -1792,7 +1792,7 @@ target "_linux-arm64-sage2-pytorch213-cu126" {
 target "_test-linux-arm64-sage2-pytorch213-cu126" {
   name     = "test-linux-arm64-sage2-pytorch213-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch213-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu126", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch213-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu126", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch213-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1806,7 +1806,7 @@ target "_linux-arm64-sage2-pytorch213-cu130" {
 target "_test-linux-arm64-sage2-pytorch213-cu130" {
   name     = "test-linux-arm64-sage2-pytorch213-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch213-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu130", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch213-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu130", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch213-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -1820,7 +1820,7 @@ target "_linux-arm64-sage2-pytorch213-cu132" {
 target "_test-linux-arm64-sage2-pytorch213-cu132" {
   name     = "test-linux-arm64-sage2-pytorch213-cu132-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch213-cu132-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu132", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch213-cu132-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu132", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch213-cu132-python${replace(python, ".", "")}"]
 }
 
@@ -1834,7 +1834,7 @@ target "_windows-sage2-pytorch213-cu126" {
 target "_test-windows-sage2-pytorch213-cu126" {
   name     = "test-windows-sage2-pytorch213-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch213-cu126-python${replace(python, ".", "")}", "_test-windows", "_test-cu126", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch213-cu126-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu126", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch213-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1848,7 +1848,7 @@ target "_windows-sage2-pytorch213-cu130" {
 target "_test-windows-sage2-pytorch213-cu130" {
   name     = "test-windows-sage2-pytorch213-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch213-cu130-python${replace(python, ".", "")}", "_test-windows", "_test-cu130", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch213-cu130-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu130", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch213-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -1862,7 +1862,7 @@ target "_windows-sage2-pytorch213-cu132" {
 target "_test-windows-sage2-pytorch213-cu132" {
   name     = "test-windows-sage2-pytorch213-cu132-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch213-cu132-python${replace(python, ".", "")}", "_test-windows", "_test-cu132", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch213-cu132-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu132", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch213-cu132-python${replace(python, ".", "")}"]
 }
 
@@ -1876,7 +1876,7 @@ target "_linux-sage2-pytorch214-cu126" {
 target "_test-linux-sage2-pytorch214-cu126" {
   name     = "test-linux-sage2-pytorch214-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-sage2-pytorch214-cu126-python${replace(python, ".", "")}", "_test-linux", "_test-cu126", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch214-cu126-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu126", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch214-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1890,7 +1890,7 @@ target "_linux-sage2-pytorch214-cu130" {
 target "_test-linux-sage2-pytorch214-cu130" {
   name     = "test-linux-sage2-pytorch214-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-sage2-pytorch214-cu130-python${replace(python, ".", "")}", "_test-linux", "_test-cu130", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch214-cu130-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu130", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch214-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -1904,7 +1904,7 @@ target "_linux-sage2-pytorch214-cu132" {
 target "_test-linux-sage2-pytorch214-cu132" {
   name     = "test-linux-sage2-pytorch214-cu132-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-sage2-pytorch214-cu132-python${replace(python, ".", "")}", "_test-linux", "_test-cu132", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch214-cu132-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu132", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch214-cu132-python${replace(python, ".", "")}"]
 }
 
@@ -1918,7 +1918,7 @@ target "_linux-arm64-sage2-pytorch214-cu126" {
 target "_test-linux-arm64-sage2-pytorch214-cu126" {
   name     = "test-linux-arm64-sage2-pytorch214-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch214-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu126", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch214-cu126-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu126", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch214-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1932,7 +1932,7 @@ target "_linux-arm64-sage2-pytorch214-cu130" {
 target "_test-linux-arm64-sage2-pytorch214-cu130" {
   name     = "test-linux-arm64-sage2-pytorch214-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch214-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu130", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch214-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu130", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch214-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -1946,7 +1946,7 @@ target "_linux-arm64-sage2-pytorch214-cu132" {
 target "_test-linux-arm64-sage2-pytorch214-cu132" {
   name     = "test-linux-arm64-sage2-pytorch214-cu132-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch214-cu132-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu132", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch214-cu132-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu132", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch214-cu132-python${replace(python, ".", "")}"]
 }
 
@@ -1960,7 +1960,7 @@ target "_windows-sage2-pytorch214-cu126" {
 target "_test-windows-sage2-pytorch214-cu126" {
   name     = "test-windows-sage2-pytorch214-cu126-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch214-cu126-python${replace(python, ".", "")}", "_test-windows", "_test-cu126", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch214-cu126-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu126", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch214-cu126-python${replace(python, ".", "")}"]
 }
 
@@ -1974,7 +1974,7 @@ target "_windows-sage2-pytorch214-cu130" {
 target "_test-windows-sage2-pytorch214-cu130" {
   name     = "test-windows-sage2-pytorch214-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch214-cu130-python${replace(python, ".", "")}", "_test-windows", "_test-cu130", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch214-cu130-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu130", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch214-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -1988,7 +1988,7 @@ target "_windows-sage2-pytorch214-cu132" {
 target "_test-windows-sage2-pytorch214-cu132" {
   name     = "test-windows-sage2-pytorch214-cu132-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch214-cu132-python${replace(python, ".", "")}", "_test-windows", "_test-cu132", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch214-cu132-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu132", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch214-cu132-python${replace(python, ".", "")}"]
 }
 
@@ -2002,7 +2002,7 @@ target "_linux-sage2-pytorch215-cu130" {
 target "_test-linux-sage2-pytorch215-cu130" {
   name     = "test-linux-sage2-pytorch215-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.11", "3.12", "3.13", "3.14"] }
-  inherits = ["linux-sage2-pytorch215-cu130-python${replace(python, ".", "")}", "_test-linux", "_test-cu130", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch215-cu130-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu130", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch215-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -2016,7 +2016,7 @@ target "_linux-sage2-pytorch215-cu132" {
 target "_test-linux-sage2-pytorch215-cu132" {
   name     = "test-linux-sage2-pytorch215-cu132-python${replace(python, ".", "")}"
   matrix   = { python = ["3.11", "3.12", "3.13", "3.14"] }
-  inherits = ["linux-sage2-pytorch215-cu132-python${replace(python, ".", "")}", "_test-linux", "_test-cu132", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-sage2-pytorch215-cu132-python${replace(python, ".", "")}", "_test-linux", "_test_sage2-cu132", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-pytorch215-cu132-python${replace(python, ".", "")}"]
 }
 
@@ -2030,7 +2030,7 @@ target "_linux-arm64-sage2-pytorch215-cu130" {
 target "_test-linux-arm64-sage2-pytorch215-cu130" {
   name     = "test-linux-arm64-sage2-pytorch215-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch215-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu130", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch215-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu130", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch215-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -2044,7 +2044,7 @@ target "_linux-arm64-sage2-pytorch215-cu132" {
 target "_test-linux-arm64-sage2-pytorch215-cu132" {
   name     = "test-linux-arm64-sage2-pytorch215-cu132-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["linux-arm64-sage2-pytorch215-cu132-python${replace(python, ".", "")}", "_test-linux-arm64", "_test-cu132", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
+  inherits = ["linux-arm64-sage2-pytorch215-cu132-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage2-cu132", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-pytorch215-cu132-python${replace(python, ".", "")}"]
 }
 
@@ -2058,7 +2058,7 @@ target "_windows-sage2-pytorch215-cu130" {
 target "_test-windows-sage2-pytorch215-cu130" {
   name     = "test-windows-sage2-pytorch215-cu130-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch215-cu130-python${replace(python, ".", "")}", "_test-windows", "_test-cu130", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch215-cu130-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu130", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch215-cu130-python${replace(python, ".", "")}"]
 }
 
@@ -2072,7 +2072,7 @@ target "_windows-sage2-pytorch215-cu132" {
 target "_test-windows-sage2-pytorch215-cu132" {
   name     = "test-windows-sage2-pytorch215-cu132-python${replace(python, ".", "")}"
   matrix   = { python = ["3.12"] }
-  inherits = ["windows-sage2-pytorch215-cu132-python${replace(python, ".", "")}", "_test-windows", "_test-cu132", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
+  inherits = ["windows-sage2-pytorch215-cu132-python${replace(python, ".", "")}", "_test-windows", "_test_sage2-cu132", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch215-cu132-python${replace(python, ".", "")}"]
 }
 
@@ -2104,17 +2104,17 @@ target "_test-torch241" {
 }
 
 target "test-linux-sage2-universal-pytorch24-python39" {
-  inherits = ["linux-sage2-universal", "_test-linux", "_test-cu129", "_test-torch241", "_test-python39"]
+  inherits = ["linux-sage2-universal", "_test-linux", "_test_sage2-cu129", "_test-torch241", "_test-python39"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-universal-pytorch24-python39"]
 }
 
 target "test-linux-sage2-universal-pytorch26-python39" {
-  inherits = ["linux-sage2-universal", "_test-linux", "_test-cu129", "_test-torch260", "_test-python39"]
+  inherits = ["linux-sage2-universal", "_test-linux", "_test_sage2-cu129", "_test-torch260", "_test-python39"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-universal-pytorch26-python39"]
 }
 
 target "test-linux-sage2-universal-pytorch215-python312" {
-  inherits = ["linux-sage2-universal", "_test-linux", "_test-cu129", "_test-torch2150", "_test-python312"]
+  inherits = ["linux-sage2-universal", "_test-linux", "_test_sage2-cu129", "_test-torch2150", "_test-python312"]
   output   = ["type=local,dest=dist/test-results/linux-sage2-universal-pytorch215-python312"]
 }
 
@@ -2139,7 +2139,7 @@ target "linux-arm64-sage2-universal" {
 }
 
 target "test-linux-arm64-sage2-universal-pytorch28-python312" {
-  inherits = ["linux-arm64-sage2-universal", "_test-linux-arm64", "_test-cu129", "_test-torch280", "_test-python312"]
+  inherits = ["linux-arm64-sage2-universal", "_test-linux-arm64", "_test_sage2-cu129", "_test-torch280", "_test-python312"]
   output   = ["type=local,dest=dist/test-results/linux-arm64-sage2-universal-pytorch28-python312"]
 }
 
@@ -2164,6 +2164,6 @@ target "windows-sage2-universal" {
 }
 
 target "test-windows-sage2-universal-pytorch28-python312" {
-  inherits = ["windows-sage2-universal", "_test-windows", "_test-cu129", "_test-torch280", "_test-python312"]
+  inherits = ["windows-sage2-universal", "_test-windows", "_test_sage2-cu129", "_test-torch280", "_test-python312"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-universal-pytorch28-python312"]
 }

@@ -82,8 +82,8 @@ func rowArguments(cell matrix.Cell) []argument {
 	}
 }
 
-// interpreter is the CPython that a wheel is tested on, as its bill of materials names it: 3.12, windows/3.12. A universal
-// wheel is for none, and one that is built alone has none.
+// interpreter is the CPython that a wheel is tested on, as its bill of materials names it: 3.12, windows/3.12. A
+// universal wheel is for none, and one that is built alone has none.
 func interpreter(cell matrix.Cell) string {
 	if cell.Universal || len(cell.Runtimes) == 0 {
 		return ""
@@ -120,8 +120,8 @@ func interpreterArguments(on matrix.Runtime) []argument {
 	return []argument{{"PYTHON", on.Python.String()}, {"PYTHON_DIGITS", on.Python.Digits()}}
 }
 
-// contentArguments are the SMs and kernels of a wheel, which follow from its CUDA, separated by spaces. A kernel that some
-// SMs lack is followed by those that have it: attention_fp8_wgmma_hd64@9.0.
+// contentArguments are the SMs and kernels of a wheel, which follow from its CUDA, separated by spaces. A kernel that
+// some SMs lack is followed by those that have it: attention_fp8_wgmma_hd64@9.0.
 func contentArguments(cell matrix.Cell, k *kernels.Set) []argument {
 	sms := make([]string, len(cell.SMs))
 	for i, sm := range cell.SMs {

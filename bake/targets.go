@@ -47,7 +47,9 @@ func releaseTarget(cell matrix.Cell) string {
 }
 func pythonTarget(python string) string { return "_python" + python }
 
-func contentTarget(cell matrix.Cell) string   { return "_test-cu" + cell.CUDA.Minor().Digits() }
+func contentTarget(cell matrix.Cell) string {
+	return "_test" + packageTarget(cell) + "-cu" + cell.CUDA.Minor().Digits()
+}
 func emulatorTarget(cell matrix.Cell) string  { return "_test-" + cell.Platform.Name }
 func torchTarget(torch matrix.Version) string { return "_test-torch" + torch.Digits() }
 func interpreterTarget(python string) string  { return "_test-python" + python }

@@ -135,7 +135,8 @@ func (r *reader) gpuFamily(block smSchema) gpuFamily {
 	return family
 }
 
-// checkImage reports an image that the driver would not load on the SM: it takes that of an older one of the same major.
+// checkImage reports an image that the driver would not load on the SM: it takes that of an older one of the same
+// major.
 func (m *Matrix) checkImage(r *reader, block smSchema) {
 	sm, err := ParseSM(block.Name)
 	family := m.family(sm)

@@ -22,7 +22,7 @@ type Group struct {
 	Targets []string `json:"targets"`
 }
 
-// Groups lists default, <package>-all, pytorchNN, pythonNNN, stable, test-all, then current, everything and universal,
+// Groups lists default, <package>-all, pytorchNN, pythonNNN, stable, test-all, current and everything, then universal and
 // <platform>-all with their tests, and at last the groups that only the definition names. Groups whose names say no
 // platform hold the platform of the default target, but for current, everything and universal.
 func (m *Matrix) Groups() []Group { return slices.Clone(m.groups) }

@@ -36,9 +36,7 @@ def minor(torch: str) -> str:
 def chosen(cells: list[dict[str, Any]], platform: str) -> dict[str, str]:
     """The target to test for each torch, by its two numbers."""
     tested = [
-        cell
-        for cell in cells
-        if cell["runtimes"] and not cell["universal"] and cell["platform"]["name"] == platform
+        cell for cell in cells if cell["runtimes"] and not cell["universal"] and cell["platform"]["name"] == platform
     ]
     tested.sort(key=lambda cell: (version(cell["cuda"]), version(cell["python"])))
     return {minor(cell["torch"]): cell["target"] for cell in tested}  # the last of each torch
@@ -83,17 +81,13 @@ def write(path: Path, rows: dict[str, str]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sagebuild", default="bin/sagebuild", metavar="FILE")
     parser.add_argument("--output", type=Path, default=Path("docs/torches.md"), metavar="FILE")
     parser.add_argument("--platform", default="linux")
     parser.add_argument("torches", nargs="*", metavar="TORCH")
     options = parser.parse_args()
-    definition = subprocess.run(
-        [options.sagebuild, "matrix", "--json"], stdout=subprocess.PIPE, check=True
-    )
+    definition = subprocess.run([options.sagebuild, "matrix", "--json"], stdout=subprocess.PIPE, check=True)
     targets = chosen(json.loads(definition.stdout)["cells"], options.platform)
     if unknown := set(options.torches) - set(targets):
         sys.exit(f"test-torches: no test on torch {', '.join(sorted(unknown))}; there are {', '.join(targets)}")

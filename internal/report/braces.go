@@ -55,7 +55,8 @@ func (b block) platform() string { return braces("", b.platforms) + " " }
 func (b block) cuda() string     { return braces("", b.cudas) + " " }
 func (b block) python() string   { return braces("", b.pythons) + " " + b.tested() + " " }
 
-// targets are the names of the build targets, as a shell expands them: linux-sage2-pytorch29-cu{126,128}-python3{10,11}.
+// targets are the names of the build targets, as a shell expands them:
+// linux-sage2-pytorch29-cu{126,128}-python3{10,11}.
 func (b block) targets() string {
 	cell := b.first()
 	name := braces("", b.platforms) + "-" + cell.Package.Name
