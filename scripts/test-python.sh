@@ -10,4 +10,4 @@ trap 'rm -rf "$toolchain"' EXIT
 PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --no-deps --no-compile --require-hashes --target "$toolchain" \
     -r ../lock/toolchain-cu129.txt -r ../lock/host-toolchain.txt
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=.:$toolchain python3 -m pytest -q -rs -p no:cacheprovider \
-    tests/backend tests/bench ../csrc/tests/host
+    tests/backend tests/bench ../csrc/tests/host ../scripts
