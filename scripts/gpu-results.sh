@@ -64,7 +64,7 @@ copy_tests() { # directory
     find "$1" -name __pycache__ -prune -exec rm -rf {} +
 }
 
-# The benchmark's peers as wheels for the Python of the wheel. What is not to be had is missing there, and named.
+# The benchmark's peers, as wheels for the Python of the wheel. A peer that cannot be downloaded is named.
 peers() { # directory, wheel
     local tag name platforms=()
     tag=$(basename "$2" | grep -o 'cp3[0-9]*' | head -n 1) || tag=cp312
@@ -137,7 +137,7 @@ need_gpu() {
     need_pip
 }
 
-# Beside what the Python at hand has, and before it. conftest.py wants a folder of this name.
+# Into a folder that comes before the Python's own packages; conftest.py wants this name.
 install_wheel() {
     site=$work/site-packages
     "$python" -m pip install --quiet --no-index --no-deps --target "$site" "$bundle"/wheel/*.whl ||

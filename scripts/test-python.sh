@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the Python tests that need neither torch nor a GPU; the others run in the test stage and on a GPU, those of the
-# benchmark that need torch where it is. The compilers that they drive are those of the default wheel, by hash. The C
+# Runs the Python tests that need neither torch nor a GPU; the others run in the test stage and on a GPU, and the
+# benchmark's tests skip without torch. The tests drive the compilers of the default wheel, pinned by hash. The C
 # library is built for every platform; for ARM64 and Windows it runs where qemu-user with libc6-arm64-cross, and wine,
 # are installed.
 set -euo pipefail
