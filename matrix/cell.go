@@ -38,9 +38,10 @@ func (p Platform) HostTarget() string {
 
 // Rule is one fact about what goes together, with the public document that says so.
 type Rule struct {
-	Name   string `json:"name"` // torch-cuda, torch-python, cuda-targets, cuda-drops, sm-minimum or sm-image
-	Text   string `json:"text"`
-	Source string `json:"source"`
+	Name    string `json:"name"`    // torch-cuda, torch-python, cuda-targets, cuda-drops, sm-minimum or sm-image
+	Subject string `json:"subject"` // what it is about: torch 2.8, CUDA 12.9, SM 8.9
+	Text    string `json:"text"`
+	Source  string `json:"source"`
 }
 
 // Exclusion is an SM that a cell leaves out, and the rule that says why.

@@ -16,24 +16,31 @@ const (
 	ruleSMImage     = "sm-image"
 )
 
+// TorchSubject is the subject of the rules about a torch, of which two numbers count: torch 2.8.
+func TorchSubject(torch Version) string { return "torch " + torch.Minor().String() }
+
+func cudaSubject(cuda Version) string { return "CUDA " + cuda.String() }
+
+func smSubject(sm SM) string { return "SM " + sm.String() }
+
 func (t torchRelease) cudaRule() Rule {
-	return Rule{ruleTorchCUDA, fmt.Sprintf("torch %s is built for CUDA %s", t.version, sentence(t.cuda)), t.source}
+	return Rule{ruleTorchCUDA, TorchSubject(t.version), fmt.Sprintf("torch %s is built for CUDA %s", t.version, sentence(t.cuda)), t.source}
 }
 
 func (t torchRelease) pythonRule() Rule {
-	return Rule{ruleTorchPython, fmt.Sprintf("torch %s is built for Python %s", t.version, sentence(t.python)), t.source}
+	return Rule{ruleTorchPython, TorchSubject(t.version), fmt.Sprintf("torch %s is built for Python %s", t.version, sentence(t.python)), t.source}
 }
 
 func (t toolkit) targetsRule() Rule {
-	return Rule{ruleCUDATargets, fmt.Sprintf("CUDA %s compiles for SM %s", t.version, sentence(t.targets)), t.source}
+	return Rule{ruleCUDATargets, cudaSubject(t.version), fmt.Sprintf("CUDA %s compiles for SM %s", t.version, sentence(t.targets)), t.source}
 }
 
 // rule says what wheels hold for the SM.
 func (g gpuFamily) rule() Rule {
 	if !g.compiled() {
-		return Rule{ruleSMImage, fmt.Sprintf("%s runs the code of %s", g.sm, g.image), g.source}
+		return Rule{ruleSMImage, smSubject(g.sm), fmt.Sprintf("%s runs the code of %s", g.sm, g.image), g.source}
 	}
-	return Rule{ruleSMMinimum, fmt.Sprintf("%s needs CUDA %s or newer", g.sm, g.minimum), g.source}
+	return Rule{ruleSMMinimum, smSubject(g.sm), fmt.Sprintf("%s needs CUDA %s or newer", g.sm, g.minimum), g.source}
 }
 
 // sentence joins values as "a, b and c".
@@ -93,16 +100,16 @@ func (m *Matrix) missingTarget(sm SM, at toolkit) Rule {
 			return m.drop(sm, m.toolkits[i:])
 		}
 		text := fmt.Sprintf("%s is a target of CUDA %s and newer, not of %s", sm, release.version, at.version)
-		return Rule{ruleCUDATargets, text, release.source}
+		return Rule{ruleCUDATargets, smSubject(sm), text, release.source}
 	}
-	return Rule{ruleCUDATargets, fmt.Sprintf("%s is a target of no CUDA release of this matrix", sm), at.source}
+	return Rule{ruleCUDATargets, smSubject(sm), fmt.Sprintf("%s is a target of no CUDA release of this matrix", sm), at.source}
 }
 
 // drop names the first release, old to new from one that has sm, that no longer has it.
 func (m *Matrix) drop(sm SM, releases []toolkit) Rule {
 	at := slices.IndexFunc(releases, func(t toolkit) bool { return !slices.Contains(t.targets, sm) })
 	release := releases[at]
-	return Rule{ruleCUDADrops, fmt.Sprintf("CUDA %s dropped %s", release.version, sm), release.source}
+	return Rule{ruleCUDADrops, cudaSubject(release.version), fmt.Sprintf("CUDA %s dropped %s", release.version, sm), release.source}
 }
 
 // Rules lists every legality rule of the definition with its source, in its order.

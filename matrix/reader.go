@@ -10,6 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/hcldiag"
 )
 
 // reader turns expressions into values and collects what is wrong with them, so that one run reports every
@@ -26,35 +27,17 @@ type located[T any] struct {
 
 func (r *reader) fail(at hcl.Range, hint, format string, args ...any) {
 	r.errs = append(r.errs, &diag.Error{
-		Message: fmt.Sprintf(format, args...), Range: place(at), Hint: hint, Class: diag.Usage,
+		Message: fmt.Sprintf(format, args...), Range: hcldiag.Place(at), Hint: hint, Class: diag.Usage,
 	})
 }
 
 func (r *reader) err() error { return errors.Join(r.errs...) }
 
-func place(at hcl.Range) *diag.Range {
-	return &diag.Range{File: at.Filename, Line: at.Start.Line, Column: at.Start.Column}
-}
-
 // diagnostics keeps the errors of the HCL library in our own form.
 func (r *reader) diagnostics(found hcl.Diagnostics) {
-	for _, d := range found {
-		if d.Severity != hcl.DiagError {
-			continue
-		}
-		at := hcl.Range{}
-		if d.Subject != nil {
-			at = *d.Subject
-		}
-		r.fail(at, "", "%s", lowerFirst(d.Summary)+": "+strings.TrimSuffix(d.Detail, "."))
+	for _, e := range hcldiag.Errors(found) {
+		r.errs = append(r.errs, e)
 	}
-}
-
-func lowerFirst(text string) string {
-	if text == "" {
-		return text
-	}
-	return strings.ToLower(text[:1]) + text[1:]
 }
 
 // text reads a literal string, which must not be empty. A number is refused because 3.10 would become 3.1.
@@ -190,7 +173,7 @@ func (r *reader) name(kind string, pattern *regexp.Regexp, name string, at hcl.R
 // unique reports the second of two blocks with the same key. The keys are those of one kind of block.
 func (r *reader) unique(seen map[string]hcl.Range, kind, key string, at hcl.Range) bool {
 	if first, ok := seen[key]; ok {
-		r.fail(at, fmt.Sprintf("remove one of them; the first is at %s", place(first)), "duplicate %s %q", kind, key)
+		r.fail(at, fmt.Sprintf("remove one of them; the first is at %s", hcldiag.Place(first)), "duplicate %s %q", kind, key)
 		return false
 	}
 	seen[key] = at

@@ -55,6 +55,9 @@ func (v Version) join(separator string) string {
 	return b.String()
 }
 
+// Major is the first number; 0 of a zero version.
+func (v Version) Major() int { return v.parts[0] }
+
 // Minor is the version cut after its second number: 12.9.1 becomes 12.9.
 func (v Version) Minor() Version {
 	return Version{parts: [4]int{v.parts[0], v.parts[1]}, count: min(v.count, 2)}

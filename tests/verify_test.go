@@ -13,6 +13,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/provenance"
+	"github.com/sagebuild/sagebuild/internal/sums"
 )
 
 // verdict is the part of what `sagebuild verify --json` prints that tests look at.
@@ -93,11 +94,11 @@ func (v verdict) names() []string {
 // checkBeside wants the wheel, its provenance and true sums of both in a directory.
 func checkBeside(t *testing.T, dir string) {
 	t.Helper()
-	sums, err := provenance.ReadSums(dir)
-	if err != nil || len(sums) != 2 {
-		t.Errorf("SHA256SUMS: %v, %v", sums, err)
+	list, err := sums.Read(dir)
+	if err != nil || len(list) != 2 {
+		t.Errorf("SHA256SUMS: %v, %v", list, err)
 	}
-	for name, want := range sums {
+	for name, want := range list {
 		if got, err := digest.File(filepath.Join(dir, name)); err != nil || got != want {
 			t.Errorf("%s: SHA-256 %s, %v, listed is %s", name, got, err, want)
 		}
@@ -106,7 +107,7 @@ func checkBeside(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := provenance.CheckStatement(text, wheelName, sums[wheelName]); err != nil {
+	if err := provenance.CheckStatement(text, wheelName, list[wheelName]); err != nil {
 		t.Error(err)
 	}
 	for _, want := range []string{`"build-arg:CUDA":"12.9.1"`, `pkg:oci/base`, "python3 -m build_backend"} {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/gohcl"
@@ -13,6 +12,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/hcldiag"
 	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 	"github.com/sagebuild/sagebuild/kernels"
@@ -98,23 +98,13 @@ type policyReader struct{ errs []error }
 func (r *policyReader) err() error { return errors.Join(r.errs...) }
 
 func (r *policyReader) fail(at hcl.Range, format string, args ...any) {
-	r.errs = append(r.errs, &diag.Error{Class: diag.Usage, Range: place(at), Message: fmt.Sprintf(format, args...)})
-}
-
-func place(at hcl.Range) *diag.Range {
-	return &diag.Range{File: at.Filename, Line: at.Start.Line, Column: at.Start.Column}
+	r.errs = append(r.errs, &diag.Error{Class: diag.Usage, Range: hcldiag.Place(at), Message: fmt.Sprintf(format, args...)})
 }
 
 // diagnostics keeps the errors of the HCL library in our own form.
 func (r *policyReader) diagnostics(found hcl.Diagnostics) {
-	for _, d := range found {
-		at := hcl.Range{}
-		if d.Subject != nil {
-			at = *d.Subject
-		}
-		if d.Severity == hcl.DiagError {
-			r.fail(at, "%s: %s", strings.ToLower(d.Summary[:min(1, len(d.Summary))])+d.Summary[min(1, len(d.Summary)):], strings.TrimSuffix(d.Detail, "."))
-		}
+	for _, e := range hcldiag.Errors(found) {
+		r.errs = append(r.errs, e)
 	}
 }
 
@@ -136,7 +126,7 @@ func (r *policyReader) text(e hcl.Expression, want string) rule[string] {
 	if !ok {
 		return rule[string]{}
 	}
-	return rule[string]{value.AsString(), place(e.Range())}
+	return rule[string]{value.AsString(), hcldiag.Place(e.Range())}
 }
 
 func (r *policyReader) truth(e hcl.Expression) rule[bool] {
@@ -144,7 +134,7 @@ func (r *policyReader) truth(e hcl.Expression) rule[bool] {
 	if !ok {
 		return rule[bool]{}
 	}
-	return rule[bool]{value.True(), place(e.Range())}
+	return rule[bool]{value.True(), hcldiag.Place(e.Range())}
 }
 
 // items reads a list of strings; the list may be empty.
@@ -171,7 +161,7 @@ func (r *policyReader) patterns(e hcl.Expression) rule[[]string] {
 	if value, found := e.Value(nil); !found.HasErrors() && value.IsNull() {
 		return all
 	}
-	all.at = place(e.Range())
+	all.at = hcldiag.Place(e.Range())
 	for _, item := range r.items(e) {
 		if _, err := path.Match(item.value, ""); err != nil {
 			r.errs = append(r.errs, &diag.Error{Class: diag.Usage, Range: item.at, Message: fmt.Sprintf("%q is no pattern: %v", item.value, err)})

@@ -8,11 +8,12 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/hcldiag"
 )
 
 // changed is the error of an archive that no longer has what the lock pins.
 func changed(at hcl.Range, format string, args ...any) error {
-	return &diag.Error{Range: position(at), Message: fmt.Sprintf(format, args...), Hint: "sagebuild lock", Class: diag.Environment}
+	return &diag.Error{Range: hcldiag.Place(at), Message: fmt.Sprintf(format, args...), Hint: "sagebuild lock", Class: diag.Environment}
 }
 
 // stateError turns a full disk into an error that says so.

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsimple"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/hcldiag"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -104,19 +105,17 @@ func ParseLock(path string, data []byte) (*Lock, error) {
 func syntaxError(path string, err error) error {
 	e := &diag.Error{Class: diag.Usage, Message: "invalid lock", Hint: "git checkout " + path, Err: err}
 	var diagnostics hcl.Diagnostics
-	if errors.As(err, &diagnostics) && len(diagnostics) > 0 && diagnostics[0].Subject != nil {
-		e.Range = position(*diagnostics[0].Subject)
-		e.Err = errors.New(strings.ToLower(diagnostics[0].Summary) + ": " + diagnostics[0].Detail)
+	if !errors.As(err, &diagnostics) {
+		return e
+	}
+	if found := hcldiag.Errors(diagnostics); len(found) > 0 {
+		e.Range, e.Err = found[0].Range, errors.New(found[0].Message)
 	}
 	return e
 }
 
-func position(r hcl.Range) *diag.Range {
-	return &diag.Range{File: r.Filename, Line: r.Start.Line, Column: r.Start.Column}
-}
-
 func mistake(at hcl.Range, format string, args ...any) error {
-	return &diag.Error{Range: position(at), Message: fmt.Sprintf(format, args...), Hint: "sagebuild lock", Class: diag.Usage}
+	return &diag.Error{Range: hcldiag.Place(at), Message: fmt.Sprintf(format, args...), Hint: "sagebuild lock", Class: diag.Usage}
 }
 
 func (l *Lock) validate() error {

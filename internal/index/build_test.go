@@ -11,6 +11,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/digest"
+	"github.com/sagebuild/sagebuild/internal/sums"
 )
 
 const project280 = "simple/cu129/torch2.8/sageattention/"
@@ -71,10 +72,10 @@ func TestBuildWritesPEP691(t *testing.T) {
 // Every line of SHA256SUMS is true, and every file has one.
 func checkSums(t testing.TB, site string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(site, sumsFile))
+	text, err := os.ReadFile(filepath.Join(site, sums.File))
 	must(t, err)
 	if !sumsMatch(t, site, string(text)) {
-		t.Errorf("%s is\n%s\nthe files are\n%s", sumsFile, text, tree(t, site))
+		t.Errorf("%s is\n%s\nthe files are\n%s", sums.File, text, tree(t, site))
 	}
 }
 
@@ -82,7 +83,7 @@ func sumsMatch(t testing.TB, site, text string) bool {
 	t.Helper()
 	want := ""
 	for line := range strings.Lines(tree(t, site)) {
-		if !strings.HasSuffix(line, "  "+sumsFile+"\n") {
+		if !strings.HasSuffix(line, "  "+sums.File+"\n") {
 			want += line
 		}
 	}

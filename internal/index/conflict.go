@@ -3,9 +3,9 @@ package index
 import (
 	"errors"
 	"fmt"
-	"regexp"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/wheel"
 )
 
 // conflicts reports wheels of one index between which an installer would have to guess: same project, version, Python,
@@ -43,13 +43,11 @@ func (e Entry) keys() []string {
 	return keys
 }
 
-var libcPattern = regexp.MustCompile(`^(?:manylinux1|manylinux2010|manylinux2014|manylinux_[0-9]+_[0-9]+)_(.+)$`)
-
 // machine treats all tags of glibc systems of one machine alike: installers prefer the tag with the newest glibc, and
 // so one of two such wheels would never be installed, whatever else tells them apart.
-func machine(platform string) string {
-	if parts := libcPattern.FindStringSubmatch(platform); parts != nil {
-		return "linux_" + parts[1]
+func machine(tag string) string {
+	if platform := wheel.ParsePlatform(tag); platform.Glibc != "" {
+		return platform.System + "_" + platform.Machine
 	}
-	return platform
+	return tag
 }

@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"github.com/sagebuild/sagebuild/internal/durable/powercut"
+	"github.com/sagebuild/sagebuild/internal/sums"
 )
 
 // whole says whether SHA256SUMS lists exactly the files of a site and the hashes that they have.
 func whole(t *testing.T, site string) bool {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(site, sumsFile))
+	text, err := os.ReadFile(filepath.Join(site, sums.File))
 	return err == nil && len(text) > 0 && sumsMatch(t, site, string(text))
 }
 

@@ -101,7 +101,7 @@ func fitsPython(tag string, abis []string, python matrix.Version) bool {
 	major, _ := strconv.Atoi(digits[:1])
 	minor, _ := strconv.Atoi(digits[1:]) // none counts as 0
 	release, err := matrix.ParseVersion(fmt.Sprintf("%d.%d", major, minor))
-	if err != nil || !strings.HasPrefix(python.String()+".", digits[:1]+".") {
+	if err != nil || python.Major() != major {
 		return false
 	}
 	if kind == "py" || slices.Contains(abis, "abi3") {
@@ -124,9 +124,8 @@ func (v *Verdict) judgeCUDA(need Need) {
 	built := v.Candidate.Channel.CUDA
 	switch {
 	case need.CUDA.IsZero() || v.Candidate.Channel.IsUniversal() || built == need.CUDA.Minor():
-	case strings.HasPrefix(need.CUDA.String(), strings.Split(built.String(), ".")[0]+"."):
-		v.note("its kernels are built with CUDA %s, not %s; any driver for CUDA %s runs their machine code", built, need.CUDA.Minor(),
-			strings.Split(built.String(), ".")[0])
+	case need.CUDA.Major() == built.Major():
+		v.note("its kernels are built with CUDA %s, not %s; any driver for CUDA %d runs their machine code", built, need.CUDA.Minor(), built.Major())
 	default:
 		v.refuse("its kernels are built with CUDA %s and need such a driver, not one for %s", built, need.CUDA.Minor())
 	}
@@ -167,7 +166,7 @@ func (v *Verdict) judgeGPU(gpu GPU) {
 func Facts(m *matrix.Matrix, need Need) []string {
 	var facts []string
 	for _, rule := range m.Rules() {
-		if strings.HasPrefix(rule.Text, fmt.Sprintf("torch %s is built for ", need.Torch.Minor())) {
+		if rule.Subject == matrix.TorchSubject(need.Torch) {
 			facts = append(facts, fmt.Sprintf("%s (source: %s)", rule.Text, rule.Source))
 		}
 	}

@@ -13,24 +13,21 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/digest"
+	"github.com/sagebuild/sagebuild/internal/sums"
 )
-
-// sumsFile has the hash of every other file that sagebuild wrote, for sha256sum --check.
-const sumsFile = "SHA256SUMS"
 
 // site is one site that is being written.
 type site struct {
 	dir, old, dist string
 	entries        []Entry
-	sums           map[string]string // by path below the site
+	sums           sums.List // of every other file that sagebuild wrote
 }
 
 // write fills dir, from which nothing is served yet.
 func (s *site) write(ctx context.Context) error {
-	s.sums = map[string]string{}
+	s.sums = sums.List{}
 	for _, entry := range s.entries {
 		if err := errors.Join(ctx.Err(), s.addWheel(entry)); err != nil {
 			return err
@@ -151,30 +148,23 @@ func (s *site) addPair(dir string, html, json []byte) error {
 	return errors.Join(s.add(path.Join(dir, "index.html"), html), s.add(path.Join(dir, "index.json"), json))
 }
 
-func (s *site) writeSums() error {
-	var text strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(s.sums)) {
-		fmt.Fprintf(&text, "%s  %s\n", s.sums[name], name)
-	}
-	return writeFile(filepath.Join(s.dir, sumsFile), []byte(text.String()))
-}
+func (s *site) writeSums() error { return writeFile(filepath.Join(s.dir, sums.File), s.sums.Text()) }
 
 // carryOver keeps the files of the old site that sagebuild did not write, such as CNAME and .nojekyll.
 func (s *site) carryOver() error {
-	old, err := os.ReadFile(filepath.Join(s.old, sumsFile))
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(s.old, sums.File)); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	ours, err := sums.Read(s.old)
 	if err != nil {
 		return err
 	}
-	ours := parseSums(string(old))
 	return filepath.WalkDir(s.old, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}
 		name, err := filepath.Rel(s.old, file)
-		if err != nil || ours[filepath.ToSlash(name)] {
+		if _, written := ours[filepath.ToSlash(name)]; err != nil || written || name == sums.File {
 			return err
 		}
 		return carry(file, filepath.Join(s.dir, name))
@@ -189,15 +179,4 @@ func carry(from, to string) error {
 		return err
 	}
 	return os.Link(from, to)
-}
-
-// parseSums lists the names in a SHA256SUMS file, and the file itself.
-func parseSums(text string) map[string]bool {
-	names := map[string]bool{sumsFile: true}
-	for line := range strings.Lines(text) {
-		if _, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  "); ok {
-			names[name] = true
-		}
-	}
-	return names
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/provenance"
 	"github.com/sagebuild/sagebuild/internal/report"
+	"github.com/sagebuild/sagebuild/internal/sums"
 	"github.com/sagebuild/sagebuild/internal/wheel"
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
@@ -113,11 +114,11 @@ func (r *Rebuilt) compare(path string) (err error) {
 // lookBeside compares the wheel's hash with provenance and SHA256SUMS in the wheel's directory. Both may be missing.
 func (r *Rebuilt) lookBeside() error {
 	name := filepath.Base(r.Wheel)
-	sums, err := provenance.ReadSums(filepath.Dir(r.Wheel))
+	list, err := sums.Read(filepath.Dir(r.Wheel))
 	if err != nil {
 		r.Problems = append(r.Problems, err.Error())
-	} else if sum, listed := sums[name]; listed && sum != r.SHA256 {
-		r.Problems = append(r.Problems, fmt.Sprintf("%s says SHA-256 %s", provenance.SumsFile, sum))
+	} else if sum, listed := list[name]; listed && sum != r.SHA256 {
+		r.Problems = append(r.Problems, fmt.Sprintf("%s says SHA-256 %s", sums.File, sum))
 	}
 	text, err := os.ReadFile(provenance.StatementFile(r.Wheel))
 	if errors.Is(err, os.ErrNotExist) {

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/sagebuild/sagebuild/internal/provenance"
+	"github.com/sagebuild/sagebuild/internal/sums"
 )
 
 // stagingPattern names the directories in which results wait until they are checked. These lie inside dist/, where a
@@ -78,12 +79,12 @@ func (s *staging) publishWheel(path string) (string, error) {
 	to := filepath.Join(s.dist, filepath.Base(path))
 	statement := provenance.StatementFile(path)
 	if _, err := os.Stat(statement); err == nil {
-		return to, provenance.Publish(s.dist, statement, path)
+		return to, sums.Publish(s.dist, statement, path)
 	}
 	if err := os.Remove(provenance.StatementFile(to)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return to, err
 	}
-	return to, provenance.Publish(s.dist, path)
+	return to, sums.Publish(s.dist, path)
 }
 
 // publishDir moves a directory to dist/name, in place of the one that is there.

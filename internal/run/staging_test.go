@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/sagebuild/sagebuild/internal/provenance"
+	"github.com/sagebuild/sagebuild/internal/sums"
 )
 
 func TestStagingPublishesAndLeavesNothing(t *testing.T) {
@@ -59,11 +59,11 @@ func TestStagingPublishesProvenanceWithItsWheel(t *testing.T) {
 	if err := s.close(); err != nil {
 		t.Fatal(err)
 	}
-	sums, err := provenance.ReadSums(dist)
-	if err != nil || len(sums) != 2 {
-		t.Errorf("SHA256SUMS: %v, %v", sums, err)
+	list, err := sums.Read(dist)
+	if err != nil || len(list) != 2 {
+		t.Errorf("SHA256SUMS: %v, %v", list, err)
 	}
-	expectFiles(t, dist, map[string]string{"a.whl": "new", "a.whl.intoto.jsonl": "{}", "SHA256SUMS": string(sums.Text())})
+	expectFiles(t, dist, map[string]string{"a.whl": "new", "a.whl.intoto.jsonl": "{}", "SHA256SUMS": string(list.Text())})
 }
 
 func TestStagingRemovesADistThatItMade(t *testing.T) {

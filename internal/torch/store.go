@@ -16,7 +16,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/digest"
-	"github.com/sagebuild/sagebuild/internal/provenance"
+	"github.com/sagebuild/sagebuild/internal/sums"
 	"github.com/sagebuild/sagebuild/internal/wheel"
 )
 
@@ -115,7 +115,7 @@ func (s Store) Wheel(ctx context.Context, request Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(dir, filepath.Base(path)), provenance.Publish(dir, path)
+	return filepath.Join(dir, filepath.Base(path)), sums.Publish(dir, path)
 }
 
 // folder holds all fetched wheels.
@@ -142,11 +142,11 @@ func Remove(state string) (int64, error) {
 
 // kept is the one wheel in a directory, if its bytes are those that were fetched.
 func kept(dir string) string {
-	sums, err := provenance.ReadSums(dir)
-	if err != nil || len(sums) != 1 {
+	list, err := sums.Read(dir)
+	if err != nil || len(list) != 1 {
 		return ""
 	}
-	for name, want := range sums {
+	for name, want := range list {
 		path := filepath.Join(dir, name)
 		if got, err := digest.File(path); err == nil && got == want {
 			return path

@@ -1,4 +1,4 @@
-package provenance
+package sums
 
 import (
 	"bytes"
@@ -29,7 +29,7 @@ func put(t *testing.T, dir, name, text string) string {
 // checked runs sha256sum, which judges the format as well as the hashes, and returns the listed names.
 func checked(t *testing.T, dir string) []string {
 	t.Helper()
-	cmd := exec.Command("sha256sum", "--check", "--strict", SumsFile)
+	cmd := exec.Command("sha256sum", "--check", "--strict", File)
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -79,7 +79,7 @@ func TestPublishThatFailsHalfway(t *testing.T) {
 	if err := Publish(dir, fresh...); err == nil {
 		t.Fatal("a file took the place of a directory")
 	}
-	sums, err := ReadSums(dir)
+	sums, err := Read(dir)
 	if err != nil || len(sums) != 0 {
 		t.Errorf("listed: %v, %v", sums, err)
 	}
@@ -107,13 +107,13 @@ func TestPublishSideBySide(t *testing.T) {
 
 func TestDamagedListIsKept(t *testing.T) {
 	dir := t.TempDir()
-	put(t, dir, SumsFile, "hello\n")
+	put(t, dir, File, "hello\n")
 	err := Publish(dir, put(t, dir, ".new/a.whl", "a"))
 	var known *diag.Error
 	if !errors.As(err, &known) || known.Class != diag.Usage || !strings.HasPrefix(known.Hint, "rm ") {
 		t.Fatalf("error is %v", err)
 	}
-	if text, _ := os.ReadFile(filepath.Join(dir, SumsFile)); string(text) != "hello\n" {
+	if text, _ := os.ReadFile(filepath.Join(dir, File)); string(text) != "hello\n" {
 		t.Errorf("the list became %q", text)
 	}
 	if isFile(filepath.Join(dir, "a.whl")) {
@@ -121,7 +121,7 @@ func TestDamagedListIsKept(t *testing.T) {
 	}
 }
 
-func TestParseSums(t *testing.T) {
+func TestParse(t *testing.T) {
 	sum := strings.Repeat("ab", 32)
 	for _, test := range []struct {
 		text string
@@ -134,24 +134,26 @@ func TestParseSums(t *testing.T) {
 		{sum + " a.whl\n", -1},
 		{sum[1:] + "  a.whl\n", -1},
 		{strings.ToUpper(sum) + "  a.whl\n", -1},
+		{sum + "  cu129/a.whl\n", 1},
 		{sum + "  ../a.whl\n", -1},
+		{sum + "  /a.whl\n", -1},
 		{"\\" + sum + "  a\\nb\n", -1},
 	} {
-		sums, err := ParseSums([]byte(test.text))
+		sums, err := Parse([]byte(test.text))
 		if (err != nil) != (test.want < 0) || err == nil && len(sums) != test.want {
 			t.Errorf("%q: %v, %v", test.text, sums, err)
 		}
 	}
 }
 
-func FuzzParseSums(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	f.Add([]byte(strings.Repeat("ab", 32) + "  a.whl\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		sums, err := ParseSums(text)
+		sums, err := Parse(text)
 		if err != nil {
 			return
 		}
-		again, err := ParseSums(sums.Text())
+		again, err := Parse(sums.Text())
 		if err != nil || !maps.Equal(sums, again) || !bytes.Equal(sums.Text(), again.Text()) {
 			t.Errorf("%q became %v, then %v, %v", text, sums, again, err)
 		}

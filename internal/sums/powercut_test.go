@@ -1,4 +1,4 @@
-package provenance
+package sums
 
 import (
 	"os"
@@ -12,7 +12,7 @@ import (
 
 // truthful says whether SHA256SUMS can be read and each file that it lists has its hash.
 func truthful(dir string) bool {
-	sums, err := ReadSums(dir)
+	sums, err := Read(dir)
 	if err != nil {
 		return false
 	}

@@ -1,4 +1,5 @@
-package provenance
+// Package sums keeps SHA256SUMS files true: it reads and writes them, and publishes files together with their lines.
+package sums
 
 import (
 	"bytes"
@@ -18,24 +19,24 @@ import (
 	"github.com/sagebuild/sagebuild/internal/durable"
 )
 
-// SumsFile is the name of the file with the hashes, in the format of sha256sum.
-const SumsFile = "SHA256SUMS"
+// File is the name of a file with hashes, in the format of sha256sum.
+const File = "SHA256SUMS"
 
-// Sums maps names of files to their SHA-256 in hexadecimal.
-type Sums map[string]string
+// List maps names of files, with forward slashes, to their SHA-256 in hexadecimal.
+type List map[string]string
 
-// sumsLine takes text and binary mode. Names are those of one directory, without the characters that sha256sum escapes.
-var sumsLine = regexp.MustCompile(`^([0-9a-f]{64}) [ *]([^/\\\n\r]+)$`)
+// sumsLine takes text and binary mode, and names without the characters that sha256sum escapes.
+var sumsLine = regexp.MustCompile(`^([0-9a-f]{64}) [ *]([^\\\n\r]+)$`)
 
-// ParseSums reads a SHA256SUMS file. A name may stand there once.
-func ParseSums(text []byte) (Sums, error) {
-	sums := Sums{}
+// Parse reads a SHA256SUMS file. A name may stand there once.
+func Parse(text []byte) (List, error) {
+	sums := List{}
 	for at, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
 		if line == "" {
 			continue
 		}
 		match := sumsLine.FindStringSubmatch(line)
-		if match == nil {
+		if match == nil || !fs.ValidPath(match[2]) {
 			return nil, fmt.Errorf("line %d is no SHA-256 and name", at+1)
 		}
 		if _, twice := sums[match[2]]; twice {
@@ -47,7 +48,7 @@ func ParseSums(text []byte) (Sums, error) {
 }
 
 // Text is the file's content, sorted by name.
-func (s Sums) Text() []byte {
+func (s List) Text() []byte {
 	var text bytes.Buffer
 	for _, name := range slices.Sorted(maps.Keys(s)) {
 		fmt.Fprintf(&text, "%s  %s\n", s[name], name)
@@ -55,17 +56,17 @@ func (s Sums) Text() []byte {
 	return text.Bytes()
 }
 
-// ReadSums reads dir's SHA256SUMS; there are none without the file.
-func ReadSums(dir string) (Sums, error) {
-	path := filepath.Join(dir, SumsFile)
+// Read reads dir's SHA256SUMS; there are none without the file.
+func Read(dir string) (List, error) {
+	path := filepath.Join(dir, File)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Sums{}, nil
+		return List{}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	sums, err := ParseSums(text)
+	sums, err := Parse(text)
 	if err != nil {
 		return nil, &diag.Error{Class: diag.Usage, Message: path + " is damaged", Err: err, Hint: "rm " + path}
 	}
@@ -83,7 +84,7 @@ func Publish(dir string, files ...string) error {
 		return err
 	}
 	defer lock.Close()
-	old, err := ReadSums(dir)
+	old, err := Read(dir)
 	if err != nil {
 		return err
 	}
@@ -110,8 +111,8 @@ func Publish(dir string, files ...string) error {
 	return write(dir, before, sums)
 }
 
-func hashAll(files []string) (sums Sums, err error) {
-	sums = Sums{}
+func hashAll(files []string) (sums List, err error) {
+	sums = List{}
 	for _, path := range files {
 		name := filepath.Base(path)
 		if sums[name], err = digest.File(path); err != nil {
@@ -122,11 +123,11 @@ func hashAll(files []string) (sums Sums, err error) {
 }
 
 // write replaces the list in one step, where it changes.
-func write(dir string, old, sums Sums) error {
+func write(dir string, old, sums List) error {
 	if maps.Equal(old, sums) {
 		return nil
 	}
-	file, err := os.CreateTemp(dir, "."+SumsFile+"-")
+	file, err := os.CreateTemp(dir, "."+File+"-")
 	if err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func write(dir string, old, sums Sums) error {
 	if err := settle(file.Name()); err != nil {
 		return err
 	}
-	if err := os.Rename(file.Name(), filepath.Join(dir, SumsFile)); err != nil {
+	if err := os.Rename(file.Name(), filepath.Join(dir, File)); err != nil {
 		return err
 	}
 	return durable.Path(dir)
