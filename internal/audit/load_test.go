@@ -18,10 +18,11 @@ func TestCoverage(t *testing.T) {
 	}
 	want := map[string]string{
 		"7.0": "native", "7.5": "same major (7.0)", "8.0": "native", "8.6": "same major (8.0)", "8.7": "same major (8.0)",
-		"8.9": "same major (8.0)", "9.0": "native", "10.0": "native", "12.0": "no", "12.1": "native",
+		"8.8": "same major (8.0)", "8.9": "same major (8.0)", "9.0": "native", "10.0": "native", "10.3": "same major (10.0f)", "11.0": "no",
+		"12.0": "no", "12.1": "native",
 	}
 	for _, gpu := range r.GPUs[0].GPUs {
-		if got := gpu.text(1); got != want[gpu.SM.String()] || len(gpu.Names) == 0 {
+		if got := gpu.text(1); got != want[gpu.SM.String()] || !slices.Equal(gpu.Names, defaults(t).Matrix.GPUs(gpu.SM)) {
 			t.Errorf("%s (%q): %q, want %q", gpu.SM, gpu.Names, got, want[gpu.SM.String()])
 		}
 	}
