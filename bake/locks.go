@@ -21,6 +21,8 @@ func (t Target) LockFiles() []string {
 			files = append(files, "lock/uv.txt")
 		case "toolchain":
 			files = append(files, "lock/toolchain-cu"+cell.CUDA.Minor().Digits()+".txt")
+		case "nvdisasm":
+			files = append(files, "lock/nvdisasm.txt")
 		case "host-toolchain":
 			files = append(files, "lock/host-toolchain.txt")
 		case "libraries":

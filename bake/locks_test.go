@@ -48,7 +48,7 @@ func TestMissingLocksAreNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := tree(t, map[string]string{"lock/uv.txt": "", "lock/host-toolchain.txt": "", "lock/torch216-libraries.txt": ""})
+	dir := tree(t, map[string]string{"lock/uv.txt": "", "lock/nvdisasm.txt": "", "lock/host-toolchain.txt": "", "lock/torch216-libraries.txt": ""})
 	err = CheckLocks(dir, plan)
 	var e *diag.Error
 	if !errors.As(err, &e) || !strings.Contains(e.Hint, "--matrix "+matrixtest.AddedTorch+" | scripts/lock.py --missing") {

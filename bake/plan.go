@@ -130,7 +130,7 @@ func exclusions(cell matrix.Cell) []Exclusion {
 }
 
 func buildSteps(cell matrix.Cell) []string {
-	steps := []string{"system", "uv", "toolchain"}
+	steps := []string{"system", "uv", "toolchain", "nvdisasm"}
 	for _, sm := range cell.SMs {
 		steps = append(steps, "kernels-sm"+sm.Digits())
 	}

@@ -1,0 +1,1 @@
+"""Reads what the compiler made: instructions by nvdisasm, their registers, and those that have no value."""

@@ -1,0 +1,279 @@
+"""Definite assignment: registers that a kernel may read before it has written them, on any path from its entry.
+
+Where paths meet, what holds on all of them is kept. To copy a register is not to use it: the copy has no value then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeVar
+
+from ..errors import BuildError
+from .conditions import State, join
+from .disassembly import Instruction
+from .flow import Edge, Graph, callee
+from .operands import Access, access, registers_of
+from .predicates import Equation, equations, literal, literals, opposite
+from .registers import EVERY, PREDICATES, predicate
+
+_T = TypeVar("_T")
+_Copy = tuple[int, tuple[tuple[int, int], ...]]  # the register that is written; those it is copied from, with literals
+
+
+class Read(NamedTuple):
+    """An instruction that reads registers which may have no value.
+
+    never: those of them that no path has written when it first comes here; predicates cannot excuse such a read.
+    """
+
+    instruction: Instruction
+    registers: int
+    never: int
+
+
+class Result(NamedTuple):
+    """reads: by address. written: registers with a value when a subroutine returns. reached: addresses of blocks."""
+
+    reads: list[Read]
+    written: int
+    reached: frozenset[int]
+
+
+class _Event(NamedTuple):
+    """An instruction as far as it matters. guard: the literal it is executed under, or 0.
+
+    copies: registers that are copied, each with those that it may be copied from and the literals under which it is.
+    gone, equations: what it does to predicates.
+    """
+
+    instruction: Instruction
+    guard: int
+    reads: int
+    writes: int
+    copies: tuple[_Copy, ...]
+    gone: int
+    equations: tuple[Equation, ...]
+
+
+def analyse(graph: Graph, entry: int, given: int = 0) -> Result:
+    """The paths that begin at an address, in a kernel and the subroutines that it calls.
+
+    given: registers that have a value when the kernel begins.
+    """
+    return _Analysis(graph).kernel(entry, given)
+
+
+class _Analysis:
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._events: dict[int, list[_Event]] = {}
+        self._outlines: dict[int, Access] = {}
+        self._subroutines: dict[int, Result] = {}
+
+    def kernel(self, entry: int, given: int) -> Result:
+        """Registers that are doubtful without regard to predicates are followed again, with regard to them."""
+        certain = _spread(
+            self._graph, entry, given, lambda start, state, _: state | self._outline(start).writes, int.__and__
+        )
+        doubtful = 0
+        for start, state in certain.items():
+            doubtful |= self._outline(start).reads & ~state
+        reads = self._doubted(entry, given, self._copied(certain, doubtful))[0] if doubtful else []
+        return Result(reads, 0, self._reached(certain))
+
+    def _subroutine(self, entry: int) -> Result:
+        """A subroutine is short, and all that it writes matters."""
+        if entry not in self._subroutines:
+            self._subroutines[entry] = Result([], EVERY, frozenset())  # what one that calls itself finds
+            reads, states = self._doubted(entry, 0, EVERY, copying=False)  # what it copies, its caller must give it
+            written = EVERY
+            for start, state in states.items():
+                if self._graph.blocks[start].instructions[-1].opcode.startswith("RET"):
+                    written &= state.certain
+            self._subroutines[entry] = Result(reads, written, self._reached(states))
+        return self._subroutines[entry]
+
+    def _reached(self, blocks: Iterable[int]) -> frozenset[int]:
+        """The blocks, and those of the subroutines that they call."""
+        found = set(blocks)
+        for start in blocks:
+            for instruction in self._graph.blocks[start].instructions:
+                if (target := callee(instruction)) is not None and target in self._subroutines:
+                    found |= self._subroutines[target].reached
+        return frozenset(found)
+
+    def _doubted(
+        self, entry: int, given: int, doubtful: int, copying: bool = True
+    ) -> tuple[list[Read], dict[int, State]]:
+        """Reads of doubtful registers that may have no value; the states after the blocks that were reached."""
+        events = {start: _concerning(self._block(start), doubtful, copying) for start in self._graph.blocks}
+
+        def leave(start: int, state: State, edge: Edge) -> State:
+            for event in events[start]:
+                state = _after(event, state)
+            return state.knowing(tuple(map(literal, edge.holds)))
+
+        states = _spread(self._graph, entry, State(given, {}, {}), leave, join)
+        written = self._ever_written(entry, given)
+        reads = []
+        for start in sorted(states):
+            state, before = states[start], written[start]
+            for event in events[start]:
+                if missing := event.reads & ~state.under(event.guard):
+                    reads.append(Read(event.instruction, missing, missing & ~before))
+                state = _after(event, state)
+                before |= event.writes
+            states[start] = state
+        return reads, states
+
+    def _ever_written(self, entry: int, given: int) -> dict[int, int]:
+        """What some path has written at the start of each block, loops that lead back to it not counted."""
+        written, done = {entry: given}, set()
+        for start in _forward(self._graph, entry):
+            done.add(start)
+            before = written[start]
+            for event in self._block(start):
+                before |= event.writes
+            for edge in self._graph.blocks[start].edges:
+                if edge.target not in done:
+                    written[edge.target] = written.get(edge.target, 0) | before
+        return written
+
+    def _copied(self, blocks: Iterable[int], doubtful: int) -> int:
+        """The doubtful registers, with those that they are copied to."""
+        copies = [
+            (target, sum(source for source, _ in sources))
+            for start in blocks
+            for event in self._block(start)
+            for target, sources in event.copies
+        ]
+        while more := [target for target, sources in copies if sources & doubtful and not target & doubtful]:
+            for target in more:
+                doubtful |= target
+        return doubtful
+
+    def _outline(self, start: int) -> Access:
+        """What a block reads before it has written it, and what it writes for certain."""
+        if start not in self._outlines:
+            reads = writes = 0
+            for event in self._block(start):
+                reads |= event.reads & ~writes
+                if not event.guard:
+                    writes |= event.writes
+            self._outlines[start] = Access(reads, writes)
+        return self._outlines[start]
+
+    def _block(self, start: int) -> list[_Event]:
+        if start not in self._events:
+            self._events[start] = [self._event(instruction) for instruction in self._graph.blocks[start].instructions]
+        return self._events[start]
+
+    def _event(self, instruction: Instruction) -> _Event:
+        calls = instruction.opcode.startswith("CALL")
+        try:
+            accessed = self._call(callee(instruction)) if calls else access(instruction.opcode, instruction.operands)
+            gone = literals(PREDICATES if calls else accessed.writes & PREDICATES)
+            copies, made = _copies(instruction), equations(instruction) if gone else ()
+        except (IndexError, ValueError, BuildError) as error:
+            text = f"{instruction.opcode} {', '.join(instruction.operands)}"
+            raise BuildError(f"cannot read the instruction {text!r} at {instruction.address:#x}: {error}") from error
+        guard = predicate(instruction.guard)
+        reads = accessed.reads | (guard[0] if guard else 0)
+        return _Event(instruction, literal(instruction.guard), reads, accessed.writes, copies, gone, made)
+
+    def _call(self, target: int | None) -> Access:
+        """What a subroutine reads and leaves. One that is not known reads nothing, and writes everything."""
+        if target in self._graph.blocks and target not in self._graph.subroutines:
+            return Access(0, 0)  # a jump
+        if target is None or target not in self._graph.subroutines:
+            return Access(0, EVERY)
+        found = self._subroutine(target)
+        needed = 0
+        for read in found.reads:
+            needed |= read.registers
+        return Access(needed, found.written)
+
+
+def _forward(graph: Graph, entry: int) -> list[int]:
+    """The blocks, each after those that lead to it, but for the ends of loops."""
+    order: list[int] = []
+    seen, path = {entry}, [(entry, iter(graph.blocks[entry].edges))]
+    while path:
+        start, edges = path[-1]
+        edge = next(edges, None)
+        if edge is None:
+            order.append(start)
+            path.pop()
+        elif edge.target not in seen:
+            seen.add(edge.target)
+            path.append((edge.target, iter(graph.blocks[edge.target].edges)))
+    return order[::-1]
+
+
+def _spread(
+    graph: Graph, entry: int, first: _T, leave: Callable[[int, _T, Edge], _T], meet: Callable[[_T, _T], _T]
+) -> dict[int, _T]:
+    """The state at the start of each block that entry leads to, when nothing changes any more."""
+    states = {entry: first}
+    waiting = [entry]
+    while waiting:
+        start = waiting.pop()
+        for edge in graph.blocks[start].edges:
+            left = leave(start, states[start], edge)
+            known = states.get(edge.target)
+            joined = left if known is None else meet(known, left)
+            if joined != known:
+                states[edge.target] = joined
+                if edge.target not in waiting:
+                    waiting.append(edge.target)
+    return states
+
+
+def _concerning(events: list[_Event], registers: int, copying: bool) -> list[_Event]:
+    """Those that read or write some registers, or write a predicate."""
+    return [
+        event._replace(
+            reads=event.reads & registers & ~(_copied_from(event) if copying else 0),
+            writes=event.writes & (registers | PREDICATES),
+            copies=_kept(event, registers) if copying else (),
+        )
+        for event in events
+        if (event.reads | event.writes) & registers or event.writes & PREDICATES
+    ]
+
+
+def _copied_from(event: _Event) -> int:
+    return sum(source for _, sources in event.copies for source, _ in sources)
+
+
+def _kept(event: _Event, registers: int) -> tuple[_Copy, ...]:
+    """The copies of and to some registers; a copy of others is a value."""
+    return tuple(
+        (target, kept)
+        for target, sources in event.copies
+        if target & registers and (kept := tuple(source for source in sources if source[0] & registers))
+    )
+
+
+def _after(event: _Event, state: State) -> State:
+    """The state after an event. What it read counts as written, so that each register is reported once on a path."""
+    state = state.having(event.reads if event.copies else event.reads | event.writes, event.guard)
+    for target, sources in event.copies:
+        state = state.copied(target, sources, event.guard)
+    return state.after(event.gone, event.equations, event.guard) if event.gone else state
+
+
+def _copies(instruction: Instruction) -> tuple[_Copy, ...]:
+    """Of one register: MOV R1, R2, and R1 = P0 ? R2 : R3, whose value is used only by what reads it later."""
+    opcode, operands = instruction.opcode, instruction.operands
+    if opcode in ("MOV", "UMOV"):
+        sources: tuple[tuple[str, int], ...] = ((operands[1], 0),)
+    elif opcode in ("IMAD.MOV", "IMAD.MOV.U32") and operands[1] == operands[2] == "RZ":
+        sources = ((operands[3], 0),)
+    elif opcode in ("SEL", "FSEL", "USEL") and (chosen := literal(operands[3])):
+        sources = (operands[1], chosen), (operands[2], opposite(chosen))
+    else:
+        return ()
+    target = registers_of(operands[0], opcode)
+    found = tuple((registers, at) for text, at in sources if (registers := registers_of(text, opcode)))
+    return ((target, found),) if target and found else ()
