@@ -2,7 +2,11 @@ package bake
 
 import (
 	"errors"
+	"maps"
+	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,3 +80,33 @@ func TestAddingATorchKeepsTheDockerfile(t *testing.T) {
 		t.Errorf("docker-bake.hcl lacks the new target (%v)", err)
 	}
 }
+
+// LockFiles names exactly what the stages of a target copy of lock/.
+func TestLockFilesAreThoseOfTheDockerfile(t *testing.T) {
+	m, k := defaults(t)
+	content, err := RenderDockerfile(m, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stages := strings.Split(string(content), "\nFROM ")
+	for _, target := range planned(t, "test-all test-linux-arm64-all test-windows-all", PlanOptions{}).Targets {
+		copied := map[string]bool{}
+		for _, stage := range stages {
+			head, _, _ := strings.Cut(stage, "\n")
+			_, name, _ := strings.Cut(head, " AS ")
+			emulator := target.Args["EMULATOR"]
+			if strings.HasPrefix(name, "runtime-") && name != "runtime-"+emulator || name == "libraries" && emulator != "native" {
+				continue // another platform's
+			}
+			for _, file := range lockPattern.FindAllString(stage, -1) {
+				copied[os.Expand(file, func(name string) string { return target.Args[name] })] = true
+			}
+		}
+		if want := slices.Sorted(maps.Keys(copied)); !slices.Equal(slices.Sorted(slices.Values(target.LockFiles())), want) {
+			t.Errorf("%s: LockFiles %v, the Dockerfile copies %v", target.Name, target.LockFiles(), want)
+		}
+	}
+}
+
+// lockPattern finds pinned requirements among the sources of COPY.
+var lockPattern = regexp.MustCompile(`\block/[\w${}-]+\.txt`)
