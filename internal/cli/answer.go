@@ -73,19 +73,28 @@ func (a answer) writeWheel(text *bytes.Buffer, color bool) {
 	fmt.Fprintf(text, "\n  %s\n  %s\n\n", a.Commands.Pip, a.Commands.Uv)
 }
 
-// otherTable counts the wheels of other machines, and lists the rest.
+// listedWheels is how many of the others people see; they are sorted by how much is in the way.
+const listedWheels = 20
+
+// otherTable counts the wheels of other machines and those far from the need, and lists the rest.
 func (a answer) otherTable() *ui.Table {
 	table := &ui.Table{Header: []string{"other wheel", "because"}}
 	if a.Wheel == "" {
 		table.Header[0] = "wheel"
 	}
-	elsewhere := 0
+	elsewhere, far := 0, 0
 	for _, other := range a.Others {
-		if other.OtherMachine {
+		switch {
+		case other.OtherMachine:
 			elsewhere++
-			continue
+		case len(table.Rows) == listedWheels:
+			far++
+		default:
+			table.Add(ui.Text(other.Wheel), ui.Text(strings.Join(other.Reasons, "; ")))
 		}
-		table.Add(ui.Text(other.Wheel), ui.Text(strings.Join(other.Reasons, "; ")))
+	}
+	if far > 0 {
+		table.Add(ui.Text(ui.Count(far, "more wheel")), ui.Text("with as much or more in the way; --json lists all"))
 	}
 	if elsewhere > 0 {
 		table.Add(ui.Text(ui.Count(elsewhere, "more wheel")), ui.Text("for another system or processor than "+a.Need.Platform))
