@@ -18,6 +18,7 @@ from ._library import check, library
 from ._shapes import BLOCKS, DTYPES, MASK_DTYPES, Blocks, dims
 
 VALUE_DTYPES = {**DTYPES, torch.float8_e4m3fn: _abi.FLOAT8_E4M3}
+_NO_MASK = _abi.Tensor()
 
 
 def view(tensor: torch.Tensor, nhd: bool) -> _abi.Tensor:
@@ -161,64 +162,41 @@ def attention(
     value is what the kind takes: 16-bit like key, or E4M3 as quantize_value wrote it, with its scale and mean. mask is
     expanded: [batch, query heads, query rows, key rows]. lengths: of queries and keys.
     """
-    batch, query_heads, query_rows, head_dim = dims(query, nhd)
-    _, key_heads, key_rows, _ = dims(key, nhd)
-    fields: dict[str, Any] = {
-        "size": ctypes.sizeof(_abi.AttentionParams),
-        "query": view(query, nhd),
-        "key": view(key, nhd),
-        "value": view(value, nhd),
-        "output": view(output, nhd),
-        "query_scale": query_scale.data_ptr(),
-        "key_scale": key_scale.data_ptr(),
-        "mean_dot": _pointer(mean_dot),
-        "value_scale": _pointer(value_scale),
-        "value_mean": _pointer(value_mean),
-        "lse": _pointer(lse),
-        "batch": batch,
-        "query_heads": query_heads,
-        "key_heads": key_heads,
-        "query_rows": query_rows,
-        "key_rows": key_rows,
-        "head_dim": head_dim,
-        "sm_scale": sm_scale,
-        "causal": causal,
-        "granularity": granularity,
-        "kind": kind.number,
-        "value_dtype": VALUE_DTYPES[value.dtype],
-        "output_dtype": DTYPES[output.dtype],
-        "query_block_rows": blocks.query,
-        "query_warp_rows": blocks.warp,
-        "key_block_rows": blocks.key,
-    }
-    fields.update(_mask_fields(mask))
-    fields.update(_length_fields(lengths, query_rows, key_rows))
-    run(library().sageattn_attention, _abi.AttentionParams(**fields), query.device)
-
-
-def _mask_fields(mask: torch.Tensor | None) -> dict[str, Any]:
-    if mask is None:
-        return {}
-    return {
-        "mask": view(mask, nhd=False),
-        "mask_column_stride": mask.stride(-1),
-        "mask_dtype": MASK_DTYPES[mask.dtype],
-    }
-
-
-def _length_fields(
-    lengths: tuple[Lengths, Lengths] | None, query_rows: int, key_rows: int
-) -> dict[str, Any]:
-    """Fields that replace those of a batch of 1, whose rows are those of all sequences."""
-    if lengths is None:
-        return {}
-    query, key = lengths
-    return {
-        "query_starts": query.starts.data_ptr(),
-        "key_starts": key.starts.data_ptr(),
-        "batch": query.batch,
-        "query_rows": query.rows,
-        "key_rows": key.rows,
-        "total_query_rows": query_rows,
-        "total_key_rows": key_rows,
-    }
+    sizes, (_, key_heads, keys, _) = dims(query, nhd), dims(key, nhd)
+    batch, query_rows, key_rows = sizes.batch, sizes.rows, keys
+    if lengths is not None:  # of a batch of 1, whose rows are those of all sequences
+        batch, query_rows, key_rows = lengths[0].batch, lengths[0].rows, lengths[1].rows
+    params = _abi.AttentionParams(
+        ctypes.sizeof(_abi.AttentionParams),
+        view(query, nhd),
+        view(key, nhd),
+        view(value, nhd),
+        view(output, nhd),
+        _NO_MASK if mask is None else view(mask, nhd=False),
+        0 if mask is None else mask.stride(-1),
+        query_scale.data_ptr(),
+        key_scale.data_ptr(),
+        _pointer(mean_dot),
+        _pointer(value_scale),
+        _pointer(value_mean),
+        None if lengths is None else lengths[0].starts.data_ptr(),
+        None if lengths is None else lengths[1].starts.data_ptr(),
+        _pointer(lse),
+        batch,
+        sizes.heads,
+        key_heads,
+        query_rows,
+        key_rows,
+        sizes.rows,
+        keys,
+        sizes.head_dim,
+        sm_scale,
+        causal,
+        granularity,
+        kind.number,
+        VALUE_DTYPES[value.dtype],
+        DTYPES[output.dtype],
+        0 if mask is None else MASK_DTYPES[mask.dtype],
+        *blocks,
+    )
+    run(library().sageattn_attention, params, query.device)

@@ -250,7 +250,7 @@ class _Forward(NamedTuple):
             query, key, value, output, lse if self.return_lse else None,
             _expand(mask, query, key, nhd), nhd, causal, sm_scale, granularity, smooth_k,
         )  # fmt: skip
-        return _run.run(call, method)
+        return _run.run(call, method) or (output, lse)
 
 
 SymInt = int
@@ -303,8 +303,7 @@ class _ForwardVarlen(NamedTuple):
             lse[None] if self.return_lse else None, mask, True, self.causal, self.sm_scale,
             self.granularity, self.smooth_k, lengths,
         )  # fmt: skip
-        output, lse = _run.run(call, self.method)
-        return (output if output.dim() == 3 else output[0]), (lse[0] if lse.dim() == 3 else lse)
+        return _run.run(call, self.method) or (output, lse)
 
 
 _OPERATORS: dict[str, tuple[Any, int]] = {  # arguments, and how many tensors come back
@@ -347,11 +346,11 @@ SCHEMAS = {name: _schema(*operator) for name, operator in _OPERATORS.items()}
 def _functions(arguments: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The CUDA implementation and the fake."""
 
-    def run(*given: Any, **named: Any) -> Any:
-        return arguments(*given, **named).run()
+    def run(*given: Any) -> Any:
+        return arguments(*given).run()
 
-    def fake(*given: Any, **named: Any) -> Any:
-        return arguments(*given, **named).outputs()
+    def fake(*given: Any) -> Any:
+        return arguments(*given).outputs()
 
     return run, fake
 

@@ -16,8 +16,11 @@ from ._shapes import dims, new_float32
 _LARGEST_FLOAT16 = 65504.0
 
 
-def run(call: Call, method: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Computes a call by the kernel that the dispatcher takes for it: output, and LSE or an empty tensor."""
+def run(call: Call, method: str) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Computes a call by the kernel that the dispatcher takes for it.
+
+    Returns None where that wrote the call's outputs, else an output and an LSE of its own.
+    """
     choice = choose(call.query.device.index, call.request(method))
     if choice.kind == TRITON:
         return _triton.run(call)
@@ -26,7 +29,7 @@ def run(call: Call, method: str) -> tuple[torch.Tensor, torch.Tensor]:
         _wgmma.attention(call)
     else:
         quantize_and_attend(call, kind)
-    return call.output, new_float32(call.query, 0) if call.lse is None else call.lse
+    return None
 
 
 def quantize_and_attend(call: Call, kind: Kind) -> None:

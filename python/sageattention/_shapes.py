@@ -59,8 +59,10 @@ def new_float32(like: torch.Tensor, *shape: int) -> torch.Tensor:
 
 def new_lse(query: torch.Tensor, nhd: bool, wanted: bool) -> torch.Tensor:
     """Room for the LSE, [batch, query heads, query rows], or an empty tensor where it is not wanted."""
+    if not wanted:
+        return new_float32(query, 0)
     sizes = dims(query, nhd)
-    return new_float32(query, *((sizes.batch, sizes.heads, sizes.rows) if wanted else (0,)))
+    return new_float32(query, sizes.batch, sizes.heads, sizes.rows)
 
 
 def scales_per_block(operand: int, granularity: int, blocks: Blocks = BLOCKS) -> int:

@@ -15,27 +15,30 @@ from ._shapes import DTYPES, dims
 
 def params(call: Call) -> _abi.WgmmaParams:
     """The parameters of a call, without workspace."""
-    batch, query_heads, query_rows, head_dim = dims(call.query, call.nhd)
-    _, key_heads, key_rows, _ = dims(call.key, call.nhd)
+    query, key, value, output, lse, _, nhd, *_ = call
+    batch, query_heads, query_rows, head_dim = dims(query, nhd)
+    _, key_heads, key_rows, _ = dims(key, nhd)
     return _abi.WgmmaParams(
-        size=ctypes.sizeof(_abi.WgmmaParams),
-        query=view(call.query, call.nhd),
-        key=view(call.key, call.nhd),
-        value=view(call.value, call.nhd),
-        output=view(call.output, call.nhd),
-        lse=None if call.lse is None else call.lse.data_ptr(),
-        batch=batch,
-        query_heads=query_heads,
-        key_heads=key_heads,
-        query_rows=query_rows,
-        key_rows=key_rows,
-        head_dim=head_dim,
-        sm_scale=call.sm_scale,
-        causal=call.causal,
-        smooth_k=call.smooth_k,
-        dtype=DTYPES[call.query.dtype],
-        output_dtype=DTYPES[call.output.dtype],
-        steps=_abi.WGMMA_ALL,
+        ctypes.sizeof(_abi.WgmmaParams),
+        view(query, nhd),
+        view(key, nhd),
+        view(value, nhd),
+        view(output, nhd),
+        None,
+        0,
+        None if lse is None else lse.data_ptr(),
+        batch,
+        query_heads,
+        key_heads,
+        query_rows,
+        key_rows,
+        head_dim,
+        call.sm_scale,
+        call.causal,
+        call.smooth_k,
+        DTYPES[query.dtype],
+        DTYPES[output.dtype],
+        _abi.WGMMA_ALL,
     )
 
 
