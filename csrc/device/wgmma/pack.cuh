@@ -97,12 +97,6 @@ DEVICE void pack_keys(const sageattn_wgmma_quantize_arguments& p, int index, Pac
     }
 }
 
-DEVICE float float_from_e4m3(u32 byte) {
-    u32 pair;
-    asm("{\n.reg .b16 two;\ncvt.u16.u32 two, %1;\ncvt.rn.f16x2.e4m3x2 %0, two;\n}" : "=r"(pair) : "r"(byte & 0xFF));
-    return float_from_float16(static_cast<u16>(pair));
-}
-
 // Four neighbouring keys of eight channels: a word of the tile each. Returns what rounding lost, by channel.
 template <int kColumns>
 DEVICE void pack_four_keys(const WgmmaRows<kColumns>& rows, const uint4 (&fetched)[4], int first, int key,
@@ -117,9 +111,10 @@ DEVICE void pack_four_keys(const WgmmaRows<kColumns>& rows, const uint4 (&fetche
 #pragma unroll
         for (int i = 0; i < 4; ++i) scaled[i] = __fmul_rn(x[i][c], memory.inverse[column + c]);
         const u32 word = pack_e4m3(scaled[0], scaled[1], scaled[2], scaled[3]);
+        float rounded[4];
+        unpack_e4m3(rounded, word);
 #pragma unroll
-        for (int i = 0; i < 4; ++i)
-            residual[c] += x[i][c] - float_from_e4m3(word >> (8 * i)) * memory.scale[column + c];
+        for (int i = 0; i < 4; ++i) residual[c] += x[i][c] - rounded[i] * memory.scale[column + c];
         const int at = tile_offset<SAGEATTN_WGMMA_KEY_TILE>(value_row(column + c), value_byte(key));
         reinterpret_cast<u32*>(memory.tile)[at / 4] = word;
     }
