@@ -6,6 +6,7 @@ Where paths meet, what holds on all of them is kept. To copy a register is not t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
 from typing import NamedTuple, TypeVar
 
 from ..errors import BuildError
@@ -213,19 +214,25 @@ def _forward(graph: Graph, entry: int) -> list[int]:
 def _spread(
     graph: Graph, entry: int, first: _T, leave: Callable[[int, _T, Edge], _T], meet: Callable[[_T, _T], _T]
 ) -> dict[int, _T]:
-    """The state at the start of each block that entry leads to, when nothing changes any more."""
-    states = {entry: first}
-    waiting = [entry]
+    """The state at the start of each block that entry leads to, when nothing changes any more.
+
+    A block waits until those before it are done, so that few are done twice.
+    """
+    order = _forward(graph, entry)
+    place = {start: number for number, start in enumerate(order)}
+    states, waiting, queued = {entry: first}, [0], {entry}
     while waiting:
-        start = waiting.pop()
+        start = order[heappop(waiting)]
+        queued.discard(start)
         for edge in graph.blocks[start].edges:
             left = leave(start, states[start], edge)
             known = states.get(edge.target)
             joined = left if known is None else meet(known, left)
             if joined != known:
                 states[edge.target] = joined
-                if edge.target not in waiting:
-                    waiting.append(edge.target)
+                if edge.target not in queued:
+                    queued.add(edge.target)
+                    heappush(waiting, place[edge.target])
     return states
 
 
