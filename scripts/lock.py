@@ -38,6 +38,8 @@ TEST_TOOLS = {
     "linux-arm64": ("pytest", "numpy"),
     "windows": ("pytest", "numpy<2.1"),
 }
+# The runtime in which mypy reads the package beside torch's own types: python/tests/installed/test_types.py.
+TYPED = ("linux", "2.8.0", "3.12")
 CUDA_LIBRARY = re.compile(r"nvidia-")
 
 
@@ -123,7 +125,15 @@ def lock_emulated(runtime: Runtime, missing: bool) -> None:
 
 
 def torch_packages(runtime: Runtime, python: str) -> list[str]:
-    return resolve("\n".join((f"torch=={runtime.torch}", *TEST_TOOLS[runtime.platform])), python, runtime.platform)
+    tools = [*TEST_TOOLS[runtime.platform], *type_checker(runtime, python)]
+    return resolve("\n".join((f"torch=={runtime.torch}", *tools)), python, runtime.platform)
+
+
+def type_checker(runtime: Runtime, python: str) -> list[str]:
+    """The mypy of lint.in, for the runtime that has it."""
+    if (runtime.platform, runtime.torch, python) != TYPED:
+        return []
+    return re.findall(r"^mypy==.*$", (LOCK / "lint.in").read_text(), re.MULTILINE)
 
 
 def runtimes(cells: list[dict]) -> list[Runtime]:

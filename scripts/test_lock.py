@@ -18,6 +18,7 @@ def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "lock", module)
     spec.loader.exec_module(module)
+    (tmp_path / "lint.in").write_text("ruff==1\nmypy==2\n")
     monkeypatch.setattr(module, "LOCK", tmp_path)
     return module
 
@@ -101,3 +102,10 @@ def test_every_lock_file_is_of_this_form(lock: ModuleType, monkeypatch: pytest.M
     for name in names:
         for text in lock.read(name):
             assert "==" in text.split()[0] and "--hash=sha256:" in text, f"{name}: {text[:60]}"
+
+
+def test_one_runtime_has_the_type_checker_of_lint(lock: ModuleType) -> None:
+    platform, torch, python = lock.TYPED
+    typed = lock.Runtime(platform, False, torch, [python])
+    assert lock.type_checker(typed, python) == ["mypy==2"]
+    assert lock.type_checker(typed, "3.9") == []
