@@ -73,7 +73,7 @@ def test_pythons_share_a_file_of_libraries(
     lock.lock_native(lock.Runtime("linux", False, "2.8.0", ["3.9", "3.12"]), missing=False)
     assert lock.read("torch28-libraries") == [block("nvidia-cublas")]
     assert lock.read("torch28-python39") == lock.read("torch28-python312") == [block("torch", "2.8.0")]
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".txt"] * 3
+    assert sorted(path.suffix for path in tmp_path.glob("*.txt")) == [".txt"] * 3
 
 
 def test_pythons_that_cannot_share_libraries_are_refused(lock: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
