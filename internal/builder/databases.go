@@ -43,13 +43,22 @@ const sealFile = "seal"
 func seal(root string) error {
 	var text bytes.Buffer
 	for _, name := range sealed {
-		sum, err := digest.File(filepath.Join(root, name))
+		sum, err := sumOf(root, name)
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(&text, "%s  %s\n", sum, name)
 	}
 	return os.WriteFile(filepath.Join(root, sealFile), text.Bytes(), 0o600)
+}
+
+// sumOf is a file's hash. A run that built nothing made only some of the files.
+func sumOf(root, name string) (string, error) {
+	sum, err := digest.File(filepath.Join(root, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "absent", nil
+	}
+	return sum, err
 }
 
 // breakSeal is on disk before it returns: a seal that came back after a power cut would belie what was written since.
@@ -100,7 +109,7 @@ func matchSeal(root, text string) error {
 		wanted[name] = sum
 	}
 	for _, name := range sealed {
-		sum, err := digest.File(filepath.Join(root, name))
+		sum, err := sumOf(root, name)
 		if err != nil {
 			return damaged("%v", err)
 		}
