@@ -67,10 +67,18 @@ type Request struct {
 	Platform   string            // that every stage runs on; empty is the builder's own
 	Secrets    []string          // settings of pip and uv that steps may mount, each as a secret of its own name
 	Output     string            // directory that receives the stage's files; empty builds and drops them
+	Place      string            // directory that errors name in the place of Output, which may be gone by then
 	CacheFrom  []string          // cache sources, in buildx syntax
 	CacheTo    []string          // cache destinations, in buildx syntax
 	NoCache    bool              // run every step again
 	Provenance bool              // also ask for the provenance of what goes to Output
+}
+
+func (r Request) place() string {
+	if r.Place != "" {
+		return r.Place
+	}
+	return r.Output
 }
 
 // Result describes a stage that was built.

@@ -44,6 +44,7 @@ type engine struct {
 	server   *grpc.Server
 	cancel   context.CancelFunc
 	served   chan error
+	restore  func() error // gives back the directory for temporary files
 	// built says that a build of this run succeeded. Only then is it known what the run used.
 	built atomic.Bool
 }
@@ -69,10 +70,15 @@ func startEngine(ctx context.Context, root string, config Config) (_ *engine, er
 	if room := free(root); room < minFree {
 		config.note("only %s is free on the disk of %s, and %s should be", ui.Size(room), root, ui.Size(minFree))
 	}
+	restore, err := useTemporaries(root)
+	if err != nil {
+		return nil, errors.Join(stateError(root, err), lock.Unlock())
+	}
 	e, err := serve(ctx, root, config, lock)
 	if err != nil {
-		return nil, errors.Join(err, lock.Unlock())
+		return nil, errors.Join(err, restore(), lock.Unlock())
 	}
+	e.restore = restore
 	return e, nil
 }
 
@@ -144,7 +150,7 @@ func (e *engine) close() error {
 		err = seal(e.root)
 	}
 	reserveIn(e.root).hold()
-	return errors.Join(err, sweep(context.Background(), e.root), e.lock.Unlock())
+	return errors.Join(err, sweep(context.Background(), e.root), e.restore(), e.lock.Unlock())
 }
 
 // requirements says what this machine lacks for the embedded engine.

@@ -51,7 +51,7 @@ func errLocked(root, owner string) error {
 }
 
 func errDiskFull(dir string, err error) error {
-	e := environment("sagebuild clean", "the disk of the state directory %s is full", dir)
+	e := environment("sagebuild clean --all, or --state DIR on a larger disk", "the disk of the state directory %s is full", dir)
 	e.Err = err
 	return e
 }
@@ -75,6 +75,23 @@ func stateError(root string, err error) error {
 	e.Err = err
 	return e
 }
+
+// fullAt says that nothing can be written at path, or nil.
+func fullAt(path string) error {
+	var stat unix.Statfs_t
+	switch err := unix.Statfs(path, &stat); {
+	case err != nil:
+		return nil // not there, and so not what is full
+	case isFull(path):
+		return environment("df -h "+path, "the disk of %s is full", path)
+	case stat.Files > 0 && stat.Ffree == 0:
+		return environment("df -i "+path, "the file system of %s has no inode left", path)
+	}
+	return nil
+}
+
+// isFull says whether less is free at path than a step or an export would write.
+func isFull(path string) bool { return free(path) < 1<<20 }
 
 // free is the number of bytes that an unprivileged user could still write at path.
 func free(path string) uint64 {

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	buildx "github.com/docker/buildx/builder"
 	"github.com/moby/buildkit/client"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
 )
 
 func openEmbedded(ctx context.Context, config Config) (Builder, error) {
@@ -19,6 +22,9 @@ func openEmbedded(ctx context.Context, config Config) (Builder, error) {
 	state, err := filepath.Abs(config.State)
 	if err != nil {
 		return nil, err
+	}
+	if strings.ContainsAny(state, ":,") {
+		return nil, diag.Usagef("--state /var/cache/sagebuild", "the state directory %s has a colon or a comma in its path, and overlay mounts cannot name it", state)
 	}
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return nil, stateError(state, err)
@@ -31,7 +37,10 @@ func openEmbedded(ctx context.Context, config Config) (Builder, error) {
 	if c.engine, err = startEngine(ctx, engineRoot(state), config); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	if c.nodes, err = embeddedNodes(ctx, c.engine); err != nil {
+	if c.nodes, err = embeddedNodes(ctx, c.engine); err == nil {
+		err = c.makeScratch()
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
@@ -48,7 +57,16 @@ func openRemote(ctx context.Context, config Config, load func(context.Context, s
 	if err != nil {
 		return nil, errors.Join(errUnreachable(config.Address, err), c.Close())
 	}
+	if err := c.makeScratch(); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
 	return c, nil
+}
+
+// makeScratch comes after the engine, which has temporary files of this process in its own directory.
+func (c *connection) makeScratch() (err error) {
+	c.scratch, err = os.MkdirTemp("", "sagebuild-")
+	return err
 }
 
 // check asks every node who it is: buildx itself would go on without those that do not answer.
@@ -66,15 +84,11 @@ func newConnection(config Config, logs string) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	scratch, err := os.MkdirTemp("", "sagebuild-")
-	if err != nil {
-		return nil, err
-	}
 	log, err := redirectLogs(logs)
 	if err != nil {
-		return nil, errors.Join(stateError(logs, err), os.RemoveAll(scratch))
+		return nil, stateError(logs, err)
 	}
-	return &connection{display: d, scratch: scratch, log: log}, nil
+	return &connection{display: d, log: log}, nil
 }
 
 // Close implements Builder.

@@ -38,19 +38,27 @@ func sweep(ctx context.Context, root string) error {
 			return err
 		}
 	}
-	return removePartialLayers(root)
+	return removeLeftovers(root)
 }
 
-// removePartialLayers forgets copies that a stopped run began. The content store would resume a copy where it ended,
-// and a base in a local OCI layout cannot be read from the middle.
-func removePartialLayers(root string) error {
-	partial, err := filepath.Glob(filepath.Join(root, "runc-*", "content", "ingest", "*"))
-	if err != nil {
-		return err
-	}
-	for _, dir := range partial {
-		if err := os.RemoveAll(dir); err != nil {
+// leftovers are, below root: copies that a stopped run began, which the content store would resume although a base in a
+// local OCI layout cannot be read from the middle; files of hosts of containers that are gone; temporary files.
+var leftovers = []string{
+	workerDir + "/content/ingest/*",
+	workerDir + "/executor/hosts.*",
+	temporaryDir + "/*",
+}
+
+func removeLeftovers(root string) error {
+	for _, pattern := range leftovers {
+		paths, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
 			return err
+		}
+		for _, path := range paths {
+			if err := os.RemoveAll(path); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -137,16 +145,19 @@ func usesState(m *mountinfo.Info, root string) bool {
 		m.FSType == "overlay" && strings.Contains(m.VFSOptions, "="+below)
 }
 
-// showsLayer says whether a mount is BuildKit's view of a single layer below root. Such a mount names the layer by
-// its path in the file system that holds root; root's own path ends with the first part of that path, wherever the
-// file system is mounted.
+// showsLayer says whether a mount is BuildKit's view of a single layer below root. Such a mount names the layer by its
+// path in the file system, which need not be that of root: root may be below a bind mount, as in containers.
 func showsLayer(m *mountinfo.Info, root string) bool {
-	state, _, found := strings.Cut(m.Root, "/runc-")
-	if !found || !strings.HasPrefix(filepath.Base(m.Mountpoint), "buildkit-mount") || !strings.HasSuffix(root, state) {
+	_, layer, found := strings.Cut(m.Root, "/"+workerDir+"/")
+	if !found || !strings.HasPrefix(filepath.Base(m.Mountpoint), "buildkit-mount") {
 		return false
 	}
-	var stat unix.Stat_t
-	return unix.Stat(root, &stat) == nil && stat.Dev == unix.Mkdev(uint32(m.Major), uint32(m.Minor))
+	shown, err := os.Stat(m.Mountpoint)
+	if err != nil {
+		return false
+	}
+	own, err := os.Stat(filepath.Join(root, workerDir, layer))
+	return err == nil && os.SameFile(own, shown)
 }
 
 // waitForContainers waits until the containers below root are gone, at most for limit.

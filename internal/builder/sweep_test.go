@@ -36,7 +36,7 @@ func TestSweepForgetsPartialLayers(t *testing.T) {
 
 func TestSweepUnmountsSingleLayers(t *testing.T) {
 	requireContainers(t)
-	root, other := t.TempDir(), t.TempDir()
+	root, other := mountedElsewhere(t), t.TempDir()
 	orphan := bindLayer(t, root)
 	foreign := bindLayer(t, other)
 	if err := sweep(context.Background(), root); err != nil {
@@ -48,6 +48,17 @@ func TestSweepUnmountsSingleLayers(t *testing.T) {
 	if mounted, err := mountinfo.Mounted(foreign); !mounted {
 		t.Errorf("another state's layer was unmounted (%v)", err)
 	}
+}
+
+// mountedElsewhere is a directory whose path in its file system is another: containers and chroots have such roots.
+func mountedElsewhere(t *testing.T) string {
+	t.Helper()
+	real, shown := t.TempDir(), t.TempDir()
+	if err := unix.Mount(real, shown, "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(shown, unix.MNT_DETACH) })
+	return shown
 }
 
 // bindLayer mounts a layer of the state directory root as BuildKit does.

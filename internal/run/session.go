@@ -77,7 +77,7 @@ func (s *session) build(ctx context.Context, target bake.Target) (string, *build
 	}
 	result, err := s.builder.Build(ctx, builder.Request{
 		Target: target.Name, Dockerfile: s.dockerfile, Stage: target.Stage, Source: source,
-		Contexts: contexts, Args: target.Args, Platform: bake.BuildPlatform, Secrets: bake.EnvironmentSecrets, Output: dir,
+		Contexts: contexts, Args: target.Args, Platform: bake.BuildPlatform, Secrets: bake.EnvironmentSecrets, Output: dir, Place: s.Options.Dist,
 		CacheFrom: caches(s.Options.CacheFrom, target.Name), CacheTo: caches(s.Options.CacheTo, target.Name),
 		NoCache: s.Options.NoCache, Provenance: target.Stage == bake.StageWheel,
 	})
