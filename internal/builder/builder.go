@@ -23,6 +23,8 @@ type Config struct {
 	// StateLimit is the size in bytes that garbage collection keeps the embedded builder's cache under; 0 is
 	// DefaultStateLimit.
 	StateLimit int64
+	// Wait lets Open wait for another process that uses the state directory.
+	Wait bool
 	// Display is how progress is shown.
 	Display Display
 	// Notes receives one line for each thing that was done to the state directory and that the user did not ask for;

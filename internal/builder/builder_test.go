@@ -245,9 +245,21 @@ func TestLockedState(t *testing.T) {
 	if !errors.As(err, &e) || e.Class != diag.Environment || !strings.Contains(e.Message, "in use by process") || e.Hint == "" {
 		t.Errorf("a second builder gave %v, want an error about the lock with a hint", err)
 	}
-	if err := b.Close(); err != nil {
-		t.Error(err)
+	waited := make(chan Builder)
+	go func() {
+		next, err := Open(t.Context(), Config{State: state, Wait: true, Display: Display{Mode: "quiet"}})
+		if err != nil {
+			t.Error(err)
+		}
+		waited <- next
+	}()
+	select {
+	case <-waited:
+		t.Error("the second builder did not wait for the first")
+	case <-time.After(100 * time.Millisecond):
 	}
+	must(t, b.Close())
+	must(t, (<-waited).Close())
 	again := openTest(t, Config{State: state})
 	if err := again.Close(); err != nil {
 		t.Error(err)

@@ -57,7 +57,7 @@ func Remove(ctx context.Context, state string) (freed int64, err error) {
 	if _, err := os.Stat(root); errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
-	lock, err := claim(ctx, root)
+	lock, err := claim(ctx, root, Config{})
 	if err != nil {
 		return 0, err
 	}

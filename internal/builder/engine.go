@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -60,7 +61,7 @@ func startEngine(ctx context.Context, root string, config Config) (_ *engine, er
 	if err := overlayutils.Supported(root); err != nil {
 		return nil, errNoOverlay(root, err)
 	}
-	lock, err := claim(ctx, root)
+	lock, err := claim(ctx, root, config)
 	if err != nil {
 		return nil, err
 	}
@@ -83,8 +84,8 @@ func startEngine(ctx context.Context, root string, config Config) (_ *engine, er
 }
 
 // claim takes the state directory for this process and removes what a killed run left there.
-func claim(ctx context.Context, root string) (*flock.Flock, error) {
-	lock, err := lockState(root)
+func claim(ctx context.Context, root string, config Config) (*flock.Flock, error) {
+	lock, err := lockState(ctx, root, config)
 	if err != nil {
 		return nil, err
 	}
@@ -171,14 +172,21 @@ func lockPath(root string) string { return filepath.Join(root, "lock") }
 
 // lockState takes the state directory for this process and notes its id, so that whoever is refused can be told whom
 // to wait for.
-func lockState(root string) (*flock.Flock, error) {
+func lockState(ctx context.Context, root string, config Config) (*flock.Flock, error) {
 	path := lockPath(root)
 	lock := flock.New(path)
 	locked, err := lock.TryLock()
-	if err != nil {
-		return nil, stateError(root, err)
+	if err == nil && !locked && config.Wait {
+		owner, _ := os.ReadFile(path)
+		config.note("waiting for process %s, which uses the state directory %s", strings.TrimSpace(string(owner)), root)
+		locked, err = lock.TryLockContext(ctx, 100*time.Millisecond)
 	}
-	if !locked {
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, stateError(root, err)
+	case !locked:
 		owner, _ := os.ReadFile(path)
 		return nil, errLocked(root, string(owner))
 	}

@@ -28,10 +28,14 @@ func (a *App) print(data any, text func(w io.Writer, color bool) error) error {
 	return text(a.Console.Out, a.Console.OutColor)
 }
 
-// Process runs the command line of this process, which SIGINT and SIGTERM end in an orderly way, and returns its exit
-// code. A second signal ends it at once.
+// Process runs the command line of this process, which SIGINT, SIGTERM and SIGHUP end in an orderly way, and returns its
+// exit code. A second signal ends it at once.
 func Process() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
 	context.AfterFunc(ctx, stop) // gives the signals back their default
 	return Main(ctx, os.Args[1:], os.Stdout, os.Stderr)

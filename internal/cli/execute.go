@@ -29,7 +29,7 @@ func (o *buildOptions) prepare(app *App, command string, p *run.Project, selecti
 		return nil, err
 	}
 	return &run.Run{Project: p, Plan: plan, Options: run.Options{
-		Source: o.plan.source, Dist: o.plan.dist, State: state, StateLimit: int64(o.stateLimit),
+		Source: o.plan.source, Dist: o.plan.dist, State: state, StateLimit: int64(o.stateLimit), Wait: o.wait,
 		Builder: o.builder, Progress: string(o.progress), Out: app.Console.Err, Notes: notes{app.Console},
 		Jobs: o.jobs, KeepGoing: o.keepGoing, NoCache: o.noCache, CacheFrom: o.cacheFrom, CacheTo: o.cacheTo,
 	}}, nil

@@ -61,6 +61,7 @@ type buildOptions struct {
 	plan               planOptions
 	state              stateOptions
 	stateLimit         ui.Size
+	wait               bool
 	builder            string
 	base, pythonImage  string
 	print              bool
@@ -80,7 +81,8 @@ func (o *buildOptions) addBuilderFlags(flags *pflag.FlagSet) {
 	o.progress = "auto"
 	o.state.addFlags(flags)
 	o.stateLimit = builder.DefaultStateLimit
-	flags.Var(&o.stateLimit, "state-limit", "size that the build cache is kept under")
+	flags.Var(&o.stateLimit, "state-limit", "size that the build cache is kept under, apart from what the run itself uses")
+	flags.BoolVar(&o.wait, "wait", false, "wait for another run that uses the state directory")
 	flags.StringVar(&o.builder, "builder", "", "builder instead of the embedded BuildKit: a `NAME` that docker buildx knows, unix://SOCKET or tcp://HOST:PORT")
 	flags.StringVar(&o.base, "base", "", "Debian `IMAGE` instead of a bootstrapped base")
 	flags.StringVar(&o.pythonImage, "python-image", "", "`IMAGE` with CPython below /usr/local, {python} standing for the version, instead of a fetched interpreter")

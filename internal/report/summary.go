@@ -70,20 +70,39 @@ func (s Summary) Failures() int {
 	return count
 }
 
-// WriteText writes the table, then each failure with its step and last lines.
+// WriteText writes the table, then each failure with its step and last lines. Targets that share what failed share its
+// text.
 func (s Summary) WriteText(w io.Writer, color bool) error {
 	if err := s.table().Write(w, color); err != nil {
 		return err
 	}
+	told := map[string]bool{}
 	for _, row := range s.Rows {
-		if row.Failure == nil {
+		if row.Failure == nil || told[row.Failure.key()] {
 			continue
 		}
-		if _, err := io.WriteString(w, row.Failure.text(row.Target)); err != nil {
+		told[row.Failure.key()] = true
+		if _, err := io.WriteString(w, row.Failure.text(s.sharing(row.Failure))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sharing names the targets that failed over the same.
+func (s Summary) sharing(f *Failure) string {
+	var names []string
+	for _, row := range s.Rows {
+		if row.Failure != nil && row.Failure.key() == f.key() {
+			names = append(names, row.Target)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// key tells failures apart. The hint may name the target.
+func (f *Failure) key() string {
+	return strings.Join(append([]string{f.Step, f.Message}, f.Log...), "\x00")
 }
 
 func (s Summary) table() *ui.Table {
@@ -140,9 +159,9 @@ func orDash(text string) string {
 	return text
 }
 
-func (f *Failure) text(target string) string {
+func (f *Failure) text(targets string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s: %s\n", target, f.Message)
+	fmt.Fprintf(&b, "\n%s: %s\n", targets, f.Message)
 	if f.Step != "" {
 		fmt.Fprintf(&b, "  step: %s\n", f.Step)
 	}

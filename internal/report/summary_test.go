@@ -73,3 +73,18 @@ func TestSummaryJSON(t *testing.T) {
 		t.Errorf("%s reads back as %+v", text, back)
 	}
 }
+
+func TestSharedFailureIsToldOnce(t *testing.T) {
+	shared := Failure{Step: "[kernels-sm90 3/3] RUN python3", Message: "exit code 1", Log: []string{"error"}}
+	other := shared
+	other.Message = "exit code 2"
+	summary := Summary{Command: "bake", Rows: []Row{{Target: "one", Outcome: Failed, Failure: &shared},
+		{Target: "two", Outcome: Failed, Failure: &other}, {Target: "three", Outcome: Failed, Failure: &shared}}}
+	var out strings.Builder
+	if err := summary.WriteText(&out, false); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(out.String(), "| error") != 2 || !strings.Contains(out.String(), "\none, three: exit code 1\n") {
+		t.Errorf("got\n%s\nwant each failure once, with its targets", out.String())
+	}
+}

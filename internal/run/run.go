@@ -27,6 +27,7 @@ type Options struct {
 	Source     string    // directory that the Dockerfile copies from
 	Dist       string    // directory that receives wheels and test results
 	State      string    // directory of the build cache, bases and interpreters
+	Wait       bool      // for another run that uses State
 	StateLimit int64     // bytes that the build cache is kept under
 	Builder    string    // empty for the embedded one, a name of docker buildx, or an address
 	Progress   string    // mode of the progress display

@@ -28,7 +28,7 @@ func (r *Run) open(ctx context.Context) (_ *session, err error) {
 		return nil, err
 	}
 	s.builder, err = builder.Open(ctx, builder.Config{
-		Address: r.Options.Builder, State: r.Options.State, StateLimit: r.Options.StateLimit,
+		Address: r.Options.Builder, State: r.Options.State, StateLimit: r.Options.StateLimit, Wait: r.Options.Wait,
 		Display: builder.Display{Mode: r.Options.Progress, Out: r.Options.Out},
 		Notes:   r.Options.Notes,
 	})

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/provenance"
 	"github.com/sagebuild/sagebuild/internal/sums"
 )
@@ -31,17 +32,38 @@ func newStaging(dist string) (*staging, error) {
 	}
 	_, missing := os.Stat(dist)
 	s := &staging{dist: dist, madeDist: errors.Is(missing, fs.ErrNotExist)}
-	if err := os.MkdirAll(dist, 0o755); err != nil {
-		return nil, err
+	if err := s.open(); err != nil {
+		return nil, distError(dist, err)
 	}
-	if _, err := Sweep(dist); err != nil {
-		return nil, err
+	return s, nil
+}
+
+// open makes the directory and locks it while dist/ is locked as well: a sweep in between would take it for a leftover.
+func (s *staging) open() error {
+	if err := os.MkdirAll(s.dist, 0o755); err != nil {
+		return err
 	}
-	if s.dir, err = os.MkdirTemp(dist, stagingPattern); err != nil {
-		return nil, err
+	lock, err := sums.Lock(s.dist)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if _, err := sweep(s.dist); err != nil {
+		return err
+	}
+	if s.dir, err = os.MkdirTemp(s.dist, stagingPattern); err != nil {
+		return err
 	}
 	s.lock, err = tryLock(s.dir)
-	return s, err
+	return err
+}
+
+// distError is about dist/ itself, which is full, read-only or no directory.
+func distError(dist string, err error) error {
+	if diag.IsDiskFull(err) {
+		return &diag.Error{Class: diag.Environment, Message: "the disk of " + dist + " is full", Hint: "df -h " + dist + " && df -i " + dist}
+	}
+	return &diag.Error{Class: diag.Environment, Message: "cannot write to " + dist, Err: err, Hint: "sagebuild bake --dist DIR"}
 }
 
 // target gives a target's results a directory of their own.
@@ -77,14 +99,21 @@ func (s *staging) close() error {
 // both in SHA256SUMS. The provenance goes first, so that dist/ never holds a wheel with the provenance of another.
 func (s *staging) publishWheel(path string) (string, error) {
 	to := filepath.Join(s.dist, filepath.Base(path))
+	if err := s.publishFiles(path, to); err != nil {
+		return to, distError(s.dist, err)
+	}
+	return to, nil
+}
+
+func (s *staging) publishFiles(path, to string) error {
 	statement := provenance.StatementFile(path)
 	if _, err := os.Stat(statement); err == nil {
-		return to, sums.Publish(s.dist, statement, path)
+		return sums.Publish(s.dist, statement, path)
 	}
 	if err := os.Remove(provenance.StatementFile(to)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return to, err
+		return err
 	}
-	return to, sums.Publish(s.dist, path)
+	return sums.Publish(s.dist, path)
 }
 
 // publishDir moves a directory to dist/name, in place of the one that is there.
@@ -100,24 +129,40 @@ func (s *staging) publishDir(dir, name string) (string, error) {
 	return to, os.Rename(dir, to)
 }
 
-// Sweep removes from dist/ the staging directories that no living run holds, and lists them.
+// Sweep removes from dist/ what killed runs left, and lists it.
 func Sweep(dist string) ([]string, error) {
-	dirs, err := filepath.Glob(filepath.Join(dist, stagingPattern))
+	lock, err := sums.Lock(dist)
+	if errors.Is(err, fs.ErrNotExist) {
+		return []string{}, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("looking for leftovers in %s: %w", dist, err)
 	}
+	defer lock.Close()
+	return sweep(dist)
+}
+
+// sweep removes the staging directories that no living run holds, and lists of hashes that were not finished. The
+// caller has locked dist/.
+func sweep(dist string) ([]string, error) {
 	removed := []string{}
-	for _, dir := range dirs {
-		lock, err := tryLock(dir)
-		if err != nil {
-			continue // in use, or already gone
-		}
-		err = os.RemoveAll(dir)
-		lock.Close()
+	for _, pattern := range []string{stagingPattern, sums.Partial} {
+		paths, err := filepath.Glob(filepath.Join(dist, pattern))
 		if err != nil {
 			return removed, err
 		}
-		removed = append(removed, dir)
+		for _, path := range paths {
+			lock, err := tryLock(path)
+			if err != nil {
+				continue // in use
+			}
+			err = os.RemoveAll(path)
+			lock.Close()
+			if err != nil {
+				return removed, err
+			}
+			removed = append(removed, path)
+		}
 	}
 	return removed, nil
 }

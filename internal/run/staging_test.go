@@ -1,10 +1,14 @@
 package run
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/sums"
 )
 
@@ -126,4 +130,60 @@ func expectFiles(t *testing.T, dir string, want map[string]string) {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
+}
+
+// A sweep waits while another process makes its staging directory, and leaves it once it is locked.
+func TestSweepWaitsForStagingToBeLocked(t *testing.T) {
+	dist := t.TempDir()
+	lock, err := sums.Lock(dist)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp(dist, stagingPattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	swept := make(chan error)
+	go func() {
+		_, err := Sweep(dist)
+		swept <- err
+	}()
+	select {
+	case err := <-swept:
+		t.Fatalf("the sweep did not wait (%v)", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	held, err := tryLock(dir)
+	if err != nil {
+		t.Fatalf("the staging directory was swept before its owner could lock it: %v", err)
+	}
+	defer held.Close()
+	lock.Close()
+	if err := <-swept; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir); err != nil {
+		t.Errorf("a staging directory in use was swept: %v", err)
+	}
+}
+
+func TestSweepRemovesUnfinishedLists(t *testing.T) {
+	dist := t.TempDir()
+	writeFile(t, filepath.Join(dist, ".SHA256SUMS-123"), "")
+	writeFile(t, filepath.Join(dist, "SHA256SUMS"), "")
+	if removed, err := Sweep(dist); err != nil || len(removed) != 1 {
+		t.Errorf("removed %v (%v), want the unfinished list", removed, err)
+	}
+	expectFiles(t, dist, map[string]string{"SHA256SUMS": ""})
+}
+
+// dist/ that cannot be written is the machine's, and is named.
+func TestDistThatIsAFile(t *testing.T) {
+	dist := filepath.Join(t.TempDir(), "dist")
+	writeFile(t, dist, "a file")
+	_, err := newStaging(dist)
+	var e *diag.Error
+	if !errors.As(err, &e) || e.Class != diag.Environment || e.Hint == "" || !strings.Contains(e.Message, dist) {
+		t.Errorf("error is %v, want one of the machine that names %s", err, dist)
+	}
 }

@@ -22,6 +22,9 @@ import (
 // File is the name of a file with hashes, in the format of sha256sum.
 const File = "SHA256SUMS"
 
+// Partial matches the files, beside File, that a process was killed over while it wrote the next list.
+const Partial = "." + File + "-*"
+
 // List maps names of files, with forward slashes, to their SHA-256 in hexadecimal.
 type List map[string]string
 
@@ -79,7 +82,7 @@ func Read(dir string) (List, error) {
 // Processes that publish into one directory wait for each other. A power cut finds one of these states, and what was
 // published before Publish returned. Files must lie on dir's file system.
 func Publish(dir string, files ...string) error {
-	lock, err := lockDir(dir)
+	lock, err := Lock(dir)
 	if err != nil {
 		return err
 	}
@@ -127,7 +130,7 @@ func write(dir string, old, sums List) error {
 	if maps.Equal(old, sums) {
 		return nil
 	}
-	file, err := os.CreateTemp(dir, "."+File+"-")
+	file, err := os.CreateTemp(dir, Partial)
 	if err != nil {
 		return err
 	}
@@ -165,8 +168,9 @@ func settle(path string) error {
 	return durable.Sync(file)
 }
 
-// lockDir waits for other processes, and other calls in this one. Closing the file unlocks it, as does the end of the process.
-func lockDir(dir string) (*os.File, error) {
+// Lock takes a directory that files are published in; it waits for other processes, and other calls in this one. Closing
+// the file unlocks the directory, as does the end of the process.
+func Lock(dir string) (*os.File, error) {
 	file, err := os.Open(dir)
 	if err != nil {
 		return nil, err
