@@ -27,10 +27,10 @@ int sageattn_check_pointer(const char* function, const char* name, const void* d
 int sageattn_check_view(const char* function, const char* name, const sageattn_tensor* tensor, int64_t elements,
                         int element_size, int bfloat16, unsigned alignment, sageattn_view* view);
 
-/* How rows share scales, as the kernels take it: see params.h. */
+/* How rows share scales, in the numbers that kernels take: see params.h. */
 typedef struct sageattn_groups {
     int block_shift, warp_shift, scale_shift;
-    int block_scales; /* of the granularity */
+    int block_scales; /* scales of a block at this granularity */
 } sageattn_groups;
 
 int sageattn_check_groups_of_query(const char* function, int32_t granularity, int32_t block_rows, int32_t warp_rows,

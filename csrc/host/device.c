@@ -92,7 +92,7 @@ static int runs_any(int sm) {
     return 0;
 }
 
-/* The one error that most users meet: says what the GPU is and what the wheel holds. */
+/* Says what the GPU is and what the wheel holds: the error that most users meet. */
 static int fail_no_image(const sageattn_driver* driver, CUdevice device, int sm, const char* kernel) {
     char name[96] = "this GPU", held[256];
     driver->device_name(name, (int)sizeof name, device);

@@ -7,7 +7,7 @@
 
 static const char* const function = "sageattn_wgmma_attention";
 
-/* Rows of a head, and heads of all batches: products of either with a tile's size stay below 2^31. */
+/* The most rows of a head, and heads of all batches: times the size of a tile, either stays below 2^31. */
 enum { MAX_ROWS = 1 << 24, MAX_HEADS = 1 << 24, GROUP_KEYS = 1 << 17 };
 
 static int check_counts(const sageattn_wgmma_params* p) {

@@ -9,7 +9,7 @@ import torch
 
 from . import _abi
 from ._diagnosis import why_no_gpu
-from ._shapes import DTYPES, MASK_DTYPES
+from ._shapes import DTYPES, MASK_DTYPES, NOT_CONTIGUOUS
 
 _ALIGNMENTS = {
     "top_left": _abi.CAUSAL_TOP_LEFT,
@@ -106,9 +106,7 @@ def check_tensors(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
     assert q.dtype == k.dtype == v.dtype, (
         f"All tensors must have the same dtype, got {q.dtype}, {k.dtype} and {v.dtype}."
     )
-    assert q.stride(-1) == 1 and k.stride(-1) == 1 and v.stride(-1) == 1, (
-        "Last dim of qkv must be contiguous."
-    )
+    assert q.stride(-1) == 1 and k.stride(-1) == 1 and v.stride(-1) == 1, NOT_CONTIGUOUS
     if not q.shape[-1] == k.shape[-1] == v.shape[-1]:
         raise ValueError(
             f"q, k and v must share head_dim, got {q.shape[-1]}, {k.shape[-1]} and {v.shape[-1]}"

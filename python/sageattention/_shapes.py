@@ -12,6 +12,7 @@ import torch
 from . import _abi
 
 MAX_HEAD_DIM = 256
+NOT_CONTIGUOUS = "Last dim of qkv must be contiguous."
 DTYPES = {torch.float16: _abi.FLOAT16, torch.bfloat16: _abi.BFLOAT16}
 MASK_DTYPES = {**DTYPES, torch.float32: _abi.FLOAT32, torch.bool: _abi.BOOL}
 
@@ -117,16 +118,17 @@ def check_int8(tensor: torch.Tensor, nhd: bool) -> Dims:
 
 def _checked_dims(tensor: torch.Tensor, nhd: bool) -> Dims:
     sizes = dims(tensor, nhd)
-    check_head_dim(sizes.head_dim)
-    if tensor.stride(-1) != 1:
-        raise ValueError("Last dim of qkv must be contiguous.")
+    check_rows(tensor)
     return sizes
 
 
-def check_head_dim(head_dim: int) -> None:
-    """Checks that kernels exist for a head dim. Raises ValueError."""
+def check_rows(tensor: torch.Tensor) -> None:
+    """Checks that kernels exist for the head dim, the last one, and that it is contiguous. Raises ValueError."""
+    head_dim = tensor.shape[-1]
     if not 1 <= head_dim <= MAX_HEAD_DIM:
         raise ValueError(f"Unsupported head_dim: {head_dim}; kernels exist for 1 to {MAX_HEAD_DIM}")
+    if tensor.stride(-1) != 1:
+        raise ValueError(NOT_CONTIGUOUS)
 
 
 def check_mask(mask: torch.Tensor, shape: tuple[int, ...]) -> None:

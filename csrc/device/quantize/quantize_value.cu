@@ -1,5 +1,5 @@
 // Values to E4M3 with a scale per channel, transposed, keys in the order in which attention's fragments hold
-// probabilities: three kernels, of which the last corrects the mean and runs only if there is one.
+// probabilities: three kernels. The last one corrects the mean, and runs only if there is a mean.
 //
 // The arithmetic is float32 with every operation rounded once: sageattn.h has the expressions. Sums run in an order
 // that depends on nothing but the number of rows, so that two calls give the same bits.
@@ -14,7 +14,7 @@ constexpr int kLanes = kColumns / 8;            // threads of a row, eight chann
 constexpr int kRowThreads = kThreads / kLanes;  // threads of a column
 static_assert(SAGEATTN_VALUE_ROWS == 4 * kRowThreads, "each thread takes four rows of a tile");
 
-// Which slice of channels of which head a block works on, and which part of its rows.
+// The head, slice of channels and part of the rows that a block works on.
 struct Slice {
     int part, first_channel, channels, head, batch;
     long long row;  // of head_dim channels in the arrays [batch, heads, head_dim]

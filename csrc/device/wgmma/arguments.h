@@ -32,7 +32,7 @@ typedef struct sageattn_wgmma_quantize_arguments {
     float scale_log2, sm_scale;
     int batch, query_heads, key_heads, query_rows, key_rows, head_dim, columns;
     int query_blocks, key_tiles;
-    int chunks, chunk_rows; /* parts of a head's keys whose statistics are taken apart */
+    int chunks, chunk_rows; /* a head's keys in parts: each has statistics of its own */
 } sageattn_wgmma_quantize_arguments;
 
 typedef struct sageattn_wgmma_attention_arguments {

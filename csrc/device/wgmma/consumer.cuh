@@ -43,18 +43,18 @@ class WgmmaConsumer {
     }
 
   private:
-    // The same in all lanes, known as such to the compiler: what depends on it takes uniform registers.
+    // Tells the compiler that x is the same in all lanes: numbers that depend on it then take uniform registers.
     DEVICE static int uniform(int x) { return __reduce_max_sync(0xFFFFFFFFu, x); }
 
     DEVICE static int lane_row() { return opaque(threadIdx.x) / 32 % 4 * 16 + lane_index() / 4; }
 
-    // Once every lane has read what the buffer held.
+    // Gives a buffer back, once every lane of the warp has read it.
     DEVICE static void release(u32 barrier) {
         __syncwarp();
         if (lane_index() == 0) barrier_arrive(barrier);
     }
 
-    // A field of the WgmmaWork, read whenever it is needed: registers are scarce in the loop over tiles.
+    // Reads a field of the WgmmaWork each time it is needed: registers are scarce in the loop over tiles.
     enum Field { kHead, kKeyHead, kFirstQuery, kTiles };
     DEVICE int work(Field field) const {
         return uniform(load_shared_4(shared + Shape::kWorkAt + ring.query_stage() * 16 + field * 4));
@@ -72,7 +72,7 @@ class WgmmaConsumer {
         for (int tile = tiles - 1; tile >= 0; --tile) attend_tile(softmax, tile);
     }
 
-    // A tile that other warpgroups see, this one not.
+    // Passes over a tile that other warpgroups of the block see and this one does not.
     DEVICE void skip() {
         barrier_wait(barriers.key_full(ring.stage()), ring.parity());
         release(barriers.key_empty(ring.stage()));
@@ -113,7 +113,7 @@ class WgmmaConsumer {
         softmax.probabilities(weights, s, scale, masked, seen);
     }
 
-    // Of the lane's two rows and its 32 keys of the tile.
+    // Loads the scales of the lane's two rows, times that of its 32 keys of the tile.
     DEVICE void load_scales(float (&scale)[2]) const {
         const float key = __uint_as_float(
             load_shared_4(shared + Shape::kKeyScaleAt + ring.stage() * Shape::kKeyScale + lane_index() % 4 * 4));

@@ -27,7 +27,7 @@ DEVICE int visible_tiles(const sageattn_wgmma_attention_arguments& p, int first,
     return (keys + SAGEATTN_WGMMA_KEY_TILE - 1) / SAGEATTN_WGMMA_KEY_TILE;
 }
 
-// kQueryTile query rows of a head. The loading thread works it out and hands it on in shared memory.
+// kQueryTile query rows of a head. The loading thread fills it in and hands it on in shared memory.
 struct WgmmaWork {
     int head, key_head, first_query;  // head: -1 if there is no more work
     int tiles;                        // of keys that any of the rows sees

@@ -15,7 +15,7 @@ constexpr float kNothingSeen = -1e30f;  // maximum of a row that has seen no key
 struct WgmmaSoftmax {
     float maximum[2] = {kNothingSeen, kNothingSeen};  // of x = log2(e) * sm_scale * q . k
     float sum[2] = {0.0f, 0.0f};                      // of the rounded probabilities
-    float rescale[2];                                 // what the last tile's maximum asks of the sums before it
+    float rescale[2];                                 // factor of the sums before the last tile, by its maximum
 
     // seen: how many of the lane's 32 keys each row sees, if the tile needs a mask.
     DEVICE void probabilities(u32 (&weights)[16], int (&s)[64], const float (&scale)[2], bool masked,
@@ -42,14 +42,14 @@ struct WgmmaSoftmax {
             if (hidden(i, seen)) s[i] = static_cast<int>(0x80000000u);
     }
 
-    // Explicitly, because scales may be so small that the hidden products count.
+    // Sets hidden probabilities to zero: where scales are tiny, hidden products alone would not make them so.
     DEVICE static void zero(float (&x)[64], const int (&seen)[2]) {
 #pragma unroll
         for (int i = 0; i < 64; ++i)
             if (hidden(i, seen)) x[i] = 0.0f;
     }
 
-    // Among integers, of which the hardware compares three at a time; in two chains a row.
+    // Takes the maxima of integers, because the hardware compares three of them at a time; in two chains a row.
     DEVICE void maxima(const int (&s)[64], const float (&scale)[2], bool masked, const int (&seen)[2]) {
 #pragma unroll
         for (int r = 0; r < 2; ++r) {

@@ -1,5 +1,5 @@
 // Sums and extremes of the columns of keys and values. A head's rows are split into chunks, one block of threads
-// each; whoever needs the whole adds the chunks up, always in the same order.
+// each; a block that needs the whole adds the chunks up, always in the same order.
 #pragma once
 
 #include "quantize/column_statistics.cuh"
@@ -61,7 +61,7 @@ DEVICE float column_mean(const sageattn_wgmma_quantize_arguments& p, const float
     return p.key_rows == 0 ? 0.0f : __fdiv_rn(sum, static_cast<float>(p.key_rows));
 }
 
-// Largest |value - mean| of a column: rounding keeps order, so that of the extremes is that of all rows.
+// Largest |value - mean| of a column. Rounding keeps order, so the column's extremes give the largest of all rows.
 template <int kColumns>
 DEVICE float column_largest(const sageattn_wgmma_quantize_arguments& p, long long head, int column, float mean) {
     float largest = kTiny;

@@ -13,12 +13,12 @@ import torch
 import triton
 import triton.language as tl
 
+from .._shapes import check_rows
 from ._attention_kernel import attention_kernel
 from ._quantize_kernels import mean_kernel, quantize_kernel
 
 QUERY_BLOCK = 128  # rows that share a scale
 KEY_BLOCK = 64
-MAX_HEAD_DIM = 256
 
 
 class Rows(NamedTuple):
@@ -68,7 +68,7 @@ def dense(tensor: torch.Tensor, nhd: bool) -> Rows:
         raise ValueError(f"expected a 4-D tensor, got shape {tuple(tensor.shape)}")
     head, row = (2, 1) if nhd else (1, 2)
     batch, strides = tensor.shape[0], tensor.stride()
-    _check(tensor)
+    check_rows(tensor)
     sizes = tensor.shape[head], tensor.shape[row]
     return Rows(tensor, batch, *sizes, (strides[0], strides[head], strides[row]))
 
@@ -79,17 +79,10 @@ def varlen(tensor: torch.Tensor, starts: torch.Tensor, longest: int) -> Rows:
         raise ValueError(f"expected a 3-D tensor, got shape {tuple(tensor.shape)}")
     if starts.dim() != 1 or starts.dtype not in (torch.int32, torch.int64):
         raise ValueError(f"cu_seqlens must be 1-D int32 or int64, got {starts.dtype}")
-    _check(tensor)
+    check_rows(tensor)
     strides = (0, tensor.stride(1), tensor.stride(0))
     batch = starts.shape[0] - 1
     return Rows(tensor, batch, tensor.shape[1], int(longest), strides, starts.contiguous())
-
-
-def _check(tensor: torch.Tensor) -> None:
-    if not 1 <= tensor.shape[-1] <= MAX_HEAD_DIM:
-        raise ValueError(f"Unsupported head_dim: {tensor.shape[-1]}; at most {MAX_HEAD_DIM}")
-    if tensor.stride(-1) != 1 and tensor.shape[-1] > 1:
-        raise ValueError("Last dim of qkv must be contiguous.")
 
 
 def width(head_dim: int) -> int:
