@@ -82,6 +82,9 @@ func Load(path string) (*Matrix, error) {
 
 // Parse is Load for a definition in memory; name is what errors call the file.
 func Parse(name string, src []byte) (*Matrix, error) {
+	if err := checkBounds(name, src); err != nil {
+		return nil, err
+	}
 	r := &reader{}
 	m := &Matrix{file: name}
 	file, found := hclsyntax.ParseConfig(src, name, hcl.InitialPos)

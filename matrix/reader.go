@@ -31,7 +31,7 @@ func (r *reader) fail(at hcl.Range, hint, format string, args ...any) {
 	})
 }
 
-func (r *reader) err() error { return errors.Join(r.errs...) }
+func (r *reader) err() error { return errors.Join(bounded(r.errs)...) }
 
 // diagnostics keeps the errors of the HCL library in our own form.
 func (r *reader) diagnostics(found hcl.Diagnostics) {
