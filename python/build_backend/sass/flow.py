@@ -10,7 +10,23 @@ from .disassembly import INSTRUCTION_BYTES, Instruction
 # instruction after a BSYNC is the one that its BSSY names.
 _ENDS = frozenset(("EXIT", "RET", "KILL"))
 _BRANCHES = frozenset(("BRA", "JMP"))
-_PASSES = frozenset(("BMOV", "BREAK", "BSSY", "BSYNC", "CALL", "ELECT", "NANOSLEEP", "WARPSYNC", "YIELD"))
+# nvdisasm marks ACQBULK and PREEXIT as jumps too: they wait for the launch before, and let the next one begin.
+_PASSES = frozenset(
+    (
+        "ACQBULK",
+        "BMOV",
+        "BREAK",
+        "BSSY",
+        "BSYNC",
+        "CALL",
+        "ELECT",
+        "ENDCOLLECTIVE",
+        "NANOSLEEP",
+        "PREEXIT",
+        "WARPSYNC",
+        "YIELD",
+    )
+)
 _TOGETHER = frozenset(("ALL", "ANY", "CONV", "DIV"))  # modifiers of branches that other threads decide as well
 
 
