@@ -228,19 +228,29 @@ int sageattn_find(enum sageattn_kernel kernel, int32_t ordinal, sageattn_loaded*
     if (status != SAGEATTN_OK) return status;
     if (state == MISSING) return fail_missing(ordinal, kernel);
     const device_state* device = &devices[ordinal];
-    *loaded = (sageattn_loaded){kernel, device->context, device->kernels[kernel].function,
-                                device->kernels[kernel].traits, device->multiprocessors};
+    *loaded = (sageattn_loaded){kernel,
+                                device->context,
+                                device->kernels[kernel].function,
+                                device->kernels[kernel].traits,
+                                device->multiprocessors,
+                                0};
     return SAGEATTN_OK;
 }
 
 static CUresult launch_in_context(const sageattn_driver* driver, const sageattn_loaded* loaded, unsigned blocks,
                                   void* stream, void* arguments) {
+    CUlaunchAttribute attribute = {.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION, .value = {1}};
+    const CUlaunchConfig config = {.grid = {blocks, 1, 1},
+                                   .block = {(unsigned)loaded->traits.threads, 1, 1},
+                                   .shared_memory = (unsigned)loaded->traits.shared_memory,
+                                   .stream = (CUstream)stream,
+                                   .attributes = &attribute,
+                                   .attribute_count = loaded->early ? 1 : 0};
     CUcontext current = NULL;
     CUresult result = driver->context_current(&current);
     if (result != 0) return result;
     if (current != loaded->context && (result = driver->context_push(loaded->context)) != 0) return result;
-    result = driver->launch(loaded->function, blocks, 1, 1, (unsigned)loaded->traits.threads, 1, 1,
-                            (unsigned)loaded->traits.shared_memory, (CUstream)stream, (void*[]){arguments}, NULL);
+    result = driver->launch(&config, loaded->function, (void*[]){arguments}, NULL);
     if (current != loaded->context) driver->context_pop(&(CUcontext){NULL});
     return result;
 }
@@ -257,13 +267,24 @@ int sageattn_launch(const sageattn_loaded* loaded, void* stream, int64_t blocks,
     return result == 0 ? SAGEATTN_OK : sageattn_driver_fail(driver, result, name);
 }
 
-int sageattn_run(enum sageattn_kernel kernel, int32_t device, void* stream, int64_t blocks, int threads,
-                 void* arguments) {
+static int run(enum sageattn_kernel kernel, int32_t device, void* stream, int64_t blocks, int threads, int early,
+               void* arguments) {
     sageattn_loaded loaded;
     const int status = sageattn_find(kernel, device, &loaded);
     if (status != SAGEATTN_OK) return status;
     loaded.traits = (sageattn_traits){.threads = threads};
+    loaded.early = early;
     return sageattn_launch(&loaded, stream, blocks, arguments);
+}
+
+int sageattn_run(enum sageattn_kernel kernel, int32_t device, void* stream, int64_t blocks, int threads,
+                 void* arguments) {
+    return run(kernel, device, stream, blocks, threads, 0, arguments);
+}
+
+int sageattn_run_early(enum sageattn_kernel kernel, int32_t device, void* stream, int64_t blocks, int threads,
+                       void* arguments) {
+    return run(kernel, device, stream, blocks, threads, 1, arguments);
 }
 
 int sageattn_device_count(int32_t* count) {

@@ -27,8 +27,21 @@ enum {
     CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8,
     CU_STREAM_CAPTURE_MODE_RELAXED = 2,
     CU_STREAM_NON_BLOCKING = 1,
+    CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION = 6,
     CUDA_ERROR_NOT_FOUND = 500
 };
+
+typedef struct CUlaunchAttribute {
+    int id, padding;
+    int value[16]; /* a union of 64 bytes, of which this attribute needs the first number */
+} CUlaunchAttribute;
+
+typedef struct CUlaunchConfig {
+    unsigned grid[3], block[3], shared_memory;
+    CUstream stream;
+    CUlaunchAttribute* attributes;
+    unsigned attribute_count;
+} CUlaunchConfig;
 
 /* X(field, exported name, parameters) */
 #define SAGEATTN_DRIVER_FUNCTIONS(X)                                                                                \
@@ -47,8 +60,7 @@ enum {
     X(library_global, "cuLibraryGetGlobal", (CUdeviceptr*, size_t*, CUlibrary, const char*))                        \
     X(kernel_function, "cuKernelGetFunction", (CUfunction*, CUkernel))                                              \
     X(function_set, "cuFuncSetAttribute", (CUfunction, int, int))                                                   \
-    X(launch, "cuLaunchKernel",                                                                                     \
-      (CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream, void**, void**)) \
+    X(launch, "cuLaunchKernelEx", (const CUlaunchConfig*, CUfunction, void**, void**))                              \
     X(exchange_capture_mode, "cuThreadExchangeStreamCaptureMode", (int*))                                           \
     X(stream_create, "cuStreamCreate", (CUstream*, unsigned))                                                       \
     X(stream_destroy, "cuStreamDestroy_v2", (CUstream))                                                             \

@@ -10,9 +10,8 @@ const sageattn_kernel_facts sageattn_kernels[SAGEATTN_KERNELS] = {
     [SAGEATTN_KERNEL_VALUE_STATISTICS] = {"quantize_value", "value_statistics", NULL, 0},
     [SAGEATTN_KERNEL_VALUE_QUANTIZE] = {"quantize_value", "value_quantize", NULL, 0},
     [SAGEATTN_KERNEL_VALUE_FINISH] = {"quantize_value", "value_finish", NULL, 0},
-    [SAGEATTN_KERNEL_WGMMA_STATISTICS] = {"quantize_wgmma", "wgmma_statistics", NULL, 0},
+    [SAGEATTN_KERNEL_WGMMA_SAMPLE] = {"quantize_wgmma", "wgmma_sample", NULL, 0},
     [SAGEATTN_KERNEL_WGMMA_PACK] = {"quantize_wgmma", "wgmma_pack", NULL, 0},
-    [SAGEATTN_KERNEL_WGMMA_FINISH] = {"quantize_wgmma", "wgmma_finish", NULL, 0},
 #define X(kernel, operation, name, head_dim) [SAGEATTN_KERNEL_##kernel] = {operation, name, name "_traits", head_dim},
     SAGEATTN_ATTENTION_KERNELS(X)
 #undef X

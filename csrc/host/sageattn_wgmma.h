@@ -11,8 +11,8 @@
 
 #include "sageattn.h"
 
-/* What a call does with the workspace. Attending alone takes what an earlier call with the same parameters left
- * there: query, key and value are not read then, and may be NULL. */
+/* What a call does with the workspace. Quantising does not read the query. Attending alone takes what an earlier call
+ * left there for the same keys and values, which it does not read: they may be NULL. */
 enum sageattn_wgmma_steps { SAGEATTN_WGMMA_ALL = 0, SAGEATTN_WGMMA_QUANTIZE = 1, SAGEATTN_WGMMA_ATTEND = 2 };
 
 typedef struct sageattn_wgmma_params {

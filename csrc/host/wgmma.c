@@ -1,4 +1,4 @@
-/* sageattn_wgmma_attention: checks, kernel arguments, four launches. */
+/* sageattn_wgmma_attention: checks, kernel arguments, three launches. */
 #include "wgmma.h"
 
 #include "check.h"
@@ -47,7 +47,7 @@ typedef struct call {
 
 static call make_call(const sageattn_wgmma_params* p) {
     call c = {.p = p, .n = sageattn_wgmma_count(p)};
-    c.at = sageattn_wgmma_lay_out(p, &c.n);
+    c.at = sageattn_wgmma_lay_out(&c.n);
     return c;
 }
 
@@ -61,77 +61,69 @@ static int check_workspace(const call* c) {
 }
 
 static int quantize_views(const sageattn_wgmma_params* p, sageattn_wgmma_quantize_arguments* a) {
-    const int64_t queries = p->batch * p->query_heads * p->query_rows, keys = p->batch * p->key_heads * p->key_rows;
-    SAGEATTN_TRY(sageattn_check_view(function, "query", &p->query, queries, 2, p->dtype, 16, &a->query));
+    const int64_t keys = p->batch * p->key_heads * p->key_rows;
     SAGEATTN_TRY(sageattn_check_view(function, "key", &p->key, keys, 2, p->dtype, 16, &a->key));
     return sageattn_check_view(function, "value", &p->value, keys, 2, p->dtype, 16, &a->value);
 }
 
 static void quantize_workspace(const call* c, sageattn_wgmma_quantize_arguments* a) {
-    const sageattn_wgmma_params* const p = c->p;
     const sageattn_wgmma_layout* const at = &c->at;
-    unsigned char* const base = p->workspace;
-    a->tiled_query = base + at->query;
+    unsigned char* const base = c->p->workspace;
     a->tiled_key = base + at->key;
     a->tiled_value = base + at->value;
-    a->query_scale = (float*)(base + at->query_scale);
     a->key_scale = (float*)(base + at->key_scale);
-    a->mean_dot = p->smooth_k && p->lse != NULL ? (float*)(base + at->mean_dot) : NULL;
-    a->key_sum = p->smooth_k ? (float*)(base + at->key_sum) : NULL;
-    a->value_sum = (float*)(base + at->value_sum);
-    a->value_smallest = (float*)(base + at->value_smallest);
-    a->value_largest = (float*)(base + at->value_largest);
+    a->key_shift = (float*)(base + at->key_shift);
+    a->value_shift = (float*)(base + at->value_shift);
     a->value_residual = (float*)(base + at->value_residual);
     a->value_scale = (float*)(base + at->value_scale);
     a->value_mean = (float*)(base + at->value_mean);
+    a->value_largest = (unsigned*)(base + at->value_largest);
+    a->parts_seen = (int*)(base + at->parts_seen);
+    a->parts_done = (int*)(base + at->parts_done);
     a->schedule = (int*)(base + at->schedule);
 }
 
 static void quantize_numbers(const call* c, sageattn_wgmma_quantize_arguments* a) {
     const sageattn_wgmma_params* const p = c->p;
     const sageattn_wgmma_counts* const n = &c->n;
-    a->scale_log2 = p->sm_scale * SAGEATTN_LOG2_E;
-    a->sm_scale = p->sm_scale;
     a->batch = (int)p->batch;
-    a->query_heads = (int)p->query_heads;
     a->key_heads = (int)p->key_heads;
-    a->query_rows = (int)p->query_rows;
     a->key_rows = (int)p->key_rows;
     a->head_dim = (int)p->head_dim;
     a->columns = (int)n->columns;
-    a->query_blocks = (int)n->query_blocks;
     a->key_tiles = (int)n->key_tiles;
-    a->chunks = (int)n->chunks;
-    a->chunk_rows = (int)n->chunk_rows;
+    a->parts = (int)n->parts;
+    a->smooth_k = p->smooth_k;
 }
 
+/* A sample, then everything once through; the second launch begins while the first runs, and waits for it. */
 static int launch_quantizers(const call* c, int32_t device, void* stream) {
     const sageattn_wgmma_counts* const n = &c->n;
-    const int64_t chunks = n->key_heads * n->chunks * 2;
-    const int64_t tiles = n->key_heads * n->key_tiles * 2 + n->query_heads * n->query_blocks;
-    const int threads = SAGEATTN_WGMMA_THREADS;
+    const int threads = (int)(2 * n->columns);
     sageattn_wgmma_quantize_arguments a = {0};
+    sageattn_loaded pack;
+    SAGEATTN_TRY(sageattn_find(SAGEATTN_KERNEL_WGMMA_PACK, device, &pack));
     SAGEATTN_TRY(quantize_views(c->p, &a));
     quantize_workspace(c, &a);
     quantize_numbers(c, &a);
-    SAGEATTN_TRY(sageattn_run(SAGEATTN_KERNEL_WGMMA_STATISTICS, device, stream, chunks, threads, &a));
-    SAGEATTN_TRY(sageattn_run(SAGEATTN_KERNEL_WGMMA_PACK, device, stream, tiles, threads, &a));
-    return sageattn_run(SAGEATTN_KERNEL_WGMMA_FINISH, device, stream, n->key_heads, threads, &a);
+    if (a.parts > pack.multiprocessors) a.parts = pack.multiprocessors; /* they wait for each other */
+    SAGEATTN_TRY(sageattn_run_early(SAGEATTN_KERNEL_WGMMA_SAMPLE, device, stream, n->key_heads * 2, threads, &a));
+    if (a.key_tiles == 0) return SAGEATTN_OK;
+    pack.traits = (sageattn_traits){.threads = threads};
+    pack.early = 1;
+    return sageattn_launch(&pack, stream, n->key_heads * (a.parts + a.key_tiles), &a);
 }
 
 static void attention_workspace(const call* c, sageattn_wgmma_attention_arguments* a) {
-    const sageattn_wgmma_params* const p = c->p;
     const sageattn_wgmma_layout* const at = &c->at;
-    unsigned char* const base = p->workspace;
-    a->query = base + at->query;
+    unsigned char* const base = c->p->workspace;
     a->key = base + at->key;
     a->value = base + at->value;
-    a->query_scale = (const float*)(base + at->query_scale);
     a->key_scale = (const float*)(base + at->key_scale);
+    a->key_shift = (const float*)(base + at->key_shift);
     a->value_scale = (const float*)(base + at->value_scale);
     a->value_mean = (const float*)(base + at->value_mean);
-    a->mean_dot = p->smooth_k && p->lse != NULL ? (const float*)(base + at->mean_dot) : NULL;
-    a->lse = p->lse;
+    a->lse = c->p->lse;
     a->schedule = (int*)(base + at->schedule);
 }
 
@@ -152,13 +144,14 @@ static int64_t schedule_group(const sageattn_wgmma_params* p) {
 static void attention_numbers(const call* c, sageattn_wgmma_attention_arguments* a) {
     const sageattn_wgmma_params* const p = c->p;
     const sageattn_wgmma_counts* const n = &c->n;
+    a->scale_log2 = p->sm_scale * SAGEATTN_LOG2_E;
+    a->sm_scale = p->sm_scale;
     a->heads = (int)n->query_heads;
     a->query_heads = (int)p->query_heads;
     a->key_heads = (int)p->key_heads;
     a->query_rows = (int)p->query_rows;
     a->key_rows = (int)p->key_rows;
     a->head_dim = (int)p->head_dim;
-    a->query_blocks = (int)n->query_blocks;
     a->key_tiles = (int)n->key_tiles;
     a->causal_offset = (int)causal_offset(p);
     a->group = (int)schedule_group(p);
@@ -171,15 +164,19 @@ static int launch_attention(const call* c, int32_t device, void* stream) {
     sageattn_wgmma_attention_arguments a = {0};
     sageattn_loaded loaded;
     const int64_t queries = p->batch * p->query_heads * p->query_rows;
+    SAGEATTN_TRY(sageattn_check_view(function, "query", &p->query, queries, 2, p->dtype, 16, &a.query));
     SAGEATTN_TRY(sageattn_check_view(function, "output", &p->output, queries, 2, p->output_dtype, 16, &a.output));
     SAGEATTN_TRY(sageattn_check_pointer(function, "lse", p->lse, 0, sizeof(float)));
     attention_workspace(c, &a);
     attention_numbers(c, &a);
-    const int64_t blocks = (int64_t)a.heads * a.query_blocks; /* kernels count them by tiles of several blocks */
+    /* Of 64 rows: kernels count them by tiles of several. */
+    const int64_t blocks = a.heads * sageattn_divide_up(p->query_rows, SAGEATTN_WGMMA_QUERY_BLOCK);
     if (blocks > INT32_MAX / 2)
         return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %lld blocks of queries: split the batch", function,
                              (long long)blocks);
     SAGEATTN_TRY(sageattn_find(kernel, device, &loaded));
+    /* It reads the queries before it waits: behind the quantisers alone, which have waited for who wrote them. */
+    loaded.early = p->steps == SAGEATTN_WGMMA_ALL;
     return sageattn_launch(&loaded, stream, blocks < loaded.multiprocessors ? blocks : loaded.multiprocessors, &a);
 }
 

@@ -25,6 +25,7 @@ DEVICE void run_wgmma(const sageattn_wgmma_attention_arguments& p) {
     extern __shared__ __align__(1024) unsigned char memory[];
     const u32 shared = shared_address(memory);
     prepare_shared<Shape>(memory, {shared + Shape::kBarrierAt});
+    grid_let_next_begin();
     if (threadIdx.x / 128 == kConsumers) {
         give_registers<kProducerRegisters>();
         if (threadIdx.x == kConsumers * 128) WgmmaProducer<Shape>(p, shared).run();

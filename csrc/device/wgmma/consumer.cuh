@@ -6,8 +6,11 @@
 // over a row of thousands of keys would lose percents of a sum of one sign.
 #pragma once
 
+#include "queries.cuh"
 #include "shape.cuh"
 #include "softmax.cuh"
+#include "ptx/global.cuh"
+#include "ptx/grid.cuh"
 #include "ptx/wgmma.cuh"
 
 template <class Shape>
@@ -31,14 +34,15 @@ class WgmmaConsumer {
 
     DEVICE void run() {
         while (true) {
-            const int stage = ring.query_stage();
-            barrier_wait(barriers.query_full(stage), ring.query_parity());
+            const int stage = ring.work_stage();
+            barrier_wait(barriers.work_full(stage), ring.work_parity());
             if (work(kHead) < 0) break;
+            quantize_queries();
             WgmmaSoftmax softmax;
             attend(softmax);
             finish(softmax);
-            release(barriers.query_empty(stage));
-            ring.advance_query();
+            release(barriers.work_empty(stage));
+            ring.advance_work();
         }
     }
 
@@ -55,12 +59,30 @@ class WgmmaConsumer {
     }
 
     // Reads a field of the WgmmaWork each time it is needed: registers are scarce in the loop over tiles.
-    enum Field { kHead, kKeyHead, kFirstQuery, kTiles };
-    DEVICE int work(Field field) const {
-        return uniform(load_shared_4(shared + Shape::kWorkAt + ring.query_stage() * 16 + field * 4));
+    enum Field { kHead, kBatch, kKeyHead, kFirstQuery, kTiles };
+    DEVICE u32 work_field(Field field) const {
+        return load_shared_4(shared + Shape::kWorkAt + ring.work_stage() * Shape::kWork + field * 4);
     }
+    DEVICE int work(Field field) const { return uniform(work_field(field)); }
 
     DEVICE int first_query() const { return work(kFirstQuery) + warpgroup * SAGEATTN_WGMMA_QUERY_BLOCK; }
+
+    // The warpgroup's rows to INT8 in shared memory, 16 a warp. What the last rows left there is read no more after
+    // the first barrier, what is written is there after the second. The launch before this one may run until then,
+    // unless the LSE wants to know what it takes off the keys.
+    DEVICE void quantize_queries() const {
+        const WgmmaQueries<Shape::kColumns> queries;
+        Words<4> fetched[queries.kSteps];
+        queries.fetch(fetched, p, work(kBatch), work(kHead), first_query());
+        if (p.lse != nullptr) grid_wait();
+        warpgroup_sync(warpgroup);
+        const u32 scales = warpgroup * SAGEATTN_WGMMA_QUERY_BLOCK * 4;
+        queries.quantize(fetched, p, work(kKeyHead), shared + Shape::kQueryAt + warpgroup * Shape::kQueryBlock,
+                         shared + Shape::kQueryScaleAt + scales, shared + Shape::kQueryDotAt + scales);
+        publish_shared();
+        warpgroup_sync(warpgroup);
+        grid_wait();
+    }
 
     DEVICE void attend(WgmmaSoftmax& softmax) {
         const int tiles = visible_tiles(p, first_query(), SAGEATTN_WGMMA_QUERY_BLOCK);
@@ -87,8 +109,10 @@ class WgmmaConsumer {
         float partial[kPartials];
         barrier_wait(barriers.key_full(ring.stage()), ring.parity());
         multiply_keys(s);
+        const float scale = key_scale(tile);
         wgmma_wait<0>(s);
-        probabilities(weights, softmax, s, tile);
+        release(barriers.key_empty(ring.stage()));
+        probabilities(weights, softmax, s, scale, tile);
         barrier_wait(barriers.value_full(ring.stage()), ring.parity());
         multiply_values(partial, weights);
         wgmma_wait<0>(partial, weights);
@@ -97,10 +121,10 @@ class WgmmaConsumer {
         ring.advance();
     }
 
-    DEVICE void probabilities(u32 (&weights)[16], WgmmaSoftmax& softmax, int (&s)[64], int tile) const {
+    DEVICE void probabilities(u32 (&weights)[16], WgmmaSoftmax& softmax, int (&s)[64], float key_scale,
+                              int tile) const {
         float scale[2];
-        load_scales(scale);
-        release(barriers.key_empty(ring.stage()));
+        multiply_scales(scale, key_scale);
         const int first = first_query();
         const bool masked = (tile + 1) * SAGEATTN_WGMMA_KEY_TILE > visible_keys(p, first);
         int seen[2] = {0, 0};
@@ -113,12 +137,17 @@ class WgmmaConsumer {
         softmax.probabilities(weights, s, scale, masked, seen);
     }
 
-    // Loads the scales of the lane's two rows, times that of its 32 keys of the tile.
-    DEVICE void load_scales(float (&scale)[2]) const {
-        const float key = __uint_as_float(
-            load_shared_4(shared + Shape::kKeyScaleAt + ring.stage() * Shape::kKeyScale + lane_index() % 4 * 4));
-        const u32 queries = shared + Shape::kQueryScaleAt + ring.query_stage() * Shape::kQueryScale +
-                            (warpgroup * SAGEATTN_WGMMA_QUERY_BLOCK + lane_row()) * 4;
+    // Of the lane's 32 keys of the tile. Not through shared memory, since one lane of a warp gives that back for all.
+    // The index fits 32 bits: so many tiles fit no memory.
+    DEVICE float key_scale(int tile) const {
+        const u32 first = (work_field(kKeyHead) * p.key_tiles + tile) * SAGEATTN_WGMMA_KEY_SCALES;
+        return load_l2_4(p.key_scale + (first + opaque(threadIdx.x) % 4));
+    }
+
+    // Of the lane's two rows and its 32 keys.
+    DEVICE void multiply_scales(float (&scale)[2], float key) const {
+        const u32 queries =
+            shared + Shape::kQueryScaleAt + (opaque(warpgroup) * SAGEATTN_WGMMA_QUERY_BLOCK + lane_row()) * 4;
         scale[0] = key * __uint_as_float(load_shared_4(queries));
         scale[1] = key * __uint_as_float(load_shared_4(queries + 8 * 4));
     }
@@ -126,8 +155,7 @@ class WgmmaConsumer {
     // Starts s = queries . keys of the tile in turn.
     DEVICE void multiply_keys(int (&s)[64]) const {
         const unsigned long long queries =
-            wgmma_operand<Shape::kColumns>(shared + Shape::kQueryAt + warpgroup * Shape::kQueryBlock) +
-            static_cast<u32>(ring.query_stage() * (Shape::kQuery / 16));
+            wgmma_operand<Shape::kColumns>(shared + Shape::kQueryAt + opaque(warpgroup) * Shape::kQueryBlock);
         const unsigned long long keys = wgmma_operand<Shape::kColumns>(shared + Shape::kKeyAt) +
                                         static_cast<u32>(ring.stage() * (Shape::kKey / 16));
         wgmma_fence();
@@ -157,33 +185,48 @@ class WgmmaConsumer {
     }
 
     DEVICE void finish(const WgmmaSoftmax& softmax) const {
-        const int head = work(kHead), key_head = work(kKeyHead), first = first_query(), batch = head / p.query_heads;
-        char* const base = static_cast<char*>(p.output.data) + batch * p.output.batch_stride +
-                           (head - batch * p.query_heads) * p.output.head_stride;
+        const int head = work(kHead), first = first_query();
+        char* const base = static_cast<char*>(p.output.data) + work(kBatch) * p.output.batch_stride +
+                           (head - work(kBatch) * p.query_heads) * p.output.head_stride;
+        float scale[kOutputs / 2], mean[kOutputs / 2];  // of the lane's channels, 8 in each 32
+        load_channels(scale, p.value_scale);
+        load_channels(mean, p.value_mean);
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
             const int query = first + lane_row() + 8 * r;
-            if (query >= p.query_rows) continue;
-            write_row(r, softmax.sum[r], key_head, base + query * p.output.row_stride);
-            if (p.lse != nullptr && lane_index() % 4 == 0) write_lse(softmax, r, head, query);
+            if (query < p.query_rows) write_row(r, softmax.sum[r], scale, mean, base + query * p.output.row_stride);
+        }
+        if (p.lse == nullptr) return;
+#pragma unroll
+        for (int r = 0; r < 2; ++r) write_lse(softmax, r, head, first + lane_row() + 8 * r);
+    }
+
+    // All at once, before anything is written: the compiler would wait for each after the store before it.
+    DEVICE void load_channels(float (&x)[kOutputs / 2], const float* source) const {
+        source += work(kKeyHead) * Shape::kColumns + 8 * (lane_index() % 4);
+#pragma unroll
+        for (int c = 0; c < Shape::kColumns / 32; ++c) {
+            float eight[8];
+            load_numbers(eight, source + 32 * c);
+#pragma unroll
+            for (int i = 0; i < 8; ++i) x[8 * c + i] = eight[i];
         }
     }
 
     // A lane's channels 32 c + 8 t … 32 c + 8 t + 7 lie in its accumulators 16 c …, two of every four.
-    DEVICE void write_row(int r, float sum, int key_head, char* row) const {
+    DEVICE void write_row(int r, float sum, const float (&scale)[kOutputs / 2], const float (&mean)[kOutputs / 2],
+                          char* row) const {
         const float inverse = sum > 0.0f ? __fdividef(1.0f, sum) : 0.0f;
 #pragma unroll
         for (int c = 0; c < Shape::kColumns / 32; ++c) {
             const int column = 32 * c + 8 * (lane_index() % 4);
-            const float* scale = p.value_scale + key_head * Shape::kColumns + column;
-            const float* mean = p.value_mean + key_head * Shape::kColumns + column;
             u32 word[4];
 #pragma unroll
             for (int i = 0; i < 4; ++i) {
                 const float* x = output + 16 * c + 4 * i + 2 * r;
-                const float2 s = __ldg(reinterpret_cast<const float2*>(scale) + i);
-                const float2 m = __ldg(reinterpret_cast<const float2*>(mean) + i);
-                const float low = fmaf(x[0] * inverse, s.x, m.x), high = fmaf(x[1] * inverse, s.y, m.y);
+                const int channel = 8 * c + 2 * i;
+                const float low = fmaf(x[0] * inverse, scale[channel], mean[channel]);
+                const float high = fmaf(x[1] * inverse, scale[channel + 1], mean[channel + 1]);
                 word[i] = sum > 0.0f ? pack(low, high, p.output.bfloat16) : 0;
             }
             write_eight(reinterpret_cast<u16*>(row) + column, word, p.head_dim - column);
@@ -201,9 +244,12 @@ class WgmmaConsumer {
     }
 
     DEVICE void write_lse(const WgmmaSoftmax& softmax, int r, int head, int query) const {
-        const long long index = static_cast<long long>(head) * p.query_rows + query;
-        const float mean_dot = p.mean_dot == nullptr ? 0.0f : p.mean_dot[index];
-        const float log2_sum = softmax.maximum[r] - kOffset + log2_fast(softmax.sum[r]);
-        p.lse[index] = softmax.sum[r] > 0.0f ? fmaf(SAGEATTN_LN_2, log2_sum, mean_dot) : __int_as_float(0xFF800000);
+        const float sum = softmax.sum[r];
+        if (lane_index() % 4 != 0 || query >= p.query_rows) return;
+        const u32 dots = shared + Shape::kQueryDotAt + (warpgroup * SAGEATTN_WGMMA_QUERY_BLOCK + lane_row()) * 4;
+        const float mean_dot = __uint_as_float(load_shared_4(dots + 8 * 4 * r));
+        const float log2_sum = softmax.maximum[r] - kOffset + log2_fast(sum);
+        p.lse[static_cast<long long>(head) * p.query_rows + query] =
+            sum > 0.0f ? fmaf(SAGEATTN_LN_2, log2_sum, mean_dot) : __int_as_float(0xFF800000);
     }
 };

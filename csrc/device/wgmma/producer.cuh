@@ -3,6 +3,7 @@
 
 #include "shape.cuh"
 #include "ptx/bulk.cuh"
+#include "ptx/grid.cuh"
 
 template <class Shape>
 class WgmmaProducer {
@@ -20,35 +21,38 @@ class WgmmaProducer {
 #pragma unroll 1
         for (int index = blockIdx.x; index < end; index = gridDim.x + atomicAdd(p.schedule, 1)) {
             const WgmmaWork work = WgmmaWork::at(p, index);
+            prefetch_queries(work);
             hand_on(work);
-            load_queries(work);
             load_keys(work);
-            ring.advance_query();
+            ring.advance_work();
         }
         hand_on(WgmmaWork::none());
-        barrier_arrive(barriers.query_full(ring.query_stage()));
         leave();
     }
 
   private:
     DEVICE void hand_on(const WgmmaWork& work) const {
-        const int stage = ring.query_stage();
-        barrier_wait(barriers.query_empty(stage), ring.query_parity() ^ 1);
-        store_shared_16(shared + Shape::kWorkAt + stage * 16,
-                        make_uint4(work.head, work.key_head, work.first_query, work.tiles));
+        const int stage = ring.work_stage();
+        barrier_wait(barriers.work_empty(stage), ring.work_parity() ^ 1);
+        const u32 at = shared + Shape::kWorkAt + stage * Shape::kWork;
+        store_shared_16(at, make_uint4(work.head, work.batch, work.key_head, work.first_query));
+        store_shared_4(at + 16, work.tiles);
+        barrier_arrive(barriers.work_full(stage));
+        grid_wait();  // for what follows
     }
 
-    DEVICE void load_queries(const WgmmaWork& work) const {
-        const int stage = ring.query_stage(), block = work.first_query / SAGEATTN_WGMMA_QUERY_BLOCK;
-        const int blocks = min(kConsumers, p.query_blocks - block);
-        const long long first = static_cast<long long>(work.head) * p.query_blocks + block;
-        const u32 full = barriers.query_full(stage);
-        constexpr int kScales = SAGEATTN_WGMMA_QUERY_BLOCK * 4;  // bytes of a block's
-        barrier_expect(full, blocks * (Shape::kQueryBlock + kScales));
-        bulk_load(shared + Shape::kQueryAt + stage * Shape::kQuery, p.query + first * Shape::kQueryBlock,
-                  blocks * Shape::kQueryBlock, full);
-        bulk_load(shared + Shape::kQueryScaleAt + stage * Shape::kQueryScale,
-                  p.query_scale + first * SAGEATTN_WGMMA_QUERY_BLOCK, blocks * kScales, full);
+    // Into the L2 cache: each warpgroup reads its own rows when it comes to them.
+    DEVICE void prefetch_queries(const WgmmaWork& work) const {
+        if (!p.query.vectors) return;
+        const int batch = work.batch, rows = min(kQueryTile, p.query_rows - work.first_query);
+        const char* row = static_cast<const char*>(p.query.data) + batch * p.query.batch_stride +
+                          (work.head - batch * p.query_heads) * p.query.head_stride +
+                          work.first_query * p.query.row_stride;
+        const int bytes = p.head_dim * 2 & ~15;
+        if (bytes == 0) return;
+        if (bytes == p.query.row_stride) return bulk_prefetch(row, rows * bytes);
+#pragma unroll 1
+        for (int i = 0; i < rows; ++i) bulk_prefetch(row + i * p.query.row_stride, bytes);
     }
 
     // The last tile first: it is the one that may need a mask.
@@ -65,10 +69,8 @@ class WgmmaProducer {
         const int stage = ring.stage();
         const u32 key = barriers.key_full(stage), value = barriers.value_full(stage);
         barrier_wait(barriers.key_empty(stage), ring.parity() ^ 1);
-        barrier_expect(key, Shape::kKey + Shape::kKeyScale);
+        barrier_expect(key, Shape::kKey);
         bulk_load(shared + Shape::kKeyAt + stage * Shape::kKey, p.key + tile * Shape::kKey, Shape::kKey, key);
-        bulk_load(shared + Shape::kKeyScaleAt + stage * Shape::kKeyScale,
-                  p.key_scale + tile * SAGEATTN_WGMMA_KEY_SCALES, Shape::kKeyScale, key);
         barrier_wait(barriers.value_empty(stage), ring.parity() ^ 1);
         barrier_expect(value, Shape::kValue);
         bulk_load(shared + Shape::kValueAt + stage * (Shape::kValue + Shape::kOnes), p.value + tile * Shape::kValue,

@@ -1,58 +1,64 @@
-// Quantises queries, keys and values into the tiles of attention_fp8_wgmma, in three kernels: statistics of keys and
-// values; the tiles; the scales and means of the values, for which the statistics of all tiles are needed. Correct
-// and repeatable first; memory bound.
-#include "pack.cuh"
+// Quantisation into the tiles of the wgmma kernels: a sample of keys and values, then everything once through.
+// Correct and repeatable first; memory bound.
+#include "keys.cuh"
+#include "sample.cuh"
+#include "values.cuh"
 
-// Grid: every chunk of every head of keys, then of values.
+// The kernels' bodies for so many columns and a type of numbers.
+#define WGMMA_DISPATCH(p, function, memory)                           \
+    if (p.columns == 64) {                                            \
+        if (p.key.bfloat16) function<64, bfloat16>(p, memory.narrow); \
+        else function<64, float16>(p, memory.narrow);                 \
+    } else {                                                          \
+        if (p.key.bfloat16) function<128, bfloat16>(p, memory.wide);  \
+        else function<128, float16>(p, memory.wide);                  \
+    }
+
+// Grid: values and keys of every head. Also clears what the next launches count in.
 extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_THREADS)
-    wgmma_statistics(const __grid_constant__ sageattn_wgmma_quantize_arguments p) {
+    wgmma_sample(const __grid_constant__ sageattn_wgmma_quantize_arguments p) {
     __shared__ union {
-        StatisticsMemory<64> narrow;
-        StatisticsMemory<128> wide;
+        SampleMemory<64> narrow;
+        SampleMemory<128> wide;
     } memory;
-    if (p.columns == 64) take_statistics(p, memory.narrow);
-    else take_statistics(p, memory.wide);
+    grid_wait();  // for whoever wrote the input, or reads the workspace
+    grid_let_next_begin();
+    if (threadIdx.x == 0 && blockIdx.x % 2 == 0) p.parts_seen[blockIdx.x / 2] = p.parts_done[blockIdx.x / 2] = 0;
+    if (blockIdx.x == 0 && threadIdx.x < 2) p.schedule[threadIdx.x] = 0;
+    WGMMA_DISPATCH(p, sample_rows, memory)
 }
 
 template <int kColumns>
+struct PackMemory {
+    union {
+        ValueMemory<kColumns> values;
+        u32 largest[SAGEATTN_WGMMA_THREADS / 32];
+    };
+};
+
+// Head by head, so that the blocks of values that wait for each other run at the same time, and those of keys keep
+// the memory busy meanwhile.
+template <int kColumns, class Number>
 DEVICE void pack_tile(const sageattn_wgmma_quantize_arguments& p, PackMemory<kColumns>& memory) {
-    const int queries = p.batch * p.query_heads * p.query_blocks, keys = p.batch * p.key_heads * p.key_tiles;
-    const int index = blockIdx.x;
-    if (index < keys) pack_values<kColumns>(p, index, memory);  // the longest first
-    else if (index < 2 * keys) pack_keys<kColumns>(p, index - keys, memory);
-    else if (index < 2 * keys + queries) pack_queries<kColumns>(p, index - 2 * keys, memory);
+    const u32 blocks = p.parts + p.key_tiles, head = blockIdx.x / blocks, index = blockIdx.x - head * blocks;
+    if (index < p.parts) pack_values<kColumns, Number>(p, head, index, memory.values);
+    else pack_keys<kColumns, Number>(p, head, index - p.parts, memory.largest);
 }
 
-// Grid: every tile of values, of keys, every block of queries.
-extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_THREADS, 3)
+// Blocks of a multiprocessor: older compilers than CUDA 12.8's need more registers than a third leaves.
+#if __CUDACC_VER_MAJOR__ * 100 + __CUDACC_VER_MINOR__ >= 1208
+constexpr int kPackBlocks = 3;
+#else
+constexpr int kPackBlocks = 2;
+#endif
+
+// Grid: of every head the parts of its values, then the tiles of its keys.
+extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_THREADS, kPackBlocks)
     wgmma_pack(const __grid_constant__ sageattn_wgmma_quantize_arguments p) {
     __shared__ union {
         PackMemory<64> narrow;
         PackMemory<128> wide;
     } memory;
-    if (p.columns == 64) pack_tile(p, memory.narrow);
-    else pack_tile(p, memory.wide);
-}
-
-template <int kColumns>
-DEVICE void finish_values(const sageattn_wgmma_quantize_arguments& p) {
-    const long long head = blockIdx.x;
-    const int column = threadIdx.x;
-    if (column >= kColumns) return;
-    const float mean = column_mean<kColumns>(p, p.value_sum, head, column);
-    float residual = 0.0f;
-#pragma unroll 16
-    for (int tile = 0; tile < p.key_tiles; ++tile)
-        residual += p.value_residual[(head * p.key_tiles + tile) * kColumns + column];
-    p.value_scale[head * kColumns + column] = column_largest<kColumns>(p, head, column, mean) * (1.0f / 448.0f);
-    p.value_mean[head * kColumns + column] = p.key_rows == 0 ? 0.0f : mean + __fdiv_rn(residual, p.key_rows);
-}
-
-// Grid: heads of values. The mean of what rounding lost goes back in with the mean: it is a constant offset of every
-// output row, and the largest error of long rows. Also clears the schedule of the attention.
-extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_THREADS)
-    wgmma_finish(const __grid_constant__ sageattn_wgmma_quantize_arguments p) {
-    if (blockIdx.x == 0 && threadIdx.x < 2) p.schedule[threadIdx.x] = 0;
-    if (p.columns == 64) finish_values<64>(p);
-    else finish_values<128>(p);
+    grid_let_next_begin();
+    WGMMA_DISPATCH(p, pack_tile, memory)
 }

@@ -1,48 +1,167 @@
-// A head's rows as a block of 256 threads reads them: eight columns a thread, zeros where there is nothing.
+// A head's rows as the quantisers read them: 2 * columns threads a block, so many 32-bit words of a row a thread,
+// zeros where there is nothing.
 #pragma once
 
 #include "tiles.cuh"
-#include "quantize/rows.cuh"
+#include "ptx/number.cuh"
 
-constexpr float kLargest = 3.4e38f;  // a bound on anything 16-bit; finite, so that 0 times it is 0
-constexpr float kTiny = 1e-20f;      // the least that counts as the largest of a group: scales stay above 0
+constexpr float kTiny = 1e-20f;  // the least that counts as the largest of a group: scales stay above 0
 
 template <int kColumns>
+constexpr int kPackThreads = 2 * kColumns;
+
+// Two numbers of a word.
+template <class Number>
+DEVICE float low_number(u32 word) {
+    return Number::kIsBfloat16 ? __uint_as_float(word << 16) : float_from_float16(static_cast<u16>(word));
+}
+
+template <class Number>
+DEVICE float high_number(u32 word) {
+    return Number::kIsBfloat16 ? __uint_as_float(word & 0xFFFF0000u)
+                               : float_from_float16(static_cast<u16>(word >> 16));
+}
+
+template <int kWords>
+struct Words {
+    u32 word[kWords];
+};
+
+// Numbers widened from these are widened anew: cheaper than registers for all of them.
+DEVICE Words<4> opaque(const Words<4>& x) {
+    return {{opaque(x.word[0]), opaque(x.word[1]), opaque(x.word[2]), opaque(x.word[3])}};
+}
+
+// Zeros unless it is there. Read once: it should not drive from the L2 cache what is packed. In order, so that no
+// more addresses than one are held in registers.
+DEVICE void load_streamed(Words<4>& x, const char* source, bool there) {
+    asm volatile(
+        "{\n"
+        ".reg .pred there;\n"
+        "setp.ne.s32 there, %5, 0;\n"
+        "mov.b32 %0, 0;\nmov.b32 %1, 0;\nmov.b32 %2, 0;\nmov.b32 %3, 0;\n"
+        "@there ld.global.cs.v4.b32 {%0, %1, %2, %3}, [%4];\n"
+        "}"
+        : "=&r"(x.word[0]), "=&r"(x.word[1]), "=&r"(x.word[2]), "=&r"(x.word[3])
+        : "l"(source), "r"(static_cast<int>(there)));
+}
+
+DEVICE void load_streamed(Words<2>& x, const char* source, bool there) {
+    asm volatile(
+        "{\n"
+        ".reg .pred there;\n"
+        "setp.ne.s32 there, %3, 0;\n"
+        "mov.b32 %0, 0;\nmov.b32 %1, 0;\n"
+        "@there ld.global.cs.v2.b32 {%0, %1}, [%2];\n"
+        "}"
+        : "=&r"(x.word[0]), "=&r"(x.word[1])
+        : "l"(source), "r"(static_cast<int>(there)));
+}
+
+DEVICE u32 load_number(const char* source, bool there) {
+    u32 result;
+    asm volatile(
+        "{\n"
+        ".reg .pred there;\n"
+        ".reg .b16 number;\n"
+        "setp.ne.s32 there, %2, 0;\n"
+        "mov.b16 number, 0;\n"
+        "@there ld.global.b16 number, [%1];\n"
+        "cvt.u32.u16 %0, number;\n"
+        "}"
+        : "=r"(result)
+        : "l"(source), "r"(static_cast<int>(there)));
+    return result;
+}
+
+// Columns column … column + 2 * kWords - 1 of a head's rows. All threads of a block branch alike.
+template <int kWords>
 struct WgmmaRows {
-    static constexpr int kLanes = kColumns / 8;  // threads of a row
-    static constexpr int kRows = SAGEATTN_WGMMA_THREADS / kLanes;
+    const char* source;  // of row 0
+    long long stride;    // bytes
+    int rows, columns;   // that there are, of those of the thread
+    bool vectors;
 
-    const sageattn_view& view;
-    const char* head;
-    int rows, head_dim;
-
-    DEVICE WgmmaRows(const sageattn_view& source, int batch, int head_index, int row_count, int columns)
-        : view(source),
-          head(static_cast<const char*>(source.data) + batch * source.batch_stride + head_index * source.head_stride),
+    DEVICE WgmmaRows(const sageattn_view& view, int batch, int head, int row_count, int head_dim, int column)
+        : source(static_cast<const char*>(view.data) + batch * view.batch_stride + head * view.head_stride +
+                 column * 2),
+          stride(view.row_stride),
           rows(row_count),
-          head_dim(columns) {}
+          columns(head_dim - column),
+          vectors(view.vectors && head_dim % (2 * kWords) == 0) {}
 
-    DEVICE static int thread_row() { return threadIdx.x / kLanes; }
-    DEVICE static int thread_column() { return threadIdx.x % kLanes * 8; }
-
-    // Eight numbers of a row as they lie in memory: loads that are under way while something else is worked out.
-    DEVICE uint4 fetch(int row) const {
-        const int count = row < rows ? head_dim - thread_column() : 0;
-        const u16* source = reinterpret_cast<const u16*>(head + row * view.row_stride) + thread_column();
-        if (view.vectors && count >= 8) return __ldg(reinterpret_cast<const uint4*>(source));
-        u32 word[4] = {0, 0, 0, 0};
-#pragma unroll
-        for (int i = 0; i < 8; ++i)
-            if (i < count) word[i / 2] |= static_cast<u32>(source[i]) << (i % 2 * 16);
-        return make_uint4(word[0], word[1], word[2], word[3]);
+    // Rows row(0) … row(kCount - 1), all loads under way at once.
+    template <int kCount, class Row>
+    DEVICE void fetch(Words<kWords> (&x)[kCount], Row row) const {
+        fetch<0, kCount>(x, row);
     }
 
-    DEVICE void load(float (&x)[8], int row) const { widen(x, fetch(row), view.bfloat16); }
+    // Of these rows from kFrom on, kTo excluded.
+    template <int kFrom, int kTo, int kCount, class Row>
+    DEVICE void fetch(Words<kWords> (&x)[kCount], Row row) const {
+        if (vectors) {
+#pragma unroll
+            for (int i = kFrom; i < kTo; ++i) {
+                const int index = static_cast<int>(opaque(row(i)));
+                load_streamed(x[i], at(index), index < rows && columns > 0);
+            }
+        } else {
+#pragma unroll
+            for (int i = kFrom; i < kTo; ++i) {
+                const int index = static_cast<int>(opaque(row(i)));
+                load_some(x[i], at(index), index < rows ? columns : 0);
+            }
+        }
+    }
 
-    // Eight INT8 at the thread's columns of a row of a tile.
-    DEVICE static void store_int8(unsigned char* tile, int row, const float (&x)[8], float inverse) {
-        u32 word[2];
-        round_int8(word, x, inverse);
-        *reinterpret_cast<uint2*>(tile + tile_offset<kColumns>(row, thread_column())) = make_uint2(word[0], word[1]);
+  private:
+    DEVICE const char* at(int row) const { return advance(source, row * stride); }
+
+    DEVICE static void load_some(Words<kWords>& x, const char* row, int columns) {
+#pragma unroll
+        for (int w = 0; w < kWords; ++w)
+            x.word[w] = load_number(row + 4 * w, 2 * w < columns) | load_number(row + 4 * w + 2, 2 * w + 1 < columns)
+                                                                        << 16;
     }
 };
+
+// kCount float32 that an earlier launch wrote; aligned to 16 bytes.
+template <int kCount>
+DEVICE void load_numbers(float (&x)[kCount], const float* source) {
+#pragma unroll
+    for (int i = 0; i < kCount; i += 4) {
+        const float4 v = *reinterpret_cast<const float4*>(source + i);
+        x[i] = v.x, x[i + 1] = v.y, x[i + 2] = v.z, x[i + 3] = v.w;
+    }
+}
+
+template <class Number>
+DEVICE void widen(float (&x)[8], const Words<4>& words) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+        x[2 * i] = low_number<Number>(words.word[i]);
+        x[2 * i + 1] = high_number<Number>(words.word[i]);
+    }
+}
+
+DEVICE float largest_of(const float (&x)[8]) {
+    float largest = 0.0f;
+#pragma unroll
+    for (int c = 0; c < 8; ++c) largest = fmaxf(largest, fabsf(x[c]));
+    return largest;
+}
+
+// Eight INT8, the first in the lowest byte. Added to this constant a number is rounded to an integer, nearest even,
+// whose two's complement the lowest byte holds: no conversion, which is slower.
+DEVICE uint2 round_int8(const float (&x)[8], float inverse) {
+    constexpr float kInteger = 12582912.0f;  // 1.5 * 2^23
+    u32 bits[8];
+#pragma unroll
+    for (int c = 0; c < 8; ++c) bits[c] = __float_as_uint(__fmaf_rn(x[c], inverse, kInteger));
+    u32 word[2];
+#pragma unroll
+    for (int i = 0; i < 2; ++i)
+        word[i] = __byte_perm(__byte_perm(bits[4 * i], bits[4 * i + 1], 0x0040),
+                              __byte_perm(bits[4 * i + 2], bits[4 * i + 3], 0x0040), 0x5410);
+    return make_uint2(word[0], word[1]);
+}

@@ -29,8 +29,8 @@ DEVICE int visible_tiles(const sageattn_wgmma_attention_arguments& p, int first,
 
 // kQueryTile query rows of a head. The loading thread fills it in and hands it on in shared memory.
 struct WgmmaWork {
-    int head, key_head, first_query;  // head: -1 if there is no more work
-    int tiles;                        // of keys that any of the rows sees
+    int head, batch, key_head, first_query;  // head: -1 if there is no more work
+    int tiles;                               // of keys that any of the rows sees
 
     DEVICE static int count(const sageattn_wgmma_attention_arguments& p) { return p.heads * tiles_per_head(p); }
 
@@ -43,10 +43,10 @@ struct WgmmaWork {
         const int head = group * p.group + rest - turn * members, batch = head / p.query_heads;
         const int key_head = batch * p.key_heads + (head - batch * p.query_heads) / (p.query_heads / p.key_heads);
         const int first = (tiles_per_head(p) - 1 - turn) * kQueryTile;
-        return {head, key_head, first, visible_tiles(p, first, kQueryTile)};
+        return {head, batch, key_head, first, visible_tiles(p, first, kQueryTile)};
     }
 
-    DEVICE static WgmmaWork none() { return {-1, 0, 0, 0}; }
+    DEVICE static WgmmaWork none() { return {-1, 0, 0, 0, 0}; }
 
   private:
     DEVICE static int tiles_per_head(const sageattn_wgmma_attention_arguments& p) {

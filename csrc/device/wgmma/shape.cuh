@@ -12,18 +12,18 @@ struct WgmmaShape {
     static constexpr int kQuery = kConsumers * kQueryBlock;
     static constexpr int kQueryScale = kQueryTile * 4;
     static constexpr int kKey = SAGEATTN_WGMMA_KEY_TILE * kColumns;
-    static constexpr int kKeyScale = SAGEATTN_WGMMA_KEY_SCALES * 4;
     static constexpr int kValue = kColumns * SAGEATTN_WGMMA_KEY_TILE;
     static constexpr int kOnes = 8 * SAGEATTN_WGMMA_KEY_TILE;  // 8 more rows of a value tile sum the probabilities
 
-    // Offsets of arrays, one element a stage; queries have two stages of their own.
+    // Offsets of arrays, one element a stage. Queries have one: each warpgroup writes its own.
     static constexpr int kKeyAt = 0;
     static constexpr int kValueAt = kKeyAt + kStages * kKey;
     static constexpr int kQueryAt = kValueAt + kStages * (kValue + kOnes);
-    static constexpr int kKeyScaleAt = kQueryAt + 2 * kQuery;
-    static constexpr int kQueryScaleAt = kKeyScaleAt + kStages * kKeyScale;
-    static constexpr int kWorkAt = kQueryScaleAt + 2 * kQueryScale;
-    static constexpr int kBarrierAt = kWorkAt + 2 * 16;  // a WgmmaWork beside each stage of queries
+    static constexpr int kQueryScaleAt = kQueryAt + kQuery;
+    static constexpr int kQueryDotAt = kQueryScaleAt + kQueryScale;
+    static constexpr int kWorkAt = kQueryDotAt + kQueryScale;
+    static constexpr int kWork = 32;  // bytes of a WgmmaWork, of which there are two
+    static constexpr int kBarrierAt = kWorkAt + 2 * kWork;
     static constexpr int kSharedMemory = kBarrierAt + 8 * (4 * kStages + 4);
 };
 
@@ -36,8 +36,8 @@ struct WgmmaBarriers {
     DEVICE u32 key_empty(int stage) const { return key_full(Shape::kStages + stage); }
     DEVICE u32 value_full(int stage) const { return key_full(2 * Shape::kStages + stage); }
     DEVICE u32 value_empty(int stage) const { return key_full(3 * Shape::kStages + stage); }
-    DEVICE u32 query_full(int stage) const { return key_full(4 * Shape::kStages + stage); }
-    DEVICE u32 query_empty(int stage) const { return key_full(4 * Shape::kStages + 2 + stage); }
+    DEVICE u32 work_full(int stage) const { return key_full(4 * Shape::kStages + stage); }
+    DEVICE u32 work_empty(int stage) const { return key_full(4 * Shape::kStages + 2 + stage); }
 
     // Each warp that attends arrives once at an `empty`.
     DEVICE void init() const {
@@ -48,24 +48,24 @@ struct WgmmaBarriers {
             barrier_init(value_empty(i), kConsumers * 4);
         }
         for (int i = 0; i < 2; ++i) {
-            barrier_init(query_full(i), 1);
-            barrier_init(query_empty(i), kConsumers * 4);
+            barrier_init(work_full(i), 1);
+            barrier_init(work_empty(i), kConsumers * 4);
         }
     }
 };
 
-// Two rings of buffers, of keys and values and of queries, counted in one register: the buffer in turn, and the
+// Two rings of buffers, of keys and values and of work, counted in one register: the buffer in turn, and the
 // parity of its phase.
 template <int kStages>
 struct Rings {
     static_assert((kStages & (kStages - 1)) == 0, "a power of two");
-    u32 turns = 0;  // of keys in the low 8 bits, of queries above
+    u32 turns = 0;  // of keys in the low 8 bits, of work above
 
     DEVICE int stage() const { return turns % kStages; }
     DEVICE int parity() const { return turns / kStages % 2; }
     DEVICE void advance() { turns = (turns & ~0xFFu) | ((turns + 1) & 0xFFu); }
 
-    DEVICE int query_stage() const { return turns / 256 % 2; }
-    DEVICE int query_parity() const { return turns / 512 % 2; }
-    DEVICE void advance_query() { turns += 256; }
+    DEVICE int work_stage() const { return turns / 256 % 2; }
+    DEVICE int work_parity() const { return turns / 512 % 2; }
+    DEVICE void advance_work() { turns += 256; }
 };

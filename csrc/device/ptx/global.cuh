@@ -1,0 +1,26 @@
+// What other blocks of the same launch write, read where they wrote it: in the L2 cache.
+#pragma once
+
+#include "base.cuh"
+
+// What the writer wrote before is visible to this thread, and to those it meets at a barrier.
+DEVICE int load_acquire(const int* address) {
+    int v;
+    asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(v) : "l"(address) : "memory");
+    return v;
+}
+
+DEVICE uint4 load_l2_16(const void* address) {
+    uint4 v;
+    asm volatile("ld.global.cg.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+                 : "l"(address)
+                 : "memory");
+    return v;
+}
+
+DEVICE float load_l2_4(const float* address) {
+    float v;
+    asm volatile("ld.global.cg.f32 %0, [%1];" : "=f"(v) : "l"(address) : "memory");
+    return v;
+}

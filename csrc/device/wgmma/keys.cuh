@@ -1,0 +1,63 @@
+// Keys into INT8 tiles: a block of threads 128 rows, a warp 16 or 32 neighbouring ones.
+#pragma once
+
+#include "rows.cuh"
+#include "ptx/grid.cuh"
+
+template <int kColumns>
+struct Int8Rows {
+    static constexpr int kLanes = kColumns / 8;     // threads of a row
+    static constexpr int kAtOnce = 32 / kLanes;     // rows of a warp at a time
+    static constexpr int kSteps = 8, kRows = 128;   // of a warp, of the block
+    static constexpr int kTurn = kSteps * kAtOnce;  // rows of a warp
+
+    DEVICE static int column() { return threadIdx.x % kLanes * 8; }
+    DEVICE static int warp_row() { return threadIdx.x / 32 * kTurn; }
+    DEVICE static int row(int step) { return warp_row() + step * kAtOnce + lane_index() / kLanes; }
+};
+
+// Zeros past the last row.
+template <class Number>
+DEVICE void subtract(float (&x)[8], const Words<4>& fetched, const float (&shift)[8], bool there) {
+    widen<Number>(x, fetched);
+#pragma unroll
+    for (int c = 0; c < 8; ++c) x[c] = there ? __fsub_rn(x[c], shift[c]) : 0.0f;
+}
+
+// 128 keys less their mean, a scale for every 32.
+template <int kColumns, class Number>
+DEVICE void pack_keys(const sageattn_wgmma_quantize_arguments& p, int head, int tile, u32* largest_of_warp) {
+    using Rows = Int8Rows<kColumns>;
+    const int first = tile * SAGEATTN_WGMMA_KEY_TILE, batch = head / p.key_heads;
+    const WgmmaRows<4> rows(p.key, batch, head - batch * p.key_heads, p.key_rows, p.head_dim, Rows::column());
+    Words<4> fetched[Rows::kSteps];
+    rows.fetch(fetched, [&](int i) { return first + Rows::row(i); });
+    grid_wait();
+    float x[8], shift[8];
+    load_numbers(shift, p.key_shift + static_cast<long long>(head) * kColumns + Rows::column());
+    float largest = 0.0f;
+#pragma unroll
+    for (int i = 0; i < Rows::kSteps; ++i) {
+        subtract<Number>(x, fetched[i], shift, first + Rows::row(i) < p.key_rows);
+        largest = fmaxf(largest, largest_of(x));
+    }
+    u32 bits = __reduce_max_sync(0xFFFFFFFFu, __float_as_uint(largest));  // compare as the numbers do
+    if (Rows::kTurn < 32) {                                               // two warps share a scale
+        if (lane_index() == 0) largest_of_warp[threadIdx.x / 32] = bits;
+        __syncthreads();
+        bits = max(bits, largest_of_warp[threadIdx.x / 32 ^ 1]);
+    }
+    largest = fmaxf(__uint_as_float(bits), kTiny);
+    const long long index = static_cast<long long>(head) * p.key_tiles + tile;
+    if (lane_index() == 0 && Rows::warp_row() % 32 == 0)
+        p.key_scale[index * SAGEATTN_WGMMA_KEY_SCALES + Rows::warp_row() / 32] = largest * (1.0f / 127.0f);
+    // A step further along a warp's keys is 1024 bytes in the tile, with the same swizzle.
+    unsigned char* const target = p.tiled_key + index * (SAGEATTN_WGMMA_KEY_TILE * kColumns) +
+                                  tile_offset<kColumns>(key_row(Rows::row(0)), Rows::column());
+    const float inverse = __fdividef(127.0f, largest);
+#pragma unroll
+    for (int i = 0; i < Rows::kSteps; ++i) {
+        subtract<Number>(x, opaque(fetched[i]), shift, first + Rows::row(i) < p.key_rows);
+        *reinterpret_cast<uint2*>(target + i * 1024) = round_int8(x, inverse);
+    }
+}

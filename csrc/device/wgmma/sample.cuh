@@ -1,0 +1,73 @@
+// What is taken off keys and values, from a sample of a head's rows. It need not be exact: softmax does not see what
+// all keys have in common, what all values have in common is added back. It must not follow single rows that are far
+// off: 16 groups are sorted, and the middle counts.
+#pragma once
+
+#include "rows.cuh"
+
+constexpr int kSampleGroups = 16, kGroupRows = 8;
+
+template <int kColumns>
+struct SampleMemory {
+    float group[kSampleGroups][kColumns];
+};
+
+// Batcher's odd-even merge sort.
+DEVICE void sort(float (&x)[kSampleGroups]) {
+#pragma unroll
+    for (int p = 1; p < kSampleGroups; p *= 2)
+#pragma unroll
+        for (int k = p; k >= 1; k /= 2)
+#pragma unroll
+            for (int i = 0; i < kSampleGroups; ++i) {
+                const int j = i + k;
+                if (i < k % p || (i - k % p) % (2 * k) >= k || j >= kSampleGroups || i / (2 * p) != j / (2 * p))
+                    continue;
+                const float low = fminf(x[i], x[j]), high = fmaxf(x[i], x[j]);
+                x[i] = low, x[j] = high;
+            }
+}
+
+// Somewhere in the sample-th of 128 equal parts of the rows, by the golden ratio: samples at equal distances could
+// all meet the same column of an image, or every sixty-fourth row that is not like the others.
+DEVICE int sample_row(u32 sample, int rows) {
+    static_assert(kSampleGroups * kGroupRows == 128, "7 bits");
+    return __umulhi(sample << 25 | (sample * 40503u & 0xFFFFu) << 9, rows);
+}
+
+template <int kColumns, class Number>
+DEVICE void sample_rows(const sageattn_wgmma_quantize_arguments& p, SampleMemory<kColumns>& memory) {
+    constexpr int kLanes = kColumns / 8;
+    const bool values = blockIdx.x % 2 == 0;
+    const int head = blockIdx.x / 2, column = threadIdx.x % kLanes * 8;
+    const long long at = static_cast<long long>(head) * kColumns + threadIdx.x;
+    const WgmmaRows<4> rows(values ? p.value : p.key, head / p.key_heads, head % p.key_heads, p.key_rows, p.head_dim,
+                            column);
+    Words<4> fetched[kGroupRows];
+    rows.fetch(fetched, [&](int i) { return sample_row(i * kSampleGroups + threadIdx.x / kLanes, p.key_rows); });
+
+    float x[8], total[8] = {};
+#pragma unroll
+    for (int i = 0; i < kGroupRows; ++i) {
+        widen<Number>(x, fetched[i]);
+#pragma unroll
+        for (int c = 0; c < 8; ++c) total[c] += x[c];
+    }
+    float4* target = reinterpret_cast<float4*>(&memory.group[threadIdx.x / kLanes][column]);
+    target[0] = make_float4(total[0], total[1], total[2], total[3]);
+    target[1] = make_float4(total[4], total[5], total[6], total[7]);
+    __syncthreads();
+    if (threadIdx.x >= kColumns) return;
+    float group[kSampleGroups], mean = 0.0f;
+#pragma unroll
+    for (int i = 0; i < kSampleGroups; ++i) group[i] = memory.group[i][threadIdx.x];
+    sort(group);
+#pragma unroll
+    for (int i = kSampleGroups / 4; i < kSampleGroups * 3 / 4; ++i) mean += group[i];
+    mean *= 2.0f / (kSampleGroups * kGroupRows);
+    // Values whose groups disagree on the sign keep the small numbers among them exact rather than lose a mean that
+    // is mostly chance: E4M3 is a floating format. All but two groups must agree: of numbers without a mean 0.4 % do.
+    const bool sure = group[2] > 0.0f || group[kSampleGroups - 3] < 0.0f;
+    if (values) p.value_shift[at] = sure ? mean : 0.0f, p.value_largest[at] = 0;
+    else p.key_shift[at] = p.smooth_k ? mean : 0.0f;
+}
