@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -36,7 +37,7 @@ func (s *Store) bootstrap(ctx context.Context, work string, a *Archive, check pi
 		"--variant=minbase",
 		"--customize-hook=copy-out /var/lib/dpkg/status /var/lib/apt/lists "+shellQuote(work),
 		"--customize-hook="+minimal)
-	if err := s.mmdebstrap(ctx, a, s.Lock.Architecture, tar, options); err != nil {
+	if err := s.mmdebstrap(ctx, work, a, s.Lock.Architecture, tar, options); err != nil {
 		return "", err
 	}
 	pins, err := installedPins(filepath.Join(work, "status"), filepath.Join(work, "lists"))
@@ -53,7 +54,7 @@ func (s *Store) download(ctx context.Context, work string, a *Archive, architect
 	if err := os.Mkdir(debs, 0o700); err != nil {
 		return "", nil, err
 	}
-	err := s.mmdebstrap(ctx, a, architecture, "/dev/null", []string{
+	err := s.mmdebstrap(ctx, work, a, architecture, "/dev/null", []string{
 		"--variant=extract", "--format=tar",
 		`--extract-hook=cp "$1"/var/cache/apt/archives/*.deb ` + shellQuote(debs) + "/",
 	})
@@ -64,8 +65,8 @@ func (s *Store) download(ctx context.Context, work string, a *Archive, architect
 	return debs, pins, err
 }
 
-// mmdebstrap runs it for a's suite and packages.
-func (s *Store) mmdebstrap(ctx context.Context, a *Archive, architecture, tar string, options []string) error {
+// mmdebstrap runs it for a's suite and packages. The root that it makes lies below work.
+func (s *Store) mmdebstrap(ctx context.Context, work string, a *Archive, architecture, tar string, options []string) error {
 	args := append([]string{
 		"--mode=root", "--components=main", "--architectures=" + architecture,
 		"--include=" + strings.Join(a.Include, ","), "--setup-hook=" + mainOnly,
@@ -77,15 +78,18 @@ func (s *Store) mmdebstrap(ctx context.Context, a *Archive, architecture, tar st
 	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
 	// mmdebstrap unmounts and removes its working directory when an interrupt reaches its children as well. An
 	// interrupt of mmdebstrap alone would make it wait for them; a kill leaves everything.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	cmd.WaitDelay = time.Minute
-	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", s.Lock.Epoch), "LC_ALL=C.UTF-8")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", s.Lock.Epoch), "LC_ALL=C.UTF-8", "TMPDIR="+work)
 	return run(ctx, cmd, "apt-get install --yes mmdebstrap debian-archive-keyring")
 }
 
-// run runs a program and turns its failure into an error for the user.
+// run runs a program and turns its failure into an error for the user. It keeps its thread: a program that is to end
+// with its parent ends with the thread that started it.
 func run(ctx context.Context, cmd *exec.Cmd, install string) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 	err := cmd.Run()

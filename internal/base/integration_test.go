@@ -224,7 +224,7 @@ func TestCancelledBootstrapLeavesNothing(t *testing.T) {
 		_, err := store.Base(ctx)
 		ended <- err
 	}()
-	working := filepath.Join(os.Getenv("TMPDIR"), "mmdebstrap.*", "var", "lib", "dpkg")
+	working := filepath.Join(store.State, "bases", "base-work", "mmdebstrap.*", "var", "lib", "dpkg")
 	for {
 		if found, _ := filepath.Glob(working); len(found) > 0 {
 			break

@@ -3,6 +3,7 @@ package base
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -54,7 +55,7 @@ func oneLayerImage(layer v1.Layer, architecture string, epoch int64) (v1.Image, 
 	return mutate.ConfigFile(image, config)
 }
 
-// readLayout finds the one image of the layout at dir.
+// readLayout finds the one image of the layout at dir. A file that is missing or has another size is an error.
 func readLayout(dir string) (Layout, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return Layout{}, err
@@ -70,5 +71,30 @@ func readLayout(dir string) (Layout, error) {
 	if len(manifest.Manifests) != 1 {
 		return Layout{}, fmt.Errorf("layout %s holds %d images, want one", dir, len(manifest.Manifests))
 	}
+	image, err := index.Image(manifest.Manifests[0].Digest)
+	if err != nil {
+		return Layout{}, err
+	}
+	if err := checkSizes(dir, image, manifest.Manifests[0]); err != nil {
+		return Layout{}, err
+	}
 	return Layout{Dir: dir, Digest: manifest.Manifests[0].Digest.String()}, nil
+}
+
+// checkSizes compares the size of each file of an image with what its descriptor says.
+func checkSizes(dir string, image v1.Image, descriptor v1.Descriptor) error {
+	manifest, err := image.Manifest()
+	if err != nil {
+		return err
+	}
+	for _, blob := range append(manifest.Layers, manifest.Config, descriptor) {
+		info, err := os.Stat(filepath.Join(dir, "blobs", blob.Digest.Algorithm, blob.Digest.Hex))
+		if err != nil {
+			return err
+		}
+		if info.Size() != blob.Size {
+			return fmt.Errorf("layout %s: %s has %d bytes, not %d", dir, blob.Digest, info.Size(), blob.Size)
+		}
+	}
+	return nil
 }

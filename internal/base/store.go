@@ -17,6 +17,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/digest"
+	"github.com/sagebuild/sagebuild/internal/durable"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -141,11 +142,14 @@ func (s *Store) layout(ctx context.Context, w wanted, create func(context.Contex
 }
 
 func (s *Store) make(ctx context.Context, bases string, w wanted, dir string, create func(context.Context, string) (string, error)) (_ Layout, err error) {
-	// Earlier layouts of this name, and what a killed run left.
+	work := filepath.Join(bases, w.name+"-work")
+	if err := sweepWork(work); err != nil {
+		return Layout{}, fmt.Errorf("removing what a killed run left: %w", err)
+	}
+	// Earlier layouts of this name, damaged ones too.
 	if err := removeAll(filepath.Join(bases, w.name+"-*")); err != nil {
 		return Layout{}, err
 	}
-	work := filepath.Join(bases, w.name+"-work")
 	if err := os.Mkdir(work, 0o700); err != nil {
 		return Layout{}, stateError(bases, err)
 	}
@@ -160,11 +164,22 @@ func (s *Store) make(ctx context.Context, bases string, w wanted, dir string, cr
 	if err := writeLayout(made, tar, w.architecture, s.Lock.Epoch); err != nil {
 		return Layout{}, stateError(bases, err)
 	}
-	if err := os.Rename(made, dir); err != nil {
-		return Layout{}, err
+	if err := publish(made, dir); err != nil {
+		return Layout{}, stateError(bases, err)
 	}
 	s.say("%s: made in %.0f s", w.name, time.Since(started).Seconds())
 	return readLayout(dir)
+}
+
+// publish moves a layout to where runs look for it. It is on disk before, so that a power cut leaves none by half.
+func publish(made, dir string) error {
+	if err := durable.Tree(made); err != nil {
+		return err
+	}
+	if err := os.Rename(made, dir); err != nil {
+		return err
+	}
+	return durable.Path(filepath.Dir(dir))
 }
 
 func (s *Store) say(format string, args ...any) {
