@@ -152,7 +152,7 @@ class _Limit(NamedTuple):
 
 
 def _cuda(tree: Tree, facts: Facts, sms: list[str], asked: str, limit: _Limit) -> str:
-    """The CUDA asked for; else the one that wheels are built with; else the newest that can."""
+    """The CUDA asked for; else that of the universal wheels; else the newest that can."""
     locked = [c for c in facts.targets if (tree.root / "lock" / lock_name(c)).is_file()]
     able = [c for c in locked if all(facts.can_target(c, sm) for sm in sms)]
     able.sort(key=lambda cuda: (cuda == facts.preferred_cuda, order(cuda)), reverse=True)

@@ -24,9 +24,9 @@ class Facts(NamedTuple):
     fatbin: str  # file name of its kernels
     platforms: dict[str, Platform]  # tag → platform
     oldest_torch: str
-    preferred_cuda: str  # the newest that wheels are built with
+    preferred_cuda: str  # of the universal wheels, which serve the most GPUs
     targets: dict[str, tuple[str, ...]]  # CUDA → SMs
-    minimum: dict[str, str]  # SM → oldest CUDA
+    minimum: dict[str, str]  # SM → oldest CUDA, for those that kernels are compiled for
 
     def can_target(self, cuda: str, sm: str) -> bool:
         """Whether the compiler of a CUDA makes machine code of these kernels for an SM."""
@@ -63,9 +63,9 @@ def _facts(blocks: list[reader.Block]) -> Facts:
         fatbin=of("package")[0].attributes["fatbin"],
         platforms={found.tag: found for found in map(_platform, of("platform"))},
         oldest_torch=min((block.label for block in of("torch")), key=order),
-        preferred_cuda=max((minor(block.attributes["cuda"]) for block in of("cells")), key=order),
+        preferred_cuda=max((minor(block.attributes["cuda"]) for block in of("universal")), key=order),
         targets={block.label: tuple(block.attributes["targets"]) for block in of("cuda")},
-        minimum={block.label: block.attributes["cuda"] for block in of("sm")},
+        minimum={b.label: b.attributes["cuda"] for b in of("sm") if "image" not in b.attributes},
     )
 
 
