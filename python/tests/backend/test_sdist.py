@@ -120,9 +120,9 @@ def test_contents(archive: Path) -> None:
     }  # fmt: skip
     package = PYTHON / "sageattention"
     assert found >= {path.relative_to(PYTHON).as_posix() for path in package.rglob("*.py")}
-    allowed = r"(build_backend|sageattention|csrc/(device|host)|lock|matrix)/.*\.(py|typed|cuh?|[ch]|txt|hcl)"
+    allowed = r"(build_backend|sageattention|csrc/(device|host)|lock|matrix)/.*\.(py|typed|cuh?|[ch]|inc|txt|hcl)"
     extra = {"PKG-INFO", "LICENSE", "README.md", "pyproject.toml", "csrc/kernels.toml"}
-    assert all(re.fullmatch(allowed, name) for name in found - extra)
+    assert [name for name in found - extra if not re.fullmatch(allowed, name)] == []
     assert not any("torch" in name or "tests" in name for name in found)
 
 
