@@ -20,6 +20,10 @@ var errNotFound = exec.ErrNotFound
 const minimal = `cd "$1" && rm -rf etc/resolv.conf etc/hostname var/log/* var/cache/ldconfig/aux-cache ` +
 	`usr/share/doc/* usr/share/man/* usr/share/info/* usr/share/lintian/* usr/share/locale/*`
 
+// aptOwned gives apt's directories for downloads to their user, as they are where mmdebstrap works in a place that this
+// user can reach. The state directory is root's alone, and mmdebstrap then has apt work as root.
+const aptOwned = `chroot "$1" chown _apt:root /var/cache/apt/archives/partial /var/lib/apt/lists/partial`
+
 // mainOnly leaves one frozen suite of the sources that mmdebstrap writes: the suites for updates change from day to
 // day.
 const mainOnly = `sed -i -e '/-updates/d' -e '/-security/d' "$1/etc/apt/sources.list"`
@@ -36,7 +40,8 @@ func (s *Store) bootstrap(ctx context.Context, work string, a *Archive, check pi
 		"--dpkgopt=force-unsafe-io",
 		"--variant=minbase",
 		"--customize-hook=copy-out /var/lib/dpkg/status /var/lib/apt/lists "+shellQuote(work),
-		"--customize-hook="+minimal)
+		"--customize-hook="+minimal,
+		"--customize-hook="+aptOwned)
 	if err := s.mmdebstrap(ctx, work, a, s.Lock.Architecture, tar, options); err != nil {
 		return "", err
 	}
