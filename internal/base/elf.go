@@ -1,69 +1,52 @@
 package base
 
 import (
-	"bytes"
-	"debug/elf"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/elffile"
 )
 
-const (
-	elfHeaderSize   = 64 // of ELF64
-	programSize     = 56
-	maxLoadedLength = 1 << 30
-)
+const maxLoadedLength = 1 << 30
 
 // stripELF reads a 64-bit little-endian shared object up to the end of what the dynamic loader maps and forgets its
 // sections. Debug information comes after that: 180 of the 213 MB of an interpreter's library.
 func stripELF(r io.Reader) ([]byte, error) {
-	data, err := readMore(r, nil, elfHeaderSize)
+	data, err := readMore(r, nil, elffile.HeaderBytes)
 	if err != nil {
 		return nil, err
 	}
-	if !bytes.HasPrefix(data, []byte(elf.ELFMAG)) || data[elf.EI_CLASS] != byte(elf.ELFCLASS64) || data[elf.EI_DATA] != byte(elf.ELFDATA2LSB) {
-		return nil, errors.New("not a 64-bit little-endian ELF file")
-	}
-	var header elf.Header64
-	if err := binary.Read(bytes.NewReader(data), binary.LittleEndian, &header); err != nil {
+	header, err := elffile.ParseHeader(data)
+	if err != nil {
 		return nil, err
 	}
-	if header.Phoff > maxLoadedLength {
-		return nil, fmt.Errorf("program headers at %#x are out of bounds", header.Phoff)
+	programs := header.Programs
+	if programs.Offset > maxLoadedLength {
+		return nil, fmt.Errorf("program headers at %#x are out of bounds", programs.Offset)
 	}
-	programs := int64(header.Phoff) + int64(header.Phnum)*programSize
-	if data, err = readMore(r, data, programs); err != nil {
+	tableEnd := programs.Offset + programs.Size()
+	if data, err = readMore(r, data, int64(tableEnd)); err != nil {
 		return nil, err
 	}
-	end, err := loadedEnd(data[header.Phoff:programs], header.Phnum)
+	end, err := loadedEnd(elffile.ParsePrograms(data[programs.Offset:tableEnd]))
 	if err != nil {
 		return nil, err
 	}
 	if data, err = readMore(r, data, end); err != nil {
 		return nil, err
 	}
-	header.Shoff, header.Shnum, header.Shstrndx = 0, 0, 0
-	var edited bytes.Buffer
-	if err := binary.Write(&edited, binary.LittleEndian, header); err != nil {
-		return nil, err
-	}
-	copy(data, edited.Bytes())
+	elffile.ForgetSections(data)
 	return data, nil
 }
 
 // loadedEnd is the file offset after the last byte of any program segment.
-func loadedEnd(table []byte, count uint16) (int64, error) {
-	programs := make([]elf.Prog64, count)
-	if err := binary.Read(bytes.NewReader(table), binary.LittleEndian, programs); err != nil {
-		return 0, err
-	}
+func loadedEnd(programs []elffile.Program) (int64, error) {
 	var end uint64
 	for _, p := range programs {
-		if p.Off > maxLoadedLength || p.Filesz > maxLoadedLength {
-			return 0, fmt.Errorf("segment at %#x of %d bytes is out of bounds", p.Off, p.Filesz)
+		if p.Offset > maxLoadedLength || p.Size > maxLoadedLength {
+			return 0, fmt.Errorf("segment at %#x of %d bytes is out of bounds", p.Offset, p.Size)
 		}
-		end = max(end, p.Off+p.Filesz)
+		end = max(end, p.Offset+p.Size)
 	}
 	return int64(end), nil
 }

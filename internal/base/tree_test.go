@@ -18,6 +18,7 @@ import (
 	"testing/fstest"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/wheel/elffile"
 )
 
 func TestReadControl(t *testing.T) {
@@ -204,7 +205,7 @@ func TestStripELF(t *testing.T) {
 }
 
 func TestStripELFRefuses(t *testing.T) {
-	header := elf.Header64{Phoff: 64, Phnum: 1}
+	header := elf.Header64{Phoff: 64, Phentsize: elffile.ProgramBytes, Phnum: 1}
 	copy(header.Ident[:], elf.ELFMAG)
 	header.Ident[elf.EI_CLASS], header.Ident[elf.EI_DATA] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB)
 	var huge bytes.Buffer

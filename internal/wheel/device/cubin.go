@@ -31,10 +31,10 @@ func ReadCubin(c content.Content) (Cubin, error) {
 	if err != nil {
 		return Cubin{}, err
 	}
-	if i.Machine != machineCUDA {
-		return Cubin{}, finding.Refuse(finding.CodeCubinFormat, "", "the ELF file is for %v, not for a GPU", i.Machine)
+	if i.Header.Machine != machineCUDA {
+		return Cubin{}, finding.Refuse(finding.CodeCubinFormat, "", "the ELF file is for %v, not for a GPU", i.Header.Machine)
 	}
-	cubin := Cubin{ABI: int(i.AbiVersion), Size: c.Size}
+	cubin := Cubin{ABI: int(i.Header.AbiVersion), Size: c.Size}
 	cubin.Arch = cubinArch(i)
 	cubin.Kernels, err = readKernels(i)
 	return cubin, err
@@ -43,9 +43,9 @@ func ReadCubin(c content.Content) (Cubin, error) {
 // cubinArch reads the SM from the flags: up to ABI version 7 it is the low byte and 0x800 means "a", from 8 on it
 // is the second byte and 0x8 means "a". CUDA 13 says "a" in .nv.compat instead.
 func cubinArch(i *elffile.Image) kernels.Arch {
-	number, specific := i.Flags&0xff, i.Flags&0x800 != 0
-	if i.AbiVersion >= 8 {
-		number, specific = i.Flags>>8&0xff, i.Flags&0x8 != 0 || compatSpecific(i)
+	number, specific := i.Header.Flags&0xff, i.Header.Flags&0x800 != 0
+	if i.Header.AbiVersion >= 8 {
+		number, specific = i.Header.Flags>>8&0xff, i.Header.Flags&0x8 != 0 || compatSpecific(i)
 	}
 	if specific {
 		return archOf(number, "a")

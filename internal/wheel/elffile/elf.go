@@ -2,120 +2,62 @@
 package elffile
 
 import (
-	"bytes"
 	"debug/elf"
-	"encoding/binary"
 
 	"github.com/sagebuild/sagebuild/internal/wheel/content"
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
-var little = binary.LittleEndian
-
-// Image is a 64-bit little-endian ELF file: a shared object or a cubin. It is read by hand because debug/elf
+// Image is a 64-bit little-endian ELF file: a shared object or a cubin. This package reads it by hand because debug/elf
 // unpacks compressed sections and sizes tables by what the file claims.
 type Image struct {
 	content.Content
-	kind       elf.Type
-	Machine    elf.Machine
-	AbiVersion byte
-	Flags      uint32
-	Sections   []Section
-	Programs   []Program
+	Header   Header
+	Sections []Section
+	Programs []Program
 }
-
-type Section struct {
-	Name                    string
-	Kind                    elf.SectionType
-	flags                   uint64
-	Offset, Size, entrySize uint64
-	Link, Info              uint32
-}
-
-type Program struct {
-	Kind         elf.ProgType
-	Offset, Size uint64
-}
-
-const (
-	HeaderBytes        = 64
-	SectionHeaderBytes = 64
-	programHeaderBytes = 56
-	SymbolBytes        = 24
-	DynamicBytes       = 16
-)
-
-func Is(head []byte) bool { return bytes.HasPrefix(head, []byte(elf.ELFMAG)) }
 
 // Read reads the header and the tables of sections and programs.
 func Read(c content.Content, code finding.Code) (*Image, error) {
-	header := make([]byte, HeaderBytes)
-	if content.ReadFull(c.R, header, 0) != nil || !Is(header) {
-		return nil, finding.Refuse(code, "", "it is no ELF file, or cut short")
+	raw := make([]byte, HeaderBytes)
+	if content.ReadFull(c.R, raw, 0) != nil {
+		raw = nil
 	}
-	if elf.Class(header[elf.EI_CLASS]) != elf.ELFCLASS64 || elf.Data(header[elf.EI_DATA]) != elf.ELFDATA2LSB {
-		return nil, finding.Refuse(code, "", "only 64-bit little-endian ELF files are read")
+	header, err := ParseHeader(raw)
+	if err != nil {
+		return nil, finding.Refuse(code, "", "%v", err)
 	}
-	i := &Image{
-		Content:    c,
-		kind:       elf.Type(little.Uint16(header[16:])),
-		Machine:    elf.Machine(little.Uint16(header[18:])),
-		AbiVersion: header[elf.EI_ABIVERSION],
-		Flags:      little.Uint32(header[48:]),
-	}
-	if err := i.readPrograms(header, code); err != nil {
+	i := &Image{Content: c, Header: header}
+	if err := i.readPrograms(code); err != nil {
 		return nil, err
 	}
-	return i, i.readSections(header, code)
+	return i, i.readSections(code)
 }
 
-func (i *Image) readPrograms(header []byte, code finding.Code) error {
-	offset, size, count := little.Uint64(header[32:]), little.Uint16(header[54:]), little.Uint16(header[56:])
-	if count == 0 {
+func (i *Image) readPrograms(code finding.Code) error {
+	if i.Header.Programs.Count == 0 {
 		return nil
 	}
-	table, ok := i.table(offset, uint64(count)*programHeaderBytes)
-	if !ok || size != programHeaderBytes {
+	table, ok := i.table(i.Header.Programs)
+	if !ok {
 		return finding.Refuse(code, "", "the program headers are malformed")
 	}
-	for ; len(table) > 0; table = table[programHeaderBytes:] {
-		i.Programs = append(i.Programs, Program{
-			Kind:   elf.ProgType(little.Uint32(table)),
-			Offset: little.Uint64(table[8:]),
-			Size:   little.Uint64(table[32:]),
-		})
-	}
+	i.Programs = ParsePrograms(table)
 	return nil
 }
 
-func (i *Image) readSections(header []byte, code finding.Code) error {
-	offset, size := little.Uint64(header[40:]), little.Uint16(header[58:])
-	count, names := little.Uint16(header[60:]), little.Uint16(header[62:])
-	if count == 0 && offset == 0 {
+func (i *Image) readSections(code finding.Code) error {
+	at, names := i.Header.Sections, i.Header.SectionNames
+	if at.Count == 0 && at.Offset == 0 {
 		return nil
 	}
-	table, ok := i.table(offset, uint64(count)*SectionHeaderBytes)
-	if !ok || size != SectionHeaderBytes || count == 0 || names >= count {
+	table, ok := i.table(at)
+	if !ok || names >= at.Count {
 		return finding.Refuse(code, "", "the section headers are malformed")
 	}
-	starts := make([]uint32, 0, count)
-	for ; len(table) > 0; table = table[SectionHeaderBytes:] {
-		starts = append(starts, little.Uint32(table))
-		i.Sections = append(i.Sections, ParseSection(table))
-	}
+	var starts []uint32
+	i.Sections, starts = ParseSections(table)
 	return i.nameSections(starts, &i.Sections[names], code)
-}
-
-func ParseSection(raw []byte) Section {
-	return Section{
-		Kind:      elf.SectionType(little.Uint32(raw[4:])),
-		flags:     little.Uint64(raw[8:]),
-		Offset:    little.Uint64(raw[24:]),
-		Size:      little.Uint64(raw[32:]),
-		Link:      little.Uint32(raw[40:]),
-		Info:      little.Uint32(raw[44:]),
-		entrySize: little.Uint64(raw[56:]),
-	}
 }
 
 func (i *Image) nameSections(starts []uint32, table *Section, code finding.Code) error {
@@ -134,9 +76,9 @@ func (i *Image) nameSections(starts []uint32, table *Section, code finding.Code)
 	return nil
 }
 
-// table reads bytes that the header points to. Headers count their entries in 16 bits, so the size is bounded.
-func (i *Image) table(offset, size uint64) ([]byte, bool) {
-	part, ok := i.Slice(offset, size)
+// table reads a table that the header points to.
+func (i *Image) table(at Table) ([]byte, bool) {
+	part, ok := i.Slice(at.Offset, at.Size())
 	if !ok {
 		return nil, false
 	}

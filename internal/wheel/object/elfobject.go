@@ -14,7 +14,7 @@ type elfObject struct{ *elffile.Image }
 
 // describe reads a shared object's linking: what it needs, what it defines, for which systems.
 func (i elfObject) describe(o *Object, left *content.Budget) error {
-	o.Format, o.Machine = FormatELF, machineName(i.Machine)
+	o.Format, o.Machine = FormatELF, machineName(i.Header.Machine)
 	o.readStripped(i)
 	if err := o.readDynamic(i); err != nil {
 		return err

@@ -29,22 +29,24 @@ const tailBytes = 16 << 20
 // in Undefined. The object is read forward only and nothing of it is kept but what names its symbols, so that a torch of
 // 1 GB inside a wheel takes some megabytes of memory and no disk.
 func FindExports(s Source, wanted map[string]bool) error {
-	header := make([]byte, elffile.HeaderBytes)
-	if err := s.read(0, header); err != nil {
-		return finding.Refuse(finding.CodeObjectFormat, s.Name, "it is no shared object, or cut short")
+	head := make([]byte, elffile.HeaderBytes)
+	if err := s.read(0, head); err != nil {
+		return s.refuse("it is no shared object, or cut short")
 	}
-	if IsMZ(header) {
+	if IsMZ(head) {
 		return s.findInPE(wanted)
 	}
-	return s.findInELF(header, wanted)
+	return s.findInELF(head, wanted)
 }
 
-func (s Source) findInELF(header []byte, wanted map[string]bool) error {
-	if !elffile.Is(header) {
-		return finding.Refuse(finding.CodeObjectFormat, s.Name, "it is no shared object, or cut short")
-	}
-	if elf.Class(header[elf.EI_CLASS]) != elf.ELFCLASS64 || elf.Data(header[elf.EI_DATA]) != elf.ELFDATA2LSB {
-		return finding.Refuse(finding.CodeObjectFormat, s.Name, "only 64-bit little-endian ELF files are read")
+func (s Source) refuse(format string, args ...any) error {
+	return finding.Refuse(finding.CodeObjectFormat, s.Name, format, args...)
+}
+
+func (s Source) findInELF(head []byte, wanted map[string]bool) error {
+	header, err := elffile.ParseHeader(head)
+	if err != nil {
+		return s.refuse("%v", err)
 	}
 	if err := s.readTail(); err != nil {
 		return err
@@ -64,7 +66,7 @@ func (s Source) findInELF(header []byte, wanted map[string]bool) error {
 func (s Source) findInPE(wanted map[string]bool) error {
 	head := make([]byte, min(s.Size, content.MaxPEHeaders))
 	if err := s.read(0, head); err != nil {
-		return finding.Refuse(finding.CodeObjectFormat, s.Name, "the headers cannot be read: %v", err)
+		return s.refuse("the headers cannot be read: %v", err)
 	}
 	header, err := parsePE(head)
 	if err != nil || header.directories[peExports].address == 0 {
@@ -73,11 +75,11 @@ func (s Source) findInPE(wanted map[string]bool) error {
 	d := header.directories[peExports]
 	offset, ok := header.offsetOf(d)
 	if !ok || d.size > content.MaxStringBytes || offset+uint64(d.size) > uint64(s.Size) {
-		return finding.Refuse(finding.CodeObjectFormat, s.Name, "the export table lies outside of the file, or is too large")
+		return s.refuse("the export table lies outside of the file, or is too large")
 	}
 	data := make([]byte, d.size)
 	if err := s.read(offset, data); err != nil {
-		return finding.Refuse(finding.CodeObjectFormat, s.Name, "the export table cannot be read: %v", err)
+		return s.refuse("the export table cannot be read: %v", err)
 	}
 	table, err := parseExports(d, data)
 	if err != nil {
@@ -97,7 +99,7 @@ func (s Source) findInPE(wanted map[string]bool) error {
 // at returns a reader of a part of the source.
 func (s Source) at(offset, length uint64) (io.Reader, io.Closer, error) {
 	if offset > uint64(s.Size) || length > uint64(s.Size)-offset {
-		return nil, nil, finding.Refuse(finding.CodeObjectFormat, s.Name, "a table reaches beyond the end of the file")
+		return nil, nil, s.refuse("a table reaches beyond the end of the file")
 	}
 	if start := uint64(s.Size) - uint64(len(s.tail)); s.tail != nil && offset >= start {
 		return bytes.NewReader(s.tail[offset-start:][:length]), io.NopCloser(nil), nil
@@ -143,36 +145,29 @@ func (s *Source) readTail() error {
 		_, err = io.ReadFull(r, tail)
 	}
 	if err != nil {
-		return finding.Refuse(finding.CodeObjectFormat, s.Name, "it cannot be read to its end: %v", err)
+		return s.refuse("it cannot be read to its end: %v", err)
 	}
 	s.tail = tail
 	return nil
 }
 
 // dynamicSymbols finds the dynamic symbol table and its strings; nil where there is none.
-func (s Source) dynamicSymbols(header []byte) (symbols, names *elffile.Section, err error) {
-	size, count := little.Uint16(header[58:]), little.Uint16(header[60:])
-	if count == 0 {
+func (s Source) dynamicSymbols(header elffile.Header) (symbols, names *elffile.Section, err error) {
+	if header.Sections.Count == 0 {
 		return nil, nil, nil
 	}
-	if int64(count)*elffile.SectionHeaderBytes > s.Size {
-		return nil, nil, finding.Refuse(finding.CodeObjectFormat, s.Name, "the section headers are malformed")
+	table := make([]byte, header.Sections.Size())
+	if err := s.read(header.Sections.Offset, table); err != nil {
+		return nil, nil, s.refuse("the section headers are malformed")
 	}
-	table := make([]byte, int(count)*elffile.SectionHeaderBytes)
-	if err := s.read(little.Uint64(header[40:]), table); err != nil || size != elffile.SectionHeaderBytes {
-		return nil, nil, finding.Refuse(finding.CodeObjectFormat, s.Name, "the section headers are malformed")
-	}
-	var sections []elffile.Section
-	for ; len(table) > 0; table = table[elffile.SectionHeaderBytes:] {
-		sections = append(sections, elffile.ParseSection(table))
-	}
+	sections, _ := elffile.ParseSections(table)
 	at := slices.IndexFunc(sections, func(s elffile.Section) bool { return s.Kind == elf.SHT_DYNSYM })
 	if at < 0 {
 		return nil, nil, nil
 	}
 	symbols = &sections[at]
 	if int64(symbols.Link) >= int64(len(sections)) || symbols.Size > content.MaxSymbols*elffile.SymbolBytes || symbols.Size%elffile.SymbolBytes != 0 {
-		return nil, nil, finding.Refuse(finding.CodeObjectFormat, s.Name, "the dynamic symbol table is malformed or too large")
+		return nil, nil, s.refuse("the dynamic symbol table is malformed or too large")
 	}
 	return symbols, &sections[symbols.Link], nil
 }
@@ -212,12 +207,12 @@ func (s Source) matchNames(table elffile.Section, offsets []uint32, wanted map[s
 	var at uint32
 	for _, offset := range offsets {
 		if _, err := buffered.Discard(int(offset - at)); err != nil {
-			return finding.Refuse(finding.CodeObjectFormat, s.Name, "a symbol's name lies outside the string table")
+			return s.refuse("a symbol's name lies outside the string table")
 		}
 		at = offset
 		name, ok := peekName(buffered)
 		if !ok {
-			return finding.Refuse(finding.CodeObjectFormat, s.Name, "a symbol's name does not end")
+			return s.refuse("a symbol's name does not end")
 		}
 		delete(wanted, string(name))
 	}
