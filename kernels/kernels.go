@@ -1,6 +1,6 @@
 // Package kernels says which device code a wheel holds: the kinds of attention kernels and the sources that
-// csrc/kernels.toml lists, the SMs that each source is compiled for, and the rule by which a GPU loads an image. The matrix says which wheels there are; package bake says
-// how they are made.
+// csrc/kernels.toml lists, the SMs that each source is compiled for, and the rule by which a GPU loads an image.
+// Package matrix says which wheels there are; package bake says how they are made.
 package kernels
 
 import (
@@ -206,14 +206,30 @@ func (k *Set) Names(sms []matrix.SM) []string {
 	return names
 }
 
-// Check reports SMs of the matrix without a source of attention, or with two of an operation, and kernels that an SM
-// would get twice.
+// Check reports SMs of the matrix without a source of attention, or with two of an operation, kernels that an SM would
+// get twice, and SMs that would not load the code that the matrix gives them.
 func (k *Set) Check(m *matrix.Matrix) error {
 	errs := []error{k.checkKindUse(m)}
 	for _, sm := range m.SMs() {
 		errs = append(errs, k.checkSM(sm))
 	}
+	for _, sm := range m.Capabilities() {
+		errs = append(errs, k.checkImage(m, sm))
+	}
 	return errors.Join(errs...)
+}
+
+// checkImage wants an SM to load the attention kernels of the SM whose code it runs.
+func (k *Set) checkImage(m *matrix.Matrix, sm matrix.SM) error {
+	of := m.Image(sm)
+	for _, source := range k.For(of) {
+		if source.Operation() != attention || (Image{Arch: source.Arch(of)}).Loads(sm) != None {
+			continue
+		}
+		return &diag.Error{Class: diag.Usage, Range: m.ImageRange(sm),
+			Message: fmt.Sprintf("SM %s does not load the code of %s, only that of an older SM of the same major", sm, source.Arch(of))}
+	}
+	return nil
 }
 
 func (k *Set) checkSM(sm matrix.SM) error {

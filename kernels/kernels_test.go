@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -163,6 +164,27 @@ func TestEverySMTakesOneSourceOfAnOperation(t *testing.T) {
 	err := none.Check(m)
 	if got := len(diag.All(err)); got != len(m.SMs()) {
 		t.Errorf("%d errors without any source of attention, want one for each of %d SMs: %v", got, len(m.SMs()), err)
+	}
+}
+
+func TestAnSMLoadsItsImage(t *testing.T) {
+	const (
+		own   = "sm \"12.1\" {\n  cuda   = \"12.9\"\n"
+		image = "sm \"12.1\" {\n  image = \"9.0\"\n"
+	)
+	content, err := os.ReadFile(filepath.Join(sourceDir, "matrix/default.hcl"))
+	if err != nil || !strings.Contains(string(content), own) {
+		t.Fatalf("the definition has no %q (%v)", own, err)
+	}
+	before, after, _ := strings.Cut(string(content), own)
+	m, err := matrix.Parse("my.hcl", []byte(before+image+after))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, k := defaults(t)
+	place := fmt.Sprintf("my.hcl:%d:11: ", strings.Count(before, "\n")+2)
+	if err := k.Check(m); err == nil || err.Error() != place+"SM 12.1 does not load the code of 9.0, only that of an older SM of the same major" {
+		t.Errorf("got %v, want an error at %s", err, place)
 	}
 }
 

@@ -6,6 +6,9 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/hcldiag"
 )
 
 // emulators are those that the Dockerfile has a stage for.
@@ -125,6 +128,7 @@ func (r *reader) gpuFamily(block smSchema) gpuFamily {
 		r.fail(block.NameRange, "", "sm %q wants either cuda, the oldest that its kernels need, or image, the SM whose code it runs", block.Name)
 	case given(block.Image):
 		family.image = r.sm(r.text(block.Image))
+		family.imageAt = hcldiag.Place(block.Image.Range())
 	default:
 		family.minimum = r.version(r.text(block.CUDA), 2, 2).value
 	}
@@ -135,20 +139,15 @@ func (r *reader) gpuFamily(block smSchema) gpuFamily {
 	return family
 }
 
-// checkImage reports an image that the driver would not load on the SM: it takes that of an older one of the same
-// major.
+// checkImage reports an image that there is no code for. kernels.Set.Check says whether the SM loads that code.
 func (m *Matrix) checkImage(r *reader, block smSchema) {
 	sm, err := ParseSM(block.Name)
 	family := m.family(sm)
 	if err != nil || family == nil || family.compiled() {
 		return
 	}
-	image := m.family(family.image)
-	switch {
-	case image == nil || !image.compiled():
+	if image := m.family(family.image); image == nil || !image.compiled() {
 		r.fail(block.Image.Range(), "", "kernels are compiled for no SM %s: there is no sm block of that name with cuda", family.image)
-	case family.image.Major != sm.Major || family.image.Compare(sm) >= 0:
-		r.fail(block.Image.Range(), "", "SM %s cannot run the code of %s, only that of an older SM of the same major", sm, family.image)
 	}
 }
 
@@ -190,6 +189,14 @@ func (m *Matrix) Image(sm SM) SM {
 		return family.image
 	}
 	return sm
+}
+
+// ImageRange is where the definition gives sm its image; nil where kernels are compiled for sm itself.
+func (m *Matrix) ImageRange(sm SM) *diag.Range {
+	if family := m.family(sm); family != nil {
+		return family.imageAt
+	}
+	return nil
 }
 
 // Platforms lists the systems that wheels are built for, in the order of the definition.

@@ -55,7 +55,8 @@ type toolkit struct {
 type gpuFamily struct {
 	sm      SM
 	minimum Version // oldest CUDA that its kernels may be built with, two numbers; zero with an image
-	image   SM      // an older SM of the same major, or zero
+	image   SM      // whose code the GPUs run, or zero
+	imageAt *diag.Range
 	gpus    []string
 	source  string
 }
