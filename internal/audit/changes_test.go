@@ -6,15 +6,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/wheeltest"
 )
 
 // TestCompare changes an SM's code, a library and a dependency from one wheel to the next.
 func TestChangesOf(t *testing.T) {
 	a := audited(t, defaults(t), "fixture-1.0-py3-none-linux_x86_64.whl",
-		file{"fixture/a.fatbin", fixture(t, "plain.fatbin")}, file{"fixture/lib.so", sharedObject([]string{"old", "both"}, []string{"need_old"})})
+		file{"fixture/a.fatbin", wheeltest.Fixture(t, "plain.fatbin")}, file{"fixture/lib.so", sharedObject([]string{"old", "both"}, []string{"need_old"})})
 	b := audited(t, defaults(t), "fixture-1.1-py3-none-linux_x86_64.whl",
-		file{"fixture/a.fatbin", fixture(t, "size.fatbin")}, file{"fixture/lib.so", sharedObject([]string{"both", "newer"}, []string{"need_new"})},
-		file{"fixture/x.cubin", fixture(t, "sm_90a_cuda13.cubin")})
+		file{"fixture/a.fatbin", wheeltest.Fixture(t, "size.fatbin")}, file{"fixture/lib.so", sharedObject([]string{"both", "newer"}, []string{"need_new"})},
+		file{"fixture/x.cubin", wheeltest.Fixture(t, "sm_90a_cuda13.cubin")})
 	d := ChangesOf(a, b)
 	if len(d.Code) != 6 || d.Code[0].Arch.String() != "7.0" || d.Code[0].A <= d.Code[0].B || d.Code[0].B == 0 {
 		t.Errorf("code %+v", d.Code)
@@ -55,7 +57,7 @@ func checkDiffText(t *testing.T, d *Changes) {
 }
 
 func TestCompareWithItself(t *testing.T) {
-	a := audited(t, defaults(t), fixtureName, file{"fixture/a.fatbin", fixture(t, "plain.fatbin")}, file{"fixture/lib.so", fixture(t, "good.so")})
+	a := audited(t, defaults(t), fixtureName, file{"fixture/a.fatbin", wheeltest.Fixture(t, "plain.fatbin")}, file{"fixture/lib.so", wheeltest.Fixture(t, "good.so")})
 	if d := ChangesOf(a, a); len(d.Files)+len(d.Symbols)+len(d.Kernels) != 0 || d.Code[0].A != d.Code[0].B {
 		t.Errorf("%+v", d)
 	}

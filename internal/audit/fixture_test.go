@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/wheel/wheeltest"
 )
 
 var update = flag.Bool("update", false, "write the wheels in testdata, which scripts of the command line audit")
@@ -15,8 +17,8 @@ func TestFixtureWheels(t *testing.T) {
 		files []file
 		fails bool
 	}{
-		fixtureName: {[]file{{"fixture/a.fatbin", fixture(t, "size.fatbin")}, {"fixture/lib.so", fixture(t, "good.so")}}, false},
-		"fixture-1.1-py3-none-manylinux_2_17_x86_64.whl": {[]file{{"fixture/a.fatbin", fixture(t, "speed.fatbin")}, {"fixture/lib.so", fixture(t, "new_glibc.so")}}, true},
+		fixtureName: {[]file{{"fixture/a.fatbin", wheeltest.Fixture(t, "size.fatbin")}, {"fixture/lib.so", wheeltest.Fixture(t, "good.so")}}, false},
+		"fixture-1.1-py3-none-manylinux_2_17_x86_64.whl": {[]file{{"fixture/a.fatbin", wheeltest.Fixture(t, "speed.fatbin")}, {"fixture/lib.so", wheeltest.Fixture(t, "new_glibc.so")}}, true},
 	} {
 		path := filepath.Join("testdata", name)
 		if *update {

@@ -1,22 +1,16 @@
 package audit
 
 import (
-	"archive/zip"
-	"bytes"
-	"crypto/sha256"
 	"debug/elf"
-	"encoding/base64"
 	"encoding/binary"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/sagebuild/sagebuild/internal/wheel"
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
+	"github.com/sagebuild/sagebuild/internal/wheel/wheeltest"
 	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -27,16 +21,6 @@ type file struct {
 	data []byte
 }
 
-// fixture reads real output of NVIDIA's and zig's tools: ../wheel/wheeltest/testdata/README.md says how it was made.
-func fixture(t testing.TB, name string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("../wheel/wheeltest/testdata", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
 // pack makes a wheel of the files with WHEEL, METADATA and RECORD that agree with its name.
 func pack(t testing.TB, name string, files ...file) []byte {
 	t.Helper()
@@ -44,7 +28,7 @@ func pack(t testing.TB, name string, files ...file) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info := parsed.Distribution + "-" + parsed.Version + ".dist-info/"
+	info := parsed.Distribution + "-" + parsed.Version + ".dist-info"
 	headers := "Wheel-Version: 1.0\nRoot-Is-Purelib: false\n"
 	for _, tag := range parsed.Tags() {
 		headers += "Tag: " + tag + "\n"
@@ -53,34 +37,18 @@ func pack(t testing.TB, name string, files ...file) []byte {
 		headers += "Build: " + parsed.BuildTag + "\n"
 	}
 	metadata := "Metadata-Version: 2.1\nName: " + parsed.Distribution + "\nVersion: " + parsed.Version + "\n"
-	files = append(slices.Clone(files), file{info + "WHEEL", []byte(headers)}, file{info + "METADATA", []byte(metadata)})
-	var record strings.Builder
-	for _, f := range files {
-		sum := sha256.Sum256(f.data)
-		fmt.Fprintf(&record, "%s,sha256=%s,%d\n", f.name, base64.RawURLEncoding.EncodeToString(sum[:]), len(f.data))
-	}
-	record.WriteString(info + "RECORD,,\n")
-	return zipped(t, append(files, file{info + "RECORD", []byte(record.String())}))
+	members := append(membersOf(files), wheeltest.File{Name: info + "/WHEEL", Data: []byte(headers)},
+		wheeltest.File{Name: info + "/METADATA", Data: []byte(metadata)})
+	record := wheeltest.File{Name: info + "/RECORD", Data: []byte(wheeltest.Record(info, members))}
+	return wheeltest.Pack(t, "", append(members, record)...)
 }
 
-func zipped(t testing.TB, files []file) []byte {
-	t.Helper()
-	var buffer bytes.Buffer
-	writer := zip.NewWriter(&buffer)
+func membersOf(files []file) []wheeltest.File {
+	var members []wheeltest.File
 	for _, f := range files {
-		header := &zip.FileHeader{Name: f.name, Method: zip.Deflate, Modified: time.Unix(315532800, 0).UTC()}
-		member, err := writer.CreateHeader(header)
-		if err == nil {
-			_, err = member.Write(f.data)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		members = append(members, wheeltest.File{Name: f.name, Data: f.data})
 	}
-	if err := writer.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buffer.Bytes()
+	return members
 }
 
 func write(t testing.TB, name string, data []byte) string {

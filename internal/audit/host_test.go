@@ -8,6 +8,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 	"github.com/sagebuild/sagebuild/internal/wheel/object"
+	"github.com/sagebuild/sagebuild/internal/wheel/wheeltest"
 )
 
 func TestNamespaceOf(t *testing.T) {
@@ -142,7 +143,7 @@ func TestHostFindings(t *testing.T) {
 		"fixture-1.0-py3-none-any.whl":                                        {"good.so", []finding.Code{CodePlatformTag}, nil},
 		"fixture-2.0-py3-none-linux_x86_64.whl":                               {"symbols.so", nil, []finding.Code{finding.CodeRPath, finding.CodeUnstripped}},
 	} {
-		r := audited(t, defaults(t), name, file{"fixture/lib.so", fixture(t, c.library)})
+		r := audited(t, defaults(t), name, file{"fixture/lib.so", wheeltest.Fixture(t, c.library)})
 		if got := r.codes(finding.Error); !slices.Equal(got, c.errors) {
 			t.Errorf("%s: errors %q, want %q: %+v", name, got, c.errors, r.Findings)
 		}
@@ -154,7 +155,7 @@ func TestHostFindings(t *testing.T) {
 
 // TestUnread wants libraries of other systems to be named, and errors before warnings.
 func TestUnread(t *testing.T) {
-	r := audited(t, defaults(t), "fixture-1.0-py3-none-any.whl", file{"fixture/x.dylib", []byte("text")}, file{"fixture/lib.so", fixture(t, "good.so")})
+	r := audited(t, defaults(t), "fixture-1.0-py3-none-any.whl", file{"fixture/x.dylib", []byte("text")}, file{"fixture/lib.so", wheeltest.Fixture(t, "good.so")})
 	last := len(r.Findings) - 1
 	if last < 1 || r.Findings[0].Code != CodePlatformTag || r.Findings[last].Code != CodeUnread || !strings.Contains(r.Findings[last].Message, "fixture/x.dylib") {
 		t.Errorf("%+v", r.Findings)
@@ -167,7 +168,7 @@ func TestPlan(t *testing.T) {
 		"sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl", "sageattention-2.2.0-280.129-cp312-cp312-linux_aarch64.whl",
 		"sageattention-2.2.0-280.129-cp312-cp312-win_amd64.whl", "sageattention-2.2.0-py3-none-win_amd64.whl",
 	} {
-		r := audited(t, defaults(t), name, file{"sageattention/a.fatbin", fixture(t, "plain.fatbin")})
+		r := audited(t, defaults(t), name, file{"sageattention/a.fatbin", wheeltest.Fixture(t, "plain.fatbin")})
 		missing := 0
 		for _, f := range r.Findings {
 			if f.Code == finding.CodeSMMissing {

@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"github.com/sagebuild/sagebuild/internal/wheel/device"
+	"github.com/sagebuild/sagebuild/internal/wheel/wheeltest"
 )
 
 const fixtureName = "fixture-1.0-py3-none-manylinux_2_17_x86_64.whl"
 
 // TestCoverage reads the fixtures' cubins for 7.0, 8.0, 9.0a, 10.0f, 12.1 and PTX for 12.1.
 func TestCoverage(t *testing.T) {
-	r := audited(t, defaults(t), fixtureName, file{"fixture/a.fatbin", fixture(t, "plain.fatbin")}, file{"fixture/b.fatbin", fixture(t, "size.fatbin")})
+	r := audited(t, defaults(t), fixtureName, file{"fixture/a.fatbin", wheeltest.Fixture(t, "plain.fatbin")}, file{"fixture/b.fatbin", wheeltest.Fixture(t, "size.fatbin")})
 	if len(r.GPUs) != 1 || !slices.Equal(r.GPUs[0].Members, []string{"fixture/a.fatbin", "fixture/b.fatbin"}) {
 		t.Fatalf("%+v", r.GPUs)
 	}
@@ -30,7 +31,7 @@ func TestCoverage(t *testing.T) {
 
 // TestCoverageOfSeveralFatbins puts a fatbin of one cubin beside one of five.
 func TestCoverageOfSeveralFatbins(t *testing.T) {
-	data := fixture(t, "plain.fatbin")
+	data := wheeltest.Fixture(t, "plain.fatbin")
 	length := binary.LittleEndian.Uint32(data[16+4:]) + binary.LittleEndian.Uint32(data[16+8:])
 	first := slices.Clone(data[:16+length])
 	binary.LittleEndian.PutUint64(first[8:], uint64(length))
@@ -45,7 +46,7 @@ func TestCoverageOfSeveralFatbins(t *testing.T) {
 
 // TestCode wants sums by SM; the relocatable section is told apart and loads nothing.
 func TestCode(t *testing.T) {
-	r := audited(t, defaults(t), fixtureName, file{"fixture/device.so", fixture(t, "device.so")}, file{"fixture/x.cubin", fixture(t, "sm_90a.cubin")})
+	r := audited(t, defaults(t), fixtureName, file{"fixture/device.so", wheeltest.Fixture(t, "device.so")}, file{"fixture/x.cubin", wheeltest.Fixture(t, "sm_90a.cubin")})
 	counts := map[string]int{}
 	for _, c := range r.Code {
 		counts[c.Section+" "+string(c.Kind)+" "+c.Compression] += c.Entries
@@ -71,7 +72,7 @@ func TestCode(t *testing.T) {
 }
 
 func TestKernelGroups(t *testing.T) {
-	r := audited(t, defaults(t), fixtureName, file{"fixture/a.fatbin", fixture(t, "plain.fatbin")})
+	r := audited(t, defaults(t), fixtureName, file{"fixture/a.fatbin", wheeltest.Fixture(t, "plain.fatbin")})
 	if len(r.Kernels) != 5 {
 		t.Fatalf("%+v", r.Kernels)
 	}
@@ -84,7 +85,7 @@ func TestKernelGroups(t *testing.T) {
 	}
 	options := defaults(t)
 	options.Kernels = false
-	if r = audited(t, options, fixtureName, file{"fixture/a.fatbin", fixture(t, "plain.fatbin")}); r.Kernels[0].Kernels != nil {
+	if r = audited(t, options, fixtureName, file{"fixture/a.fatbin", wheeltest.Fixture(t, "plain.fatbin")}); r.Kernels[0].Kernels != nil {
 		t.Errorf("kernels were kept: %+v", r.Kernels[0])
 	}
 }

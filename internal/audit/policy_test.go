@@ -12,6 +12,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
+	"github.com/sagebuild/sagebuild/internal/wheel/wheeltest"
 )
 
 // TestPolicyMistakes wants every mistake at its own line and column, all in one run.
@@ -59,7 +60,7 @@ func TestPolicySyntax(t *testing.T) {
 // TestPolicyRules judges a wheel with cubins for 7.0, 8.0, 9.0a, 10.0f and 12.1, PTX for 12.1, and a library that is
 // not stripped and needs glibc 2.34.
 func TestPolicyRules(t *testing.T) {
-	files := []file{{"fixture/a.fatbin", fixture(t, "plain.fatbin")}, {"fixture/symbols.so", fixture(t, "symbols.so")}, {"fixture/new.so", fixture(t, "new_glibc.so")}}
+	files := []file{{"fixture/a.fatbin", wheeltest.Fixture(t, "plain.fatbin")}, {"fixture/symbols.so", wheeltest.Fixture(t, "symbols.so")}, {"fixture/new.so", wheeltest.Fixture(t, "new_glibc.so")}}
 	for source, want := range map[string][]string{
 		``:                                    nil,
 		`sms = ["7.0", "9.0", "9.0a"]`:        nil,

@@ -1,18 +1,17 @@
 package index
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/sagebuild/sagebuild/internal/digest"
+	"github.com/sagebuild/sagebuild/internal/wheel/wheeltest"
 )
 
 // sample is a small wheel that a test writes.
@@ -73,38 +72,20 @@ func (s sample) wheelFile() string {
 // write puts the wheel into dir and returns its path.
 func (s sample) write(t testing.TB, dir string) string {
 	t.Helper()
-	info := "sageattention-" + s.version + ".dist-info/"
-	files := [][2]string{
-		{"sageattention/__init__.py", "text = " + fmt.Sprintf("%q", s.text+s.build+s.tag) + "\n"},
-		{info + "METADATA", s.metadata()}, {info + "WHEEL", s.wheelFile()},
+	info := "sageattention-" + s.version + ".dist-info"
+	files := []wheeltest.File{
+		{Name: "sageattention/__init__.py", Data: fmt.Appendf(nil, "text = %q\n", s.text+s.build+s.tag)},
+		{Name: info + "/METADATA", Data: []byte(s.metadata())}, {Name: info + "/WHEEL", Data: []byte(s.wheelFile())},
 	}
-	record := ""
-	for _, file := range files {
-		sum := sha256.Sum256([]byte(file[1]))
-		if s.badRecord {
-			sum[0]++
-		}
-		record += fmt.Sprintf("%s,sha256=%s,%d\n", file[0], base64.RawURLEncoding.EncodeToString(sum[:]), len(file[1]))
+	recorded := slices.Clone(files)
+	if s.badRecord {
+		recorded[0].Data = bytes.ToUpper(recorded[0].Data)
 	}
-	files = append(files, [2]string{info + "RECORD", record + info + "RECORD,,\n"})
+	files = append(files, wheeltest.File{Name: info + "/RECORD", Data: []byte(wheeltest.Record(info, recorded))})
 	path := filepath.Join(dir, s.name())
 	must(t, os.MkdirAll(dir, 0o755))
-	must(t, os.WriteFile(path, pack(t, files), 0o644))
+	must(t, os.WriteFile(path, wheeltest.Pack(t, "", files...), 0o644))
 	return path
-}
-
-func pack(t testing.TB, files [][2]string) []byte {
-	t.Helper()
-	var buffer bytes.Buffer
-	archive := zip.NewWriter(&buffer)
-	for _, file := range files {
-		w, err := archive.CreateHeader(&zip.FileHeader{Name: file[0], Method: zip.Deflate})
-		must(t, err)
-		_, err = w.Write([]byte(file[1]))
-		must(t, err)
-	}
-	must(t, archive.Close())
-	return buffer.Bytes()
 }
 
 func must(t testing.TB, err error) {

@@ -1,7 +1,6 @@
 package torch
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/internal/wheel/wheeltest"
 )
 
 const fixture = "torch-2.8.0-cp312-cp312-manylinux_2_28_x86_64.whl"
@@ -35,28 +35,14 @@ func offline(t *testing.T) (links string) {
 // offer puts a torch without content on offer and returns its hash.
 func offer(t *testing.T, links, name string) string {
 	t.Helper()
-	var data bytes.Buffer
-	writer := zip.NewWriter(&data)
-	for file, text := range map[string]string{
-		"torch/lib/libc10.so":             "ELF",
-		"torch-2.8.0.dist-info/METADATA":  "Metadata-Version: 2.1\nName: torch\nVersion: 2.8.0\n",
-		"torch-2.8.0.dist-info/WHEEL":     "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: false\nTag: cp312-cp312-manylinux_2_28_x86_64\n",
-		"torch-2.8.0.dist-info/RECORD":    "",
-		"torch-2.8.0.dist-info/INSTALLER": name,
-	} {
-		member, err := writer.Create(file)
-		if err == nil {
-			_, err = member.Write([]byte(text))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := writer.Close(); err != nil {
-		t.Fatal(err)
-	}
+	data := wheeltest.Pack(t, "",
+		wheeltest.File{Name: "torch/lib/libc10.so", Data: []byte("ELF")},
+		wheeltest.File{Name: "torch-2.8.0.dist-info/METADATA", Data: []byte("Metadata-Version: 2.1\nName: torch\nVersion: 2.8.0\n")},
+		wheeltest.File{Name: "torch-2.8.0.dist-info/WHEEL", Data: []byte("Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: false\nTag: cp312-cp312-manylinux_2_28_x86_64\n")},
+		wheeltest.File{Name: "torch-2.8.0.dist-info/RECORD"},
+		wheeltest.File{Name: "torch-2.8.0.dist-info/INSTALLER", Data: []byte(name)})
 	path := filepath.Join(links, name)
-	if err := os.WriteFile(path, data.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(path, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	sum, err := digest.File(path)

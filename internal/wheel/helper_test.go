@@ -1,10 +1,7 @@
 package wheel
 
 import (
-	"archive/zip"
 	"bytes"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 	"github.com/sagebuild/sagebuild/internal/wheel/wheeltest"
@@ -105,49 +101,30 @@ func (s *sample) replace(name, old, new string) {
 	s.set(name, bytes.Replace(s.data(name), []byte(old), []byte(new), 1))
 }
 
-// recordText is the RECORD that fits the files.
-func (s *sample) recordText() string {
-	var text strings.Builder
+// members are the files as they are packed.
+func (s *sample) members() []wheeltest.File {
+	var members []wheeltest.File
 	for _, f := range s.files {
-		sum := sha256.Sum256(f.data)
-		fmt.Fprintf(&text, "%s,sha256=%s,%d\n", f.name, base64.RawURLEncoding.EncodeToString(sum[:]), len(f.data))
+		members = append(members, wheeltest.File{Name: f.name, Data: f.data, Mode: f.mode, Stored: f.name == fatbinName})
 	}
-	text.WriteString(sampleInfo + "/RECORD,,\n")
-	return text.String()
+	return members
 }
+
+// recordText is the RECORD that fits the files.
+func (s *sample) recordText() string { return wheeltest.Record(sampleInfo, s.members()) }
 
 // pack makes the zip file.
 func (s *sample) pack(t testing.TB) []byte {
 	t.Helper()
-	var buffer bytes.Buffer
-	writer := zip.NewWriter(&buffer)
-	writer.SetComment(s.comment)
-	files := slices.Clone(s.files)
+	members := s.members()
 	if !s.noRecord {
 		record := s.record
 		if record == "" {
 			record = s.recordText()
 		}
-		files = append(files, file{name: sampleInfo + "/RECORD", data: []byte(record)})
+		members = append(members, wheeltest.File{Name: sampleInfo + "/RECORD", Data: []byte(record)})
 	}
-	for _, f := range files {
-		header := &zip.FileHeader{Name: f.name, Method: zip.Deflate, Modified: time.Unix(315532800, 0).UTC()}
-		header.SetMode(0o644 | f.mode)
-		if f.name == fatbinName {
-			header.Method = zip.Store
-		}
-		member, err := writer.CreateHeader(header)
-		if err == nil {
-			_, err = member.Write(f.data)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := writer.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buffer.Bytes()
+	return wheeltest.Pack(t, s.comment, members...)
 }
 
 // write packs the sample into a directory of the test.
