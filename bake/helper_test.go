@@ -6,27 +6,15 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/sagebuild/sagebuild/internal/matrixtest"
 	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
 const sourceDir = ".."
 
-func defaults(t *testing.T) (*matrix.Matrix, *kernels.Set) {
-	t.Helper()
-	m, err := matrix.Load("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := kernels.Read(sourceDir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m, k
-}
-
 func TestNothingIsRenderedForAnSMWithoutAttention(t *testing.T) {
-	m, k := defaults(t)
+	m, k := matrixtest.Definition(t, sourceDir)
 	none := &kernels.Set{Sources: slices.DeleteFunc(slices.Clone(k.Sources), func(s kernels.Source) bool { return s.Operation() == "attention_fp16" })}
 	for _, render := range []func(*matrix.Matrix, *kernels.Set) ([]byte, error){RenderBake, RenderDockerfile} {
 		if _, err := render(m, none); err == nil {

@@ -43,7 +43,7 @@ func TestEveryTorchLockIsUsed(t *testing.T) {
 
 func TestMissingLocksAreNamed(t *testing.T) {
 	m := matrixtest.WithTorch216(t, sourceDir)
-	_, k := defaults(t)
+	_, k := matrixtest.Definition(t, sourceDir)
 	selection, err := m.Select([]string{"test-linux-sage2-pytorch216-cu130-python313"})
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func TestMissingLocksAreNamed(t *testing.T) {
 
 // A new torch is data alone: it changes no byte of the Dockerfile.
 func TestAddingATorchKeepsTheDockerfile(t *testing.T) {
-	m, k := defaults(t)
+	m, k := matrixtest.Definition(t, sourceDir)
 	extended := matrixtest.WithTorch216(t, sourceDir)
 	before, err := RenderDockerfile(m, k)
 	if err != nil {
@@ -83,7 +83,7 @@ func TestAddingATorchKeepsTheDockerfile(t *testing.T) {
 
 // LockFiles names exactly what the stages of a target copy of lock/.
 func TestLockFilesAreThoseOfTheDockerfile(t *testing.T) {
-	m, k := defaults(t)
+	m, k := matrixtest.Definition(t, sourceDir)
 	content, err := RenderDockerfile(m, k)
 	if err != nil {
 		t.Fatal(err)

@@ -9,12 +9,13 @@ import (
 	"testing"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/matrixtest"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
 func planned(t *testing.T, names string, options PlanOptions) *Plan {
 	t.Helper()
-	m, k := defaults(t)
+	m, k := matrixtest.Definition(t, sourceDir)
 	selection, err := m.Select(strings.Fields(names))
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +121,7 @@ func TestPlanTakesTreesFromTheLock(t *testing.T) {
 }
 
 func TestPlanRefusesOptions(t *testing.T) {
-	m, k := defaults(t)
+	m, k := matrixtest.Definition(t, sourceDir)
 	for want, options := range map[string]PlanOptions{
 		`SOURCE_DATE_EPOCH is "today", want whole seconds`: {SourceDateEpoch: "today"},
 		`SOURCE_DATE_EPOCH is "-1"`:                        {SourceDateEpoch: "-1"},

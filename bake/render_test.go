@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sagebuild/sagebuild/internal/matrixtest"
 	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -23,7 +24,7 @@ func stageText(t *testing.T, dockerfile []byte, name string) string {
 }
 
 func TestStagesCopyOnlyTheirOwnSources(t *testing.T) {
-	m, k := defaults(t)
+	m, k := matrixtest.Definition(t, sourceDir)
 	content, err := RenderDockerfile(m, k)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +55,7 @@ func TestStagesCopyOnlyTheirOwnSources(t *testing.T) {
 
 // One kernel file that one SM uses must not be an input of any other stage that compiles.
 func TestSourceOfOneSMIsInOneStage(t *testing.T) {
-	m, k := defaults(t)
+	m, k := matrixtest.Definition(t, sourceDir)
 	content, err := RenderDockerfile(m, k)
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +74,7 @@ func TestSourceOfOneSMIsInOneStage(t *testing.T) {
 }
 
 func TestSuffixIsCompiledApart(t *testing.T) {
-	m, k := defaults(t)
+	m, k := matrixtest.Definition(t, sourceDir)
 	hopper := m.SMs()[6]
 	changed := &kernels.Set{}
 	for _, source := range k.Sources {
@@ -98,8 +99,8 @@ func TestSuffixIsCompiledApart(t *testing.T) {
 }
 
 func TestRenderingIsDeterministic(t *testing.T) {
-	m, k := defaults(t)
-	again, other := defaults(t)
+	m, k := matrixtest.Definition(t, sourceDir)
+	again, other := matrixtest.Definition(t, sourceDir)
 	for name, render := range map[string]func() ([]byte, []byte){
 		BakeFile: func() ([]byte, []byte) { a, _ := RenderBake(m, k); b, _ := RenderBake(again, other); return a, b },
 		Dockerfile: func() ([]byte, []byte) {
@@ -120,7 +121,7 @@ func TestRenderingIsDeterministic(t *testing.T) {
 
 // Every build argument has a reader and every reader a value: a misspelt one would be silently empty.
 func TestArgumentsMeetTheirReaders(t *testing.T) {
-	m, k := defaults(t)
+	m, k := matrixtest.Definition(t, sourceDir)
 	content, err := RenderDockerfile(m, k)
 	if err != nil {
 		t.Fatal(err)

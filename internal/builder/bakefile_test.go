@@ -32,23 +32,10 @@ func readBake(t *testing.T, content []byte, environment map[string]string, names
 	return targets, groups
 }
 
-func definition(t *testing.T) (*matrix.Matrix, *kernels.Set) {
-	t.Helper()
-	m, err := matrix.Load("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := kernels.Read(sourceDir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m, k
-}
-
 // Buildx reads the bake file as the plan of the same matrix says: groups, stages, arguments, contexts, outputs. Its
 // matrix attribute expands to the same cells.
 func TestBuildxReadsTheBakeFileAsPlanned(t *testing.T) {
-	m, k := definition(t)
+	m, k := matrixtest.Definition(t, sourceDir)
 	content, err := bake.RenderBake(m, k)
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +53,7 @@ func TestBuildxReadsTheBakeFileAsPlanned(t *testing.T) {
 }
 
 func TestBuildxReadsAnAddedTorchAsPlanned(t *testing.T) {
-	_, k := definition(t)
+	_, k := matrixtest.Definition(t, sourceDir)
 	m := matrixtest.WithTorch216(t, sourceDir)
 	content, err := bake.RenderBake(m, k)
 	if err != nil {
@@ -136,7 +123,7 @@ func values(args map[string]*string) map[string]string {
 }
 
 func TestImagesAreVariables(t *testing.T) {
-	m, k := definition(t)
+	m, k := matrixtest.Definition(t, sourceDir)
 	content, err := bake.RenderBake(m, k)
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +140,7 @@ func TestImagesAreVariables(t *testing.T) {
 
 // One list of secrets: what the bake file declares is what steps mount. The builder adds the certificates by itself.
 func TestDockerfileMountsTheDeclaredSecrets(t *testing.T) {
-	m, k := definition(t)
+	m, k := matrixtest.Definition(t, sourceDir)
 	content, err := bake.RenderDockerfile(m, k)
 	if err != nil {
 		t.Fatal(err)
@@ -177,7 +164,7 @@ func TestUnsetSecretsAreAccepted(t *testing.T) {
 			os.Unsetenv(id)
 		}
 	}
-	m, k := definition(t)
+	m, k := matrixtest.Definition(t, sourceDir)
 	content, err := bake.RenderBake(m, k)
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +183,7 @@ func TestUnsetSecretsAreAccepted(t *testing.T) {
 
 // Buildx's Dockerfile parser accepts the Dockerfile, and every stage that a plan names is there.
 func TestDockerfileHasThePlannedStages(t *testing.T) {
-	m, k := definition(t)
+	m, k := matrixtest.Definition(t, sourceDir)
 	content, err := bake.RenderDockerfile(m, k)
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-// Package matrixtest gives tests a definition that is longer than the built-in one.
+// Package matrixtest gives tests the built-in definition with its kernels, and a longer one.
 package matrixtest
 
 import (
@@ -7,8 +7,23 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
+
+// Definition is the built-in definition, and the kernels of the source tree at sourceDir.
+func Definition(t testing.TB, sourceDir string) (*matrix.Matrix, *kernels.Set) {
+	t.Helper()
+	m, err := matrix.Load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := kernels.Read(sourceDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, k
+}
 
 // AddedTorch is the name that messages give the definition of WithTorch216.
 const AddedTorch = "torch216.hcl"

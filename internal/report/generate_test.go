@@ -9,27 +9,13 @@ import (
 	"testing"
 
 	"github.com/sagebuild/sagebuild/internal/matrixtest"
-	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
 const sourceDir = "../.."
 
-func definition(t *testing.T, path string) (*matrix.Matrix, *kernels.Set) {
-	t.Helper()
-	m, err := matrix.Load(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := kernels.Read(sourceDir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m, k
-}
-
 func TestCommittedFilesAreFresh(t *testing.T) {
-	files, err := Generate(definition(t, ""))
+	files, err := Generate(matrixtest.Definition(t, sourceDir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +32,7 @@ func TestCommittedFilesAreFresh(t *testing.T) {
 
 // Every cell is in exactly one row, and every group has all its members, once the braces are expanded.
 func TestBuildMatrixShowsEveryCell(t *testing.T) {
-	m, _ := definition(t, "")
+	m, _ := matrixtest.Definition(t, sourceDir)
 	text := string(BuildMatrix(m))
 	var shown []string
 	for _, b := range blocksOf(m.Cells()) {
@@ -91,7 +77,7 @@ func expanded(pattern string) []string {
 }
 
 func TestBuildMatrixSaysWhichWheelToTake(t *testing.T) {
-	m, _ := definition(t, "")
+	m, _ := matrixtest.Definition(t, sourceDir)
 	text := string(BuildMatrix(m))
 	for sm, want := range map[matrix.SM]string{
 		{Major: 7}:            "| instead of CUDA 13.0 13.2: the torch's wheel for CUDA 12.6 12.8 12.9 if it has one, else the universal wheel |",
@@ -112,7 +98,7 @@ func TestBuildMatrixSaysWhichWheelToTake(t *testing.T) {
 }
 
 func TestBuildMatrixShowsPlatformsAndRules(t *testing.T) {
-	m, _ := definition(t, "")
+	m, _ := matrixtest.Definition(t, sourceDir)
 	text := string(BuildMatrix(m))
 	for _, platform := range m.Platforms() {
 		if _, known := whereTestsRun[platform.Emulator]; !known || !strings.Contains(text, "| "+platform.Name+" | `"+platform.Tag+"` |") {

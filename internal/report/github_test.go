@@ -5,11 +5,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/matrixtest"
 )
 
 func include(t *testing.T, names string, shards int) []IncludeEntry {
 	t.Helper()
-	m, _ := definition(t, "")
+	m, _ := matrixtest.Definition(t, sourceDir)
 	selection, err := m.Select(strings.Fields(names))
 	if err != nil {
 		t.Fatal(err)

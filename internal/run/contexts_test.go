@@ -13,8 +13,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/bake"
 	"github.com/sagebuild/sagebuild/internal/diag"
-	"github.com/sagebuild/sagebuild/kernels"
-	"github.com/sagebuild/sagebuild/matrix"
+	"github.com/sagebuild/sagebuild/internal/matrixtest"
 )
 
 const source = "../.."
@@ -22,14 +21,7 @@ const source = "../.."
 // planned is a run of the built-in matrix and this repository's sources.
 func planned(t *testing.T, names string, options bake.PlanOptions) *Run {
 	t.Helper()
-	m, err := matrix.Load("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := kernels.Read(source)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m, set := matrixtest.Definition(t, source)
 	selection, err := m.Select(strings.Fields(names))
 	if err != nil {
 		t.Fatal(err)
