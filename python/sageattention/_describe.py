@@ -14,7 +14,7 @@ from . import _abi, _diagnosis, _dispatch, _driver, _kernels, _library, _triton
 from ._call import Request
 from ._kernels import Sm, sm_text
 from ._kinds import KINDS
-from ._requirements import version
+from ._requirements import DISTRIBUTION, version
 
 # function -> request; the choice depends on the head dim, so each is asked for two
 FUNCTIONS = {
@@ -113,7 +113,7 @@ def _choices(choose: Any) -> dict[str, list[dict[str, Any]]]:
 
 def _build_tag() -> str:
     try:
-        text = metadata.distribution("sageattention").read_text("WHEEL") or ""
+        text = metadata.distribution(DISTRIBUTION).read_text("WHEEL") or ""
     except metadata.PackageNotFoundError:
         return ""
     match = re.search(r"^Build: (.*)$", text, re.MULTILINE)

@@ -1,14 +1,15 @@
 """The quantising operators of 2.2's extension of this name, which write tensors of the caller's.
 
 tensor_layout: 0 = NHD, 1 = HND. input is float16 or bfloat16 in that layout, output int8 of its shape, scale
-float32 [batch, heads, scales per head].
+float32 [batch, heads, scales per head]. What is not raises InputError.
 """
 
 from __future__ import annotations
 
 import torch
 
-from . import _abi, _launch, reference
+from . import _abi, _launch, _shapes, reference
+from ._errors import InputError
 from ._shapes import Blocks, dims
 
 
@@ -34,6 +35,7 @@ def quant_per_block_int8_fuse_sub_mean_cuda(
     tensor_layout: int,
 ) -> None:
     """The same after mean [batch, heads, head_dim] was subtracted."""
+    _check_float("mean", mean)
     _per_block(input, output, scale, mean.float().contiguous(), block_size, tensor_layout)
 
 
@@ -45,6 +47,8 @@ def _per_block(
     block: int,
     layout: int,
 ) -> None:
+    blocks = Blocks(key=block)
+    _check(input, output, scale, layout == 0, _abi.KEY, _abi.PER_BLOCK, blocks)
     _launch.quantize(
         input,
         output,
@@ -54,8 +58,27 @@ def _per_block(
         layout == 0,
         _abi.KEY,
         _abi.PER_BLOCK,
-        Blocks(key=block),
+        blocks,
     )
+
+
+def _check(
+    input: torch.Tensor,
+    output: torch.Tensor,
+    scale: torch.Tensor,
+    nhd: bool,
+    operand: int,
+    granularity: int,
+    blocks: Blocks,
+) -> None:
+    """Checks what a kernel would read or write as something else. Raises InputError or ValueError."""
+    sizes = _shapes.check_quantizable(input, nhd)
+    _shapes.check_blocks(blocks)
+    if output.dtype != torch.int8 or output.shape != input.shape or output.stride(-1) != 1:
+        raise InputError("output must be int8, shaped like input, rows contiguous")
+    count = _shapes.scale_count(operand, granularity, sizes.rows, blocks)
+    _shapes.check_float32("scale", scale, (sizes.batch, sizes.heads, count))
+    _shapes.check_same_device(input, output, scale)
 
 
 def quant_per_warp_int8_cuda(
@@ -68,6 +91,7 @@ def quant_per_warp_int8_cuda(
 ) -> None:
     """One scale per warp_block_size (16 or 32) rows of a block of 64 or 128."""
     blocks = Blocks(block_size, warp_block_size)
+    _check(input, output, scale, tensor_layout == 0, _abi.QUERY, _abi.PER_WARP, blocks)
     _launch.quantize(
         input,
         output,
@@ -85,6 +109,9 @@ def sub_mean_cuda(
     input: torch.Tensor, mean: torch.Tensor, output: torch.Tensor, tensor_layout: int
 ) -> None:
     """output (float16) = input - mean [batch, heads, head_dim]."""
+    _check_float("input", input)
+    _check_float("mean", mean)
+    _check_dtype("output", output, torch.float16)
     rows = 1 if tensor_layout == 0 else 2
     output.copy_(input.float() - mean.float().unsqueeze(rows))
 
@@ -112,6 +139,7 @@ def scale_fuse_quant_cuda(
     tensor_layout: int,
 ) -> None:
     """output (E4M3) and scale [batch, heads, head_dim] of what transpose_pad_permute_cuda wrote."""
+    _check_float("input", input)
     values = input.float()
     _scale_and_round(values, output, scale, scale_max, tensor_layout)
 
@@ -126,6 +154,8 @@ def mean_scale_fuse_quant_cuda(
     tensor_layout: int,
 ) -> None:
     """The same of input less its mean over num_tokens keys, which goes to mean [batch, heads, head_dim]."""
+    _check_float("input", input)
+    _check_dtype("mean", mean, torch.float32)
     values = input.float()
     means = values.sum(-1) / num_tokens
     mean.copy_(means.transpose(1, 2) if tensor_layout == 0 else means)
@@ -135,6 +165,18 @@ def mean_scale_fuse_quant_cuda(
 def _scale_and_round(
     values: torch.Tensor, output: torch.Tensor, scale: torch.Tensor, scale_max: float, layout: int
 ) -> None:
+    _check_dtype("output", output, torch.float8_e4m3fn)
+    _check_dtype("scale", scale, torch.float32)
     rounded, scales = reference.round_channels(values, scale_max)
     scale.copy_(scales.transpose(1, 2) if layout == 0 else scales)
     output.copy_(rounded)
+
+
+def _check_dtype(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> None:
+    if tensor.dtype != dtype:
+        raise InputError(f"{name} must be {dtype}, got {tensor.dtype}")
+
+
+def _check_float(name: str, tensor: torch.Tensor) -> None:
+    if not tensor.is_floating_point():
+        raise InputError(f"{name} must be float, got {tensor.dtype}")

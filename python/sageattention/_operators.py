@@ -21,12 +21,11 @@ from . import _abi, _dispatch, _launch, _run, _shapes
 from ._call import Call, Lengths
 from ._dispatch import Operands
 from ._kinds import KINDS
+from ._namespace import NAMESPACE
 from ._shapes import Blocks, new_float32, new_lse
 
 _Pair = tuple[torch.Tensor, torch.Tensor]
 _Triple = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-
-NAMESPACE = "sageattention"
 
 
 def _contiguous(like: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -235,6 +234,7 @@ class _Forward(NamedTuple):
         query, nhd, mask = self.query, self.nhd, self.mask
         q, k = _shapes.check_quantizable(query, nhd), _shapes.check_quantizable(self.key, nhd)
         _shapes.check_attention(q, k, _shapes.check_quantizable(self.value, nhd))
+        _shapes.check_same_dtype(query, self.key, self.value)
         _shapes.check_same_device(query, self.key, self.value, mask)
         _check_method(self.method)
         if mask is not None:
@@ -257,7 +257,11 @@ SymInt = int
 
 
 class _ForwardVarlen(NamedTuple):
-    """The same of sequences behind each other, [rows of all, heads, head_dim]; LSE [query heads, rows of all]."""
+    """The same of sequences behind each other, [rows of all, heads, head_dim]; LSE [query heads, rows of all].
+
+    largest_query and largest_key, integers of one element, say at run time that the longest sequence is shorter than
+    query_rows and key_rows.
+    """
 
     query: torch.Tensor
     key: torch.Tensor
@@ -273,6 +277,8 @@ class _ForwardVarlen(NamedTuple):
     granularity: int
     smooth_k: bool
     return_lse: bool
+    largest_query: torch.Tensor | None = None
+    largest_key: torch.Tensor | None = None
 
     def outputs(self) -> _Pair:
         """Output like query, and LSE."""
@@ -280,17 +286,22 @@ class _ForwardVarlen(NamedTuple):
         tensors = query, self.key, self.value
         q, k, v = (_shapes.check_quantizable(x.unsqueeze(0), nhd=True) for x in tensors)
         _shapes.check_attention(q, k, v)
+        _shapes.check_same_dtype(*tensors)
         _shapes.check_same_device(*tensors, mask, self.query_starts, self.key_starts)
         batch = _shapes.check_starts("cu_seqlens_q", self.query_starts)
         if _shapes.check_starts("cu_seqlens_k", self.key_starts) != batch:
             raise ValueError("cu_seqlens_q and cu_seqlens_k differ in length")
         _check_method(self.method)
         if mask is not None:
-            _shapes.check_mask(mask, (batch, q.heads, self.query_rows, self.key_rows))
+            rows = None if self.largest_query is not None else self.query_rows
+            keys = None if self.largest_key is not None else self.key_rows
+            _shapes.check_mask(mask, (batch, q.heads, rows, keys))
         lse = new_float32(query, q.heads, q.rows) if self.return_lse else new_float32(query, 0)
         return _contiguous(query, query.dtype), lse
 
     def run(self) -> _Pair:
+        if self.largest_query is not None or self.largest_key is not None:
+            return self._with_lengths().run()
         output, lse = self.outputs()
         if not _has_work(self.key, output, lse):
             return output, lse
@@ -304,6 +315,22 @@ class _ForwardVarlen(NamedTuple):
             self.granularity, self.smooth_k, lengths,
         )  # fmt: skip
         return _run.run(call, self.method) or (output, lse)
+
+    def _with_lengths(self) -> _ForwardVarlen:
+        """The same with lengths that are read from the tensors."""
+        return self._replace(
+            query_rows=_at_most("max_seqlen_q", self.largest_query, self.query_rows),
+            key_rows=_at_most("max_seqlen_k", self.largest_key, self.key_rows),
+            largest_query=None,
+            largest_key=None,
+        )
+
+
+def _at_most(name: str, largest: torch.Tensor | None, rows: int) -> int:
+    if largest is None:
+        return rows
+    _shapes.check_length(name, largest)
+    return min(int(largest), rows)
 
 
 _OPERATORS: dict[str, tuple[Any, int]] = {  # arguments, and how many tensors come back

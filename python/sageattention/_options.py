@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any, NamedTuple
 
@@ -9,7 +10,8 @@ import torch
 
 from . import _abi
 from ._diagnosis import why_no_gpu
-from ._shapes import DTYPES, MASK_DTYPES, NOT_CONTIGUOUS
+from ._errors import InputError
+from ._shapes import DTYPES, MASK_DTYPES, NOT_CONTIGUOUS, check_length, check_same_dtype
 
 _ALIGNMENTS = {
     "top_left": _abi.CAUSAL_TOP_LEFT,
@@ -66,24 +68,13 @@ def warn_unused_smoothing(smooth_v: bool, pv_accum_dtype: str, needed: str) -> N
 
 
 def _warn(text: str) -> None:
-    """Warns the caller of the public function; not while compiling, where it would break the graph."""
-    if not torch.compiler.is_compiling():
-        warnings.warn(text, stacklevel=4)
-
-
-def sdpa_order(
-    third: Any, is_causal: Any, sm_scale: Any, attn_mask: torch.Tensor | None
-) -> tuple[torch.Tensor | None, bool]:
-    """Mask and is_causal of a call in the order of torch's scaled_dot_product_attention.
-
-    That is attn_mask, dropout_p, is_causal where sageattn has tensor_layout, is_causal, sm_scale. Raises
-    ValueError for what is neither a mask nor None.
-    """
-    if third is not None and not isinstance(third, torch.Tensor):
-        raise ValueError(f"Unknown tensor layout: {third}; use 'HND' or 'NHD'")
-    if isinstance(is_causal, float):  # dropout_p by position
-        is_causal = False if sm_scale is None else sm_scale
-    return attn_mask if third is None else third, bool(is_causal)
+    """Warns whoever called this package; not while compiling, where it would break the graph."""
+    if torch.compiler.is_compiling():
+        return
+    frame, level = sys._getframe().f_back, 2
+    while frame is not None and frame.f_globals.get("__package__") == __package__:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, stacklevel=level)
 
 
 def cast_for_autocast(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -98,15 +89,16 @@ def check_tensors(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
     """Checks devices, dtypes, strides, head dims and gradients; see sageattn for what is raised."""
     if not (q.is_cuda and k.is_cuda and v.is_cuda):
         devices = ", ".join(f"{name} is on {x.device}" for name, x in zip("qkv", (q, k, v)))
-        raise AssertionError(f"Input tensors must be on cuda: {devices}; {why_no_gpu()}")
-    assert q.device == k.device == v.device, (
-        f"All tensors must be on the same device, got {q.device}, {k.device} and {v.device}."
-    )
-    assert q.dtype in DTYPES, f"Input tensors must be float16 or bfloat16, got {q.dtype}."
-    assert q.dtype == k.dtype == v.dtype, (
-        f"All tensors must have the same dtype, got {q.dtype}, {k.dtype} and {v.dtype}."
-    )
-    assert q.stride(-1) == 1 and k.stride(-1) == 1 and v.stride(-1) == 1, NOT_CONTIGUOUS
+        raise InputError(f"Input tensors must be on cuda: {devices}; {why_no_gpu()}")
+    if not q.device == k.device == v.device:
+        raise InputError(
+            f"All tensors must be on the same device, got {q.device}, {k.device} and {v.device}."
+        )
+    if q.dtype not in DTYPES:
+        raise InputError(f"Input tensors must be float16 or bfloat16, got {q.dtype}.")
+    check_same_dtype(q, k, v)
+    if not q.stride(-1) == k.stride(-1) == v.stride(-1) == 1:
+        raise InputError(NOT_CONTIGUOUS)
     if not q.shape[-1] == k.shape[-1] == v.shape[-1]:
         raise ValueError(
             f"q, k and v must share head_dim, got {q.shape[-1]}, {k.shape[-1]} and {v.shape[-1]}"
@@ -118,19 +110,35 @@ def check_tensors(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
 
 
 def usable_mask(mask: torch.Tensor | None, query: torch.Tensor) -> torch.Tensor | None:
-    """The mask on the query's device in a dtype that kernels read. Raises AssertionError for another device."""
+    """The mask on the query's device in a dtype that kernels read. Raises InputError for another device."""
     if mask is None:
         return None
-    assert mask.device == query.device, f"attn_mask is on {mask.device}, q on {query.device}."
+    if mask.device != query.device:
+        raise InputError(f"attn_mask is on {mask.device}, q on {query.device}.")
     if mask.is_floating_point() and mask.dtype not in MASK_DTYPES:
         return mask.to(torch.float32)
     return mask
 
 
 def int32_starts(starts: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
-    """cu_seqlens as int32 on the tensor's device. Raises AssertionError if they are not contiguous integers."""
-    assert starts.is_contiguous(), "cu_seqlens_q and cu_seqlens_k must be contiguous."
-    assert starts.dtype in (torch.int32, torch.int64), (
-        f"cu_seqlens_q and cu_seqlens_k must be int32 or int64, got {starts.dtype}."
-    )
+    """cu_seqlens as int32 on the tensor's device. Raises InputError if they are not contiguous integers."""
+    if not starts.is_contiguous():
+        raise InputError("cu_seqlens_q and cu_seqlens_k must be contiguous.")
+    if starts.dtype not in (torch.int32, torch.int64):
+        raise InputError(
+            f"cu_seqlens_q and cu_seqlens_k must be int32 or int64, got {starts.dtype}."
+        )
     return starts.to(device=tensor.device, dtype=torch.int32)
+
+
+def largest_length(
+    name: str, length: int | torch.Tensor, rows: int
+) -> tuple[int, torch.Tensor | None]:
+    """The largest length of sequences with so many rows in all; with a tensor, the rows and that tensor.
+
+    The operator reads the tensor when it runs, so that nothing waits for it while a graph is traced.
+    """
+    if not isinstance(length, torch.Tensor):
+        return min(length, rows), None
+    check_length(name, length)
+    return rows, length

@@ -17,8 +17,10 @@ import torch
 
 from . import _abi, _launch, _shapes
 from ._dispatch import Operands, kind_for
+from ._errors import InputError
 from ._kinds import KINDS
-from ._shapes import Blocks, dims
+from ._namespace import NAMESPACE
+from ._shapes import Blocks, Dims, dims
 
 _LOG2_E = math.log2(math.e)
 _TAIL = (
@@ -54,38 +56,33 @@ class Kernel(NamedTuple):
         return scale, mean, given[self.scaled + self.smoothed :]
 
 
+_NAMESPACE_SM89, _NAMESPACE_SM90 = f"{NAMESPACE}_sm89", f"{NAMESPACE}_sm90"
 _SM90_BLOCKS = Blocks(64, 16, 128)
 _F32, _F16 = "qk_int8_sv_f8_accum_f32_", "qk_int8_sv_f8_accum_f16_"
 
 SM80 = (
-    Kernel("sageattention", "qk_int8_sv_f16_accum_f32_attn"),
-    Kernel("sageattention", "qk_int8_sv_f16_accum_f16_attn", sums_float16=True),
-    Kernel("sageattention", "qk_int8_sv_f16_accum_f16_attn_inst_buf", sums_float16=True),
+    Kernel(NAMESPACE, "qk_int8_sv_f16_accum_f32_attn"),
+    Kernel(NAMESPACE, "qk_int8_sv_f16_accum_f16_attn", sums_float16=True),
+    Kernel(NAMESPACE, "qk_int8_sv_f16_accum_f16_attn_inst_buf", sums_float16=True),
     Kernel(
-        "sageattention",
+        NAMESPACE,
         "qk_int8_sv_f16_accum_f16_fuse_v_mean_attn",
         smoothed=True,
         sums_float16=True,
     ),
 )
 SM89 = (
-    Kernel("sageattention_sm89", _F32 + "attn"),
-    Kernel("sageattention_sm89", _F32 + "attn_inst_buf"),
-    Kernel("sageattention_sm89", _F32 + "fuse_v_scale_attn", scaled=True),
-    Kernel("sageattention_sm89", _F32 + "fuse_v_scale_attn_inst_buf", scaled=True),
-    Kernel(
-        "sageattention_sm89", _F32 + "fuse_v_scale_fuse_v_mean_attn", scaled=True, smoothed=True
-    ),
-    Kernel("sageattention_sm89", _F16 + "attn_inst_buf", sums_float16=True),
-    Kernel(
-        "sageattention_sm89", _F16 + "fuse_v_scale_attn_inst_buf", scaled=True, sums_float16=True
-    ),
+    Kernel(_NAMESPACE_SM89, _F32 + "attn"),
+    Kernel(_NAMESPACE_SM89, _F32 + "attn_inst_buf"),
+    Kernel(_NAMESPACE_SM89, _F32 + "fuse_v_scale_attn", scaled=True),
+    Kernel(_NAMESPACE_SM89, _F32 + "fuse_v_scale_attn_inst_buf", scaled=True),
+    Kernel(_NAMESPACE_SM89, _F32 + "fuse_v_scale_fuse_v_mean_attn", scaled=True, smoothed=True),
+    Kernel(_NAMESPACE_SM89, _F16 + "attn_inst_buf", sums_float16=True),
+    Kernel(_NAMESPACE_SM89, _F16 + "fuse_v_scale_attn_inst_buf", scaled=True, sums_float16=True),
 )
 SM90 = (
-    Kernel("sageattention_sm90", _F32 + "attn_inst_buf", blocks=_SM90_BLOCKS),
-    Kernel(
-        "sageattention_sm90", _F32 + "fuse_v_scale_attn_inst_buf", scaled=True, blocks=_SM90_BLOCKS
-    ),
+    Kernel(_NAMESPACE_SM90, _F32 + "attn_inst_buf", blocks=_SM90_BLOCKS),
+    Kernel(_NAMESPACE_SM90, _F32 + "fuse_v_scale_attn_inst_buf", scaled=True, blocks=_SM90_BLOCKS),
 )
 
 
@@ -100,15 +97,66 @@ def _blocks(kernel: Kernel, query_scale: torch.Tensor, rows: int, granularity: i
     )
 
 
-def _check(kernel: Kernel, query: Any, key: Any, value: Any, output: Any, nhd: bool) -> None:
+def _check(
+    kernel: Kernel,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    output: torch.Tensor,
+    query_scale: torch.Tensor,
+    key_scale: torch.Tensor,
+    *given: Any,
+) -> None:
+    """Checks operands as far as tensors tell. Raises ValueError."""
+    value_scale, value_mean, (layout, _, granularity, _, _) = kernel.split(given)
+    nhd = layout == 0
     q, k = _shapes.check_int8(query, nhd), _shapes.check_int8(key, nhd)
-    _shapes.check_groups(q.heads, k.heads)
-    wanted = torch.float16 if kernel.namespace == "sageattention" else torch.float8_e4m3fn
-    if value.dtype != wanted:
-        raise ValueError(f"value must be {wanted}, got {value.dtype}")
+    _check_value(kernel, value, q, k, nhd)
     if output.shape != query.shape or output.dtype not in _shapes.DTYPES or output.stride(-1) != 1:
         raise ValueError("output must be float16 or bfloat16, shaped like query, rows contiguous")
-    _shapes.check_same_device(query, key, value, output)
+    blocks = _blocks(kernel, query_scale, q.rows, granularity)
+    key_scales = _shapes.scale_count(_abi.KEY, granularity, k.rows, blocks)
+    _check_scales("query_scale", query_scale, (q.batch, q.heads, query_scale.shape[-1]))
+    _check_scales("key_scale", key_scale, (k.batch, k.heads, key_scales))
+    for name, tensor in (("value_scale", value_scale), ("value_mean", value_mean)):
+        if tensor is not None:
+            _check_channels(name, tensor, (k.batch, k.heads, k.head_dim))
+    _shapes.check_same_device(
+        query, key, value, output, query_scale, key_scale, value_scale, value_mean
+    )
+
+
+def _check_value(kernel: Kernel, value: torch.Tensor, q: Dims, k: Dims, nhd: bool) -> None:
+    """Checks float16 values, shaped like the keys, or E4M3 ones as per_channel_fp8 writes them."""
+    wanted = torch.float16 if kernel.namespace == NAMESPACE else torch.float8_e4m3fn
+    if value.dtype != wanted:
+        raise InputError(f"value must be {wanted}, got {value.dtype}")
+    if wanted == torch.float16:
+        _shapes.check_attention(q, k, _shapes.check_quantizable(value, nhd))
+        return
+    _shapes.check_attention(q, k, k)
+    inner = (k.head_dim, k.heads) if nhd else (k.heads, k.head_dim)
+    keys = (k.rows + 63) // 64 * 64
+    if value.dim() != 4 or tuple(value.shape[:3]) != (k.batch, *inner) or value.shape[3] < keys:
+        raise ValueError(
+            f"value must be {(k.batch, *inner, keys)} or have more keys, got {tuple(value.shape)}"
+        )
+    if value.stride(-1) != 1:
+        raise ValueError("the keys of value must be contiguous")
+
+
+def _check_scales(name: str, scales: torch.Tensor, shape: tuple[int, ...]) -> None:
+    if scales.dtype != torch.float32 or tuple(scales.shape) != shape:
+        raise InputError(
+            f"{name} must be float32 of shape {shape}, got {scales.dtype} of shape {tuple(scales.shape)}"
+        )
+
+
+def _check_channels(name: str, tensor: torch.Tensor, shape: tuple[int, ...]) -> None:
+    if not tensor.is_floating_point() or tuple(tensor.shape) != shape:
+        raise InputError(
+            f"{name} must be float of shape {shape}, got {tensor.dtype} of shape {tuple(tensor.shape)}"
+        )
 
 
 def _implementation(kernel: Kernel) -> Callable[..., torch.Tensor]:
@@ -124,7 +172,7 @@ def _implementation(kernel: Kernel) -> Callable[..., torch.Tensor]:
         value_scale, value_mean, numbers = kernel.split(given)
         layout, is_causal, granularity, sm_scale, return_lse = numbers
         nhd = layout == 0
-        _check(kernel, query, key, value, output, nhd)
+        _check(kernel, query, key, value, output, query_scale, key_scale, *given)
         lse = _shapes.new_lse(query, nhd, bool(return_lse))
         if query.numel() == 0 or key.numel() == 0:
             output.zero_()
@@ -170,9 +218,8 @@ def _add_mean(output: torch.Tensor, mean: torch.Tensor, nhd: bool) -> None:
 
 def _fake(kernel: Kernel) -> Callable[..., torch.Tensor]:
     def fake(query: torch.Tensor, *rest: Any) -> torch.Tensor:
-        key, value, output, _, _, *given = rest
-        layout, _, _, _, return_lse = kernel.split(tuple(given))[2]
-        _check(kernel, query, key, value, output, layout == 0)
+        _check(kernel, query, *rest)
+        layout, _, _, _, return_lse = kernel.split(rest[5:])[2]
         return _shapes.new_lse(query, layout == 0, bool(return_lse))
 
     return fake
@@ -189,10 +236,29 @@ def _register(kernels: tuple[Kernel, ...], kind: str) -> torch.library.Library:
     return library
 
 
-# Registrations live as long as these objects. _operators defines the namespace sageattention.
+# Registrations live as long as these objects. _operators defines the namespace of SM80.
 _registrations = [_register(SM80, "FRAGMENT"), _register(SM89, "DEF"), _register(SM90, "DEF")]
 
 
 def functions(kernels: tuple[Kernel, ...]) -> dict[str, Any]:
     """The operators by name, callable like those of 2.2's modules."""
     return {k.name: getattr(getattr(torch.ops, k.namespace), k.name) for k in kernels}
+
+
+# Functions of 2.2 that serve several operators, and one of them.
+# https://github.com/thu-ml/SageAttention/blob/d1a57a5/sageattention/sm80_compile.py, sm89_compile.py
+_SHARED_FAKES = {
+    "sm80_qk_fake_impl": "qk_int8_sv_f16_accum_f32_attn",
+    "sm89_qk_with_key_value": _F32 + "fuse_v_scale_attn",
+    "sm89_qk_with_key_value_mean": _F32 + "fuse_v_scale_fuse_v_mean_attn",
+}
+
+
+def fakes(kernels: tuple[Kernel, ...]) -> dict[str, Any]:
+    """What torch.compile runs in the operators' place, by the names of 2.2's torch.compile wrappers.
+
+    Some programs import one of them to learn whether a GPU's operators are there.
+    """
+    found = {kernel.name: _fake(kernel) for kernel in kernels}
+    shared = {name: found[of] for name, of in _SHARED_FAKES.items() if of in found}
+    return {**{f"{name}_fake_impl": fake for name, fake in found.items()}, **shared}

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from importlib import metadata
 
-_DISTRIBUTION = "sageattention"
+DISTRIBUTION = __name__.rpartition(".")[0]  # a copy under another name is no part of the wheel
 
 
 def version() -> str:
     """The installed version, or "0+source" in a source tree."""
     try:
-        return metadata.version(_DISTRIBUTION)
+        return metadata.version(DISTRIBUTION)
     except metadata.PackageNotFoundError:
         return "0+source"
 
 
 def _requirements() -> list[str]:
     try:
-        return metadata.requires(_DISTRIBUTION) or []
+        return metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
         return []
 

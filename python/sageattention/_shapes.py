@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 
 from . import _abi
+from ._errors import InputError
 
 MAX_HEAD_DIM = 256
 NOT_CONTIGUOUS = "Last dim of qkv must be contiguous."
@@ -131,16 +132,37 @@ def check_rows(tensor: torch.Tensor) -> None:
         raise ValueError(NOT_CONTIGUOUS)
 
 
-def check_mask(mask: torch.Tensor, shape: tuple[int, ...]) -> None:
+def check_mask(mask: torch.Tensor, shape: tuple[int | None, ...]) -> None:
     """Checks a bool or float mask that broadcasts to shape [batch, query heads, query rows, key rows].
 
-    Raises AssertionError, as 2.2 does.
+    A size of None is not known yet: any fits. Raises InputError.
     """
-    assert mask.dtype in MASK_DTYPES, f"attn_mask must be bool or float, got {mask.dtype}."
+    if mask.dtype not in MASK_DTYPES:
+        raise InputError(f"attn_mask must be bool or float, got {mask.dtype}.")
     fits = mask.dim() <= len(shape) and all(
-        have == 1 or have == want for have, want in zip(mask.shape[::-1], shape[::-1])
+        want is None or have == 1 or have == want
+        for have, want in zip(mask.shape[::-1], shape[::-1])
     )
-    assert fits, f"attn_mask of shape {tuple(mask.shape)} cannot be broadcast to {tuple(shape)}."
+    if not fits:
+        raise InputError(
+            f"attn_mask of shape {tuple(mask.shape)} cannot be broadcast to {tuple(shape)}."
+        )
+
+
+def check_same_dtype(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> None:
+    """Checks that the kernels, which are told one dtype, read all three right. Raises InputError."""
+    if not query.dtype == key.dtype == value.dtype:
+        raise InputError(
+            f"All tensors must have the same dtype, got {query.dtype}, {key.dtype} and {value.dtype}."
+        )
+
+
+def check_length(name: str, length: torch.Tensor) -> None:
+    """Checks an integer tensor of one element. Raises InputError."""
+    if length.numel() != 1 or length.dtype not in (torch.int32, torch.int64):
+        raise InputError(
+            f"{name} must be one int32 or int64, got {length.dtype} {tuple(length.shape)}."
+        )
 
 
 def check_starts(name: str, starts: torch.Tensor) -> int:
@@ -175,8 +197,7 @@ def check_float32(name: str, tensor: torch.Tensor, shape: tuple[int, ...]) -> No
     """Checks a contiguous float32 tensor of exactly this shape. Raises ValueError."""
     if tensor.dtype != torch.float32 or tuple(tensor.shape) != shape or not tensor.is_contiguous():
         raise ValueError(
-            f"{name} must be contiguous float32 of shape {shape}, "
-            f"got {tensor.dtype} of shape {tuple(tensor.shape)}"
+            f"{name} must be contiguous float32 of shape {shape}, got {tensor.dtype} of shape {tuple(tensor.shape)}"
         )
 
 

@@ -32,8 +32,8 @@ def installed() -> bool:
     """Whether Triton and this package's Triton kernels can be imported. Imports neither."""
     return (
         _there("triton")
-        and _there("sageattention.triton")
-        and _there("sageattention.triton._attention")
+        and _there(f"{__package__}.triton")
+        and _there(f"{__package__}.triton._attention")
     )
 
 

@@ -18,14 +18,17 @@ from typing import Any, Union
 import torch
 
 from . import _abi
+from ._calls import takes_torchs_calls
 from ._compatibility import lazy_names
+from ._errors import InputError
+from ._namespace import OPERATORS
 from ._options import (
     Options,
     cast_for_autocast,
     check_tensors,
     int32_starts,
+    largest_length,
     method_of,
-    sdpa_order,
     usable_mask,
     warn_unused_smoothing,
 )
@@ -36,6 +39,7 @@ Result = Union[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]
 __getattr__ = lazy_names(__name__)
 
 
+@takes_torchs_calls
 def sageattn(
     q: torch.Tensor,
     k: torch.Tensor,
@@ -54,21 +58,21 @@ def sageattn(
     return_lse also float32 [batch, query heads, query rows] natural logarithms of the softmax denominators.
 
     Keys are always smoothed (their mean is subtracted, which softmax does not see): smooth_k is ignored, as in
-    2.2. Takes the place of torch.nn.functional.scaled_dot_product_attention, positional mask included.
+    2.2. Takes the place of torch.nn.functional.scaled_dot_product_attention: query, key and value are other names
+    of q, k and v, and a mask may stand where torch has it, before dropout_p and is_causal. The functions of one
+    kernel do so too.
 
-    Raises AssertionError for tensors that are not float16/bfloat16, not on one GPU or not contiguous in
-    the head dim, and for masks that do not fit; ValueError for shapes and options, NotImplementedError where a
-    gradient is needed, RuntimeError when no kernel can run.
+    Raises InputError, which is an AssertionError and a ValueError, for tensors that are not all float16 or
+    all bfloat16, not on one GPU or not contiguous in the head dim, and for masks that do not fit; ValueError for
+    shapes and options, NotImplementedError where a gradient is needed, RuntimeError when no kernel can run.
     """
-    if not isinstance(tensor_layout, str):
-        attn_mask, is_causal = sdpa_order(tensor_layout, is_causal, sm_scale, attn_mask)
-        tensor_layout, sm_scale = "HND", None
     options = Options.of(kwargs, is_causal, sm_scale)
     return _attend(
         q, k, v, attn_mask, tensor_layout, options, "auto", "per_thread", True, return_lse
     )
 
 
+@takes_torchs_calls
 def sageattn_qk_int8_pv_fp16_triton(
     q: torch.Tensor,
     k: torch.Tensor,
@@ -94,6 +98,7 @@ def sageattn_qk_int8_pv_fp16_triton(
     )
 
 
+@takes_torchs_calls
 def sageattn_qk_int8_pv_fp16_cuda(
     q: torch.Tensor,
     k: torch.Tensor,
@@ -112,7 +117,7 @@ def sageattn_qk_int8_pv_fp16_cuda(
 ) -> Result:
     """As sageattn with float16 values, and the granularity of the scales and smoothing chosen by the caller.
 
-    qk_quant_gran is "per_thread" or "per_warp" (AssertionError otherwise). pv_accum_dtype is "fp32",
+    qk_quant_gran is "per_thread" or "per_warp" (InputError otherwise). pv_accum_dtype is "fp32",
     "fp16+fp32" (float16 within a key tile) or "fp16", which is computed like "fp16+fp32": no value overflows.
     smooth_v is taken with "fp16", where it has nothing left to improve, and ignored with a warning otherwise.
     """
@@ -124,6 +129,7 @@ def sageattn_qk_int8_pv_fp16_cuda(
     )
 
 
+@takes_torchs_calls
 def sageattn_qk_int8_pv_fp8_cuda(
     q: torch.Tensor,
     k: torch.Tensor,
@@ -154,6 +160,7 @@ def sageattn_qk_int8_pv_fp8_cuda(
     )
 
 
+@takes_torchs_calls
 def sageattn_qk_int8_pv_fp8_cuda_sm90(
     q: torch.Tensor,
     k: torch.Tensor,
@@ -186,8 +193,8 @@ def sageattn_varlen(
     v: torch.Tensor,
     cu_seqlens_q: torch.Tensor,
     cu_seqlens_k: torch.Tensor,
-    max_seqlen_q: int,
-    max_seqlen_k: int,
+    max_seqlen_q: int | torch.Tensor,
+    max_seqlen_k: int | torch.Tensor,
     is_causal: bool = False,
     sm_scale: float | None = None,
     smooth_k: bool = True,
@@ -199,7 +206,8 @@ def sageattn_varlen(
     """Attention of sequences that lie behind each other: q, k, v [rows of all sequences, heads, head_dim].
 
     cu_seqlens (int32 or int64 [batch + 1], contiguous) says where each sequence begins and the last one ends;
-    max_seqlen is the largest length. Nothing waits for the GPU. Causal masks are aligned per sequence, keys are
+    max_seqlen is the largest length, a number or a tensor of one: what torch.compile traces as a tensor breaks no
+    graph. Nothing waits for the GPU, unless such a tensor lies there. Causal masks are aligned per sequence, keys are
     smoothed per sequence. Besides what 2.2 offers there are attn_mask, which broadcasts to [batch, query heads,
     max_seqlen_q, max_seqlen_k], and return_lse, which adds float32 [query heads, rows of all sequences]. Only the
     CUDA kernels serve these two: on a GPU that takes Triton a mask raises RuntimeError, an LSE NotImplementedError.
@@ -208,10 +216,12 @@ def sageattn_varlen(
     check_tensors(q, k, v)
     options = Options.of(kwargs, is_causal, sm_scale)
     query_starts, key_starts = int32_starts(cu_seqlens_q, q), int32_starts(cu_seqlens_k, k)
-    output, lse = torch.ops.sageattention.forward_varlen(
-        q, k, v, usable_mask(attn_mask, q), query_starts, key_starts,
-        min(max_seqlen_q, q.shape[0]), min(max_seqlen_k, k.shape[0]),
+    query_rows, largest_query = largest_length("max_seqlen_q", max_seqlen_q, q.shape[0])
+    key_rows, largest_key = largest_length("max_seqlen_k", max_seqlen_k, k.shape[0])
+    output, lse = OPERATORS.forward_varlen(
+        q, k, v, usable_mask(attn_mask, q), query_starts, key_starts, query_rows, key_rows,
         options.causal, options.scale(q), "auto", _abi.PER_THREAD, bool(smooth_k), bool(return_lse),
+        largest_query, largest_key,
     )  # fmt: skip
     return (output, lse) if return_lse else output
 
@@ -237,10 +247,11 @@ def _attend(
 ) -> Result:
     nhd = is_nhd(tensor_layout)
     allowed = ("per_block",) if method == "triton" else ("per_warp", "per_thread")
-    assert qk_quant_gran in allowed, "qk_quant_gran must be either 'per_warp' or 'per_thread'."
+    if qk_quant_gran not in allowed:
+        raise InputError("qk_quant_gran must be either 'per_warp' or 'per_thread'.")
     q, k, v = cast_for_autocast(q, k, v)
     check_tensors(q, k, v)
-    output, lse = torch.ops.sageattention.forward(
+    output, lse = OPERATORS.forward(
         q, k, v, usable_mask(attn_mask, q), nhd, options.causal, options.scale(q), method,
         _GRANULARITIES[qk_quant_gran], bool(smooth_k), bool(return_lse),
     )  # fmt: skip

@@ -3,7 +3,7 @@
 Those of queries and keys return q_int8, q_scale, k_int8, k_scale: int8 tensors contiguous in the given layout
 and float32 scales [batch, heads, scales per head]. km, the mean of the keys ([batch, heads, head_dim] or with a
 kept row dim), is subtracted from the keys before they are quantised. Blocks have 128 or 64 rows (BLKQ, BLKK) and
-warps 32 or 16 (WARPQ); ValueError otherwise.
+warps 32 or 16 (WARPQ); ValueError otherwise. q and k are both float16 or both bfloat16.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import math
 import torch
 
 from . import _abi
-from ._shapes import Blocks, is_nhd
+from ._errors import InputError
+from ._namespace import OPERATORS
+from ._shapes import DTYPES, Blocks, is_nhd
 
 Quantized = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -71,7 +73,12 @@ def per_thread_int8(
 
 
 def sub_mean(v: torch.Tensor, tensor_layout: str = "HND") -> tuple[torch.Tensor, torch.Tensor]:
-    """v less its mean over rows, float16 and contiguous; and that mean, [batch, heads, head_dim] like v."""
+    """v less its mean over rows, float16 and contiguous; and that mean, [batch, heads, head_dim] like v.
+
+    Raises InputError for a v that is neither float16 nor bfloat16.
+    """
+    if v.dtype not in DTYPES:
+        raise InputError(f"expected float16 or bfloat16, got {v.dtype}")
     rows = 1 if is_nhd(tensor_layout) else 2
     mean = v.float().mean(rows, keepdim=True).to(v.dtype)
     smooth = (v.float() - mean.float()).to(torch.float16, memory_format=torch.contiguous_format)
@@ -90,14 +97,13 @@ def per_channel_fp8(
     with zeros to a multiple of 64 keys, which are permuted inside each 16 as in 2.2. v_scale and the mean are
     float32 [batch, heads, head_dim]. A channel of zeros has scale 1.
     """
-    operator = torch.ops.sageattention.quantize_value
-    v_fp8, v_scale, mean = operator(v, is_nhd(tensor_layout), scale_max, smooth_v)
+    v_fp8, v_scale, mean = OPERATORS.quantize_value(v, is_nhd(tensor_layout), scale_max, smooth_v)
     return v_fp8, v_scale, mean if smooth_v else None
 
 
 def key_mean(k: torch.Tensor, tensor_layout: str = "HND") -> torch.Tensor:
     """Mean of the keys over their rows, float32 [batch, heads, head_dim]: the km of the quantisers."""
-    mean: torch.Tensor = torch.ops.sageattention.mean(k, is_nhd(tensor_layout))
+    mean: torch.Tensor = OPERATORS.mean(k, is_nhd(tensor_layout))
     return mean
 
 
@@ -110,13 +116,16 @@ def _quantize(
     blocks: Blocks,
 ) -> Quantized:
     nhd = is_nhd(tensor_layout)
+    if q.dtype != k.dtype:
+        raise InputError(f"q and k must have the same dtype, got {q.dtype} and {k.dtype}.")
     if km is not None and km.dim() == 4:
         km = km.squeeze(1 if nhd else 2)
     if km is not None:
+        if not km.is_floating_point():
+            raise InputError(f"km must be float, got {km.dtype}")
         km = km.to(torch.float32).contiguous()
-    operators = torch.ops.sageattention
-    q_int8, q_scale, _ = operators.quantize_query(
+    q_int8, q_scale, _ = OPERATORS.quantize_query(
         q, None, nhd, granularity, blocks.query, blocks.warp
     )
-    k_int8, k_scale = operators.quantize_key(k, km, nhd, granularity, blocks.key)
+    k_int8, k_scale = OPERATORS.quantize_key(k, km, nhd, granularity, blocks.key)
     return q_int8, q_scale, k_int8, k_scale

@@ -1,5 +1,6 @@
-"""The operators of _qattn_sm90 under the name that 2.2 gives their torch.compile wrappers."""
+"""The operators of _qattn_sm90 under the name that 2.2 gives their torch.compile wrappers, and their fakes."""
 
 from . import _qattn
 
 globals().update(_qattn.functions(_qattn.SM90))
+globals().update(_qattn.fakes(_qattn.SM90))

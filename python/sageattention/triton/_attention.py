@@ -6,7 +6,8 @@ import math
 
 import torch
 
-from .._shapes import check_groups
+from .._errors import InputError
+from .._shapes import MASK_DTYPES, check_groups, check_same_dtype
 from . import _launch
 from ._launch import KEY_BLOCK, QUERY_BLOCK, Groups, Rows, Scales, dense, varlen
 
@@ -35,7 +36,7 @@ def attention(
     denominators, float32 [batch, query heads, query rows]. A query that sees no key gives 0 and -infinity.
 
     Inputs are not written, and nothing waits for the GPU. Raises ValueError for shapes and dtypes,
-    AssertionError for a mask that does not broadcast.
+    InputError for dtypes that differ and a mask that does not broadcast.
     """
     query, key, value = dense(q, nhd), dense(k, nhd), dense(v, nhd)
     _check(query, key, value)
@@ -140,19 +141,17 @@ def _check(query: Rows, key: Rows, value: Rows) -> None:
     for rows in (query, key, value):
         if rows.tensor.dtype not in _DTYPES:
             raise ValueError(f"expected float16 or bfloat16, got {rows.tensor.dtype}")
+    check_same_dtype(query.tensor, key.tensor, value.tensor)
 
 
 def expanded(mask: torch.Tensor, query: Rows, key: Rows) -> torch.Tensor:
-    """mask as [batch, query heads, query rows, key rows], bool or float. Raises AssertionError."""
+    """mask as [batch, query heads, query rows, key rows], bool or float. Raises InputError."""
     target = (query.batch, query.heads, query.rows, key.rows)
-    assert mask.dtype == torch.bool or mask.is_floating_point(), (
-        f"attn_mask must be bool or floating point, got {mask.dtype}"
-    )
+    if mask.dtype != torch.bool and not mask.is_floating_point():
+        raise InputError(f"attn_mask must be bool or float, got {mask.dtype}.")
     try:
         mask = mask.expand(target)
     except RuntimeError as error:
         shape = tuple(mask.shape)
-        raise AssertionError(
-            f"attn_mask of shape {shape} does not broadcast to {target}"
-        ) from error
-    return mask.float() if mask.dtype == torch.float64 else mask
+        raise InputError(f"attn_mask of shape {shape} cannot be broadcast to {target}.") from error
+    return mask if mask.dtype in MASK_DTYPES else mask.float()

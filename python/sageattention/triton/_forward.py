@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from .._shapes import is_nhd
+from .._errors import InputError
+from .._shapes import DTYPES, is_nhd
 from ._attention import expanded
 from ._launch import Scales, attend, dense, varlen
 
@@ -29,6 +30,7 @@ def forward_dense(
     and of the keys as they are here, without their mean. attn_mask is bool, or float in natural units (2.2
     took base 2 for them).
     """
+    _check(q, k, v, q_scale, k_scale, output_dtype)
     nhd = is_nhd(tensor_layout)
     query, key, value = dense(q, nhd), dense(k, nhd), dense(v, nhd)
     mask = None if attn_mask is None else expanded(attn_mask, query, key)
@@ -68,6 +70,7 @@ def forward_varlen(
 
     Scales are float32 [blocks, heads]; those of sequence b begin at cu_seqlens_scale[b].
     """
+    _check(q, k, v, q_scale, k_scale, output_dtype)
     output = torch.empty(q.shape, dtype=output_dtype, device=q.device)
     attend(
         varlen(q, cu_seqlens_q, max_seqlen_q),
@@ -79,3 +82,22 @@ def forward_varlen(
         causal,
     )
     return output
+
+
+def _check(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    q_scale: torch.Tensor,
+    k_scale: torch.Tensor,
+    output_dtype: torch.dtype,
+) -> None:
+    """Checks dtypes. Raises InputError."""
+    if not q.dtype == k.dtype == torch.int8:
+        raise InputError(f"q and k must be int8, got {q.dtype} and {k.dtype}.")
+    if v.dtype not in DTYPES or output_dtype not in DTYPES:
+        raise InputError(
+            f"v and output must be float16 or bfloat16, got {v.dtype} and {output_dtype}."
+        )
+    if not q_scale.dtype == k_scale.dtype == torch.float32:
+        raise InputError(f"scales must be float32, got {q_scale.dtype} and {k_scale.dtype}.")

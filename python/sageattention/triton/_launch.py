@@ -13,7 +13,8 @@ import torch
 import triton
 import triton.language as tl
 
-from .._shapes import check_rows
+from .._errors import InputError
+from .._shapes import DTYPES, check_rows
 from ._attention_kernel import attention_kernel
 from ._quantize_kernels import mean_kernel, quantize_kernel
 
@@ -96,6 +97,14 @@ def scale_starts(starts: torch.Tensor, block: int) -> torch.Tensor:
     return torch.nn.functional.pad(blocks.cumsum(0), (1, 0)).to(starts.dtype)
 
 
+def check_quantizable(q: torch.Tensor, k: torch.Tensor) -> None:
+    """Checks that both are float16 or both bfloat16. Raises InputError."""
+    if q.dtype not in DTYPES or q.dtype != k.dtype:
+        raise InputError(
+            f"q and k must be both float16 or both bfloat16, got {q.dtype} and {k.dtype}."
+        )
+
+
 def like(rows: Rows, tensor: torch.Tensor, nhd: bool) -> Rows:
     """tensor, of the same shape as rows.tensor, seen the same way."""
     return dense(tensor, nhd) if rows.starts is None else varlen(tensor, rows.starts, rows.rows)
@@ -110,6 +119,8 @@ def mean_of_heads(km: torch.Tensor | None, nhd: bool) -> torch.Tensor | None:
     """[batch, heads, head_dim], with or without a kept row dim, as contiguous float32 without it."""
     if km is None:
         return None
+    if not km.is_floating_point():
+        raise InputError(f"km must be float, got {km.dtype}")
     if km.dim() == 4:
         km = km.squeeze(1 if nhd else 2)
     return km.to(torch.float32).contiguous()

@@ -6,7 +6,7 @@ import torch
 
 from .._shapes import is_nhd
 from ._attention import quantized_key, quantized_query
-from ._launch import KEY_BLOCK, QUERY_BLOCK, dense, mean_of_heads
+from ._launch import KEY_BLOCK, QUERY_BLOCK, check_quantizable, dense, mean_of_heads
 
 
 def per_block_int8(
@@ -23,8 +23,9 @@ def per_block_int8(
     int8 tensors are contiguous in the given layout; scales are float32 [batch, heads, blocks]. q_scale holds
     sm_scale (default head_dim ** -0.5) * log2(e). km, the keys' mean [batch, heads, head_dim] or with a kept
     row dim, is subtracted from the keys. BLKQ and BLKK are powers of two; forward wants 128 and 64.
-    Raises ValueError for an unknown layout and for head dims above 256.
+    Raises ValueError for an unknown layout, other dtypes and head dims above 256.
     """
+    check_quantizable(q, k)
     nhd = is_nhd(tensor_layout)
     sm_scale = q.shape[-1] ** -0.5 if sm_scale is None else sm_scale
     query, q_scales = quantized_query(dense(q, nhd), nhd, sm_scale, block=BLKQ)

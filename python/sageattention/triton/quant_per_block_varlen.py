@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ._attention import quantized_key, quantized_query
-from ._launch import KEY_BLOCK, QUERY_BLOCK, varlen
+from ._launch import KEY_BLOCK, QUERY_BLOCK, check_quantizable, varlen
 
 
 def per_block_int8(
@@ -27,6 +27,7 @@ def per_block_int8(
     rows cu_seqlens_scale[b] to cu_seqlens_scale[b + 1]. Unlike 2.2 there may be unused rows after the last,
     because their number is known on the device alone. q_scale holds sm_scale * log2(e).
     """
+    check_quantizable(q, k)
     sm_scale = q.shape[-1] ** -0.5 if sm_scale is None else sm_scale
     queries = varlen(q, cu_seqlens_q, max_seqlen_q)
     query, q_scales = quantized_query(queries, True, sm_scale, block=BLKQ)

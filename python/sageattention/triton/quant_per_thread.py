@@ -9,7 +9,16 @@ import torch
 
 from .._shapes import is_nhd
 from . import _launch
-from ._launch import KEY_BLOCK, QUERY_BLOCK, Groups, Rows, Scales, dense, mean_of_heads
+from ._launch import (
+    KEY_BLOCK,
+    QUERY_BLOCK,
+    Groups,
+    Rows,
+    Scales,
+    check_quantizable,
+    dense,
+    mean_of_heads,
+)
 from ._thread_kernels import (
     quant_key_per_thread_int8_kernel,
     quant_query_per_thread_int8_kernel,
@@ -37,8 +46,9 @@ def per_thread_int8(
 
     q_scale is float32 [batch, heads, blocks of BLKQ * (BLKQ / WARPQ) * 8], k_scale [batch, heads, blocks of
     BLKK * (BLKK / WARPK) * 4]. km as in per_block_int8; sm_scale is not used. Raises ValueError for an
-    unknown layout and for head dims above 256.
+    unknown layout, other dtypes and head dims above 256.
     """
+    check_quantizable(q, k)
     nhd = is_nhd(tensor_layout)
     query = _quantized(dense(q, nhd), nhd, BLKQ, Groups(WARPQ, groups=8, run=1), None)
     mean = mean_of_heads(km, nhd)

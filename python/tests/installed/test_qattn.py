@@ -44,17 +44,70 @@ def test_fakes(sm: str, kernel: Kernel, layout: int, return_lse: int) -> None:
             return torch.empty(size, dtype=dtype, device="cuda")
 
         q = empty(*shape, dtype=torch.int8)
-        value_dtype = torch.float16 if sm == "sm80" else torch.float8_e4m3fn
-        v = empty(*shape, dtype=value_dtype)
+        if sm == "sm80":
+            v = empty(*shape, dtype=torch.float16)
+        else:
+            values = (2, 4, 64, 128) if layout else (2, 64, 4, 128)
+            v = empty(*values, dtype=torch.float8_e4m3fn)
         extra = [empty(2, 4, 64)] * (kernel.scaled + kernel.smoothed)
         output = empty(*shape, dtype=torch.bfloat16)
         operator = getattr(getattr(torch.ops, kernel.namespace), kernel.name)
-        arguments = (q, q, v, output, empty(2, 4, 4), empty(2, 4, 2), *extra, layout, 0, 2, 0.1)
+        scales = empty(2, 4, 8 if sm == "sm90" else 4), empty(2, 4, 1 if sm == "sm90" else 2)
+        arguments = (q, q, v, output, *scales, *extra, layout, 0, 2, 0.1)
         lse = operator(*arguments, return_lse)
         assert tuple(lse.shape) == ((2, 4, 100) if return_lse else (0,))
         assert (lse.dtype, lse.device) == (torch.float32, q.device)
         with pytest.raises(ValueError, match="value must be"):
             operator(q, q, q, *arguments[3:], return_lse)
+        fake = getattr(importlib.import_module(f"sageattention.{sm}_compile"), FAKES[kernel.name])
+        assert fake(*arguments, return_lse).shape == lse.shape
+
+
+# https://github.com/thu-ml/SageAttention/tree/d1a57a5/sageattention: sm80_compile.py, sm89_compile.py, sm90_compile.py
+SM80_FAKE = dict.fromkeys(
+    (
+        "qk_int8_sv_f16_accum_f16_attn",
+        "qk_int8_sv_f16_accum_f32_attn",
+        "qk_int8_sv_f16_accum_f16_attn_inst_buf",
+    ),
+    "sm80_qk_fake_impl",
+)
+FAKES = {
+    **{kernel.name: f"{kernel.name}_fake_impl" for _, kernel in KERNELS},
+    **SM80_FAKE,
+    "qk_int8_sv_f8_accum_f32_fuse_v_scale_attn": "sm89_qk_with_key_value",
+    "qk_int8_sv_f8_accum_f32_fuse_v_scale_fuse_v_mean_attn": "sm89_qk_with_key_value_mean",
+}
+
+
+def test_the_import_by_which_sglang_looks_for_sm_9_0() -> None:
+    from sageattention.sm90_compile import (
+        qk_int8_sv_f8_accum_f32_attn_inst_buf_fake_impl,
+        qk_int8_sv_f8_accum_f32_fuse_v_scale_attn_inst_buf_fake_impl,
+    )
+
+    assert callable(qk_int8_sv_f8_accum_f32_attn_inst_buf_fake_impl)
+    assert callable(qk_int8_sv_f8_accum_f32_fuse_v_scale_attn_inst_buf_fake_impl)
+
+
+def test_shapes_that_would_be_read_past_their_end_are_refused() -> None:
+    def half(*shape: int) -> torch.Tensor:
+        return torch.empty(shape, dtype=torch.float16, device="cuda")
+
+    with FakeTensorMode():
+        q = torch.empty(1, 2, 100, 64, dtype=torch.int8, device="cuda")
+        scales = [torch.empty(1, 2, n, device="cuda") for n in (4, 2)]
+        operator = torch.ops.sageattention.qk_int8_sv_f16_accum_f32_attn
+        with pytest.raises(ValueError, match="key and value differ in shape"):
+            operator(q, q, half(1, 2, 99, 64), half(1, 2, 100, 64), *scales, 1, 0, 2, 0.1, 0)
+        scales[1] = torch.empty(1, 2, 1, device="cuda")
+        with pytest.raises(ValueError, match="key_scale must be"):
+            operator(q, q, half(1, 2, 100, 64), half(1, 2, 100, 64), *scales, 1, 0, 2, 0.1, 0)
+        operator = torch.ops.sageattention_sm89.qk_int8_sv_f8_accum_f32_attn
+        values = torch.empty(1, 2, 64, 64, dtype=torch.float8_e4m3fn, device="cuda")
+        scales[1] = torch.empty(1, 2, 2, device="cuda")
+        with pytest.raises(ValueError, match=r"value must be \(1, 2, 64, 128\)"):
+            operator(q, q, values, half(1, 2, 100, 64), *scales, 1, 0, 2, 0.1, 0)
 
 
 def test_blocks_follow_from_the_number_of_scales() -> None:

@@ -152,3 +152,45 @@ def test_operators_of_the_extension_modules_in_one_graph() -> None:
     with FakeTensorMode():
         (output, lse), _ = compiled_graph(function, *inputs(64))
     assert (output.shape, lse.shape) == ((2, 8, 100, 64), (2, 8, 100))
+
+
+LENGTHS = {
+    "on the GPU": lambda starts: starts.diff().max(),
+    "on the CPU": lambda starts: torch.tensor(20),
+    "a number": lambda starts: 20,
+}
+
+
+@pytest.mark.parametrize("largest", [*LENGTHS])
+@pytest.mark.parametrize("masked", [False, True])
+def test_varlen_whose_largest_length_is_a_tensor(largest: str, masked: bool) -> None:
+    def function(q: Any, k: Any, starts: Any, mask: Any) -> Any:
+        longest = LENGTHS[largest](starts)
+        return sageattention.sageattn_varlen(
+            q, k, k, starts, starts, longest, longest, attn_mask=mask
+        )
+
+    with FakeTensorMode():
+        q = torch.empty(60, 8, 64, dtype=torch.float16, device="cuda")
+        k = torch.empty(60, 2, 64, dtype=torch.float16, device="cuda")
+        starts = torch.empty(4, dtype=torch.int32, device="cuda")
+        mask = torch.empty(3, 1, 20, 20, dtype=torch.bool, device="cuda") if masked else None
+        output, names = compiled_graph(function, q, k, starts, mask)
+        assert function(q, k, starts, mask).shape == output.shape == q.shape
+    assert sum("forward_varlen" in name for name in names) == 1
+
+
+def test_calls_by_torchs_names_in_one_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    functional = torch.nn.functional
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", sageattention.sageattn)
+
+    def function(q: Any, k: Any, v: Any) -> Any:
+        named = functional.scaled_dot_product_attention(
+            query=q, key=k, value=v, attn_mask=None, dropout_p=0.0, is_causal=True, enable_gqa=True
+        )
+        return named + functional.scaled_dot_product_attention(q, k, v, None, 0.0, True, scale=0.2)
+
+    with FakeTensorMode():
+        output, names = compiled_graph(function, *inputs(64))
+    assert output.shape == (2, 8, 100, 64)
+    assert sum("sageattention.forward" in name for name in names) == 2

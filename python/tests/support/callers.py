@@ -175,8 +175,30 @@ def sdpa(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
     """F.scaled_dot_product_attention = sageattn, called in torch's ways."""
     function = sageattention.sageattn
     function(q, k, v, None, 0.0, False)
+    function(q, k, v, None, 0, is_causal=True)
+    function(query=q, key=k, value=v)
+    function(q, k, value=v, attn_mask=None, scale=0.1)
     function(q, k, v, attn_mask=None, dropout_p=0.0, is_causal=False)
     return function(q, k, v, scale=q.shape[-1] ** -0.5, enable_gqa=True)  # type: ignore[return-value]
+
+
+def diffusers_native(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """Its native backends where torch.nn.functional.scaled_dot_product_attention is replaced: names alone."""
+    original = torch.nn.functional.scaled_dot_product_attention
+    torch.nn.functional.scaled_dot_product_attention = sageattention.sageattn  # type: ignore[assignment]
+    try:
+        return torch.nn.functional.scaled_dot_product_attention(
+            query=q,
+            key=k,
+            value=v,
+            attn_mask=None,
+            dropout_p=0.0,
+            is_causal=True,
+            scale=None,
+            enable_gqa=False,
+        )
+    finally:
+        torch.nn.functional.scaled_dot_product_attention = original
 
 
 _FP8, _SM90 = "sageattn_qk_int8_pv_fp8_cuda", "sageattn_qk_int8_pv_fp8_cuda_sm90"
@@ -185,6 +207,7 @@ _FP16, _TRITON = "sageattn_qk_int8_pv_fp16_cuda", "sageattn_qk_int8_pv_fp16_trit
 CALLERS: dict[str, Attention] = {
     "diffusers sage": diffusers("sageattn"),
     "diffusers sage_varlen": diffusers_varlen,
+    "diffusers native": diffusers_native,
     "diffusers fp8_cuda": diffusers(_FP8),
     "diffusers fp8_cuda_sm90": diffusers(_SM90),
     "diffusers fp16_cuda": diffusers(_FP16),

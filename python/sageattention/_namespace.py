@@ -1,0 +1,9 @@
+"""The namespace of this package's operators. A copy of the package under another name has one of its own."""
+
+from __future__ import annotations
+
+import torch
+
+# "sageattention"; dots are those of a package inside another
+NAMESPACE = __name__.rpartition(".")[0].replace(".", "_")
+OPERATORS = getattr(torch.ops, NAMESPACE)
