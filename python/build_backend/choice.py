@@ -1,6 +1,7 @@
 """Decides what a build from source compiles: which SMs, PTX or not, with which CUDA.
 
-SAGEATTN_SMS and SAGEATTN_CUDA decide where they are set; otherwise the GPUs of this machine and their driver do.
+SAGEATTN_SMS and SAGEATTN_CUDA decide where they are set, then torch's TORCH_CUDA_ARCH_LIST; otherwise the GPUs of this
+machine and their driver do.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Callable, NamedTuple
 
-from . import gpu, load
+from . import arch_list, gpu, load
 from .errors import BuildError
 from .facts import Facts, minor, order
 from .tree import Source, Tree
@@ -51,13 +52,13 @@ def choose(
     detect: Callable[[], gpu.Found] = gpu.detect,
 ) -> Choice:
     """What to build. Raises BuildError, with a hint, if that is unclear or impossible."""
-    known = known_sms(sources)
-    wanted = re.split(r"[;,\s]+", environment.get(SMS, "").strip("; ,\t\n"))
-    if wanted != [""]:
-        kernels = _Kernels(sources)
-        for sm in wanted:
-            kernels.add(_checked(sm, known), sm)
-        driver = ""
+    wanted = list(filter(None, re.split(r"[;,\s]+", environment.get(SMS, ""))))
+    listed = [] if wanted else arch_list.read(environment.get(arch_list.VARIABLE, ""))
+    driver = ""
+    if wanted:
+        kernels = _for_sms(wanted, sources)
+    elif listed:
+        kernels = _for_list(listed, sources)
     else:
         found = detect()
         kernels, driver = _for_devices(found, sources), found.cuda
@@ -92,15 +93,60 @@ class _Kernels:
         self.sms.add(built)
         if way == load.JIT:
             self.ptx = built
-            self._note(
+            self.note(
                 f"{who}: SM {sm} is newer than all kernels; the driver will compile PTX of {built}"
             )
         elif way == load.SAME_MAJOR:
-            self._note(f"{who}: SM {sm} has no kernels of its own; it runs those of {built}")
+            self.note(f"{who}: SM {sm} has no kernels of its own; it runs those of {built}")
 
-    def _note(self, text: str) -> None:
+    def add_ptx(self, sm: str) -> None:
+        """PTX of the SM whose kernels one of this SM runs; nothing for an SM without."""
+        image, _ = load.best(self._images, load.image(sm).sm)
+        if image is not None:
+            self.ptx = "{}.{}".format(*image.sm)
+
+    def note(self, text: str) -> None:
+        """For the user to read, once."""
         if text not in self.notes:
             self.notes.append(text)
+
+
+def _for_sms(wanted: list[str], sources: list[Source]) -> _Kernels:
+    """Kernels for SAGEATTN_SMS, all of them or an error."""
+    kernels = _Kernels(sources)
+    for sm in wanted:
+        kernels.add(_checked(sm, kernels.known), sm)
+    return kernels
+
+
+def _for_list(listed: list[arch_list.Entry], sources: list[Source]) -> _Kernels:
+    """Kernels for TORCH_CUDA_ARCH_LIST, and PTX of the newest SM that has +PTX there.
+
+    Such a list is often that of a whole image, so SMs without kernels are noted, and an error if it has no others.
+    """
+    kernels = _add_each(
+        sources, [(entry.sm, f"{arch_list.VARIABLE} {entry.sm}") for entry in listed]
+    )
+    with_ptx = [entry.sm for entry in listed if entry.ptx]
+    for sm in sorted(with_ptx, key=order):
+        kernels.add_ptx(sm)
+    kernels.notes.insert(0, f"the SMs are those of {arch_list.VARIABLE}; {SMS} would override it")
+    return kernels
+
+
+def _add_each(sources: list[Source], wanted: list[tuple[str, str]]) -> _Kernels:
+    """Kernels for SMs and whose they are. Those without are noted; raises BuildError if there are only such."""
+    kernels, refused = _Kernels(sources), []
+    for sm, who in wanted:
+        try:
+            kernels.add(sm, who)
+        except BuildError as error:
+            refused.append(error)
+    if not kernels.sms:
+        raise refused[0]
+    for refusal in refused:
+        kernels.note(str(refusal))
+    return kernels
 
 
 def _checked(sm: str, known: list[str]) -> str:
@@ -126,16 +172,7 @@ def _for_devices(found: gpu.Found, sources: list[Source]) -> _Kernels:
             f" of {', '.join(known_sms(sources))}",
             f'{SMS}="8.9;9.0" pip install …',
         )
-    kernels, refused = _Kernels(sources), []
-    for device in found.devices:
-        try:
-            kernels.add(device.sm, device.name)
-        except BuildError as error:
-            refused.append(error)
-    if not kernels.sms:
-        raise refused[0]
-    kernels.notes += [str(error) for error in refused]
-    return kernels
+    return _add_each(sources, [(device.sm, device.name) for device in found.devices])
 
 
 class _Limit(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from build_backend import choice, facts, gpu, tree
+from build_backend import arch_list, choice, facts, gpu, tree
 from build_backend.errors import BuildError
 
 ROOT = Path(__file__).parents[3]
@@ -39,7 +39,11 @@ def source(tmp_path: Path) -> tree.Tree:
 
 
 def choose(
-    source: tree.Tree, sms: str = "", cuda: str = "", found: gpu.Found | None = None
+    source: tree.Tree,
+    sms: str = "",
+    cuda: str = "",
+    found: gpu.Found | None = None,
+    listed: str = "",
 ) -> choice.Choice:
     def detect() -> gpu.Found:
         assert found is not None, "SAGEATTN_SMS is set: the driver need not be asked"
@@ -49,7 +53,7 @@ def choose(
         source,
         facts.read(source.root / "matrix/default.hcl"),
         tree.kernel_sources(source),
-        {"SAGEATTN_SMS": sms, "SAGEATTN_CUDA": cuda},
+        {"SAGEATTN_SMS": sms, "SAGEATTN_CUDA": cuda, "TORCH_CUDA_ARCH_LIST": listed},
         detect,
     )
 
@@ -94,6 +98,75 @@ def test_unusable_sms(source: tree.Tree, sms: str, error: str) -> None:
         choose(source, sms)
     assert error in str(caught.value)
     assert re.fullmatch(r'export SAGEATTN_SMS="[\d.;]+"', caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "ptx"),
+    [
+        ("8.0;8.6+PTX", ["8.0"], "8.0"),
+        ("8.9 9.0a", ["8.9", "9.0"], ""),
+        ("8.9,12.0f;", ["8.9", "12.0"], ""),
+        ("9.0+PTX", ["9.0"], "9.0"),
+        ("8.0+PTX;8.9", ["8.0", "8.9"], "8.0"),
+        ("9.0+PTX 8.9+PTX", ["8.9", "9.0"], "9.0"),
+        ("Ampere", ["8.0"], "8.0"),
+        ("Ada;Hopper", ["8.9", "9.0"], "9.0"),
+        ("Volta Ampere+Tegra", ["7.0", "8.0"], "7.0"),
+        ("13.0", ["12.0"], "12.0"),  # has no kernels of its own but those of PTX
+    ],
+)
+def test_arch_list_of_torch(source: tree.Tree, text: str, expected: list[str], ptx: str) -> None:
+    made = choose(source, listed=text)
+    assert (list(made.sms), made.ptx) == (expected, ptx)
+    assert made.notes[0] == (
+        "the SMs are those of TORCH_CUDA_ARCH_LIST; SAGEATTN_SMS would override it"
+    )
+
+
+def test_arch_list_of_an_image_for_all_gpus(source: tree.Tree) -> None:
+    """SMs without kernels do not stop a build that others can use, and are told."""
+    made = choose(source, listed="5.2 6.0 7.0 8.0 8.6 9.0+PTX")
+    assert (made.sms, made.ptx) == (("7.0", "8.0", "9.0"), "9.0")
+    assert "TORCH_CUDA_ARCH_LIST 6.0, SM 6.0: there are no kernels for it" in "\n".join(made.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("Pascal", "SM 6.0: there are no kernels for it"),
+        ("Common", "'Common' is neither an SM such as 8.9 or 8.9\\+PTX nor one of .*Ampere"),
+        ("8.9;sm_90", "'sm_90' is neither"),
+        ("8.9+ptx", "'8.9\\+ptx' is neither"),
+        ("ampere", "'ampere' is neither"),
+    ],
+)
+def test_unusable_arch_lists(source: tree.Tree, text: str, error: str) -> None:
+    with pytest.raises(BuildError, match=error) as caught:
+        choose(source, listed=text)
+    assert caught.value.hint
+
+
+def test_our_setting_overrides_that_of_torch(source: tree.Tree) -> None:
+    made = choose(source, "8.9", listed="Common")
+    assert (made.sms, made.ptx, made.notes) == (("8.9",), "", ())
+    assert choose(source, found=gpus("9.0"), listed=" ; ").sms == ("9.0",)
+
+
+def test_generations_are_those_of_torch() -> None:
+    """Where torch is installed: a newer one may know more."""
+    pytest.importorskip("torch")
+    import inspect
+
+    from torch.utils import cpp_extension
+
+    listed = inspect.getsource(cpp_extension._get_cuda_arch_flags)
+    theirs = dict(re.findall(r"\('(\w[\w+]*)', '([\d.;+PTX]+)'\)", listed))
+    assert theirs
+    shared = {
+        name: arch_list._GENERATIONS[name] for name in theirs if name in arch_list._GENERATIONS
+    }
+    assert [*shared] == [*theirs]
+    assert {k: v for k, v in theirs.items() if k != "Blackwell"}.items() <= shared.items()
 
 
 def test_gpus_of_this_machine(source: tree.Tree) -> None:
