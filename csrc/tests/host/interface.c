@@ -104,6 +104,79 @@ static void check_arguments(void) {
     CHECK(library.images(NULL, 0, &count) == SAGEATTN_OK && count == 0);
 }
 
+/* A call of one row whose only fault is that of its dtypes. */
+static int attend(int32_t kind, int32_t value, int32_t output, int32_t mask) {
+    static char row[64];
+    sageattn_attention_params params = {
+        .size = sizeof params,
+        .batch = 1,
+        .query_heads = 1,
+        .key_heads = 1,
+        .query_rows = 1,
+        .key_rows = 1,
+        .head_dim = 64,
+        .sm_scale = 1,
+        .kind = kind,
+        .granularity = SAGEATTN_PER_WARP,
+        .value_dtype = value,
+        .output_dtype = output,
+        .mask_dtype = mask,
+    };
+    if (kind == SAGEATTN_KIND_FP16_MASKED) params.mask.data = row;
+    return library.attention(&params, 0, NULL);
+}
+
+static int attend_wgmma(int32_t dtype, int32_t output) {
+    const sageattn_wgmma_params params = {
+        .size = sizeof params,
+        .batch = 1,
+        .query_heads = 1,
+        .key_heads = 1,
+        .query_rows = 1,
+        .key_rows = 1,
+        .head_dim = 64,
+        .sm_scale = 1,
+        .dtype = dtype,
+        .output_dtype = output,
+    };
+    return library.wgmma_attention(&params, 0, NULL);
+}
+
+/* A number of a dtype that kernels would read as another one is refused before anything else happens. */
+static void check_dtypes(void) {
+    const int none = 0, half = SAGEATTN_FLOAT16, e4m3 = SAGEATTN_FLOAT8_E4M3, bad = SAGEATTN_INVALID_ARGUMENT;
+    for (int32_t dtype = -1; dtype <= 6; ++dtype) {
+        const int sixteen = dtype == SAGEATTN_FLOAT16 || dtype == SAGEATTN_BFLOAT16;
+        const int mask = dtype >= SAGEATTN_FLOAT16 && dtype <= SAGEATTN_BOOL;
+        if (!sixteen) {
+            CHECK_ERROR(attend(SAGEATTN_KIND_FP16, dtype, half, none), bad, "value_dtype is");
+            CHECK_ERROR(attend(SAGEATTN_KIND_FP16, half, dtype, none), bad, "output_dtype is");
+            CHECK_ERROR(attend_wgmma(dtype, half), bad, "dtype is");
+            CHECK_ERROR(attend_wgmma(half, dtype), bad, "output_dtype is");
+            CHECK_ERROR(
+                library.mean(
+                    &(sageattn_mean_params){.size = sizeof(sageattn_mean_params), .head_dim = 64, .dtype = dtype}, 0,
+                    NULL),
+                bad, "dtype is");
+            CHECK_ERROR(library.quantize(
+                            &(sageattn_quantize_params){
+                                .size = sizeof(sageattn_quantize_params), .head_dim = 64, .dtype = dtype},
+                            0, NULL),
+                        bad, "dtype is");
+            CHECK_ERROR(library.quantize_value(
+                            &(sageattn_quantize_value_params){.size = sizeof(sageattn_quantize_value_params),
+                                                              .head_dim = 64,
+                                                              .scale_max = 448,
+                                                              .dtype = dtype},
+                            0, NULL),
+                        bad, "dtype is");
+        }
+        if (dtype != half) CHECK_ERROR(attend(SAGEATTN_KIND_FP16_ACCUM_F16, dtype, half, none), bad, "takes float16");
+        if (dtype != e4m3) CHECK_ERROR(attend(SAGEATTN_KIND_FP8, dtype, half, none), bad, "takes E4M3");
+        if (!mask) CHECK_ERROR(attend(SAGEATTN_KIND_FP16_MASKED, half, half, dtype), bad, "mask_dtype is");
+    }
+}
+
 /* The images of FATBIN: machine code for 9.0 and PTX for 12.1, of the quantisers and of attention. */
 static void check_images(void) {
     sageattn_image_info image, images[4];
@@ -182,6 +255,7 @@ int main(int argc, char** argv) {
     open_interface(argv[1]);
     print_sizes();
     check_arguments();
+    check_dtypes();
     check_load();
     run_threads(fail_often);
     if (atoi(argv[2]) == 0) check_without_driver();
