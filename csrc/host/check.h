@@ -48,7 +48,7 @@ int sageattn_check_starts(const char* function, const char* name, const int32_t*
 
 static inline int64_t sageattn_divide_up(int64_t count, int64_t size) { return (count + size - 1) / size; }
 
-/* a * b blocks; any number that no grid takes if that is more than one does. */
+/* a * b blocks; if that is more than a grid takes, some number that no grid takes. */
 static inline int64_t sageattn_blocks(int64_t a, int64_t b) {
     return a > 0 && b > INT32_MAX / a ? (int64_t)INT32_MAX + 1 : a * b;
 }

@@ -354,7 +354,7 @@ int sageattn_image(int32_t kind, int64_t head_dim, int32_t sm, sageattn_image_in
     return SAGEATTN_OK;
 }
 
-/* 1 if the device has the kernel, 0 if the fatbin holds none for it. */
+/* *has: 1 if the device has the kernel, 0 if the fatbin holds none for the device. */
 static int has_kernel(enum sageattn_kernel kernel, int32_t device, int32_t* has) {
     sageattn_loaded loaded;
     const int status = sageattn_find(kernel, device, &loaded);

@@ -50,7 +50,7 @@ enum sageattn_kernel sageattn_kind_kernel(const sageattn_kind_facts* kind, int64
 /* A kernel that quantises for the kind: without it the kind's own kernels are of no use. */
 enum sageattn_kernel sageattn_kind_quantizer(const sageattn_kind_facts* kind);
 
-/* The kind's facts and its kernel. INVALID_ARGUMENT, which says why, for what there is none of. */
+/* The facts of a kind and its kernel for a head dim. INVALID_ARGUMENT, which says why, if there is none. */
 int sageattn_check_kind(const char* function, int32_t kind, int64_t head_dim, const sageattn_kind_facts** facts,
                         enum sageattn_kernel* kernel);
 

@@ -7,7 +7,8 @@
 
 static const char* const function = "sageattn_wgmma_attention";
 
-/* The most rows of a head, and heads of all batches: times the size of a tile, either stays below 2^31. */
+/* At most so many rows of a head, and so many heads of all batches: either, times the size of a tile, stays below
+ * 2^31. */
 enum { MAX_ROWS = 1 << 24, MAX_HEADS = 1 << 24, GROUP_KEYS = 1 << 17 };
 
 static int check_counts(const sageattn_wgmma_params* p) {
@@ -96,7 +97,7 @@ static void quantize_numbers(const call* c, sageattn_wgmma_quantize_arguments* a
     a->smooth_k = p->smooth_k;
 }
 
-/* A sample, then everything once through; the second launch begins while the first runs, and waits for it. */
+/* Launches wgmma_sample and wgmma_pack; the second begins while the first runs, and waits for it. */
 static int launch_quantizers(const call* c, int32_t device, void* stream) {
     const sageattn_wgmma_counts* const n = &c->n;
     const int threads = (int)(2 * n->columns);
@@ -106,7 +107,7 @@ static int launch_quantizers(const call* c, int32_t device, void* stream) {
     SAGEATTN_TRY(quantize_views(c->p, &a));
     quantize_workspace(c, &a);
     quantize_numbers(c, &a);
-    if (a.parts > pack.multiprocessors) a.parts = pack.multiprocessors; /* they wait for each other */
+    if (a.parts > pack.multiprocessors) a.parts = pack.multiprocessors; /* a head's wait for each other */
     SAGEATTN_TRY(sageattn_run_early(SAGEATTN_KERNEL_WGMMA_SAMPLE, device, stream, n->key_heads * 2, threads, &a));
     if (a.key_tiles == 0) return SAGEATTN_OK;
     pack.traits = (sageattn_traits){.threads = threads};
@@ -127,7 +128,7 @@ static void attention_workspace(const call* c, sageattn_wgmma_attention_argument
     a->schedule = (int*)(base + at->schedule);
 }
 
-/* Query i sees keys 0 … i + this. */
+/* causal_offset: query i sees keys 0 … i + causal_offset. */
 static int64_t causal_offset(const sageattn_wgmma_params* p) {
     if (p->causal == SAGEATTN_NOT_CAUSAL) return p->key_rows;
     return p->causal == SAGEATTN_CAUSAL_TOP_LEFT ? 0 : p->key_rows - p->query_rows;
@@ -169,13 +170,14 @@ static int launch_attention(const call* c, int32_t device, void* stream) {
     SAGEATTN_TRY(sageattn_check_pointer(function, "lse", p->lse, 0, sizeof(float)));
     attention_workspace(c, &a);
     attention_numbers(c, &a);
-    /* Of 64 rows: kernels count them by tiles of several. */
+    /* Blocks of 64 rows; kernels count tiles of several such blocks. */
     const int64_t blocks = a.heads * sageattn_divide_up(p->query_rows, SAGEATTN_WGMMA_QUERY_BLOCK);
     if (blocks > INT32_MAX / 2)
         return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %lld blocks of queries: split the batch", function,
                              (long long)blocks);
     SAGEATTN_TRY(sageattn_find(kernel, device, &loaded));
-    /* It reads the queries before it waits: behind the quantisers alone, which have waited for who wrote them. */
+    /* The kernel reads queries before it waits. So it may begin early only behind the quantisers, which have waited
+     * for the launch that wrote the queries. */
     loaded.early = p->steps == SAGEATTN_WGMMA_ALL;
     return sageattn_launch(&loaded, stream, blocks < loaded.multiprocessors ? blocks : loaded.multiprocessors, &a);
 }

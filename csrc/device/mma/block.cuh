@@ -1,4 +1,4 @@
-// Which part of the work a block does, and what it keeps of that.
+// Which part of the work a block does, and the state that it keeps.
 #pragma once
 
 #include "params.h"
@@ -34,7 +34,8 @@ struct BlockIndex {
         key_rows = min(key_rows, p.key_starts[batch + 1] - key_start);
     }
 
-    // Keys that the block's first row sees, its further rows one more each; of all if there is no causal limit.
+    // How many keys the block's first row sees; each further row sees one more. Without a causal limit, more than
+    // there are.
     DEVICE int limit(const sageattn_attention_arguments& p) const {
         if (p.causal == 0) return 0x7FFFFFFF - 1024;  // a block has fewer rows
         return first_query + 1 + (p.causal == 1 ? 0 : key_rows - query_rows);
@@ -46,7 +47,7 @@ struct BlockIndex {
         return (visible + SAGEATTN_KEY_ROWS - 1) / SAGEATTN_KEY_ROWS;
     }
 
-    // Which of a tensor's heads this is, of its scales or its LSE; with starts all sequences lie in one.
+    // Index of the block's head among those of a tensor's scales or LSE. With starts, all sequences share one batch.
     static DEVICE long long head_index(int batch, int heads, int head, const int* starts) {
         return starts != nullptr ? head : static_cast<long long>(batch) * heads + head;
     }

@@ -66,8 +66,8 @@ class Mask {
     DEVICE float logit(u8 seen) const { return seen ? 0.0f : minus_infinity(); }
     DEVICE float logit(u16 bits) const { return logit(to_float(bits, p.mask_dtype == 1)); }
 
-    // The most negative numbers hide a key from rows that see others, but not from rows that see nothing else: they
-    // must not become -infinity.
+    // The most negative finite numbers must not become -infinity: they hide a key from rows that see other keys, but
+    // not from rows that see no other.
     DEVICE float logit(float x) const {
         return x == minus_infinity() ? x : fmaxf(x * SAGEATTN_LOG2_E, -3.402823466e38f);
     }

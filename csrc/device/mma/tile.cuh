@@ -31,8 +31,8 @@ struct Tile {
     }
 };
 
-// So many bytes (at most 16) of any alignment, then zeros: byte by byte. Slow, and only for what the fast path
-// cannot read.
+// 16 bytes: the first `bytes` from an address of any alignment, one by one, then zeros. Slow: only for what the fast
+// path cannot read.
 DEVICE uint4 gather_16(const char* source, int bytes) {
     u32 word[4];
 #pragma unroll

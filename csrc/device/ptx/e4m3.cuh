@@ -29,3 +29,10 @@ DEVICE void unpack_e4m3(float (&x)[4], u32 four) {
         x[2 * half + 1] = float_from_float16(static_cast<u16>(pair >> 16));
     }
 }
+
+// Two float16 from the low half of a word, exactly.
+DEVICE u32 float16_from_e4m3(u32 pair) {
+    u32 result;
+    asm("{\n.reg .b16 two;\ncvt.u16.u32 two, %1;\ncvt.rn.f16x2.e4m3x2 %0, two;\n}" : "=r"(result) : "r"(pair));
+    return result;
+}

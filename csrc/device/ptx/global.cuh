@@ -1,9 +1,9 @@
-// What other blocks of the same launch write, read where they wrote it: in the L2 cache.
+// Reading what other blocks of the same launch write: from the L2 cache, where they write it.
 #pragma once
 
 #include "base.cuh"
 
-// What the writer wrote before is visible to this thread, and to those it meets at a barrier.
+// Whatever the writer wrote before this number is visible to the thread, and to threads that it meets at a barrier.
 DEVICE int load_acquire(const int* address) {
     int v;
     asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(v) : "l"(address) : "memory");

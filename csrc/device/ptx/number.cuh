@@ -75,3 +75,19 @@ DEVICE uint4 float16_from_bfloat16(uint4 v) {
     return make_uint4(float16_from_bfloat16(v.x), float16_from_bfloat16(v.y), float16_from_bfloat16(v.z),
                       float16_from_bfloat16(v.w));
 }
+
+// Sums of two pairs, nearest even.
+DEVICE u32 add_float16(u32 a, u32 b) {
+    u32 result;
+    asm("add.rn.f16x2 %0, %1, %2;" : "=r"(result) : "r"(a), "r"(b));
+    return result;
+}
+
+#if SM >= 800
+// The larger number; NaN if either is.
+DEVICE float larger_or_nan(float a, float b) {
+    float result;
+    asm("max.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
+    return result;
+}
+#endif

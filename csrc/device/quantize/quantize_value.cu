@@ -1,5 +1,6 @@
 // Values to E4M3 with a scale per channel, transposed, keys in the order in which attention's fragments hold
-// probabilities: three kernels. The last one corrects the mean, and runs only if there is a mean.
+// probabilities: three kernels. value_finish corrects the mean, and runs only if there is a mean. The wgmma path has
+// a quantiser of its own: wgmma/values.cuh says why.
 //
 // The arithmetic is float32 with every operation rounded once: sageattn.h has the expressions. Sums run in an order
 // that depends on nothing but the number of rows, so that two calls give the same bits.
@@ -99,7 +100,7 @@ struct Scales {
     float mean[kColumns], scale[kColumns], inverse[kColumns];
 };
 
-// What the chunks of value_statistics amount to; by one thread a channel.
+// Combines the chunks of value_statistics: one thread a channel.
 DEVICE void find_scales(Scales& scales, const sageattn_value_arguments& p, const Slice& s) {
     const int c = threadIdx.x;
     if (c >= kColumns) return;
@@ -140,7 +141,7 @@ struct Transposed {
     }
 };
 
-// The output's 16 bytes of a chunk, or those before padded_rows: always 64 keys, hence whole chunks.
+// Writes the tile's chunks, up to padded_rows: that is a multiple of 64 keys, hence of whole chunks.
 DEVICE void write_tile(const sageattn_value_arguments& p, const Slice& s, u32 tile) {
     for (int i = threadIdx.x; i < s.channels * Transposed::kChunks; i += kThreads) {
         const int channel = i / Transposed::kChunks, chunk = i % Transposed::kChunks;
@@ -159,7 +160,7 @@ DEVICE void write_tile(const sageattn_value_arguments& p, const Slice& s, u32 ti
     }
 }
 
-// Tiles that hold keys: padding may add more.
+// How many tiles hold keys: padding may add more.
 DEVICE int tiles_of_keys(const sageattn_value_arguments& p) {
     return (p.rows + SAGEATTN_VALUE_ROWS - 1) / SAGEATTN_VALUE_ROWS;
 }

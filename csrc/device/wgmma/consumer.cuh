@@ -67,9 +67,9 @@ class WgmmaConsumer {
 
     DEVICE int first_query() const { return work(kFirstQuery) + warpgroup * SAGEATTN_WGMMA_QUERY_BLOCK; }
 
-    // The warpgroup's rows to INT8 in shared memory, 16 a warp. What the last rows left there is read no more after
-    // the first barrier, what is written is there after the second. The launch before this one may run until then,
-    // unless the LSE wants to know what it takes off the keys.
+    // Quantises the warpgroup's rows into shared memory, 16 a warp. After the first barrier nobody reads the
+    // previous rows; after the second, these are complete. The launch before this one may run until then, unless the
+    // LSE needs the keys' shift, which an earlier launch writes.
     DEVICE void quantize_queries() const {
         const WgmmaQueries<Shape::kColumns> queries;
         Words<4> fetched[queries.kSteps];
@@ -137,14 +137,14 @@ class WgmmaConsumer {
         softmax.probabilities(weights, s, scale, masked, seen);
     }
 
-    // Of the lane's 32 keys of the tile. Not through shared memory, since one lane of a warp gives that back for all.
-    // The index fits 32 bits: so many tiles fit no memory.
+    // The scale of the lane's 32 keys of the tile. It does not go through shared memory, because one lane of a warp
+    // gives a buffer back for all. The index fits 32 bits: more tiles fit no memory.
     DEVICE float key_scale(int tile) const {
         const u32 first = (work_field(kKeyHead) * p.key_tiles + tile) * SAGEATTN_WGMMA_KEY_SCALES;
         return load_l2_4(p.key_scale + (first + opaque(threadIdx.x) % 4));
     }
 
-    // Of the lane's two rows and its 32 keys.
+    // For each of the lane's two rows: how many of its 32 keys the row sees.
     DEVICE void multiply_scales(float (&scale)[2], float key) const {
         const u32 queries =
             shared + Shape::kQueryScaleAt + (opaque(warpgroup) * SAGEATTN_WGMMA_QUERY_BLOCK + lane_row()) * 4;
@@ -201,7 +201,7 @@ class WgmmaConsumer {
         for (int r = 0; r < 2; ++r) write_lse(softmax, r, head, first + lane_row() + 8 * r);
     }
 
-    // All at once, before anything is written: the compiler would wait for each after the store before it.
+    // Loads all of them before anything is written: the compiler would make each load wait for the store before it.
     DEVICE void load_channels(float (&x)[kOutputs / 2], const float* source) const {
         source += work(kKeyHead) * Shape::kColumns + 8 * (lane_index() % 4);
 #pragma unroll

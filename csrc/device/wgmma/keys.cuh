@@ -1,4 +1,4 @@
-// Keys into INT8 tiles: a block of threads 128 rows, a warp 16 or 32 neighbouring ones.
+// Keys into INT8 tiles: a block of threads takes 128 rows, a warp 16 or 32 neighbouring ones.
 #pragma once
 
 #include "rows.cuh"
@@ -16,7 +16,7 @@ struct Int8Rows {
     DEVICE static int row(int step) { return warp_row() + step * kAtOnce + lane_index() / kLanes; }
 };
 
-// Zeros past the last row.
+// The row less the shift; zeros if the row is not there.
 template <class Number>
 DEVICE void subtract(float (&x)[8], const Words<4>& fetched, const float (&shift)[8], bool there) {
     widen<Number>(x, fetched);
@@ -24,7 +24,7 @@ DEVICE void subtract(float (&x)[8], const Words<4>& fetched, const float (&shift
     for (int c = 0; c < 8; ++c) x[c] = there ? __fsub_rn(x[c], shift[c]) : 0.0f;
 }
 
-// 128 keys less their mean, a scale for every 32.
+// Packs 128 keys less the shift, with a scale for every 32.
 template <int kColumns, class Number>
 DEVICE void pack_keys(const sageattn_wgmma_quantize_arguments& p, int head, int tile, u32* largest_of_warp) {
     using Rows = Int8Rows<kColumns>;
@@ -41,7 +41,7 @@ DEVICE void pack_keys(const sageattn_wgmma_quantize_arguments& p, int head, int 
         subtract<Number>(x, fetched[i], shift, first + Rows::row(i) < p.key_rows);
         largest = fmaxf(largest, largest_of(x));
     }
-    u32 bits = __reduce_max_sync(0xFFFFFFFFu, __float_as_uint(largest));  // compare as the numbers do
+    u32 bits = __reduce_max_sync(0xFFFFFFFFu, __float_as_uint(largest));  // integers compare as the floats do
     if (Rows::kTurn < 32) {                                               // two warps share a scale
         if (lane_index() == 0) largest_of_warp[threadIdx.x / 32] = bits;
         __syncthreads();

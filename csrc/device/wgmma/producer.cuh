@@ -38,10 +38,10 @@ class WgmmaProducer {
         store_shared_16(at, make_uint4(work.head, work.batch, work.key_head, work.first_query));
         store_shared_4(at + 16, work.tiles);
         barrier_arrive(barriers.work_full(stage));
-        grid_wait();  // for what follows
+        grid_wait();  // the launch before writes the tiles that are loaded next
     }
 
-    // Into the L2 cache: each warpgroup reads its own rows when it comes to them.
+    // Brings the rows into the L2 cache; each warpgroup reads its own when it comes to them.
     DEVICE void prefetch_queries(const WgmmaWork& work) const {
         if (!p.query.vectors) return;
         const int batch = work.batch, rows = min(kQueryTile, p.query_rows - work.first_query);

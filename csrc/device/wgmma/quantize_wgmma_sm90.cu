@@ -1,10 +1,10 @@
-// Quantisation into the tiles of the wgmma kernels: a sample of keys and values, then everything once through.
-// Correct and repeatable first; memory bound.
+// Quantisation into the tiles of the wgmma kernels: wgmma_sample reads a sample of keys and values, wgmma_pack reads
+// all of them once. Correct and repeatable first; memory bound.
 #include "keys.cuh"
 #include "sample.cuh"
 #include "values.cuh"
 
-// The kernels' bodies for so many columns and a type of numbers.
+// Calls a kernel's body for the number of columns and the type of the input.
 #define WGMMA_DISPATCH(p, function, memory)                           \
     if (p.columns == 64) {                                            \
         if (p.key.bfloat16) function<64, bfloat16>(p, memory.narrow); \
@@ -14,14 +14,14 @@
         else function<128, float16>(p, memory.wide);                  \
     }
 
-// Grid: values and keys of every head. Also clears what the next launches count in.
+// Grid: two blocks a head, for its values and its keys. Clears the counters of the next launches too.
 extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_THREADS)
     wgmma_sample(const __grid_constant__ sageattn_wgmma_quantize_arguments p) {
     __shared__ union {
         SampleMemory<64> narrow;
         SampleMemory<128> wide;
     } memory;
-    grid_wait();  // for whoever wrote the input, or reads the workspace
+    grid_wait();  // for the launches that write the input or read the workspace
     grid_let_next_begin();
     if (threadIdx.x == 0 && blockIdx.x % 2 == 0) p.parts_seen[blockIdx.x / 2] = p.parts_done[blockIdx.x / 2] = 0;
     if (blockIdx.x == 0 && threadIdx.x < 2) p.schedule[threadIdx.x] = 0;
@@ -36,8 +36,8 @@ struct PackMemory {
     };
 };
 
-// Head by head, so that the blocks of values that wait for each other run at the same time, and those of keys keep
-// the memory busy meanwhile.
+// Head by head: blocks of values, which wait for each other, run at the same time, and blocks of keys keep the memory
+// busy meanwhile.
 template <int kColumns, class Number>
 DEVICE void pack_tile(const sageattn_wgmma_quantize_arguments& p, PackMemory<kColumns>& memory) {
     const u32 blocks = p.parts + p.key_tiles, head = blockIdx.x / blocks, index = blockIdx.x - head * blocks;
@@ -45,14 +45,14 @@ DEVICE void pack_tile(const sageattn_wgmma_quantize_arguments& p, PackMemory<kCo
     else pack_keys<kColumns, Number>(p, head, index - p.parts, memory.largest);
 }
 
-// Blocks of a multiprocessor: older compilers than CUDA 12.8's need more registers than a third leaves.
+// Blocks of a multiprocessor. Compilers before CUDA 12.8 need more registers than three blocks leave each other.
 #if __CUDACC_VER_MAJOR__ * 100 + __CUDACC_VER_MINOR__ >= 1208
 constexpr int kPackBlocks = 3;
 #else
 constexpr int kPackBlocks = 2;
 #endif
 
-// Grid: of every head the parts of its values, then the tiles of its keys.
+// Grid: for every head a block for each part of its values, then one for each tile of its keys.
 extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_THREADS, kPackBlocks)
     wgmma_pack(const __grid_constant__ sageattn_wgmma_quantize_arguments p) {
     __shared__ union {

@@ -1,4 +1,4 @@
-// Queries to INT8 as a warpgroup does it for its 64 rows: each warp its own 16.
+// Queries to INT8: a warpgroup quantises its own 64 rows, each warp 16 of them.
 #pragma once
 
 #include "rows.cuh"
@@ -9,7 +9,8 @@ struct WgmmaQueries {
     static constexpr int kAtOnce = 32 / kLanes;  // rows of a warp
     static constexpr int kSteps = 16 / kAtOnce;
 
-    const int thread = opaque(threadIdx.x);  // nothing that follows from it may occupy a register in the main loop
+    // opaque: nothing computed from it may occupy a register in the main loop.
+    const int thread = opaque(threadIdx.x);
 
     DEVICE int column() const { return thread % kLanes * 8; }
     DEVICE int row(int step) const { return thread / 32 % 4 * 16 + step * kAtOnce + thread % 32 / kLanes; }
@@ -20,7 +21,7 @@ struct WgmmaQueries {
         rows.fetch(x, [&](int i) { return first + row(i); });
     }
 
-    // Writes tile, scales and, for the LSE, products with what is taken off the keys, in shared memory.
+    // Writes the tile, the scales and, for the LSE, the products with the keys' shift to shared memory.
     DEVICE void quantize(const Words<4> (&fetched)[kSteps], const sageattn_wgmma_attention_arguments& p, int key_head,
                          u32 tile, u32 scales, u32 dots) const {
         if (p.query.bfloat16) quantize<bfloat16>(fetched, p, key_head, tile, scales, dots);
@@ -68,8 +69,8 @@ struct WgmmaQueries {
             if (column() == 0) store_shared_4(dots + row(i) * 4, __float_as_uint(dot[i] * p.sm_scale));
     }
 
-    // Largest or sum over the threads of a row, of all the thread's rows at once: one after the other they would wait
-    // for each exchange.
+    // Largest or sum over the threads of a row, for all rows of the thread at once: one row after the other would
+    // wait for each exchange.
     template <bool kLargest>
     DEVICE static void row_reduce(float (&x)[kSteps]) {
 #pragma unroll

@@ -1,11 +1,11 @@
-// A head's rows as the quantisers read them: 2 * columns threads a block, so many 32-bit words of a row a thread,
-// zeros where there is nothing.
+// A head's rows as the quantisers read them. A block has 2 * columns threads, a thread reads kWords 32-bit words of a
+// row, and what lies outside the tensor is zeros.
 #pragma once
 
 #include "tiles.cuh"
 #include "ptx/number.cuh"
 
-constexpr float kTiny = 1e-20f;  // the least that counts as the largest of a group: scales stay above 0
+constexpr float kTiny = 1e-20f;  // the smallest maximum of a group: scales stay above 0
 
 template <int kColumns>
 constexpr int kPackThreads = 2 * kColumns;
@@ -27,13 +27,13 @@ struct Words {
     u32 word[kWords];
 };
 
-// Numbers widened from these are widened anew: cheaper than registers for all of them.
+// Hides from the compiler that the words were widened before: widening them anew is cheaper than registers for all.
 DEVICE Words<4> opaque(const Words<4>& x) {
     return {{opaque(x.word[0]), opaque(x.word[1]), opaque(x.word[2]), opaque(x.word[3])}};
 }
 
-// Zeros unless it is there. Read once: it should not drive from the L2 cache what is packed. In order, so that no
-// more addresses than one are held in registers.
+// Loads words, or zeros unless they are there. The input is read once, and should not drive the tiles from the L2
+// cache (.cs). Loads keep their order (volatile), so that registers hold one address at a time.
 DEVICE void load_streamed(Words<4>& x, const char* source, bool there) {
     asm volatile(
         "{\n"
@@ -79,7 +79,7 @@ template <int kWords>
 struct WgmmaRows {
     const char* source;  // of row 0
     long long stride;    // bytes
-    int rows, columns;   // that there are, of those of the thread
+    int rows, columns;   // rows of the head; columns from the thread's first on
     bool vectors;
 
     DEVICE WgmmaRows(const sageattn_view& view, int batch, int head, int row_count, int head_dim, int column)
@@ -96,7 +96,7 @@ struct WgmmaRows {
         fetch<0, kCount>(x, row);
     }
 
-    // Of these rows from kFrom on, kTo excluded.
+    // Rows row(kFrom) … row(kTo - 1) alone.
     template <int kFrom, int kTo, int kCount, class Row>
     DEVICE void fetch(Words<kWords> (&x)[kCount], Row row) const {
         if (vectors) {
@@ -151,8 +151,8 @@ DEVICE float largest_of(const float (&x)[8]) {
     return largest;
 }
 
-// Eight INT8, the first in the lowest byte. Added to this constant a number is rounded to an integer, nearest even,
-// whose two's complement the lowest byte holds: no conversion, which is slower.
+// Eight INT8, the first in the lowest byte. Adding the constant rounds a number to an integer, nearest even, and
+// leaves its two's complement in the lowest byte: a conversion would be slower.
 DEVICE uint2 round_int8(const float (&x)[8], float inverse) {
     constexpr float kInteger = 12582912.0f;  // 1.5 * 2^23
     u32 bits[8];

@@ -1,6 +1,6 @@
-// What is taken off keys and values, from a sample of a head's rows. It need not be exact: softmax does not see what
-// all keys have in common, what all values have in common is added back. It must not follow single rows that are far
-// off: 16 groups are sorted, and the middle counts.
+// The shift that is subtracted from keys and values, from a sample of a head's rows. It need not be exact: softmax
+// does not see what all keys have in common, and the output gets back what all values have in common. It must not
+// follow single rows that are far off: the sums of 16 groups are sorted, and those in the middle count.
 #pragma once
 
 #include "rows.cuh"
@@ -28,8 +28,8 @@ DEVICE void sort(float (&x)[kSampleGroups]) {
             }
 }
 
-// Somewhere in the sample-th of 128 equal parts of the rows, by the golden ratio: samples at equal distances could
-// all meet the same column of an image, or every sixty-fourth row that is not like the others.
+// The row that represents the sample-th of 128 equal parts of the rows. The golden ratio moves it within the part:
+// samples at equal distances could all meet the same column of an image, or every sixty-fourth row, which differs.
 DEVICE int sample_row(u32 sample, int rows) {
     static_assert(kSampleGroups * kGroupRows == 128, "7 bits");
     return __umulhi(sample << 25 | (sample * 40503u & 0xFFFFu) << 9, rows);
@@ -65,8 +65,9 @@ DEVICE void sample_rows(const sageattn_wgmma_quantize_arguments& p, SampleMemory
 #pragma unroll
     for (int i = kSampleGroups / 4; i < kSampleGroups * 3 / 4; ++i) mean += group[i];
     mean *= 2.0f / (kSampleGroups * kGroupRows);
-    // Values whose groups disagree on the sign keep the small numbers among them exact rather than lose a mean that
-    // is mostly chance: E4M3 is a floating format. All but two groups must agree: of numbers without a mean 0.4 % do.
+    // Values are shifted only if all but two groups agree on the sign; 0.4 % of channels without a mean do. Where the
+    // groups disagree, the mean is mostly chance, and subtracting it would cost the small numbers the precision
+    // that E4M3, a floating format, gives them.
     const bool sure = group[2] > 0.0f || group[kSampleGroups - 3] < 0.0f;
     if (values) p.value_shift[at] = sure ? mean : 0.0f, p.value_largest[at] = 0;
     else p.key_shift[at] = p.smooth_k ? mean : 0.0f;

@@ -4,8 +4,8 @@
 #include "arguments.h"
 #include "ptx/base.cuh"
 
-// Warpgroups that attend, 64 rows each. Three keep the tensor cores busy best, but older compilers than CUDA 12.8's
-// need more registers than that leaves.
+// Warpgroups that attend, 64 rows each. Three keep the tensor cores busy best, but compilers before CUDA 12.8 need
+// more registers than three leave each other.
 #if __CUDACC_VER_MAJOR__ * 100 + __CUDACC_VER_MINOR__ >= 1208
 constexpr int kConsumers = 3, kConsumerRegisters = 160, kProducerRegisters = 32;
 #else
@@ -15,12 +15,12 @@ constexpr int kWgmmaThreads = (kConsumers + 1) * 128;  // one more warpgroup loa
 constexpr int kQueryTile =
     kConsumers * SAGEATTN_WGMMA_QUERY_BLOCK;  // rows that a block of threads attends to at a time
 
-// Keys that a query row sees: 0 … this - 1.
+// A query row sees keys 0 … visible_keys - 1.
 DEVICE int visible_keys(const sageattn_wgmma_attention_arguments& p, int query) {
     return max(0, min(p.key_rows, query + p.causal_offset + 1));
 }
 
-// Tiles of keys that `rows` rows from `first` on see, at least one of them.
+// How many tiles of keys any of the `rows` rows from `first` on sees.
 DEVICE int visible_tiles(const sageattn_wgmma_attention_arguments& p, int first, int rows) {
     if (first >= p.query_rows) return 0;
     const int keys = visible_keys(p, min(first + rows, p.query_rows) - 1);
@@ -34,7 +34,8 @@ struct WgmmaWork {
 
     DEVICE static int count(const sageattn_wgmma_attention_arguments& p) { return p.heads * tiles_per_head(p); }
 
-    // Groups of heads, whose keys stay in the cache; in a group the rows that see most keys first.
+    // Groups of heads come one after the other, so that their keys stay in the cache; in a group, the rows that see
+    // most keys come first.
     DEVICE static WgmmaWork at(const sageattn_wgmma_attention_arguments& p, int index) {
         const int per_group = p.group * tiles_per_head(p);
         const int group = index / per_group, rest = index - group * per_group;

@@ -1,4 +1,4 @@
-// Sizes and the layout of shared memory for a number of columns.
+// The layout of shared memory for a number of columns; sizes count bytes.
 #pragma once
 
 #include "schedule.cuh"
@@ -15,19 +15,20 @@ struct WgmmaShape {
     static constexpr int kValue = kColumns * SAGEATTN_WGMMA_KEY_TILE;
     static constexpr int kOnes = 8 * SAGEATTN_WGMMA_KEY_TILE;  // 8 more rows of a value tile sum the probabilities
 
-    // Offsets of arrays, one element a stage. Queries have one: each warpgroup writes its own.
+    // Offsets of arrays. Keys and values have an element a stage; queries have one, of which each warpgroup writes
+    // its part.
     static constexpr int kKeyAt = 0;
     static constexpr int kValueAt = kKeyAt + kStages * kKey;
     static constexpr int kQueryAt = kValueAt + kStages * (kValue + kOnes);
     static constexpr int kQueryScaleAt = kQueryAt + kQuery;
     static constexpr int kQueryDotAt = kQueryScaleAt + kQueryScale;
     static constexpr int kWorkAt = kQueryDotAt + kQueryScale;
-    static constexpr int kWork = 32;  // bytes of a WgmmaWork, of which there are two
+    static constexpr int kWork = 32;  // a WgmmaWork; there are two
     static constexpr int kBarrierAt = kWorkAt + 2 * kWork;
     static constexpr int kSharedMemory = kBarrierAt + 8 * (4 * kStages + 4);
 };
 
-// The barriers: of each buffer one says that it is full, one that its readers are done.
+// Each buffer has two barriers: one says that it is full, one that its readers are done.
 template <class Shape>
 struct WgmmaBarriers {
     u32 first;
@@ -54,8 +55,8 @@ struct WgmmaBarriers {
     }
 };
 
-// Two rings of buffers, of keys and values and of work, counted in one register: the buffer in turn, and the
-// parity of its phase.
+// Two rings of buffers, one of keys and values and one of work, counted in one register: which buffer is in turn, and
+// the parity of its phase.
 template <int kStages>
 struct Rings {
     static_assert((kStages & (kStages - 1)) == 0, "a power of two");

@@ -1,6 +1,12 @@
-// Values into E4M3 tiles, transposed: a block of threads 128 keys, a thread four channels of 16 keys, which are 16
-// bytes of each channel's row. The scale of a channel is that of its largest value in the head: every block publishes
-// the largest of its own, and holds its keys in registers until the head's other blocks have done the same.
+// Values into E4M3 tiles, transposed. A block of threads takes a tile of 128 keys; a thread takes four channels of 16
+// keys, which become 16 bytes of each channel's row. A channel's scale follows from its largest value in the whole
+// head: every block publishes the largest of its own tiles, and keeps the last of them in registers until the head's
+// other blocks have published theirs.
+//
+// quantize/quantize_value.cu does the same for other kernels, and shares the conversions alone: it reads the values
+// twice, its mean is that of all rows, its order of keys is that of SageAttention 2.2, and every operation is rounded
+// once, so that PyTorch gives the same bits. Here one pass must do: a sampled mean, fused multiply-adds, and
+// registers that hold a tile while blocks wait for each other.
 #pragma once
 
 #include "rows.cuh"
@@ -8,10 +14,11 @@
 #include "ptx/global.cuh"
 #include "ptx/grid.cuh"
 
-constexpr int kQuads = 8;  // of neighbouring keys in 32: the block has one row of threads for each
+constexpr int kQuads = 8;  // groups of four neighbouring keys in 32: the block has one row of threads for each
 
-// Looks at the head's counter, about a millisecond. All its blocks run at the same time if the GPU is free for them;
-// nothing says that it must be, so that whoever has waited in vain looks at all keys itself.
+// How often a block looks at the head's counter: about a millisecond. All blocks of a head run at the same time if
+// the GPU is free for them. Nothing guarantees that, so a block that has waited in vain reads all values of the head
+// itself.
 constexpr int kPatience = 1000;
 
 template <int kColumns>
@@ -21,25 +28,7 @@ struct ValueMemory {
     int count;
 };
 
-DEVICE u32 add_float16(u32 a, u32 b) {
-    u32 result;
-    asm("add.rn.f16x2 %0, %1, %2;" : "=r"(result) : "r"(a), "r"(b));
-    return result;
-}
-
-DEVICE float larger_or_nan(float a, float b) {
-    float result;
-    asm("max.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
-    return result;
-}
-
-DEVICE u32 float16_from_e4m3(u32 pair) {
-    u32 result;
-    asm("{\n.reg .b16 two;\ncvt.u16.u32 two, %1;\ncvt.rn.f16x2.e4m3x2 %0, two;\n}" : "=r"(result) : "r"(pair));
-    return result;
-}
-
-// Four channels of the thread: what is taken off, and the scale's inverse.
+// The thread's four channels: x becomes x * inverse + offset, which is (x - shift) / scale.
 struct ValueScale {
     float inverse[4], offset[4];
 
@@ -49,7 +38,7 @@ struct ValueScale {
     }
 };
 
-// What a thread of the block works on.
+// Which channels and keys a thread of the block takes.
 template <int kColumns>
 struct ValueThread {
     static constexpr int kKeys = 16;
@@ -64,13 +53,13 @@ struct ValueThread {
         return {p.value, batch, head - batch * p.key_heads, p.key_rows, p.head_dim, channel()};
     }
 
-    // Past the last key, that one again: the largest stays what it is.
+    // Past the last key it reads the last key again, which does not change the largest.
     DEVICE static void fetch(Words<2> (&x)[kKeys], const WgmmaRows<2>& rows, int tile) {
         rows.fetch(x, [&](int i) { return min(tile * SAGEATTN_WGMMA_KEY_TILE + key(i), rows.rows - 1); });
     }
 };
 
-// Of |value - shift|, by channel of the thread; NaN if any is.
+// Raises `largest` to the largest |value - shift| of each of the thread's channels; NaN if any value is.
 template <class Number>
 DEVICE void take_largest(float (&largest)[4], const Words<2> (&fetched)[16], const float (&shift)[4]) {
 #pragma unroll
@@ -84,7 +73,8 @@ DEVICE void take_largest(float (&largest)[4], const Words<2> (&fetched)[16], con
     }
 }
 
-// The same over tiles `first`, `first` + step … of which the last is fetched already, and the first is in the end.
+// The same over tiles `tile`, `tile` - step … down to 0. The caller has fetched the first of these; the last stays in
+// `fetched`.
 template <int kColumns, class Number>
 DEVICE void take_largest(float (&largest)[4], Words<2> (&fetched)[16], const WgmmaRows<2>& rows,
                          const float (&shift)[4], int tile, int step) {
@@ -96,7 +86,8 @@ DEVICE void take_largest(float (&largest)[4], Words<2> (&fetched)[16], const Wgm
     }
 }
 
-// To the head's, as integers: they compare as the numbers do, and NaN above all.
+// Raises the head's largest to the block's. As integers, numbers that are not negative compare as they do as floats,
+// and NaN is above all.
 template <int kColumns>
 DEVICE void publish_largest(const sageattn_wgmma_quantize_arguments& p, ValueMemory<kColumns>& memory, int head,
                             const float (&largest)[4]) {
@@ -129,7 +120,8 @@ DEVICE bool wait_for_head(const sageattn_wgmma_quantize_arguments& p, ValueMemor
     return memory.count >= p.parts;
 }
 
-// Not below the distance of 16-bit numbers as large as the mean, or its own rounding would count.
+// The largest counts as at least 2^-10 of the shift, the distance of float16 numbers of that size: below that, the
+// rounding of the input itself would fill E4M3's range.
 DEVICE float value_scale(u32 largest, float shift) {
     const float least = fmaxf(fabsf(shift) * (1.0f / 1024.0f), kTiny);
     return __uint_as_float(max(largest, __float_as_uint(least))) * (1.0f / 448.0f);
@@ -139,7 +131,7 @@ DEVICE float scaled(float x, const ValueScale& scale, int c) {
     return __fmaf_rn(x, scale.inverse[c], scale.offset[c]);
 }
 
-// Channels 2 pair and 2 pair + 1 of the thread's. there: keys of the tile that there are.
+// Packs the thread's channels 2 * pair and 2 * pair + 1 into the tile. there: how many keys of the tile exist.
 template <int kColumns, class Number>
 DEVICE void pack_two(ValueMemory<kColumns>& memory, const Words<2> (&fetched)[16], int pair, const ValueScale& scale,
                      int there, float (&residual)[2]) {
@@ -166,7 +158,7 @@ DEVICE void pack_two(ValueMemory<kColumns>& memory, const Words<2> (&fetched)[16
     }
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-        // Sums of four in float16: what their rounding loses is far below what is summed up here.
+        // Four numbers are summed in float16: what that rounds off is far below the residual.
 #pragma unroll
         for (int i = 0; i < 4; i += 2) {
             const u32 four = add_float16(rounded[h][i], rounded[h][i + 1]);
@@ -206,8 +198,9 @@ DEVICE void pack_value_tile(const sageattn_wgmma_quantize_arguments& p, ValueMem
     __syncthreads();
 }
 
-// The mean of what rounding lost goes back in with what was taken off: it is a constant offset of every output row,
-// and the largest error of long rows. Whichever block is the head's last adds it up, always in the same order.
+// The output gets back the shift and the mean of what rounding lost, which is a constant offset of every output row
+// and the largest error of long rows. The last block of a head to come here adds the residuals up, always in the same
+// order.
 template <int kColumns>
 DEVICE void finish_head(const sageattn_wgmma_quantize_arguments& p, ValueMemory<kColumns>& memory, int head) {
     if (threadIdx.x == 0) {
@@ -228,7 +221,7 @@ DEVICE void finish_head(const sageattn_wgmma_quantize_arguments& p, ValueMemory<
     p.value_mean[at] = shift + scale * __fdividef(residual, static_cast<float>(p.key_rows));
 }
 
-// Tiles part, part + parts …: one, in heads of up to SAGEATTN_WGMMA_PARTS.
+// Packs tiles part, part + parts …; in heads of at most SAGEATTN_WGMMA_PARTS tiles that is one.
 template <int kColumns, class Number>
 DEVICE void pack_values(const sageattn_wgmma_quantize_arguments& p, int head, int part,
                         ValueMemory<kColumns>& memory) {
