@@ -13,38 +13,45 @@ import (
 
 // LockFiles names the lock files that the stages of a target copy, below the source directory.
 func (t Target) LockFiles() []string {
-	cell := t.Selection.Cell
+	cell, test := t.Selection.Cell, t.Selection.Test
 	var files []string
 	for _, step := range t.Steps {
 		switch step {
 		case "uv":
 			files = append(files, "lock/uv.txt")
 		case "toolchain":
-			files = append(files, "lock/toolchain-cu"+cell.CUDA.Minor().Digits()+".txt")
+			files = append(files, toolchainLock(cell.CUDA))
 		case "nvdisasm":
 			files = append(files, "lock/nvdisasm.txt")
 		case "host-toolchain":
 			files = append(files, "lock/host-toolchain.txt")
 		case "libraries":
-			files = append(files, torchLock(t.Selection)+"-libraries.txt")
+			files = append(files, librariesLock(test.Torch))
 		case "runtime":
-			files = append(files, torchLock(t.Selection)+"-python"+t.Selection.Test.Python.Digits()+platformSuffix(cell.Platform)+".txt")
+			files = append(files, TorchLock(test.Torch, test.Python, cell.Platform))
 		}
 	}
 	return files
 }
 
-// torchLock begins the names of the lock files of a test's torch.
-func torchLock(test matrix.Selection) string {
-	return "lock/torch" + test.Test.Torch.Minor().Digits()
+// toolchainLock names the lock file of a CUDA's compiler.
+func toolchainLock(cuda matrix.Version) string {
+	return "lock/toolchain-cu" + cuda.Minor().Digits() + ".txt"
 }
 
-// platformSuffix tells the packages of an emulated platform from those of the machine that builds.
-func platformSuffix(platform matrix.Platform) string {
-	if platform.Emulator == "" {
-		return ""
+// librariesLock names the lock file of the CUDA libraries that a torch takes, for all Pythons.
+func librariesLock(torch matrix.Version) string {
+	return "lock/torch" + torch.Minor().Digits() + "-libraries.txt"
+}
+
+// TorchLock names, below the source directory, the lock file of a torch, of the packages that it needs on a Python, and
+// of the tests' own. The machine that builds has one file; a platform with an emulator has its own.
+func TorchLock(torch, python matrix.Version, platform matrix.Platform) string {
+	name := "lock/torch" + torch.Minor().Digits() + "-python" + python.Minor().Digits()
+	if platform.Emulator != "" {
+		name += "-" + platform.Name
 	}
-	return "-" + platform.Name
+	return name + ".txt"
 }
 
 // CheckLocks reports, in one error of class Usage, the lock files that the plan needs and sourceDir lacks: a

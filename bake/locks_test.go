@@ -12,12 +12,52 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/matrixtest"
+	"github.com/sagebuild/sagebuild/matrix"
 )
 
 func TestEveryCommittedCellIsLocked(t *testing.T) {
 	if err := CheckLocks(sourceDir, planned(t, "* test-*", PlanOptions{})); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestNamesOfLockFiles holds the names to a table that the tests of scripts/lock.py and of the build backend read too.
+func TestNamesOfLockFiles(t *testing.T) {
+	content, err := os.ReadFile("testdata/locks.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases := 0
+	for line := range strings.Lines(string(content)) {
+		fields := strings.Fields(line)
+		if strings.HasPrefix(line, "#") || len(fields) == 0 {
+			continue
+		}
+		cases++
+		if got := lockName(t, fields[1:]); got != "lock/"+fields[0] {
+			t.Errorf("%v: %s, want %s", fields[1:], got, fields[0])
+		}
+	}
+	if cases < 8 {
+		t.Errorf("the table has only %d cases", cases)
+	}
+}
+
+// lockName is the name for the columns of a case: what is pinned, its version, and all else that decides.
+func lockName(t *testing.T, fields []string) string {
+	t.Helper()
+	version := matrix.MustVersion(fields[1])
+	switch fields[0] {
+	case "toolchain":
+		return toolchainLock(version)
+	case "libraries":
+		return librariesLock(version)
+	}
+	platform := matrix.Platform{Name: fields[3]}
+	if fields[4] == "emulated" {
+		platform.Emulator = "an emulator"
+	}
+	return TorchLock(version, matrix.MustVersion(fields[2]), platform)
 }
 
 // A torch that has left the matrix leaves no lock file behind.

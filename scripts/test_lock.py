@@ -109,3 +109,19 @@ def test_one_runtime_has_the_type_checker_of_lint(lock: ModuleType) -> None:
     typed = lock.Runtime(platform, False, torch, [python])
     assert lock.type_checker(typed, python) == ["mypy==2"]
     assert lock.type_checker(typed, "3.9") == []
+
+
+def test_names_are_those_of_the_table(lock: ModuleType) -> None:
+    """Package bake, which says what a build copies, is held to the same table."""
+    table = Path(__file__).parent.parent / "bake/testdata/locks.txt"
+    cases = [line.split() for line in table.read_text().splitlines() if line[:1] not in ("", "#")]
+    names = {"libraries": 0, "packages": 0}
+    for name, what, version, *where in cases:
+        if what == "toolchain":
+            continue
+        python, platform, emulated = where or ("", "linux", "native")
+        runtime = lock.Runtime(platform, emulated == "emulated", version, [python])
+        composed = runtime.libraries() if what == "libraries" else runtime.packages(python)
+        assert composed + ".txt" == name
+        names[what] += 1
+    assert all(names.values())

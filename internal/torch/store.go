@@ -10,14 +10,17 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
 
+	"github.com/sagebuild/sagebuild/bake"
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/sums"
 	"github.com/sagebuild/sagebuild/internal/wheel"
+	"github.com/sagebuild/sagebuild/matrix"
 )
 
 // Store fetches wheels with this machine's pip, by its settings: index, proxy, certificates.
@@ -60,9 +63,17 @@ func RequestFor(version string, name wheel.Filename) (Request, error) {
 	return request, diag.Usagef("sagebuild audit --torch DIR WHEEL", "no torch can be fetched for the platform %s: name a directory or a wheel", strings.Join(name.Platform, "."))
 }
 
-// digits is 28 of 2.8.0, as in the names of lock files.
-func (r Request) digits() string {
-	return strings.ReplaceAll(release.FindStringSubmatch(r.Version)[1], ".", "")
+// lock names the lock file that may pin the release, in the directory of lock files.
+func (r Request) lock() (string, error) {
+	torch, err := matrix.ParseVersion(release.FindStringSubmatch(r.Version)[1])
+	if err != nil {
+		return "", err
+	}
+	python, err := matrix.ParseVersion(r.Python)
+	if err != nil {
+		return "", err
+	}
+	return path.Base(bake.TorchLock(torch, python, matrix.Platform{})), nil
 }
 
 func (r Request) pythonDigits() string { return strings.ReplaceAll(r.Python, ".", "") }
@@ -230,7 +241,10 @@ func findPip(ctx context.Context) ([]string, error) {
 // requirement is what pip is asked for, with hashes where a lock file pins the very release.
 func (s Store) requirement(request Request) (text string, hashed bool, err error) {
 	plain := "torch==" + request.Version
-	name := "torch" + request.digits() + "-python" + request.pythonDigits() + ".txt"
+	name, err := request.lock()
+	if err != nil {
+		return "", false, err
+	}
 	lock, err := os.ReadFile(filepath.Join(s.Locks, name))
 	if errors.Is(err, os.ErrNotExist) {
 		return plain + "\n", false, nil

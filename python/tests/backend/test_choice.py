@@ -248,6 +248,15 @@ def test_driver_older_than_every_cuda(source: tree.Tree) -> None:
     assert error.value.hint == 'export SAGEATTN_SMS="8.9"'
 
 
+def test_lock_names_are_those_of_the_table() -> None:
+    """Package bake, which says what a build copies, is held to the same table."""
+    lines = (ROOT / "bake/testdata/locks.txt").read_text().splitlines()
+    cases = [line.split() for line in lines if " toolchain " in line and line[:1] != "#"]
+    assert len(cases) >= 2
+    for name, _, cuda in cases:
+        assert choice.lock_name(cuda) == name
+
+
 def test_a_cuda_without_lock_is_not_taken(source: tree.Tree) -> None:
     (source.root / "lock/toolchain-cu129.txt").unlink()
     assert choose(source, "8.9").cuda == "13.2"
