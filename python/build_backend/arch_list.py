@@ -3,6 +3,8 @@
 Its spellings are those of torch.utils.cpp_extension, function _get_cuda_arch_flags: SMs with ";" or blanks between
 them, names of generations, and +PTX. As SageAttention 2.2 does, commas are taken too.
 https://github.com/pytorch/pytorch/blob/v2.8.0/torch/utils/cpp_extension.py
+
+SM 11.0 was named 10.1 before CUDA 13; torch's own table went from one name to the other after 2.8.
 """
 
 from __future__ import annotations
@@ -28,9 +30,10 @@ _GENERATIONS = {
     "Ampere": "8.0;8.6+PTX",
     "Ada": "8.9+PTX",
     "Hopper": "9.0+PTX",
-    "Blackwell+Tegra": "10.1",
+    "Blackwell+Tegra": "11.0",
     "Blackwell": "10.0;10.3;12.0;12.1+PTX",
 }
+_FORMER_NAMES = {"10.1": "11.0"}
 _ENTRY = re.compile(r"(?P<sm>[1-9][0-9]?\.[0-9])[af]?(?P<ptx>\+PTX)?")
 _SEPARATORS = re.compile(r"[;,\s]+")
 
@@ -53,7 +56,8 @@ def read(text: str) -> list[Entry]:
             match = _ENTRY.fullmatch(part)
             if match is None:
                 raise _unknown(word)
-            entries.append(Entry(match["sm"], match["ptx"] is not None))
+            sm = _FORMER_NAMES.get(match["sm"], match["sm"])
+            entries.append(Entry(sm, match["ptx"] is not None))
     return entries
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,3 +73,41 @@ def test_triton_pieces_of_the_core_module() -> None:
         q_int8, k_int8, v, q_scale, k_scale, tensor_layout="HND", output_dtype=q.dtype
     )
     assert compare(output, kinds.exact(q, k, v)[0]).good()
+
+
+BESIDE = """
+import torch, sageattention, copied_attention
+from support.cases import Case, inputs
+
+q, k, v = inputs(Case(1, 4, 2, 200, 200, 64), seed=1)
+outputs = [package.sageattn(q, k, v) for package in (sageattention, copied_attention)]
+int8 = copied_attention.quant.per_warp_int8(q, k)[0]
+assert torch.equal(int8, sageattention.quant.per_warp_int8(q, k)[0])
+print(torch.equal(*outputs), copied_attention.__file__ != sageattention.__file__)
+"""
+
+
+def test_a_copy_under_another_name_computes_the_same(tmp_path: Path) -> None:
+    source = Path(str(sageattention.__file__)).parent
+    shutil.copytree(source, tmp_path / "copied_attention")
+    tests = Path(__file__).parents[1]
+    paths = [str(tmp_path), str(tests), *filter(None, [os.environ.get("PYTHONPATH")])]
+    result = subprocess.run(
+        [sys.executable, "-c", "import copied_attention.quant\n" + BESIDE],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+    )
+    assert result.stdout == "True True\n", result.stdout + result.stderr
+
+
+def test_unlike_dtypes_are_refused_on_the_device() -> None:
+    q, k, v = inputs(Case(1, 2, 2, 64, 64, 64), seed=1)
+    forward = torch.ops.sageattention.forward
+    for tensors in ((q.bfloat16(), k, v), (q, k.bfloat16(), v), (q, k, v.bfloat16())):
+        with pytest.raises(AssertionError, match="the same dtype"):
+            sageattention.sageattn(*tensors)
+        with pytest.raises(ValueError, match="the same dtype"):
+            forward(*tensors, None, False, 0, 0.1, "auto", 3, True, False)

@@ -143,3 +143,23 @@ def test_total_rows_beyond_a_dense_batch() -> None:
         rows = q[starts[i] : starts[i + 1]].transpose(0, 1)[None]
         dense = sageattn(rows, rows, rows)[0].transpose(0, 1)
         torch.testing.assert_close(output[starts[i] : starts[i + 1]], dense, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_largest_length_as_a_tensor(device: str, masked: bool, compiled: bool) -> None:
+    """It gives the bits that the number gives; torch.compile sees one graph."""
+    lengths = [1, 130, 77]
+    q, _, starts = sequences(lengths, 4, 64, torch.float16, 1)
+    mask = torch.rand(3, 1, 130, 130, device="cuda") > 0.3 if masked else None
+
+    def attend(longest: Any) -> Any:
+        return sageattn_varlen(q, q, q, starts, starts, longest, longest, attn_mask=mask)
+
+    function = attend
+    if compiled:
+        torch._dynamo.reset()
+        function = torch.compile(attend, fullgraph=True)
+    longest = torch.tensor(max(lengths), dtype=torch.int32, device=device)
+    assert torch.equal(function(longest), attend(max(lengths)))

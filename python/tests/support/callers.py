@@ -193,7 +193,7 @@ def diffusers_native(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch
             value=v,
             attn_mask=None,
             dropout_p=0.0,
-            is_causal=True,
+            is_causal=False,
             scale=None,
             enable_gqa=False,
         )
