@@ -177,7 +177,7 @@ func (r *policyReader) archs(e hcl.Expression) []rule[kernels.Arch] {
 	for _, item := range r.items(e) {
 		arch, err := kernels.ParseArch(item.value)
 		if err != nil {
-			r.errs = append(r.errs, &diag.Error{Class: diag.Usage, Range: item.at, Message: err.Error()})
+			r.errs = append(r.errs, &diag.Error{Class: diag.Usage, Range: item.at, Err: err})
 			continue
 		}
 		all = append(all, rule[kernels.Arch]{arch, item.at})

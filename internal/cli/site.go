@@ -32,7 +32,7 @@ func siteManifest(ctx context.Context, site string) (*index.Manifest, error) {
 	}
 	manifest, err := index.ParseManifest(text)
 	if err != nil {
-		return nil, diag.Usagef("sagebuild resolve --index DIR", "%s is no list of wheels: %v", url, err)
+		return nil, &diag.Error{Class: diag.Usage, Message: url + " is no list of wheels", Err: err, Hint: "sagebuild resolve --index DIR"}
 	}
 	return manifest, nil
 }

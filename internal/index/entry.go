@@ -50,14 +50,14 @@ func Inspect(file string) (Entry, error) {
 	w, err := wheel.Open(file)
 	var refusal *finding.Refusal
 	if errors.As(err, &refusal) {
-		return Entry{}, refused(file, refusal.Error())
+		return Entry{}, refused(file, refusal)
 	}
 	if err != nil {
 		return Entry{}, err
 	}
 	for _, problem := range w.Problems {
 		if problem.Severity == finding.Error {
-			return Entry{}, refused(file, strings.TrimPrefix(problem.String(), "error: "))
+			return Entry{}, refused(file, errors.New(strings.TrimPrefix(problem.String(), "error: ")))
 		}
 	}
 	entry := Entry{
@@ -73,15 +73,15 @@ func Inspect(file string) (Entry, error) {
 	return entry, entry.setChannel(file)
 }
 
-func refused(file, why string) error {
-	return &diag.Error{Class: diag.Mismatch, Message: filepath.Base(file) + " is not published: " + why, Hint: "rm " + file}
+func refused(file string, why error) error {
+	return &diag.Error{Class: diag.Mismatch, Message: filepath.Base(file) + " is not published", Err: why, Hint: "rm " + file}
 }
 
 // setChannel reads the build tag, and wants the dependency on torch to say the same: it alone keeps an installer
 // from changing torch.
 func (e *Entry) setChannel(file string) (err error) {
 	if e.Channel, err = ParseBuildTag(e.names.BuildTag); err != nil {
-		return refused(file, err.Error())
+		return refused(file, err)
 	}
 	if e.Channel.IsUniversal() {
 		return nil
@@ -91,7 +91,7 @@ func (e *Entry) setChannel(file string) (err error) {
 			return nil
 		}
 	}
-	return refused(file, fmt.Sprintf("its build tag %s wants Requires-Dist: %s in METADATA", e.names.BuildTag, e.Channel.Requirement()))
+	return refused(file, fmt.Errorf("its build tag %s wants Requires-Dist: %s in METADATA", e.names.BuildTag, e.Channel.Requirement()))
 }
 
 // setDevices lists each SM once.

@@ -106,7 +106,7 @@ func openSide(path string) (*opened, error) {
 func (o *opened) readHeaders(size int64) error {
 	reader, err := zip.NewReader(o.file, size)
 	if err != nil {
-		return finding.Refuse(finding.CodeZipFormat, "", "%v", err)
+		return finding.Refuse(finding.CodeZipFormat, "", "%w", err)
 	}
 	o.headers = reader.File
 	return nil

@@ -33,7 +33,7 @@ func ParseRecord(data []byte) ([]RecordEntry, error) {
 			return entries, nil
 		}
 		if err != nil {
-			return nil, finding.Refuse(finding.CodeRecordFormat, "", "RECORD is not CSV with three columns: %v", err)
+			return nil, finding.Refuse(finding.CodeRecordFormat, "", "RECORD is not CSV with three columns: %w", err)
 		}
 		entry, err := parseRecordEntry(fields)
 		if err != nil {

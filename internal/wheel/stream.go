@@ -164,7 +164,7 @@ func (a *archive) copyTo(w io.Writer, m *member) error {
 // streamError tells damaged data from a destination that cannot be written.
 func streamError(m *member, err error) error {
 	if _, corrupt := err.(flate.CorruptInputError); corrupt || err == io.ErrUnexpectedEOF {
-		return finding.Refuse(finding.CodeZipChecksum, m.name, "the compressed data are damaged: %v", err)
+		return finding.Refuse(finding.CodeZipChecksum, m.name, "the compressed data are damaged: %w", err)
 	}
 	return err
 }

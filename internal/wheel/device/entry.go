@@ -154,12 +154,12 @@ func (e *Entry) readCubin(packed content.Content, left *content.Budget) error {
 	}
 	image, err := e.unpack(packed)
 	if err != nil {
-		return finding.Refuse(finding.CodeCubinFormat, "", "the cubin of SM %s: %v", e.Arch, err)
+		return finding.Refuse(finding.CodeCubinFormat, "", "the cubin of SM %s: %w", e.Arch, err)
 	}
 	cubin, err := ReadCubin(image)
 	e.Cubin = &cubin
 	if err != nil {
-		return finding.Refuse(finding.CodeCubinFormat, "", "the cubin of SM %s: %v", e.Arch, err)
+		return finding.Refuse(finding.CodeCubinFormat, "", "the cubin of SM %s: %w", e.Arch, err)
 	}
 	// "f" stands in the entry alone: only the SM must agree.
 	if cubin.Arch.SM != e.Arch.SM {

@@ -25,7 +25,7 @@ func Read(c content.Content, code finding.Code) (*Image, error) {
 	}
 	header, err := ParseHeader(raw)
 	if err != nil {
-		return nil, finding.Refuse(code, "", "%v", err)
+		return nil, finding.Refuse(code, "", "%w", err)
 	}
 	i := &Image{Content: c, Header: header}
 	if err := i.readPrograms(code); err != nil {

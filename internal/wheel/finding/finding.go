@@ -94,7 +94,11 @@ type Refusal struct {
 	Code    Code
 	Member  string
 	Message string
+	cause   error
 }
+
+// Unwrap is the error of a reader that Message quotes, or nil.
+func (e *Refusal) Unwrap() error { return e.cause }
 
 func (e *Refusal) Error() string {
 	if e.Member == "" {
@@ -108,8 +112,10 @@ func (e *Refusal) Finding() Finding {
 	return Finding{Severity: Error, Code: e.Code, Message: e.Message, Member: e.Member}
 }
 
+// Refuse is a Refusal of a member, with the message and the cause that fmt.Errorf makes of format.
 func Refuse(code Code, member, format string, args ...any) error {
-	return &Refusal{Code: code, Member: member, Message: fmt.Sprintf(format, args...)}
+	err := fmt.Errorf(format, args...)
+	return &Refusal{Code: code, Member: member, Message: err.Error(), cause: errors.Unwrap(err)}
 }
 
 // Of reports err as a finding about member; errors that are no refusal take the code given.

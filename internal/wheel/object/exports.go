@@ -46,7 +46,7 @@ func (s Source) refuse(format string, args ...any) error {
 func (s Source) findInELF(head []byte, wanted map[string]bool) error {
 	header, err := elffile.ParseHeader(head)
 	if err != nil {
-		return s.refuse("%v", err)
+		return s.refuse("%w", err)
 	}
 	if err := s.readTail(); err != nil {
 		return err
@@ -66,7 +66,7 @@ func (s Source) findInELF(head []byte, wanted map[string]bool) error {
 func (s Source) findInPE(wanted map[string]bool) error {
 	head := make([]byte, min(s.Size, content.MaxPEHeaders))
 	if err := s.read(0, head); err != nil {
-		return s.refuse("the headers cannot be read: %v", err)
+		return s.refuse("the headers cannot be read: %w", err)
 	}
 	header, err := parsePE(head)
 	if err != nil || header.directories[peExports].address == 0 {
@@ -79,7 +79,7 @@ func (s Source) findInPE(wanted map[string]bool) error {
 	}
 	data := make([]byte, d.size)
 	if err := s.read(offset, data); err != nil {
-		return s.refuse("the export table cannot be read: %v", err)
+		return s.refuse("the export table cannot be read: %w", err)
 	}
 	table, err := parseExports(d, data)
 	if err != nil {
@@ -145,7 +145,7 @@ func (s *Source) readTail() error {
 		_, err = io.ReadFull(r, tail)
 	}
 	if err != nil {
-		return s.refuse("it cannot be read to its end: %v", err)
+		return s.refuse("it cannot be read to its end: %w", err)
 	}
 	s.tail = tail
 	return nil
