@@ -12,12 +12,12 @@ from ._quantize_kernels import load_rows, row_of, write_int8
 
 
 @triton.jit
-def quantize_group(
+def quantize_per_thread_kernel(
     Input, Output, Scale, L,
     stride_iz, stride_ih, stride_in, stride_oz, stride_oh, stride_on, stride_sz, stride_sh,
     C: tl.constexpr, BLK: tl.constexpr, GROUPS: tl.constexpr, RUN: tl.constexpr,
 ):  # fmt: skip
-    """One scale of one head."""
+    """One scale of one head. BLK rows have GROUPS scales, each of every GROUPS-th run of RUN neighbouring rows."""
     head = tl.program_id(1).to(tl.int64)
     batch = tl.program_id(2).to(tl.int64)
     row = row_of(tl.program_id(0) // GROUPS, tl.program_id(0) % GROUPS, BLK, GROUPS, RUN)
@@ -27,29 +27,11 @@ def quantize_group(
     tl.store(Scale + batch * stride_sz + head * stride_sh + tl.program_id(0), scale)
 
 
-@triton.jit
-def quant_query_per_thread_int8_kernel(
-    Input, Output, Scale, L,
-    stride_iz, stride_ih, stride_in, stride_oz, stride_oh, stride_on, stride_sz, stride_sh,
-    C: tl.constexpr, BLK: tl.constexpr,
-):  # fmt: skip
-    """Queries: eight scales per BLK rows."""
-    quantize_group(
-        Input, Output, Scale, L,
-        stride_iz, stride_ih, stride_in, stride_oz, stride_oh, stride_on, stride_sz, stride_sh,
-        C, BLK, 8, 1,
-    )  # fmt: skip
+def _with_groups(groups: int, run: int):
+    """The kernel as its callers know it: without GROUPS and RUN, which Triton fills in at each launch."""
+    constants = {"GROUPS": lambda arguments: groups, "RUN": lambda arguments: run}
+    return triton.heuristics(constants)(quantize_per_thread_kernel)
 
 
-@triton.jit
-def quant_key_per_thread_int8_kernel(
-    Input, Output, Scale, L,
-    stride_iz, stride_ih, stride_in, stride_oz, stride_oh, stride_on, stride_sz, stride_sh,
-    C: tl.constexpr, BLK: tl.constexpr,
-):  # fmt: skip
-    """Keys: four scales per BLK rows."""
-    quantize_group(
-        Input, Output, Scale, L,
-        stride_iz, stride_ih, stride_in, stride_oz, stride_oh, stride_on, stride_sz, stride_sh,
-        C, BLK, 4, 2,
-    )  # fmt: skip
+quant_query_per_thread_int8_kernel = _with_groups(groups=8, run=1)
+quant_key_per_thread_int8_kernel = _with_groups(groups=4, run=2)

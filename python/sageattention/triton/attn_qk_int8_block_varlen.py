@@ -1,4 +1,4 @@
-"""Attention over INT8 blocks of packed sequences without a causal mask."""
+"""Attention over INT8 blocks of sequences behind each other without a causal mask."""
 
 from __future__ import annotations
 

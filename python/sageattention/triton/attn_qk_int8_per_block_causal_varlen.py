@@ -1,4 +1,4 @@
-"""Attention over INT8 blocks of packed sequences where query i of a sequence sees its keys 0 to i."""
+"""Attention over INT8 blocks of sequences behind each other where query i of a sequence sees its keys 0 to i."""
 
 from __future__ import annotations
 

@@ -118,15 +118,15 @@ def test_flags_tell_what_the_wheel_holds(distribution: object) -> None:
 
 
 DENSE = "q k v q_scale k_scale tensor_layout='HND' "
-PACKED = (
+VARLEN = (
     "q k v cu_seqlens_q cu_seqlens_k max_seqlen_q q_scale k_scale cu_seqlens_q_scale"
     " cu_seqlens_k_scale output_dtype=torch.float16"
 )
 TRITON_SIGNATURES = {
     "attn_qk_int8_per_block": DENSE + "attn_mask=None output_dtype=torch.float16 return_lse=False",
     "attn_qk_int8_per_block_causal": DENSE + "output_dtype=torch.float16 return_lse=False",
-    "attn_qk_int8_block_varlen": PACKED,
-    "attn_qk_int8_per_block_causal_varlen": PACKED,
+    "attn_qk_int8_block_varlen": VARLEN,
+    "attn_qk_int8_per_block_causal_varlen": VARLEN,
 }
 
 

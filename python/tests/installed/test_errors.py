@@ -179,8 +179,8 @@ def test_dropout_is_ignored_with_a_warning(function: str) -> None:
         arguments = tensors()
         if function == "sageattn_varlen":
             starts = torch.empty(2, dtype=torch.int64, device="cuda")
-            packed = (x.squeeze(0).transpose(0, 1) for x in arguments)
-            arguments = (*packed, starts, starts, 8, 8)
+            rows = (x.squeeze(0).transpose(0, 1) for x in arguments)
+            arguments = (*rows, starts, starts, 8, 8)
         with pytest.warns(UserWarning, match="dropout_p is ignored"):
             getattr(sageattention, function)(*arguments, dropout_p=0.1)
 

@@ -35,7 +35,7 @@ def diffusers(name: str) -> Attention:
     return call
 
 
-def _packed(x: torch.Tensor) -> torch.Tensor:
+def _to_varlen(x: torch.Tensor) -> torch.Tensor:
     return x.transpose(1, 2).flatten(0, 1)
 
 
@@ -43,15 +43,15 @@ def _starts(x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return torch.arange(x.shape[0] + 1, dtype=dtype, device=x.device) * x.shape[2]
 
 
-def _unpacked(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+def _from_varlen(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return x.unflatten(0, (like.shape[0], like.shape[2])).transpose(1, 2)
 
 
 def diffusers_varlen(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
     out = sageattention.sageattn_varlen(
-        q=_packed(q),
-        k=_packed(k),
-        v=_packed(v),
+        q=_to_varlen(q),
+        k=_to_varlen(k),
+        v=_to_varlen(v),
         cu_seqlens_q=_starts(q, torch.int32),
         cu_seqlens_k=_starts(k, torch.int32),
         max_seqlen_q=q.shape[2],
@@ -59,7 +59,7 @@ def diffusers_varlen(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch
         is_causal=False,
         sm_scale=None,
     )
-    return _unpacked(out, q)
+    return _from_varlen(out, q)
 
 
 def musubi_tuner(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
@@ -67,9 +67,9 @@ def musubi_tuner(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Ten
     starts, key_starts = _starts(q, torch.int32), _starts(k, torch.int32)
     rows, keys = q.shape[2], k.shape[2]
     out = sageattention.sageattn_varlen(
-        _packed(q), _packed(k), _packed(v), starts, key_starts, rows, keys
+        _to_varlen(q), _to_varlen(k), _to_varlen(v), starts, key_starts, rows, keys
     )
-    return _unpacked(out, q)
+    return _from_varlen(out, q)
 
 
 def comfyui(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
