@@ -43,7 +43,7 @@ func toolkitArguments(m *matrix.Matrix, cell matrix.Cell) []argument {
 	return arguments
 }
 
-// cellArguments are those of one wheel.
+// cellArguments are the build arguments of one wheel.
 func cellArguments(cell matrix.Cell) []argument {
 	return slices.Concat(packageArguments(cell), platformArguments(cell), pythonArguments(cell), rowArguments(cell),
 		[]argument{{"INTERPRETER", interpreter(cell)}})

@@ -37,7 +37,7 @@ type copyStep struct {
 	Files     []string
 }
 
-// Arguments are those of COPY, one file on each line.
+// Arguments are the arguments of COPY, one file on each line.
 func (c copyStep) Arguments() string {
 	return strings.Join(append(slices.Clone(c.Files), c.Directory+"/"), " \\\n     ")
 }

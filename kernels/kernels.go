@@ -59,8 +59,8 @@ func (s Source) Path() string { return path.Join(deviceDir, s.File) }
 // Arch is the target that the source is compiled for where it makes code for an SM: 9.0, or 9.0a.
 func (s Source) Arch(sm matrix.SM) Arch { return Arch{SM: sm, Suffix: s.Suffix} }
 
-// Operation is what the source computes: its name up to "_sm", as attention_fp16 of attention_fp16_sm80.cu. The fatbin has a
-// container for each operation, and in it an image for each SM.
+// Operation is what the source computes: its name up to "_sm", as attention_fp16 of attention_fp16_sm80.cu. The
+// fatbin has a container for each operation, and in it an image for each SM.
 func (s Source) Operation() string {
 	name, _, _ := strings.Cut(strings.TrimSuffix(path.Base(s.File), ".cu"), "_sm")
 	return name
@@ -87,8 +87,8 @@ func Read(sourceDir string) (*Set, error) {
 	return k, nil
 }
 
-// Default reads the list of kernels that the program carries: that of the tree it was built from. It follows no includes,
-// so that Headers, HostHeaders and Exports are empty.
+// Default reads the list of kernels that the program carries, which is the list of the tree that it was built from.
+// It follows no includes, so that Headers, HostHeaders and Exports are empty.
 func Default() (*Set, error) { return parse(csrc.Kernels) }
 
 // parse reads the list alone, without looking at the sources.

@@ -135,7 +135,7 @@ func (k *Set) nameKernels() error {
 	return nil
 }
 
-// checkKindUse reports kinds that no source is of, or whose packages the matrix does not have.
+// checkKindUse reports kinds without a source, and kinds whose packages the matrix does not have.
 func (k *Set) checkKindUse(m *matrix.Matrix) error {
 	for at, kind := range k.Kinds {
 		if !slices.ContainsFunc(k.Sources, func(s Source) bool { return s.Kind == kind.Name }) {

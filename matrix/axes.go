@@ -162,7 +162,8 @@ func (m *Matrix) family(sm SM) *gpuFamily {
 // SMs lists the SMs that kernels are compiled for, old to new.
 func (m *Matrix) SMs() []SM { return m.smsWhere(gpuFamily.compiled) }
 
-// Capabilities lists every SM of the matrix, old to new: those of SMs, and those that run the code of one of them.
+// Capabilities lists every SM of the matrix, old to new: the SMs that kernels are compiled for, and the SMs that run
+// the code of one of these.
 func (m *Matrix) Capabilities() []SM { return m.smsWhere(func(gpuFamily) bool { return true }) }
 
 func (m *Matrix) smsWhere(wanted func(gpuFamily) bool) []SM {

@@ -53,8 +53,9 @@ type Exclusion struct {
 // Reason is the exclusion in one line: "8.9 needs CUDA 12.4 or newer".
 func (e Exclusion) Reason() string { return e.Rule.Text }
 
-// Cell is one wheel of the matrix: for one torch and one Python, or universal, for every torch and Python from its own
-// on. Native code depends on neither, so that the two differ in their names and requirements alone.
+// Cell is one wheel of the matrix. It is for one torch and one Python; a universal wheel is for every torch and
+// Python from the cell's on. Native code depends on neither torch nor Python, so the two forms differ in names and
+// requirements alone.
 type Cell struct {
 	Package   Package     `json:"package"`
 	Platform  Platform    `json:"platform"`

@@ -63,7 +63,7 @@ func (m *Matrix) readCUDA(r *reader, torch, cuda located[Version]) cudaBuild {
 	return m.chooseSMs(r, cuda)
 }
 
-// readTested reads the Pythons whose wheels are tested; without the attribute they are all of the block.
+// readTested reads the Pythons whose wheels are tested. Without the attribute all Pythons of the block are tested.
 func (r *reader) readTested(e hcl.Expression, pythons []located[Version]) []Version {
 	listed := make([]Version, len(pythons))
 	for i, python := range pythons {

@@ -22,9 +22,10 @@ type Group struct {
 	Targets []string `json:"targets"`
 }
 
-// Groups lists default, <package>-all, pytorchNN, pythonNNN, stable, test-all, current and everything, then universal and
-// <platform>-all with their tests, and at last the groups that only the definition names. Groups whose names say no
-// platform hold the platform of the default target, but for current, everything and universal.
+// Groups lists default, <package>-all, pytorchNN, pythonNNN, stable, test-all, current and everything, then universal
+// and <platform>-all with their tests, then the groups that only the definition names. The groups current, everything
+// and universal hold all platforms; any other group whose name says no platform holds the platform of the default
+// target.
 func (m *Matrix) Groups() []Group { return slices.Clone(m.groups) }
 
 // deriveGroups makes the groups that follow from the cells. chosen is the definition's `default` attribute, a target;
@@ -54,8 +55,8 @@ func (m *Matrix) deriveGroups(r *reader, chosen hcl.Expression) {
 	m.groups = slices.DeleteFunc(groups, func(g Group) bool { return len(g.Targets) == 0 })
 }
 
-// readGroups reads the groups that the definition writes out. Their members stay as they are when cells join: such a
-// group stands in the place of the derived one of its name.
+// readGroups reads the groups that the definition writes out. Such a group replaces the derived group of its name,
+// and keeps its members when cells join the matrix.
 func (m *Matrix) readGroups(r *reader, blocks []groupSchema) {
 	seen := map[string]hcl.Range{}
 	for _, block := range blocks {

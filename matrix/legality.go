@@ -16,7 +16,8 @@ const (
 	ruleSMImage     = "sm-image"
 )
 
-// TorchSubject is the subject of the rules about a torch, of which two numbers count: torch 2.8.
+// TorchSubject is the subject of the rules about a torch: torch 2.8. The rules know the first two numbers of a
+// version.
 func TorchSubject(torch Version) string { return "torch " + torch.Minor().String() }
 
 func cudaSubject(cuda Version) string { return "CUDA " + cuda.String() }

@@ -51,7 +51,7 @@ type toolkit struct {
 	source  string
 }
 
-// gpuFamily is an SM of the matrix and its GPUs. They run code that is compiled for the SM itself, or that of image.
+// gpuFamily is an SM of the matrix and its GPUs. They run code that is compiled for the SM itself, or code for image.
 type gpuFamily struct {
 	sm      SM
 	minimum Version // oldest CUDA that its kernels may be built with, two numbers; zero with an image

@@ -170,7 +170,7 @@ func (r *reader) name(kind string, pattern *regexp.Regexp, name string, at hcl.R
 	}
 }
 
-// unique reports the second of two blocks with the same key. The keys are those of one kind of block.
+// unique reports the second of two blocks with the same key. Blocks of different kinds may share a key.
 func (r *reader) unique(seen map[string]hcl.Range, kind, key string, at hcl.Range) bool {
 	if first, ok := seen[key]; ok {
 		r.fail(at, fmt.Sprintf("remove one of them; the first is at %s", hcldiag.Place(first)), "duplicate %s %q", kind, key)

@@ -62,7 +62,7 @@ func sortedCode(sums map[Code]Code) []Code {
 	return list
 }
 
-// unit is a set of images of which the driver loads one: a fatbin, or the cubin files of one directory.
+// unit is a fatbin, or the cubin files of one directory. The driver loads one image of a unit.
 type unit struct {
 	member string
 	images []kernels.Image

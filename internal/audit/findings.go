@@ -145,8 +145,8 @@ func (r *Report) checkDevice() {
 	}
 }
 
-// checkPlan compares a wheel of our own, known by its name, with what the matrix plans for it. The plan is stricter than
-// the rules for wheels of anybody: its finding takes the place of theirs on the same matter.
+// checkPlan compares a wheel whose name the matrix plans with its plan. The plan is stricter than the rules for all
+// wheels, so a finding of the plan replaces a finding of a rule on the same matter.
 func (r *Report) checkPlan(options Options) {
 	cells := options.Matrix.Cells()
 	at := slices.IndexFunc(cells, func(cell matrix.Cell) bool { return cell.WheelName() == r.Name })

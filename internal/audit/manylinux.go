@@ -20,9 +20,9 @@ type Floor struct {
 // policy is a manylinux tag and the highest symbol versions that its systems have.
 type policy struct{ tag, glibc, libstdcxx, cxxabi, libgcc string }
 
-// manylinuxPolicies are those of each machine, old to new. Source: manylinux-policy.json of auditwheel 6.8.2. A tag
-// between two of them differs in glibc alone. aarch64 begins with 2.17 (PEP 599), whose glibc has one symbol of 2.18
-// there; its 2.26 has a newer libstdc++ than x86_64's, and libgcc goes its own way.
+// manylinuxPolicies are the policies of each machine, old to new. Source: manylinux-policy.json of auditwheel 6.8.2.
+// A tag between two of them differs in glibc alone. aarch64 begins with 2.17 (PEP 599), whose glibc has one symbol of
+// 2.18 there; its 2.26 has a newer libstdc++ than x86_64's, and libgcc goes its own way.
 var manylinuxPolicies = map[string][]policy{
 	"x86_64": {
 		{"2.5", "2.5", "3.4.8", "1.3.1", "4.2.0"},

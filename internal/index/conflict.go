@@ -43,8 +43,8 @@ func (e Entry) keys() []string {
 	return keys
 }
 
-// machine treats all tags of glibc systems of one machine alike: installers prefer the tag with the newest glibc, and
-// so one of two such wheels would never be installed, whatever else tells them apart.
+// machine is the same for all tags of glibc systems of one machine. Installers prefer the tag with the newest glibc,
+// so of two wheels with such tags one would never be installed, whatever else tells the wheels apart.
 func machine(tag string) string {
 	if platform := wheel.ParsePlatform(tag); platform.Glibc != "" {
 		return platform.System + "_" + platform.Machine

@@ -53,7 +53,7 @@ func holds(operator string, order int) bool {
 	return order < 0
 }
 
-// compareNumbers is Compare for versions of which 2.8 and 2.8.0 are the same.
+// compareNumbers compares versions as PEP 440 does: 2.8 and 2.8.0 are the same.
 func compareNumbers(a, b matrix.Version) int { return padded(a).Compare(padded(b)) }
 
 // padded has all four numbers.

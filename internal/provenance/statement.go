@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// StatementType is that of in-toto statements, version 1.
+	// StatementType is the type of in-toto statements, version 1.
 	StatementType = "https://in-toto.io/Statement/v1"
-	// PredicateType is that of SLSA provenance, version 1.
+	// PredicateType is the type of SLSA provenance, version 1.
 	PredicateType = "https://slsa.dev/provenance/v1"
 )
 

@@ -78,7 +78,7 @@ func Read(dir string) (List, error) {
 
 // Publish moves files into dir, in the order given, each in one step and with its bytes on disk first, and lists them in
 // dir's SHA256SUMS. The list says nothing false at any time, even if the process is killed: lines of files that change
-// are taken out before, and written again after. Lines of files that are gone disappear; those of other files stay.
+// are taken out before, and written again after. Lines of files that are gone disappear; lines of other files stay.
 // Processes that publish into one directory wait for each other. A power cut finds one of these states, and what was
 // published before Publish returned. Files must lie on dir's file system.
 func Publish(dir string, files ...string) error {

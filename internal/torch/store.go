@@ -104,8 +104,9 @@ func (r Request) folder() string {
 	return name
 }
 
-// Wheel returns the path of the release's wheel. It is fetched where the store lacks it, or has other bytes than it once
-// fetched. pip compares the bytes with the index's hash, and with those of the lock where that pins the release.
+// Wheel returns the path of the release's wheel. It fetches the wheel where the store lacks it, or where the bytes
+// have changed since they were fetched. pip compares the bytes with the index's hash, and with the lock file's hashes
+// where a lock file pins the release.
 func (s Store) Wheel(ctx context.Context, request Request) (string, error) {
 	if !IsRelease(request.Version) {
 		return "", diag.Usagef("sagebuild audit --torch 2.8.0 WHEEL", "%q names no release of torch", request.Version)
@@ -214,7 +215,7 @@ func run(ctx context.Context, name string, args []string) error {
 	return nil
 }
 
-// lastLine is that of pip's errors, which says the reason.
+// lastLine is the last line of pip's errors, which says the reason.
 func lastLine(said string, err error) string {
 	lines := strings.Split(strings.TrimSpace(said), "\n")
 	for i := len(lines) - 1; i >= 0; i-- {

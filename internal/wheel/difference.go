@@ -56,7 +56,8 @@ type opened struct {
 	sums    map[string]Member
 }
 
-// CompareBytes says which members of two wheels differ, and where inside. The error is a *finding.Refusal where one of them is no wheel.
+// CompareBytes says which members of two wheels differ, and where inside. The error is a *finding.Refusal where one of
+// the files is no wheel.
 func CompareBytes(a, b string) (*ByteDifference, error) {
 	x, err := openSide(a)
 	if err != nil {
@@ -121,7 +122,7 @@ func (o *opened) find(name string) (*member, *zip.File) {
 	return o.archive.members[at], o.headers[header]
 }
 
-// compareMembers goes through those of x in their order, then through those that only y has.
+// compareMembers goes through the members of x in their order, then through the members that only y has.
 func (d *ByteDifference) compareMembers(x, y *opened) error {
 	for _, one := range x.archive.members {
 		m, header := x.find(one.name)

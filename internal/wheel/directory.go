@@ -86,7 +86,7 @@ func endRecord(tail []byte) int {
 	}
 }
 
-// read64 replaces the fields by those of the 64-bit record, if there is one.
+// read64 replaces the fields by the fields of the 64-bit record, if there is one.
 func (d *directory) read64(r io.ReaderAt) error {
 	locator := make([]byte, locator64Bytes)
 	if d.end < locator64Bytes+end64Bytes || content.ReadFull(r, locator, d.end-locator64Bytes) != nil {

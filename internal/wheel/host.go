@@ -10,9 +10,10 @@ import (
 	"github.com/sagebuild/sagebuild/internal/wheel/object"
 )
 
-// systemLibraries are what a wheel may link without carrying it, as patterns. Of Linux glibc's own parts: thread-local
-// variables need the loader, whose name tells the machine. Of Windows its kernel and its C runtimes, which are parts of
-// Windows 10 (ucrtbase and its names for sets of functions) and of every Windows (msvcrt).
+// systemLibraries are patterns of the libraries that a wheel may link without carrying them. On Linux they are the
+// parts of glibc, with the loader of each machine, which thread-local variables need. On Windows they are the kernel
+// and two C runtimes: ucrtbase with its names for sets of functions, a part of Windows 10, and msvcrt, a part of
+// every Windows.
 var systemLibraries = map[object.Format][]string{
 	object.FormatELF: {"libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"},
 	object.FormatPE:  {"kernel32.dll", "ucrtbase.dll", "api-ms-win-crt-*.dll", "msvcrt.dll"},

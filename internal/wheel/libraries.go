@@ -10,8 +10,8 @@ import (
 	"github.com/sagebuild/sagebuild/internal/wheel/object"
 )
 
-// Libraries lists the shared objects of torch: those in torch/lib of a wheel, or those of a directory, which may
-// also be the directory above lib. The closer is to be called when they are no longer read.
+// Libraries lists the shared objects of torch. path is a wheel, in which they lie in torch/lib, or the directory that
+// holds them, or the directory above lib. The caller closes the closer after reading the objects.
 func Libraries(path string) ([]object.Source, io.Closer, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -67,7 +67,7 @@ func (a *archive) libraries() []object.Source {
 	return sources
 }
 
-// open unpacks a member without checking its CRC: it is read in part.
+// open unpacks a member without checking its CRC, because the caller reads a part of it.
 func (a *archive) open(m *member) (io.ReadCloser, error) {
 	packed := io.NewSectionReader(a.reader, m.data, m.compressed)
 	if m.method == methodStore {

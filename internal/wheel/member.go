@@ -16,8 +16,8 @@ import (
 	"github.com/sagebuild/sagebuild/internal/wheel/object"
 )
 
-// reading is what the reader of one member found in it. Members are read side by side: each has a reading of its own, which
-// joins the wheel in the order of the archive.
+// reading is what the reader of one member found. Members are read side by side, so each has its own reading; the
+// readings join the wheel in the order of the archive.
 type reading struct {
 	distInfo string
 	left     *content.Budget
@@ -34,7 +34,7 @@ type reading struct {
 }
 
 // readMembers reads all files, a few side by side, and returns them in the order of the archive. After an error it
-// reads no further one.
+// begins no further file.
 func (w *Wheel) readMembers(a *archive) []*reading {
 	var group errgroup.Group
 	group.SetLimit(min(runtime.GOMAXPROCS(0), content.MaxReaders))
@@ -90,7 +90,7 @@ func (r *reading) readMember(a *archive, m *member) error {
 	return nil
 }
 
-// content gives access to an unpacked member: where it is stored plainly, in the wheel itself.
+// content gives access to an unpacked member. A member that is not compressed is read in the wheel itself.
 func (a *archive) content(m *member, keep *spool) content.Content {
 	if m.method == methodStore {
 		return content.Content{R: io.NewSectionReader(a.reader, m.data, m.size), Size: m.size}

@@ -36,7 +36,8 @@ func (a *archive) unpack(m *member) (*spool, error) {
 	return keep, nil
 }
 
-// comparison holds what is left of the bounds on one member. Sections may overlap, or hold their own file.
+// comparison holds what is left of the bounds on one member, because sections may overlap, or hold the file that they
+// are in.
 type comparison struct{ left *content.Budget }
 
 func newComparison() comparison {
@@ -48,11 +49,12 @@ func newComparison() comparison {
 // maxPieces is how many parts of one member are told apart; libraries have 50, our fatbins 200.
 const maxPieces = 20_000
 
-// maxPieceDepth is that of a section of a cubin of a fatbin in a section of a shared object.
+// maxPieceDepth is the depth of the deepest piece: the section of a cubin, in a fatbin, in the section of a shared
+// object.
 const maxPieceDepth = 4
 
-// differ returns the smallest named parts in which two contents differ, or nothing where they are the same. Its names
-// begin with a prefix.
+// differ returns the smallest named parts in which two contents differ, or nothing where the contents are the same. The
+// names begin with a prefix.
 func (c comparison) differ(prefix string, depth int, a, b content.Content) ([]Part, error) {
 	at, err := firstDifference(a, b)
 	if at < 0 || err != nil {
@@ -88,7 +90,7 @@ func (c comparison) differ(prefix string, depth int, a, b content.Content) ([]Pa
 	return parts, nil
 }
 
-// nameOf names content that has no parts, or differs outside of them: by its prefix, a text by the line.
+// nameOf names a difference in content without parts, or outside of the parts: by the prefix, in a text by the line.
 func nameOf(prefix string, a, b content.Content, at int64) string {
 	if prefix != "" {
 		return prefix[:len(prefix)-len(" / ")]
@@ -101,7 +103,7 @@ func nameOf(prefix string, a, b content.Content, at int64) string {
 	return "bytes"
 }
 
-// firstDifference is the offset of the first byte that differs, the end of the shorter one, or -1.
+// firstDifference is the offset of the first byte that differs, the end of the shorter content, or -1.
 func firstDifference(a, b content.Content) (int64, error) {
 	common := min(a.Size, b.Size)
 	step := min(256<<10, common)
@@ -129,7 +131,8 @@ func firstDifference(a, b content.Content) (int64, error) {
 	return -1, nil
 }
 
-// pieces takes shared objects, cubins and fatbins apart. Anything else has no parts, and so has what is damaged or breaks a bound.
+// pieces takes shared objects, cubins and fatbins apart. All other content has no parts; neither has a damaged file, nor
+// one that breaks a bound.
 func (c comparison) pieces(depth int, of content.Content) []content.Piece {
 	var list []content.Piece
 	head := of.Magic()

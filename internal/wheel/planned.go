@@ -5,7 +5,8 @@ import (
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
-// Expect is what the wheel of a cell must hold: its names and requirements by the matrix, its kernels by csrc/kernels.toml.
+// Expect is what the wheel of a cell must hold. The matrix says the names and requirements, csrc/kernels.toml the
+// kernels.
 func Expect(cell matrix.Cell, set *kernels.Set) Expectation {
 	pkg := cell.Package
 	return Expectation{

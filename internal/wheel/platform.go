@@ -7,7 +7,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/wheel/object"
 )
 
-// Platform is what a platform tag promises. Fields that the tag does not say, and all of "any", are empty.
+// Platform is what a platform tag promises. Fields that the tag does not say are empty, so "any" has none.
 type Platform struct {
 	System  string // "linux", "windows" or "macos"
 	Machine string // "x86_64", "aarch64", "i686" …: one name on every system
@@ -44,7 +44,8 @@ func ParsePlatform(tag string) Platform {
 	return Platform{}
 }
 
-// Fits reports whether an object runs on the platform's system and machine, as far as the tag names them.
+// Fits reports whether an object runs on the system and the machine of the platform. A field that
+// the tag leaves empty fits all objects.
 func (p Platform) Fits(o object.Object) bool {
 	return (p.System == "" || p.System == o.Format.System()) && (p.Machine == "" || p.Machine == o.Machine)
 }

@@ -35,8 +35,8 @@ func (a *archive) readLocal(m *member) error {
 	return m.checkLocalSizes(head)
 }
 
-// checkLocalSizes compares CRC and sizes where the local header has them: not before a data descriptor, and
-// not where 64-bit sizes stand in its extra field.
+// checkLocalSizes compares CRC and sizes where the local header has them. Both may be zero where a data descriptor
+// follows, and the sizes stand for nothing where the extra field holds 64-bit sizes.
 func (m *member) checkLocalSizes(head []byte) error {
 	crc, compressed, size := little.Uint32(head[14:]), little.Uint32(head[18:]), little.Uint32(head[22:])
 	if m.flags&flagDescriptor != 0 && crc == 0 && compressed == 0 && size == 0 {
@@ -49,7 +49,7 @@ func (m *member) checkLocalSizes(head []byte) error {
 	return nil
 }
 
-// checkLayout walks the members in file order: overlapping ones are refused, bytes between them reported.
+// checkLayout walks the members in file order. It refuses members that overlap, and reports bytes between members.
 func (a *archive) checkLayout(dir directory) error {
 	order := slices.Clone(a.members)
 	slices.SortStableFunc(order, func(x, y *member) int { return cmp.Compare(x.header, y.header) })

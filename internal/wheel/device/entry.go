@@ -55,7 +55,7 @@ const (
 	maxEntryHeader   = 4096
 )
 
-// parseEntries reads the entries of a container, those of nested lists in place of the list.
+// parseEntries reads the entries of a container. The entries of a nested list stand in the place of the list.
 func parseEntries(c content.Content, left *content.Budget, depth int) ([]Entry, error) {
 	if depth > content.MaxFatbinNesting {
 		return nil, finding.Refuse(finding.CodeFatbinFormat, "", "fatbin entries are nested too deep")

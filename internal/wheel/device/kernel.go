@@ -8,7 +8,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
-// Kernel is one entry point of a cubin, with what one thread or block of it takes.
+// Kernel is one entry point of a cubin, with the resources that one thread or one block takes.
 type Kernel struct {
 	Name      string `json:"name"`
 	Registers int    `json:"registers,omitempty"` // of a thread

@@ -63,8 +63,8 @@ func (o *Object) readStripped(i elfObject) {
 	o.Stripped = !o.SymbolTable && !o.DebugInfo
 }
 
-// readDynamic reads the dynamic section. The loader finds it by the program headers, so both must agree: a file
-// whose sections were removed or forged is refused, not passed unread.
+// readDynamic reads the dynamic section. The loader finds it by the program headers, so sections and program headers
+// must agree: a file whose sections were removed or forged is refused, not passed unread.
 func (o *Object) readDynamic(i elfObject) error {
 	s := i.Find(elf.SHT_DYNAMIC)
 	loaded := i.loadedDynamic()
@@ -122,7 +122,7 @@ func (o *Object) setDynamic(tag elf.DynTag, text string) {
 	}
 }
 
-// readSymbols lists the dynamic symbols that the object defines, and with their versions those that it does not.
+// readSymbols lists the dynamic symbols that the object defines, and with their versions the symbols that it needs.
 func (o *Object) readSymbols(i elfObject, left *content.Budget) error {
 	s := i.Find(elf.SHT_DYNSYM)
 	if s == nil {
@@ -147,7 +147,7 @@ func (o *Object) readSymbols(i elfObject, left *content.Budget) error {
 		if !left.SpendSymbol(len(symbol.Name)) {
 			return tooManySymbols()
 		}
-		// Copies: a part of the string table would keep all of it in memory.
+		// A copy, because a part of the string table would keep the whole table in memory.
 		name := strings.Clone(symbol.Name)
 		if elf.SectionIndex(symbol.Section) != elf.SHN_UNDEF {
 			o.Exported = append(o.Exported, name)

@@ -13,7 +13,8 @@ import (
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
-// A Source opens a shared object from its start, as often as it is asked to: a file, or a member of a wheel.
+// A Source is a file or a member of a wheel that holds a shared object. It opens the object from its start, as often
+// as a reader asks.
 type Source struct {
 	Name string
 	Size int64
@@ -25,9 +26,9 @@ type Source struct {
 // end: one pass over a compressed library is then enough.
 const tailBytes = 16 << 20
 
-// FindExports removes from wanted each name that the shared object defines for others; a DLL's numbers are spelled as
-// in Undefined. The object is read forward only and nothing of it is kept but what names its symbols, so that a torch of
-// 1 GB inside a wheel takes some megabytes of memory and no disk.
+// FindExports removes from wanted each name that the shared object exports; a DLL's numbers are spelled as in
+// Undefined. It reads the object forward only and keeps only the tables that name symbols, so that a torch of 1 GB
+// inside a wheel takes some megabytes of memory and no disk.
 func FindExports(s Source, wanted map[string]bool) error {
 	head := make([]byte, elffile.HeaderBytes)
 	if err := s.read(0, head); err != nil {

@@ -81,7 +81,7 @@ type objectReader interface {
 	parts() []Section
 }
 
-// Section is a named part of an object; of a missing one the file has no bytes.
+// Section is a named part of an object. The file has no bytes of a missing section.
 type Section struct {
 	content.Piece
 	Missing bool
@@ -95,7 +95,7 @@ func open(c content.Content) (objectReader, error) {
 	return elfObject{image}, err
 }
 
-// Is tells a shared object: a Windows program is none.
+// Is reports whether a file is a shared object; a Windows program is not.
 func Is(name string, c content.Content) bool {
 	head := c.Magic()
 	return elffile.Is(head[:]) || IsMZ(head[:]) && path.Ext(name) != ".exe" && isPE(c)
@@ -119,7 +119,7 @@ func Read(name string, c content.Content, left *content.Budget) (*Object, []Sect
 	return object, reader.parts(), err
 }
 
-// Pieces lists the header and the sections of a shared object or cubin; nothing of what is damaged.
+// Pieces lists the header and the sections of a shared object or cubin, and nothing for a damaged file.
 func Pieces(c content.Content) []content.Piece {
 	reader, err := open(c)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
-// peHeader is what the headers of a 64-bit PE file (PE32+) say. It is read by hand because debug/pe trusts counts and
-// sizes of the file. Rules and names of fields: Microsoft's "PE Format".
+// peHeader is what the headers of a 64-bit PE file (PE32+) say. This package reads it by hand because debug/pe trusts
+// the counts and sizes of the file. Rules and names of fields: Microsoft's "PE Format".
 type peHeader struct {
 	machine     uint16
 	timestamp   uint32
@@ -55,7 +55,7 @@ const (
 
 func IsMZ(head []byte) bool { return bytes.HasPrefix(head, []byte("MZ")) }
 
-// isPE reports whether the content begins as a PE file: "MZ" alone may begin any text.
+// isPE reports whether the content begins as a PE file. "MZ" is not enough, because any text may begin with it.
 func isPE(c content.Content) bool {
 	head, _ := c.Slice(0, uint64(min(c.Size, content.MaxPEHeaders)))
 	data, ok := head.Bytes(content.MaxPEHeaders)
@@ -133,7 +133,7 @@ func (h *peHeader) readSections(raw []byte, count int) error {
 		if s.virtual == 0 {
 			s.virtual = s.size
 		}
-		// The loader rounds offsets down to sectors; a reader that does not would see other bytes.
+		// The loader rounds offsets down to sectors; a reader that keeps them would see other bytes.
 		if uint64(s.address) < end || s.size > 0 && s.offset%peSector != 0 {
 			return finding.Refuse(finding.CodeObjectFormat, "", "section %q overlaps another, or begins within a sector", s.name)
 		}
@@ -144,7 +144,7 @@ func (h *peHeader) readSections(raw []byte, count int) error {
 	return nil
 }
 
-// bytes is how much of the section lies in the file: what the file pads to a sector is not counted.
+// bytes is how much of the section lies in the file, without the padding to a whole sector.
 func (s peSection) bytes() uint32 { return min(s.size, s.virtual) }
 
 // holding returns the index of the section in which an address lies.
@@ -192,7 +192,7 @@ func readPE(c content.Content) (*peImage, error) {
 	return i, i.nameSections()
 }
 
-// directory reads all of a table that the header points to.
+// directory reads the whole table that the header points to.
 func (i *peImage) directory(d peDirectory, limit int64) ([]byte, error) {
 	if offset, ok := i.offsetOf(d); ok {
 		if part, ok := i.Slice(offset, uint64(d.size)); ok {

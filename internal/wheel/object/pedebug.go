@@ -17,7 +17,7 @@ const (
 )
 
 // readDebug reads what the linker says about itself: the path of the PDB file, which names directories of the machine
-// that linked, and whether the timestamp is one.
+// that linked, and whether the timestamp is a time.
 func (i *peImage) readDebug(o *Object, _ *content.Budget) error {
 	d := i.directories[peDebug]
 	if d.address == 0 || d.size == 0 {
@@ -54,7 +54,7 @@ func (o *Object) readCodeView(record content.Content) {
 // HasBuildPath reports whether the object names a directory of the machine it was linked on.
 func (l Linkage) HasBuildPath() bool { return strings.ContainsAny(l.PDB, `\/`) }
 
-// LinkedAt is when a DLL was linked by what it says; the zero time where it does not say, or writes a hash in its place.
+// LinkedAt is the time at which a DLL says that it was linked. It is zero where the DLL says no time, or a hash instead.
 func (o Object) LinkedAt() time.Time {
 	if o.Timestamp == 0 || o.Repeatable {
 		return time.Time{}

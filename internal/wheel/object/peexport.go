@@ -9,8 +9,9 @@ import (
 
 const peExportBytes = 40
 
-// peExportTable is the directory of what a DLL gives to others. Linkers write all of it, names and forwards too, into
-// the bytes that the header announces; a table that leaves them is refused, so that one part of a file is enough.
+// peExportTable is the directory of a DLL's exports. Linkers write the whole table, names and forwards too, into the
+// bytes that the header announces. A table that points outside of these bytes is refused, so that the reader needs
+// one part of the file.
 type peExportTable struct {
 	*window
 	name      uint32
@@ -62,7 +63,7 @@ func (t *peExportTable) hasNumber(text string) bool {
 	return little.Uint32(t.functions[4*(number-uint64(t.base)):]) != 0
 }
 
-// readExports lists the names that a DLL defines, and its own.
+// readExports lists the names that a DLL defines, and the name of the DLL itself.
 func (i *peImage) readExports(o *Object, left *content.Budget) error {
 	d := i.directories[peExports]
 	if d.address == 0 {

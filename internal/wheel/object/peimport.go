@@ -13,7 +13,7 @@ const (
 	peThunkBytes   = 8
 )
 
-// readImports lists the DLLs that are loaded with this one, and what it takes from each.
+// readImports lists the DLLs that the loader loads with this DLL, and the symbols that this DLL takes from each.
 func (i *peImage) readImports(o *Object, left *content.Budget) error {
 	return i.eachRecord(peImports, peImportBytes, func(raw []byte) (bool, error) {
 		lookup, name, thunks := little.Uint32(raw), little.Uint32(raw[12:]), little.Uint32(raw[16:])
@@ -51,8 +51,8 @@ func (i *peImage) readDelayed(o *Object, left *content.Budget) error {
 	})
 }
 
-// eachRecord walks a directory's table, which ends with a record of zeros; its size in the header is not relied on, as
-// by the loader.
+// eachRecord walks a directory's table, which ends with a record of zeros. Like the loader it does not use the size in
+// the header.
 func (i *peImage) eachRecord(directory, bytes int, visit func(raw []byte) (more bool, err error)) error {
 	d := i.directories[directory]
 	if d.address == 0 {
@@ -86,7 +86,7 @@ func (i *peImage) readThunks(o *Object, library string, address uint32, left *co
 		if thunk == 0 {
 			return nil
 		}
-		// Each symbol has its 8 bytes in a file that is what it seems; tables that share them could go on for ever.
+		// Each symbol of an honest file has 8 bytes of its own; tables that share their bytes could go on for ever.
 		if i.thunks++; i.thunks > i.Size/peThunkBytes {
 			return finding.Refuse(finding.CodeObjectFormat, "", "the tables of imports overlap")
 		}
@@ -113,7 +113,7 @@ func (i *peImage) symbolOf(thunk uint64) (string, error) {
 	return i.text(uint32(thunk) + hintBytes)
 }
 
-// ordinalName spells a symbol that has a number alone.
+// ordinalName spells a symbol that has a number and no name.
 func ordinalName(number uint32) string { return "#" + strconv.FormatUint(uint64(number), 10) }
 
 func tooManySymbols() error {

@@ -120,7 +120,7 @@ func dotted(text string) bool {
 	return text != "" && strings.Trim(text, "0123456789.") == ""
 }
 
-// CompareDotted orders dotted numbers; what is no number counts as zero.
+// CompareDotted orders dotted numbers. A part that is not a number counts as zero.
 func CompareDotted(a, b string) int {
 	numbers := func(text string) (list []uint64) {
 		for part := range strings.SplitSeq(text, ".") {
