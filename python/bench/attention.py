@@ -142,7 +142,7 @@ def _lengths(text: str) -> tuple[int, ...]:
 
 
 def chosen_cases(options: argparse.Namespace) -> list[cases.Case]:
-    """The cases that the options ask for. Raises ValueError for what is none."""
+    """The cases that the options ask for. Raises ValueError for a name or an axis that gives none."""
     axes = (
         options.head_dim,
         options.sequence,

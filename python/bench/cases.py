@@ -145,7 +145,7 @@ SETS = {"default": DEFAULT, "short": SHORT, "other": OTHER, "all": ALL}
 
 
 def parse(name: str) -> Case:
-    """The case of a name. Raises ValueError, with the nearest known name, for one that is none."""
+    """The case of a name. Raises ValueError, with the nearest known name, for an unknown one."""
     match = _NAME.fullmatch(name)
     if match is None:
         raise ValueError(unknown("case", name, [*SETS, *(known.name for known in ALL)]))

@@ -47,7 +47,7 @@ def cases(package: Any) -> dict[str, Callable[[], Any]]:
 
 
 def calls_a_second(call: Callable[[], Any]) -> float:
-    """Of the fastest chunk of calls, which other programs disturbed least."""
+    """The rate of the fastest chunk of calls, which other programs disturbed least."""
     for _ in range(_WARM_UP):
         call()
     fastest = float("inf")

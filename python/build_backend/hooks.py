@@ -146,7 +146,7 @@ def _torch(build: _Build) -> str:
 
 
 def _wheel_arguments(build: _Build, options: list[str]) -> argparse.Namespace:
-    """Those of the `wheel` command, with its own defaults."""
+    """The options of the `wheel` command, with its defaults."""
     parser = argparse.ArgumentParser()
     wheel.add_arguments(parser)
     tags = [f"--{name}-tag={tag}" for name, tag in _tags(build)._asdict().items()]

@@ -138,7 +138,7 @@ class _QuantizeValue(NamedTuple):
 
 
 class _Attention(NamedTuple):
-    """Of quantised queries and keys, and 16-bit values."""
+    """Arguments of attention with quantised queries and keys, and 16-bit values."""
 
     query: torch.Tensor
     key: torch.Tensor
@@ -257,7 +257,7 @@ SymInt = int
 
 
 class _ForwardVarlen(NamedTuple):
-    """The same of sequences behind each other, [rows of all, heads, head_dim]; LSE [query heads, rows of all].
+    """The same for sequences behind each other, [rows of all, heads, head_dim]; LSE [query heads, rows of all].
 
     largest_query and largest_key, integers of one element, say at run time that the longest sequence is shorter than
     query_rows and key_rows.

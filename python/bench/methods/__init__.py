@@ -26,7 +26,7 @@ def all_methods(sageattention_1: Path | None = None) -> list[Method]:
 
 
 def selected(methods: Sequence[Method], names: Sequence[str]) -> list[Method]:
-    """The methods of these names, in their own order. Raises ValueError for a name that is none."""
+    """The methods of these names, in their own order. Raises ValueError for an unknown name."""
     known = [method.name for method in methods]
     for name in names:
         if name not in known:

@@ -37,7 +37,7 @@ class Method:
         raise NotImplementedError
 
     def version(self) -> str:
-        """Of what computes; asked only if it is not missing."""
+        """The version of what computes; asked only if it is not missing."""
         return ""
 
     def why_not(self, case: Case) -> str:
@@ -79,7 +79,7 @@ def distribution_version(name: str) -> str:
 
 
 def cudnn_version() -> str:
-    """Of the cuDNN that torch loads."""
+    """The version of the cuDNN that torch loads."""
     import torch
 
     return str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call,unused-ignore]

@@ -131,7 +131,7 @@ def _strides(heads: int, rows: int, head_dim: int) -> list[int]:
 
 
 def _largest_output(case: Case, operands: Operands) -> float:
-    """Of the output in 16 bit: what a training framework would know from the last step."""
+    """The largest element of the output in 16 bit: what a training framework would know from the last step."""
     from torch.nn.functional import scaled_dot_product_attention
 
     output = scaled_dot_product_attention(

@@ -41,10 +41,10 @@ class Result(NamedTuple):
 
 
 class _Event(NamedTuple):
-    """An instruction as far as it matters. guard: the literal it is executed under, or 0.
+    """What an instruction does to registers. guard: the literal under which it is executed, or 0.
 
-    copies: registers that are copied, each with those that it may be copied from and the literals under which it is.
-    gone, equations: what it does to predicates.
+    copies: registers that get copies, each with the registers that it may be copied from and the literals under which
+    it is. gone, equations: what the instruction does to predicates.
     """
 
     instruction: Instruction
@@ -85,8 +85,8 @@ class _Analysis:
     def _subroutine(self, entry: int) -> Result:
         """A subroutine is short, and all that it writes matters."""
         if entry not in self._subroutines:
-            self._subroutines[entry] = Result([], EVERY, frozenset())  # what one that calls itself finds
-            reads, states = self._doubted(entry, 0, EVERY, copying=False)  # what it copies, its caller must give it
+            self._subroutines[entry] = Result([], EVERY, frozenset())  # for a subroutine that calls itself
+            reads, states = self._doubted(entry, 0, EVERY, copying=False)  # its caller must set what it copies
             written = EVERY
             for start, state in states.items():
                 if self._graph.blocks[start].instructions[-1].opcode.startswith("RET"):
@@ -216,7 +216,7 @@ def _spread(
 ) -> dict[int, _T]:
     """The state at the start of each block that entry leads to, when nothing changes any more.
 
-    A block waits until those before it are done, so that few are done twice.
+    Blocks are followed in their order, so that few are followed twice.
     """
     order = _forward(graph, entry)
     place = {start: number for number, start in enumerate(order)}
@@ -271,7 +271,7 @@ def _after(event: _Event, state: State) -> State:
 
 
 def _copies(instruction: Instruction) -> tuple[_Copy, ...]:
-    """Of one register: MOV R1, R2, and R1 = P0 ? R2 : R3, whose value is used only by what reads it later."""
+    """Copies of one register: MOV R1, R2 or R1 = P0 ? R2 : R3. Only what reads R1 later uses the value."""
     opcode, operands = instruction.opcode, instruction.operands
     if opcode in ("MOV", "UMOV"):
         sources: tuple[tuple[str, int], ...] = ((operands[1], 0),)

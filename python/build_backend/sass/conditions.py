@@ -17,9 +17,10 @@ NEVER = -1  # what follows from a literal that cannot hold: every literal
 
 
 class State(NamedTuple):
-    """certain: registers with a value. given: those with one where a literal holds. follows: literals that hold then.
+    """certain: registers with a value. given and follows: for each literal, the registers with a
+    value and the literals that hold if it holds.
 
-    Both are kept for some literals only; from the others nothing follows. A literal that cannot hold gives everything.
+    Both are kept for some literals only; from the others nothing follows. From a literal that cannot hold, all follows.
     """
 
     certain: int
@@ -116,7 +117,7 @@ def _each(literals: int) -> Iterator[int]:
 
 
 def _rows(equation: Equation, state: State) -> tuple[list[int], list[int]]:
-    """For a result that is false, and for one that is true: registers with a value then, and literals that hold.
+    """Registers with a value and literals that hold: each for a result that is false, and for one that is true.
 
     "Comparison and P1" can be true only where P1 is: all that follows from P1, follows from it.
     """

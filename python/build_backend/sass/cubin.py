@@ -32,7 +32,7 @@ def architecture(path: Path) -> str:
 
 
 def kernels(path: Path) -> list[Kernel]:
-    """The kernels of a cubin, by name. BuildError for a file that is none, or whose code still has to be linked."""
+    """The kernels of a cubin, by name. BuildError for another file, or for code that still has to be linked."""
     data = path.read_bytes()
     try:
         sections = _sections(data)

@@ -46,7 +46,7 @@ class Disassembler:
         self.version = ""
 
     def read(self, architecture: str, codes: list[bytes]) -> list[list[Instruction]]:
-        """The instructions of pieces of machine code for an SM such as "90a". Raises BuildError for what is none."""
+        """The instructions of pieces of machine code for an SM such as "90a". Raises BuildError for other bytes."""
         document = self._run(read_as(architecture), b"".join(codes))
         entries = [entry for function in document[1] for entry in function["sass-instructions"]]
         if len(entries) * INSTRUCTION_BYTES != sum(map(len, codes)):

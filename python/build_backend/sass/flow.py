@@ -45,7 +45,9 @@ class Block(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """Of a kernel. blocks and subroutines: by address. unclear: addresses of jumps that go nowhere in the code."""
+    """The control flow of a kernel. blocks and subroutines: by address. unclear: addresses of jumps that go nowhere in
+    the code.
+    """
 
     blocks: dict[int, Block]
     subroutines: frozenset[int]

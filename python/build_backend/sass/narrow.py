@@ -1,9 +1,9 @@
 """Decoding of packed narrow floats: whether what is decoded can be packed numbers at all.
 
 ptxas of CUDA 12.6 to 12.9 for SM 9.0 sometimes decodes a register before it writes the packed number to it. A register
-that was used for something else before has a value, so that no analysis of assignment finds it. But the something else
-is known by its instruction: an address, a sum, a thread index. So whatever may have written the register must be able
-to give packed numbers.
+that was used for something else before has a value, so that no analysis of assignment finds it. But the instruction
+that wrote the register tells what the value is: an address, a sum, a thread index. So every instruction that may have
+written the register must be one that can give packed numbers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Decoded(NamedTuple):
 
 
 def wrongly_decoded(graph: Graph) -> list[Decoded]:
-    """Each decoding of what cannot be packed numbers, by address."""
+    """The instructions that decode a register which cannot hold packed numbers, by address."""
     before: dict[int, list[int]] = {}
     for start, block in graph.blocks.items():
         for edge in block.edges:

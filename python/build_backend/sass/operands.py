@@ -204,7 +204,7 @@ def _registers(text: str, size: int, opcode: str) -> int:
 
 
 def _address_size(text: str, file: str, modifiers: str, opcode: str) -> int:
-    """Of a register inside brackets. Turing has addresses of 64 bits without saying so: LDG.E R0, [R2]."""
+    """How many registers an address in brackets takes. Turing does not mark 64 bits: LDG.E R0, [R2]."""
     base = opcode.split(".")[0]
     if text.startswith("gdesc["):
         return 4
@@ -215,10 +215,10 @@ def _address_size(text: str, file: str, modifiers: str, opcode: str) -> int:
 
 
 def _kept(opcode: str, index: int, operands: tuple[str, ...]) -> bool:
-    """Whether an operand is only the part of the result that stays as it was, of which nothing is said to be used.
+    """Whether an operand only gives the part of the result that stays as it was, which need not have a value.
 
-    The upper half in F2FP R8, R13, R8, R8.H1 and in PRMT R0, R9, 0x7610, R0, and the other bits where LOP3 R25, R25,
-    0x8, RZ, 0xfc sets one: compilers keep predicates so in a register that they never clear.
+    That is the upper half in F2FP R8, R13, R8, R8.H1 and in PRMT R0, R9, 0x7610, R0, and all other bits where LOP3 R25,
+    R25, 0x8, RZ, 0xfc sets one: compilers keep predicates as bits of a register that they never clear.
     """
     if opcode == "PRMT":
         return index == 3 and operands[2] == "0x7610" and operands[3] == operands[0]
@@ -229,7 +229,7 @@ def _kept(opcode: str, index: int, operands: tuple[str, ...]) -> bool:
 
 
 def _one_bit(operands: tuple[str, ...]) -> bool:
-    """Of LOP3 R25, R25, 0x8, RZ, 0xfc, !PT, which sets a bit, and of 0xfffffff7 and 0xc0, which clear it."""
+    """Whether LOP3 sets one bit (R25, R25, 0x8, RZ, 0xfc, !PT) or clears one (0xfffffff7 and 0xc0 instead)."""
     result, source, constant, other, table, _ = operands
     if source.replace(".reuse", "") != result or not constant.startswith("0x") or other != "RZ":
         return False

@@ -14,7 +14,7 @@ _PADDING = ("NOP", "BRA")
 
 
 class Fault(NamedTuple):
-    """Of an instruction that uses a register without a value. address: from the start of the kernel, in bytes."""
+    """An instruction that uses a register without a value. address: from the start of the kernel, in bytes."""
 
     address: int
     register: str
@@ -22,10 +22,10 @@ class Fault(NamedTuple):
 
 
 class Record(NamedTuple):
-    """Of one kernel. tensor, unknown, unclear: opcode → how often. unclear: jumps that could not be followed.
+    """What is found in a kernel. tensor, unknown, unclear: opcode → how often; unclear are jumps not followed.
 
-    doubtful: reads of registers that are written on some paths alone. Most belong to predicates whose values would have
-    to be known, so these are no faults.
+    doubtful: reads of registers that are written on some paths alone. They are no faults: most of these paths cannot be
+    taken, which only the values of predicates would show.
     """
 
     instructions: int

@@ -49,7 +49,7 @@ class Scales(NamedTuple):
 
     @property
     def strides(self) -> tuple[int, int, int]:
-        """Of batch, head and scale."""
+        """Strides of batch, head and scale."""
         if self.starts is not None:
             return 0, self.tensor.stride(1), self.tensor.stride(0)
         return self.tensor.stride(0), self.tensor.stride(1), self.tensor.stride(2)
