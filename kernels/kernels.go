@@ -213,6 +213,13 @@ func (k *Set) Check(m *matrix.Matrix) error {
 	for _, sm := range m.SMs() {
 		errs = append(errs, k.checkSM(sm))
 	}
+	return errors.Join(append(errs, k.CheckImages(m))...)
+}
+
+// CheckImages is the part of Check that asks for no source: it reports SMs that would not load the code that the matrix
+// gives them.
+func (k *Set) CheckImages(m *matrix.Matrix) error {
+	var errs []error
 	for _, sm := range m.Capabilities() {
 		errs = append(errs, k.checkImage(m, sm))
 	}

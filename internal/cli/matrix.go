@@ -11,6 +11,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/report"
 	"github.com/sagebuild/sagebuild/internal/ui"
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -53,6 +54,13 @@ func runMatrix(app *App, options matrixOptions, names []string) error {
 	}
 	m, err := matrix.Load(options.file)
 	if err != nil {
+		return err
+	}
+	set, err := kernels.Default()
+	if err != nil {
+		return err
+	}
+	if err := set.CheckImages(m); err != nil {
 		return err
 	}
 	selection, err := selectCells(m, names)
