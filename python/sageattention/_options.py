@@ -11,7 +11,7 @@ import torch
 from . import _abi
 from ._diagnosis import why_no_gpu
 from ._errors import InputError
-from ._shapes import DTYPES, MASK_DTYPES, NOT_CONTIGUOUS, check_length, check_same_dtype
+from ._shapes import DTYPES, MASK_DTYPES, NOT_CONTIGUOUS, check_length
 
 _ALIGNMENTS = {
     "top_left": _abi.CAUSAL_TOP_LEFT,
@@ -86,7 +86,10 @@ def cast_for_autocast(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 
 def check_tensors(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
-    """Checks devices, dtypes, strides, head dims and gradients; see sageattn for what is raised."""
+    """Checks devices, strides, head dims and gradients; see sageattn for what is raised.
+
+    That the three dtypes are one is checked by the operators, which callers reach without this function too.
+    """
     if not (q.is_cuda and k.is_cuda and v.is_cuda):
         devices = ", ".join(f"{name} is on {x.device}" for name, x in zip("qkv", (q, k, v)))
         raise InputError(f"Input tensors must be on cuda: {devices}; {why_no_gpu()}")
@@ -96,7 +99,6 @@ def check_tensors(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
         )
     if q.dtype not in DTYPES:
         raise InputError(f"Input tensors must be float16 or bfloat16, got {q.dtype}.")
-    check_same_dtype(q, k, v)
     if not q.stride(-1) == k.stride(-1) == v.stride(-1) == 1:
         raise InputError(NOT_CONTIGUOUS)
     if not q.shape[-1] == k.shape[-1] == v.shape[-1]:
