@@ -11,9 +11,12 @@ import sysconfig
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 
+from . import family
 from .choice import Choice
 from .errors import BuildError
 from .facts import Facts, Platform
@@ -85,7 +88,7 @@ class _Runner:
 
     def run(self, commands: list[list[str]]) -> None:
         """Runs them all and prints a line about each that is done. Raises BuildError with a failed one's output."""
-        with ThreadPoolExecutor(workers()) as pool:
+        with family.ended_in_order(), ThreadPoolExecutor(workers()) as pool:
             futures = [pool.submit(self._run_one, command) for command in commands]
             try:
                 for count, future in enumerate(as_completed(futures), 1):
@@ -99,9 +102,7 @@ class _Runner:
         with self._lock:
             if self._stopped:
                 raise BuildError("stopped")
-            process = subprocess.Popen(
-                whole, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
-            )  # fmt: skip
+            process = family.start(whole, self._environment)
             self._running.add(process)
         started = time.monotonic()
         output, errors = process.communicate()
@@ -116,7 +117,7 @@ class _Runner:
         with self._lock:
             self._stopped = True
             for process in self._running:
-                process.kill()
+                family.end(process)
 
 
 def _failure(command: list[str], status: int, errors: str) -> BuildError:
@@ -144,6 +145,11 @@ def report(text: str) -> None:
     print(text, flush=True)
 
 
-def scratch() -> tempfile.TemporaryDirectory[str]:
-    """A folder for everything that is not finished."""
-    return tempfile.TemporaryDirectory(prefix="sageattention-build-")
+@contextmanager
+def scratch() -> Iterator[str]:
+    """A folder for everything that is not finished. What goes wrong inside is told, not that the folder stayed."""
+    directory = tempfile.mkdtemp(prefix="sageattention-build-")
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)

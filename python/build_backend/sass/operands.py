@@ -208,7 +208,7 @@ def _address_size(text: str, file: str, modifiers: str, opcode: str) -> int:
     base = opcode.split(".")[0]
     if text.startswith("gdesc["):
         return 4
-    if ".64" in modifiers or base == "UBLKCP" or text.startswith(f"desc[{file}"):
+    if ".64" in modifiers or base in ("UBLKCP", "UBLKPF") or text.startswith(f"desc[{file}"):
         return 2 if file == "UR" or ".64" in modifiers else 1
     wide = base in _GLOBAL and ".E" in opcode and ".U32" not in modifiers and "desc[" not in text
     return 2 if wide and not text.startswith("c[") else 1
