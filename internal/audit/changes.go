@@ -37,7 +37,7 @@ type CodeChange struct {
 	B    int64        `json:"b"`
 }
 
-// FileChange is a file whose size differs; -1 where it is not there.
+// FileChange is a file whose size differs; the size is -1 on a side without the file.
 type FileChange struct {
 	Name string `json:"name"`
 	A    int64  `json:"a"`
@@ -51,7 +51,7 @@ type SymbolChange struct {
 	Side string `json:"side"` // "a" or "b"
 }
 
-// KernelChange is a kernel whose registers, shared memory or stack differ; nil where it is not there.
+// KernelChange is a kernel whose registers, shared memory or stack differ; a side without the kernel is nil.
 type KernelChange struct {
 	Arch kernels.Arch   `json:"arch"`
 	Name string         `json:"name"`
@@ -59,7 +59,7 @@ type KernelChange struct {
 	B    *device.Kernel `json:"b"`
 }
 
-// ChangesOf tells two audited wheels apart. Both must have been read: see Report.Readable.
+// ChangesOf tells two audited wheels apart. Both reports must be of readable wheels: see Report.Readable.
 func ChangesOf(a, b *Report) *Changes {
 	return &Changes{
 		A: Side{a.Path, a.Name, a.Size}, B: Side{b.Path, b.Name, b.Size},
@@ -71,7 +71,7 @@ func ChangesOf(a, b *Report) *Changes {
 // Readable reports whether the bytes were a wheel at all.
 func (r *Report) Readable() bool { return r.wheel != nil }
 
-// compareCode lists every kind and SM, also those that are the same on both sides: it is the table people look for.
+// compareCode lists every kind and SM, with the unchanged ones, because people look for the whole table.
 func compareCode(a, b []Code) []CodeChange {
 	changes := map[CodeChange]*CodeChange{}
 	find := func(c Code) *CodeChange {
@@ -114,7 +114,7 @@ func compareFiles(a, b *wheel.Wheel) []FileChange {
 	sizes := func(w *wheel.Wheel) map[string]int64 {
 		all := map[string]int64{}
 		for _, member := range w.Members {
-			// The version in this directory's name would make each of its files a new one.
+			// The name of .dist-info has the version: with it, each file of the directory would count as new.
 			name, inside := strings.CutPrefix(member.Name, w.DistInfo+"/")
 			if inside {
 				name = ".dist-info/" + name
@@ -179,7 +179,7 @@ func symbolNames(w *wheel.Wheel, kind string) map[string]bool {
 	return names
 }
 
-// compareKernels matches kernels by SM and name; one that several cubins of an SM have counts once for each.
+// compareKernels matches kernels by SM and name. A kernel in several cubins of one SM counts once for each cubin.
 func compareKernels(a, b *wheel.Wheel) []KernelChange {
 	before, after := kernelsByName(a), kernelsByName(b)
 	var changes []KernelChange

@@ -25,7 +25,7 @@ func TestChangesOf(t *testing.T) {
 	for _, f := range d.Files {
 		files = append(files, fmt.Sprint(f.Name, " ", f.A < 0, f.B < 0))
 	}
-	// METADATA has the same size on both sides, whatever the name of its directory.
+	// METADATA has the same size on both sides, whatever the name of .dist-info.
 	want := []string{".dist-info/RECORD false false", "fixture/a.fatbin false false", "fixture/lib.so false false", "fixture/x.cubin true false"}
 	if !slices.Equal(files, want) {
 		t.Errorf("files %q, want %q", files, want)

@@ -8,7 +8,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/wheel/device"
 )
 
-// WriteText prints what changed; lists of names are cut after most lines, 0 prints all.
+// WriteText prints the changes. It cuts a list of names after most lines; with most 0 it prints every name.
 func (d *Changes) WriteText(out io.Writer, color bool, most int) error {
 	return writeTables(out, color, []*ui.Table{d.headTable(), d.codeTable(), d.fileTable(most), d.symbolTable(most), d.kernelTable(most)})
 }

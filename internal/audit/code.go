@@ -10,7 +10,7 @@ import (
 	"github.com/sagebuild/sagebuild/kernels"
 )
 
-// Code sums up the device code of one file that is alike: section, kind, SM, version and compression.
+// Code sums up the device code of one file with the same section, kind, SM, version and compression.
 type Code struct {
 	Member      string       `json:"member"`
 	Section     string       `json:"section,omitempty"` // empty for a fatbin or cubin file
@@ -68,8 +68,8 @@ type unit struct {
 	images []kernels.Image
 }
 
-// units lists what a driver may be asked to load. Relocatable code and intermediate code of other compilers are
-// not loaded as they are.
+// units lists what a driver may be asked to load. It leaves out relocatable code and the intermediate code of other
+// compilers, because a driver loads neither as it is.
 func units(w *wheel.Wheel) []unit {
 	var list []unit
 	for _, fatbin := range w.Fatbins {
@@ -86,7 +86,7 @@ func units(w *wheel.Wheel) []unit {
 	return append(list, cubinUnits(w.Cubins)...)
 }
 
-// cubinUnits takes the cubin files of a directory together: a program that ships them picks one by its SM.
+// cubinUnits makes one unit of the cubin files of a directory, because a program picks one of its cubins by SM.
 func cubinUnits(cubins []device.Cubin) []unit {
 	var list []unit
 	for _, cubin := range cubins {

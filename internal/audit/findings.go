@@ -15,12 +15,12 @@ import (
 
 // Codes of findings that package wheel does not know. The text is stable, for scripts.
 const (
-	CodePlatformTag   finding.Code = "platform-tag"   // the platform tag names another machine, or none where there is native code
+	CodePlatformTag   finding.Code = "platform-tag"   // another machine in the platform tag, or none beside native code
 	CodePlatformFloor finding.Code = "platform-floor" // the platform tag promises an older system than the code runs on
-	CodePurelib       finding.Code = "purelib"        // WHEEL calls it pure although it holds shared objects
-	CodePython        finding.Code = "python-library" // links libpython, which static interpreters do not have, or the DLL of another Python
+	CodePurelib       finding.Code = "purelib"        // WHEEL calls a wheel with shared objects pure
+	CodePython        finding.Code = "python-library" // links libpython (not in static Pythons) or another Python's DLL
 	CodeUnread        finding.Code = "not-read"       // libraries in a format that is not read
-	CodeTorchSymbol   finding.Code = "torch-symbol"   // the torch that was asked does not export a symbol
+	CodeTorchSymbol   finding.Code = "torch-symbol"   // torch does not export a symbol that the wheel needs
 	CodePolicySM      finding.Code = "policy-sm"      // a required SM does not load natively
 	CodePolicyPTX     finding.Code = "policy-ptx"
 	CodePolicySize    finding.Code = "policy-size"
@@ -42,7 +42,7 @@ func (r *Report) add(severity finding.Severity, code finding.Code, member, forma
 	r.Findings = append(r.Findings, Finding{Finding: finding.Finding{Severity: severity, Code: code, Message: message, Member: member}})
 }
 
-// checkHost compares the shared objects with the platform tags, and reports what makes them fail elsewhere.
+// checkHost compares the shared objects with the platform tags, and reports why an object fails on other machines.
 func (r *Report) checkHost() {
 	if len(r.Objects) == 0 {
 		return
@@ -94,7 +94,8 @@ func (r *Report) checkPlatform(tag string) {
 	}
 }
 
-// promises reports whether an older tag of the wheel makes a stronger promise than glibc, so that one finding is enough.
+// promises reports whether another tag of the wheel names an older system than glibc. That tag is the stronger
+// promise, and one finding about it is enough.
 func (r *Report) promises(glibc string) bool {
 	for _, tag := range r.Filename.Platform {
 		if other := wheel.ParsePlatform(tag).Glibc; other != "" && newer(glibc, other) {
@@ -145,8 +146,8 @@ func (r *Report) checkDevice() {
 	}
 }
 
-// checkPlan compares a wheel whose name the matrix plans with its plan. The plan is stricter than the rules for all
-// wheels, so a finding of the plan replaces a finding of a rule on the same matter.
+// checkPlan compares the wheel with the plan, if the matrix plans a wheel of this name. The plan is stricter than the
+// rules for all wheels, so a finding of the plan replaces a finding of a rule on the same matter.
 func (r *Report) checkPlan(options Options) {
 	cells := options.Matrix.Cells()
 	at := slices.IndexFunc(cells, func(cell matrix.Cell) bool { return cell.WheelName() == r.Name })
@@ -162,7 +163,7 @@ func (r *Report) checkPlan(options Options) {
 	}
 }
 
-// checkUnread says which libraries the audit knows nothing about, so that silence is not taken for praise.
+// checkUnread names the libraries that the audit cannot read, so that nobody takes its silence for praise.
 func (r *Report) checkUnread() {
 	var unread []string
 	for _, member := range r.wheel.Members {

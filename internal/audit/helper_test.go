@@ -95,7 +95,7 @@ func (r *Report) codes(severity finding.Severity) []finding.Code {
 	return found
 }
 
-// sharedObject makes an ELF file that has nothing but dynamic symbols: what it defines and what it needs.
+// sharedObject makes an ELF file that has only dynamic symbols: some that it defines and some that it needs.
 func sharedObject(defined, undefined []string) []byte {
 	symbols, names := make([]byte, 24), []byte{0}
 	add := func(name string, section uint16) {

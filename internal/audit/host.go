@@ -15,10 +15,11 @@ type Object struct {
 	object.Linkage
 	Floor    Floor    `json:"floor"`            // of ELF
 	External []string `json:"external"`         // libraries that neither the wheel nor every system has
-	Linked   string   `json:"linked,omitempty"` // of DLLs: when, by what they say
+	Linked   string   `json:"linked,omitempty"` // of DLLs: the time of linking that the DLL states
 }
 
-// systemLibraries are on every system that installs manylinux wheels. Source: auditwheel's manylinux-policy.json.
+// systemLibraries are libraries of every system that installs manylinux wheels. Source: auditwheel's
+// manylinux-policy.json.
 var systemLibraries = []string{
 	"libatomic.so.1", "libgcc_s.so.1", "libstdc++.so.6", "libm.so.6", "libmvec.so.1", "libanl.so.1", "libdl.so.2",
 	"librt.so.1", "libc.so.6", "libnsl.so.1", "libutil.so.1", "libpthread.so.0", "libX11.so.6", "libXext.so.6",
@@ -29,7 +30,7 @@ var systemLibraries = []string{
 // owned is what a wheel gives to its own objects.
 type owned struct {
 	symbols   map[string]bool // that ELF objects define
-	libraries map[string]bool // file names, and of ELF also the SONAMEs; of DLLs in lower case
+	libraries map[string]bool // file names (of DLLs in lower case) and the SONAMEs of ELF objects
 }
 
 func ownedBy(w *wheel.Wheel) owned {
@@ -76,7 +77,7 @@ func objectsOf(w *wheel.Wheel, own owned) []Object {
 	return list
 }
 
-// floorOf is the floor of all ELF objects together; empty without any.
+// floorOf is the floor of all ELF objects together. Without an ELF object the floor is empty.
 func floorOf(objects []Object) Floor {
 	var all Floor
 	for _, object := range objects {

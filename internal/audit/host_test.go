@@ -88,7 +88,7 @@ func TestGroupOf(t *testing.T) {
 	}
 }
 
-// TestManylinux names the oldest tag, and where they differ the glibc that a tag of PEP 600 must name at least.
+// TestManylinux names the oldest tag, and where the two differ the lowest glibc that a tag of PEP 600 may name.
 func TestManylinux(t *testing.T) {
 	for _, c := range []struct {
 		machine string
@@ -123,7 +123,7 @@ func TestManylinux(t *testing.T) {
 	}
 }
 
-// TestHostFindings names the same library in several ways: it needs glibc 2.2.5, or 2.34 for new_glibc.so.
+// TestHostFindings names the same library in several ways. The library needs glibc 2.2.5; new_glibc.so needs 2.34.
 func TestHostFindings(t *testing.T) {
 	for name, c := range map[string]struct {
 		library          string

@@ -9,19 +9,19 @@ import (
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
-// Coverage is how GPUs load the device code of some files that are alike in this.
+// Coverage is how GPUs load the device code of some files. All these files load alike.
 type Coverage struct {
 	Members []string `json:"members"`
-	Units   int      `json:"units"` // fatbins in each of them
+	Units   int      `json:"units"` // fatbins in each file
 	GPUs    []GPU    `json:"gpus"`
 }
 
-// GPU is an SM, the GPUs that have it, and how many units of a file it loads in which way.
+// GPU is an SM, the GPUs with that SM, and how many units of a file they load in each way.
 type GPU struct {
 	SM    matrix.SM           `json:"sm"`
 	Names []string            `json:"names"`
 	Ways  map[kernels.Way]int `json:"ways"`
-	From  []string            `json:"from,omitempty"` // the images that it would load: "8.0", "PTX 9.0"
+	From  []string            `json:"from,omitempty"` // the images that the GPU would load: "8.0", "PTX 9.0"
 }
 
 // Worst is the worst way among the units.
@@ -78,7 +78,7 @@ func addCoverage(list []Coverage, c Coverage) []Coverage {
 	return append(list, c)
 }
 
-// key is the same for coverages that differ in their files alone.
+// key is the same for two coverages if only their files differ.
 func (c Coverage) key() string {
 	var parts []string
 	for _, gpu := range c.GPUs {

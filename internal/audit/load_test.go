@@ -44,7 +44,7 @@ func TestCoverageOfSeveralFatbins(t *testing.T) {
 	}
 }
 
-// TestCode wants sums by SM; the relocatable section is told apart and loads nothing.
+// TestCode wants sums by SM, and the relocatable section apart, because a driver loads none of it.
 func TestCode(t *testing.T) {
 	r := audited(t, defaults(t), fixtureName, file{"fixture/device.so", wheeltest.Fixture(t, "device.so")}, file{"fixture/x.cubin", wheeltest.Fixture(t, "sm_90a.cubin")})
 	counts := map[string]int{}

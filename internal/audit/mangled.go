@@ -27,7 +27,7 @@ func namespaceOf(symbol string) string {
 	return sourceName(rest)
 }
 
-// skipSpecial cuts what says "virtual table of", "type information of", "guard of" or "thunk to".
+// skipSpecial cuts a prefix that means "virtual table of", "type information of", "guard of" or "thunk to".
 func skipSpecial(rest string) string {
 	for _, prefix := range []string{"TV", "TT", "TI", "TS", "TC", "GV", "GR", "TW", "TH"} {
 		if cut, ok := strings.CutPrefix(rest, prefix); ok {

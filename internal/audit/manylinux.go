@@ -14,15 +14,16 @@ type Floor struct {
 	Libgcc    string `json:"libgcc,omitempty"`    // GCC_
 	Manylinux string `json:"manylinux,omitempty"` // "manylinux_2_28"; empty if no known one is new enough
 
-	promise string // the glibc that a manylinux tag must name at least; empty as Manylinux
+	promise string // the lowest glibc that a manylinux tag may name; empty where Manylinux is
 }
 
 // policy is a manylinux tag and the highest symbol versions that its systems have.
 type policy struct{ tag, glibc, libstdcxx, cxxabi, libgcc string }
 
 // manylinuxPolicies are the policies of each machine, old to new. Source: manylinux-policy.json of auditwheel 6.8.2.
-// A tag between two of them differs in glibc alone. aarch64 begins with 2.17 (PEP 599), whose glibc has one symbol of
-// 2.18 there; its 2.26 has a newer libstdc++ than x86_64's, and libgcc goes its own way.
+// A tag between two policies differs in glibc alone. aarch64 begins with 2.17 (PEP 599), and glibc 2.17 of aarch64
+// has one symbol of 2.18. The 2.26 of aarch64 has a newer libstdc++ than that of x86_64; its libgcc versions differ
+// too.
 var manylinuxPolicies = map[string][]policy{
 	"x86_64": {
 		{"2.5", "2.5", "3.4.8", "1.3.1", "4.2.0"},
@@ -60,7 +61,7 @@ var manylinuxPolicies = map[string][]policy{
 	},
 }
 
-// oldestGlibc is what the oldest manylinux tag that installers take names. Source: packaging's _manylinux.py.
+// oldestGlibc is the glibc of the oldest manylinux tag that installers take. Source: packaging's _manylinux.py.
 func oldestGlibc(machine string) string {
 	if machine == "x86_64" || machine == "i686" {
 		return "2.5"
@@ -68,8 +69,8 @@ func oldestGlibc(machine string) string {
 	return "2.17"
 }
 
-// setManylinux finds the oldest tag whose systems have every version. An object without versions runs on the oldest.
-// Machines without a table of their own are judged by x86_64's.
+// setManylinux finds the oldest tag whose systems have every version that the object needs. An object without
+// versions runs on the oldest tag. The table of x86_64 judges the machines that have no table.
 func (f *Floor) setManylinux(machine string) {
 	policies := manylinuxPolicies[machine]
 	if policies == nil {

@@ -38,7 +38,8 @@ func readOracles(t *testing.T) []oracle {
 }
 
 // TestAgainstCuobjdump downloads wheels of other people and wants exactly the entries that cuobjdump lists, and the
-// kernels that it confirms. It needs the network and pip; SAGEBUILD_TEST_WHEELS may name a directory that keeps the wheels.
+// kernels that cuobjdump confirms. The test needs the network and pip; SAGEBUILD_TEST_WHEELS may name a directory
+// that keeps the wheels.
 func TestAgainstCuobjdump(t *testing.T) {
 	if os.Getenv("SAGEBUILD_TEST_NETWORK") != "1" {
 		t.Skip("SAGEBUILD_TEST_NETWORK=1 downloads 192 MB of wheels")
@@ -122,7 +123,7 @@ func wheelDirectory(t *testing.T) string {
 	return t.TempDir()
 }
 
-// download asks pip for exactly this file, unless it is there.
+// download asks pip for exactly this file, unless the file is there.
 func download(t *testing.T, directory, name string) string {
 	t.Helper()
 	path := filepath.Join(directory, name)

@@ -31,7 +31,7 @@ type Policy struct {
 	severities   map[finding.Code]string
 }
 
-// rule is a value of the file with its place; at is nil where the file does not give it.
+// rule is a value of the file with its place; at is nil where the file does not give the value.
 type rule[T any] struct {
 	value T
 	at    *diag.Range
@@ -92,7 +92,7 @@ func ParsePolicy(name string, source []byte) (*Policy, error) {
 	return p, r.err()
 }
 
-// policyReader turns expressions into values and collects mistakes, so that one run reports all.
+// policyReader turns expressions into values and collects mistakes, so that one run reports every mistake.
 type policyReader struct{ errs []error }
 
 func (r *policyReader) err() error { return errors.Join(r.errs...) }
@@ -108,7 +108,7 @@ func (r *policyReader) diagnostics(found hcl.Diagnostics) {
 	}
 }
 
-// value evaluates an expression; ok is false where the file does not give it or it is of another type.
+// value evaluates an expression; ok is false where the file lacks the expression or gives a value of another type.
 func (r *policyReader) value(e hcl.Expression, kind cty.Type, want string) (cty.Value, bool) {
 	value, found := e.Value(nil)
 	if r.diagnostics(found); found.HasErrors() || value.IsNull() {
@@ -171,7 +171,7 @@ func (r *policyReader) patterns(e hcl.Expression) rule[[]string] {
 	return all
 }
 
-// archs reads SMs, each with "a" or "f" at its end where that is wanted.
+// archs reads SMs; an SM may end in "a" or "f".
 func (r *policyReader) archs(e hcl.Expression) []rule[kernels.Arch] {
 	var all []rule[kernels.Arch]
 	for _, item := range r.items(e) {
@@ -205,7 +205,7 @@ func (r *policyReader) size(e hcl.Expression) rule[int64] {
 	return rule[int64]{int64(size), text.at}
 }
 
-// severities reads a map from codes of findings to what becomes of them.
+// severities reads a map from the code of a finding to what the policy makes of such findings.
 func (r *policyReader) severities(e hcl.Expression) map[finding.Code]string {
 	if value, found := e.Value(nil); !found.HasErrors() && value.IsNull() {
 		return nil

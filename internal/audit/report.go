@@ -36,7 +36,7 @@ type Report struct {
 	own   owned
 }
 
-// Finding is one thing wrong with a wheel, and the place of the policy's rule where one was broken.
+// Finding is one thing wrong with a wheel, and the place of the policy's rule if the wheel broke a rule.
 type Finding struct {
 	finding.Finding
 	Rule *diag.Range `json:"rule,omitempty"`
@@ -49,12 +49,12 @@ type Options struct {
 	Policy  *Policy        // may be nil
 	Torch   string         // a torch wheel or a directory with torch's libraries; "" asks no torch
 	Kernels bool           // keep each kernel, not only sums
-	// FindTorch takes the place of Torch: it is asked for a torch only for wheels that need symbols of one.
+	// FindTorch takes the place of Torch. The audit calls FindTorch only for a wheel that needs symbols of torch.
 	FindTorch func(*wheel.Wheel) (string, error)
 }
 
-// Run audits the wheel at path. What is wrong with it, down to bytes that are no zip, is a finding; the error is for
-// files that cannot be read at all.
+// Run audits the wheel at path. Everything wrong with the wheel, down to bytes that are no zip, is a finding; the
+// error is for files that cannot be read at all.
 func Run(path string, options Options) (*Report, error) {
 	w, err := wheel.Open(path)
 	var refusal *finding.Refusal
@@ -73,7 +73,7 @@ func Run(path string, options Options) (*Report, error) {
 	return r, nil
 }
 
-// New describes a wheel that has been read; it asks no torch and no policy.
+// New describes a wheel that has been read; New asks no torch and no policy.
 func New(w *wheel.Wheel, options Options) *Report {
 	r := &Report{
 		Path: w.Path, Name: w.Name, Size: w.Size, SHA256: w.SHA256,

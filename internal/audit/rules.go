@@ -75,7 +75,7 @@ func (p *Policy) judgeSMs(r *Report) {
 	}
 }
 
-// has reports whether the unit has a cubin for an SM; "9.0" also takes "9.0a" and "9.0f".
+// has reports whether the unit has a cubin for an SM; a cubin for "9.0a" or "9.0f" also serves "9.0".
 func (u unit) has(want kernels.Arch) bool {
 	return slices.ContainsFunc(u.images, func(i kernels.Image) bool {
 		return !i.PTX && i.Arch.SM == want.SM && (want.Suffix == "" || i.Arch.Suffix == want.Suffix)
@@ -138,7 +138,7 @@ func (p *Policy) judgeObjects(r *Report) {
 	}
 }
 
-// linksBy tries patterns on a library's name; Windows does not tell case.
+// linksBy tries patterns on a library's name; Windows ignores case.
 func (o Object) linksBy(patterns []string, library string) bool {
 	if isELF(o) {
 		return matches(patterns, library)

@@ -23,7 +23,7 @@ const (
 	GroupLibc     Group = "libc"
 	GroupWindows  Group = "windows"
 	GroupUCRT     Group = "ucrt" // Microsoft's C runtime, a part of Windows
-	GroupMSVC     Group = "msvc" // that of the Visual C++ Redistributable
+	GroupMSVC     Group = "msvc" // the C++ runtime of the Visual C++ Redistributable
 	GroupCXX      Group = "c++"
 	GroupWheel    Group = "wheel" // another object of the same wheel
 	GroupVersions Group = "other-versioned"
@@ -35,11 +35,11 @@ type SymbolGroup struct {
 	Member  string   `json:"member"`
 	Group   Group    `json:"group"`
 	Count   int      `json:"count"`
-	Weak    int      `json:"weak"` // of them, those that may stay undefined
+	Weak    int      `json:"weak"` // symbols that may stay undefined
 	Symbols []string `json:"symbols"`
 }
 
-// groupPatterns are tried in order on names that are no C++ ones.
+// groupPatterns are tried in order on names that are not C++ names.
 var groupPatterns = []struct {
 	group   Group
 	pattern *regexp.Regexp
@@ -58,7 +58,7 @@ var groupNamespaces = map[string]Group{
 	"std": GroupCXX, "__gnu_cxx": GroupCXX, "__cxxabiv1": GroupCXX, "__cxx11": GroupCXX,
 }
 
-// groupLibraries tells by the library whose version a symbol names.
+// groupLibraries tells the group of a symbol with a version by the library in that version.
 var groupLibraries = []struct {
 	prefix string
 	group  Group
@@ -70,7 +70,7 @@ var groupLibraries = []struct {
 	{"libpython", GroupPython},
 }
 
-// groupOf tells who must give a symbol: by its DLL, or where formats name no library, by its name.
+// groupOf tells who must give a symbol: by the symbol's DLL, or by its name where the format names no library.
 func groupOf(format object.Format, symbol object.Undefined, own owned) Group {
 	if format == object.FormatPE {
 		return dllGroup(symbol.Library, own.libraries)

@@ -87,7 +87,7 @@ func (r *Report) headTable() *ui.Table {
 	return table
 }
 
-// requires leaves out what only extras need.
+// requires lists the Python and the packages that the wheel needs, without the packages that only extras need.
 func (r *Report) requires() []string {
 	var list []string
 	if r.Metadata.RequiresPython != "" {
@@ -139,7 +139,7 @@ func dash(text string) string {
 	return text
 }
 
-// table shows how GPUs load some files; its heading names them.
+// table shows how GPUs load some files; the heading of the table names the files.
 func (c Coverage) table() *ui.Table {
 	table := &ui.Table{Header: []string{"sm", "loads", "gpus", few(c.Members)}}
 	for _, gpu := range c.GPUs {
@@ -148,7 +148,7 @@ func (c Coverage) table() *ui.Table {
 	return table
 }
 
-// few names files in a heading: all if they are few.
+// few names files in a heading: every file if there are few.
 func few(names []string) string {
 	const most = 3
 	if len(names) <= most+1 {
@@ -212,7 +212,7 @@ func (r *Report) objectTable() *ui.Table {
 	return table
 }
 
-// dllTable shows what only Windows' libraries have.
+// dllTable shows the facts that only the libraries of Windows have.
 func (r *Report) dllTable() *ui.Table {
 	table := &ui.Table{Header: []string{"library", "machine", "size", "linked", "stripped", "loads at the first call", "debug information"}}
 	for _, o := range r.Objects {

@@ -16,27 +16,28 @@ import (
 	"github.com/sagebuild/sagebuild/internal/wheel/object"
 )
 
-// TorchResult is what a torch exports of what the wheel needs.
+// TorchResult says which of the symbols that the wheel needs a torch exports.
 type TorchResult struct {
 	Path      string          `json:"path"`             // empty where no torch was needed
 	Libraries int             `json:"libraries"`        // shared objects of torch
 	Asked     int             `json:"asked"`            // symbols that torch or c10 must give, over all objects
-	Absent    []string        `json:"absent,omitempty"` // DLLs that torch must give and does not have
+	Absent    []string        `json:"absent,omitempty"` // DLLs that the wheel needs of torch and torch lacks
 	Missing   []MissingSymbol `json:"missing"`
-	Elsewhere []MissingSymbol `json:"elsewhere"` // symbols of no known group that torch does not export either
+	Elsewhere []MissingSymbol `json:"elsewhere"` // symbols of no known group, and not of torch
 }
 
 // MissingSymbol is an undefined symbol that torch does not export.
 type MissingSymbol struct {
 	Name    string   `json:"name"`
-	Library string   `json:"library,omitempty"` // the DLL that must give it
-	Members []string `json:"members"`           // who needs it
+	Library string   `json:"library,omitempty"` // the DLL that must give the symbol
+	Members []string `json:"members"`           // the objects that need the symbol
 }
 
-// wanted is a symbol to look up: of ELF in any library, of PE in the DLL that the import names, in lower case.
+// wanted is a symbol to look up. Any library may give a symbol of ELF. A symbol of PE must come from the DLL that the
+// import names, here in lower case.
 type wanted struct{ library, name string }
 
-// lookUp asks the torch of the options, if there is one.
+// lookUp asks the torch of the options, if the options name a torch.
 func (r *Report) lookUp(options Options) error {
 	if options.FindTorch == nil {
 		if options.Torch == "" {
@@ -55,7 +56,7 @@ func (r *Report) lookUp(options Options) error {
 	return r.askTorch(path)
 }
 
-// askTorch looks every strong undefined symbol of torch, c10 and of nobody known up in torch's libraries.
+// askTorch searches torch's libraries for every strong undefined symbol of torch, of c10 and of no known group.
 func (r *Report) askTorch(path string) error {
 	asked, other := r.needed(GroupTorch, GroupC10), r.needed(GroupOther)
 	open := map[wanted]bool{}
@@ -76,7 +77,7 @@ func (r *Report) askTorch(path string) error {
 	return nil
 }
 
-// checkTorch reports what torch lacks: a DLL that is not there once, not by each of its symbols.
+// checkTorch reports what torch lacks. It reports an absent DLL once, not once for each symbol of the DLL.
 func (r *Report) checkTorch(libraries map[string]bool) {
 	counts := map[string]int{}
 	for _, symbol := range r.Torch.Missing {
@@ -116,7 +117,7 @@ func findInTorch(path string, asked map[wanted][]string, open map[wanted]bool) (
 	return names, nil
 }
 
-// isTorch wants a torch, of the system that the wheel's libraries are for.
+// isTorch wants path to be a torch, and the torch to be for the same system as the wheel's libraries.
 func isTorch(path string, names map[string]bool, asked map[wanted][]string) error {
 	elf, pe := names["libc10.so"], names["c10.dll"]
 	if !elf && !pe {
@@ -135,7 +136,8 @@ func libraryName(source object.Source) string {
 	return strings.ToLower(source.Name[strings.LastIndexAny(source.Name, `/\`)+1:])
 }
 
-// search reads libraries side by side, the small ones first: the largest is seldom needed, and takes longest.
+// search reads libraries side by side, the small ones first, because the largest library takes longest and is seldom
+// needed.
 func search(sources []object.Source, open map[wanted]bool) error {
 	slices.SortStableFunc(sources, func(a, b object.Source) int { return cmp.Compare(a.Size, b.Size) })
 	var mutex sync.Mutex
@@ -198,7 +200,7 @@ func (r *Report) needed(groups ...Group) map[wanted][]string {
 	return names
 }
 
-// left lists, sorted, the symbols that are still open.
+// left lists the symbols that are still open, sorted.
 func left(names map[wanted][]string, open map[wanted]bool) []MissingSymbol {
 	var list []MissingSymbol
 	for symbol, members := range names {

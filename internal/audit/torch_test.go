@@ -68,7 +68,7 @@ func TestTorchThatIsNone(t *testing.T) {
 	}
 }
 
-// A torch is looked for only where a symbol of one is needed.
+// Only a wheel that needs a symbol of torch makes the audit look for a torch.
 func TestFindTorch(t *testing.T) {
 	asked := 0
 	options := defaults(t)

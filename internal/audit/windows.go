@@ -9,9 +9,10 @@ import (
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
-// windowsLibraries tells by the name of a DLL, in lower case, who must give it; the first pattern that fits counts.
-// Sources: Microsoft's pages on the Universal C Runtime (a part of Windows 10) and on the Visual C++ Redistributable
-// (which is none), the DLLs of torch's and NVIDIA's wheels for Windows on PyPI, and the system32 directory of Windows 10.
+// windowsLibraries tells who must give a DLL by its name in lower case; the first pattern that fits counts. Sources:
+// Microsoft's pages on the Universal C Runtime (a part of Windows 10) and on the Visual C++ Redistributable (not a
+// part of Windows), the DLLs of torch's and NVIDIA's wheels for Windows on PyPI, and the system32 directory of
+// Windows 10.
 var windowsLibraries = []struct {
 	group    Group
 	patterns []string
@@ -78,8 +79,8 @@ func externalDLL(library string, own map[string]bool) bool {
 	return !slices.Contains(interpreters, strings.ToLower(library))
 }
 
-// checkPythonDLL compares the Python that a DLL links with the one that the wheel's tag asks for: another one is not
-// found when the module is imported.
+// checkPythonDLL compares the Python that a DLL links with the Python of the wheel's tag: Windows does not find the
+// DLL of another Python when the module is imported.
 func (r *Report) checkPythonDLL(object Object) {
 	want := r.pythonDLL()
 	for _, library := range object.Needed {
@@ -93,7 +94,7 @@ func (r *Report) checkPythonDLL(object Object) {
 	}
 }
 
-// pythonDLL is the one that a wheel with one ABI tag may link besides python3.dll; "" where there are several.
+// pythonDLL is the DLL of Python that a wheel with one ABI tag may link besides python3.dll; "" for several ABI tags.
 func (r *Report) pythonDLL() string {
 	if len(r.Filename.ABI) != 1 {
 		return ""
@@ -104,7 +105,7 @@ func (r *Report) pythonDLL() string {
 	return "python3.dll" // abi3 and none
 }
 
-// checkDLL reports what makes a DLL tell about the machine it was linked on, or fail on others.
+// checkDLL reports what a DLL reveals about the machine it was linked on, and why the DLL fails on other machines.
 func (r *Report) checkDLL(object Object) {
 	if object.HasBuildPath() {
 		r.warn(finding.CodeBuildPath, object.Member, "it names %s, a path of the machine it was linked on", object.PDB)

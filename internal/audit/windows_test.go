@@ -71,7 +71,7 @@ func TestPythonDLL(t *testing.T) {
 	}
 }
 
-// TestDLLFindings changes one thing of a wheel for Windows that is fine.
+// TestDLLFindings takes a good wheel for Windows and changes one thing.
 func TestDLLFindings(t *testing.T) {
 	for name, c := range map[string]struct {
 		wheel            string
@@ -100,7 +100,8 @@ func TestDLLFindings(t *testing.T) {
 	}
 }
 
-// TestDLLReport wants what only DLLs have in the tables, groups by DLL, and a library of the wheel to be known as such.
+// TestDLLReport wants what only DLLs have in the tables, groups by DLL, and a library of the wheel to be known as
+// such.
 func TestDLLReport(t *testing.T) {
 	d := extension("c10.dll", "cudart64_12.dll", "python312.dll", "Helper.dll", "KERNEL32.dll", "MSVCP140.dll", "vcruntime140.dll")
 	d.Imports[4].Symbols = []string{"#7", "Sleep"}
@@ -171,7 +172,7 @@ func windowsTorches(t *testing.T) []string {
 	return []string{dir, write(t, name, pack(t, name, files...))}
 }
 
-// TestTorchDLL wants each symbol in the DLL that the import names: ?both@@ of another one is missing.
+// TestTorchDLL wants each symbol in the DLL that the import names: a ?both@@ of another DLL counts as missing.
 func TestTorchDLL(t *testing.T) {
 	d := extension()
 	d.Imports = []dll.Import{
@@ -197,7 +198,7 @@ func TestTorchDLL(t *testing.T) {
 	}
 }
 
-// TestTorchOfAnotherSystem refuses to look symbols of one system up in a torch of another.
+// TestTorchOfAnotherSystem wants no search for symbols of one system in a torch of another system.
 func TestTorchOfAnotherSystem(t *testing.T) {
 	for name, c := range map[string]struct {
 		torch string

@@ -20,7 +20,7 @@ import (
 type Options struct {
 	Dist   string // directory with wheels
 	Output string // the site
-	// AllowShrink lets published wheels disappear, Replace lets them change.
+	// AllowShrink lets published wheels disappear, Replace lets published wheels change.
 	AllowShrink, Replace bool
 }
 
@@ -35,7 +35,7 @@ type Result struct {
 	Kept    int      `json:"kept"`
 }
 
-// Build publishes the wheels of a directory. The site is there as before or completely new, whenever the process ends.
+// Build publishes the wheels of a directory. Whenever the process ends, the site is the old one or the new one.
 // Errors are of class diag.Mismatch for wheels that cannot be published, and diag.Usage for a site that would lose
 // or change a wheel.
 func Build(ctx context.Context, options Options) (*Result, error) {
@@ -68,7 +68,7 @@ func Build(ctx context.Context, options Options) (*Result, error) {
 	return result, swap.publish()
 }
 
-// realPath follows links, so that a link to a site goes on leading to it.
+// realPath follows links, so that a link to a site goes on leading to the site.
 func realPath(dir string) (string, error) {
 	if real, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = real
@@ -76,8 +76,8 @@ func realPath(dir string) (string, error) {
 	return filepath.Abs(dir)
 }
 
-// scan inspects the wheels of a directory. What is known of a published wheel with the same bytes is not read again.
-// Bytes are compared, not times: reproducible wheels all have the same.
+// scan inspects the wheels of a directory. It takes the facts of a published wheel with the same bytes from the
+// manifest. It compares bytes, not times, because reproducible wheels all have the same time.
 func scan(ctx context.Context, dist string, published *Manifest) ([]Entry, error) {
 	files, err := filepath.Glob(filepath.Join(dist, "*.whl"))
 	if err != nil {
@@ -99,7 +99,7 @@ func scan(ctx context.Context, dist string, published *Manifest) ([]Entry, error
 	return entries, conflicts(entries)
 }
 
-// each calls do for 0 to n-1, on as many CPUs as there are.
+// each calls do for 0 to n-1, on all CPUs.
 func each(n int, do func(int)) {
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -151,7 +151,7 @@ func compare(published *Manifest, entries []Entry) *Result {
 	return r
 }
 
-// permit refuses what breaks those who installed from the site before: lock files name wheels by URL and hash.
+// permit refuses changes that break earlier users of the site, because lock files name wheels by URL and hash.
 func (o Options) permit(r *Result) error {
 	var wrong []error
 	if len(r.Removed) > 0 && !o.AllowShrink {

@@ -69,7 +69,7 @@ func TestBuildWritesPEP691(t *testing.T) {
 	}
 }
 
-// Every line of SHA256SUMS is true, and every file has one.
+// Every line of SHA256SUMS is true, and every file has a line.
 func checkSums(t testing.TB, site string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(site, sums.File))

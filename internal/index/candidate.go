@@ -14,7 +14,7 @@ import (
 type Candidate struct {
 	Entry
 	Target   string             // of the matrix, "" for a wheel from elsewhere
-	File     string             // where it lies, "" if it does not
+	File     string             // path or URL of the wheel, "" if there is none
 	Excluded []matrix.Exclusion // SMs that the matrix leaves out
 }
 
@@ -37,7 +37,7 @@ func Planned(m *matrix.Matrix, set *kernels.Set) ([]Candidate, error) {
 	return all, nil
 }
 
-// channelOf is what the cell's build tag says.
+// channelOf is the channel that the cell's build tag names.
 func channelOf(cell matrix.Cell) Channel {
 	if cell.Universal {
 		return Channel{}
@@ -45,8 +45,8 @@ func channelOf(cell matrix.Cell) Channel {
 	return Channel{cell.Torch, cell.CUDA.Minor()}
 }
 
-// AddFiles marks the candidates whose wheels lie in a directory. Wheels that are no candidates yet are inspected and
-// added; skipped says which of those cannot be read, and why.
+// AddFiles marks the candidates whose wheels lie in a directory. It inspects and adds the wheels that are no
+// candidates yet; skipped says which of the new wheels cannot be read, and why.
 func AddFiles(all []Candidate, dir string) (candidates []Candidate, skipped []error, err error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.whl"))
 	for _, file := range files {
@@ -64,8 +64,8 @@ func AddFiles(all []Candidate, dir string) (candidates []Candidate, skipped []er
 	return all, skipped, err
 }
 
-// AddPublished takes over what a site knows of its wheels, which are candidates as well. place turns an entry into the
-// file's path or URL.
+// AddPublished adds the published wheels of a site as candidates, with what the site knows of each wheel. place turns
+// an entry into the file's path or URL.
 func AddPublished(all []Candidate, m *Manifest, place func(Entry) string) []Candidate {
 	for _, entry := range m.Wheels {
 		at := position(all, entry.Filename)

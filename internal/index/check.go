@@ -19,20 +19,20 @@ type Proof struct {
 	Wheel     string    `json:"wheel"`
 	Installer Installer `json:"installer"`
 	Page      string    `json:"page"`  // html: a static host; json: a host that knows PEP 691
-	Torch     string    `json:"torch"` // the torch that was there and had to stay, or that was chosen
+	Torch     string    `json:"torch"` // the installed torch that had to stay, or the torch that the installer chose
 	Problem   string    `json:"problem,omitempty"`
 
 	entry Entry
 	pin   string // torch that the environment has, "" for none
 }
 
-// newestStub is a torch newer than any: an installer that is free to upgrade takes it.
+// newestStub is newer than any torch: an installer that is free to upgrade torch takes newestStub.
 const newestStub = "99.0.0"
 
 // Check lets each installer fetch every wheel of the site at dir, with dependencies, from a server on the loopback
 // interface into an empty directory: once from the static pages beside a torch that has to stay, once from JSON with
-// every torch free to choose. A proof without Problem says that the installer asked for exactly this wheel, that what
-// it stored is the wheel, byte for byte, and that torch is the one that had to stay, or of the release that the wheel
+// every torch free to choose. A proof without Problem says three things: the installer asked for exactly this wheel;
+// the stored bytes are the bytes of the wheel; torch is the one that had to stay, or is of the release that the wheel
 // is for.
 func Check(ctx context.Context, dir string, installers []Installer) ([]Proof, error) {
 	manifest, err := ReadManifest(dir)
@@ -57,7 +57,7 @@ func Check(ctx context.Context, dir string, installers []Installer) ([]Proof, er
 	return c.all(ctx, newProofs(manifest, installers)), ctx.Err()
 }
 
-// stubVersions has each torch of the site, a later patch of each, and one that is newer than all.
+// stubVersions has each torch of the site, a later patch of each torch, and newestStub.
 func stubVersions(m *Manifest) []string {
 	versions := []string{newestStub}
 	for _, entry := range m.Wheels {
@@ -89,7 +89,7 @@ type checker struct {
 	server    *Server
 }
 
-// all runs as many installers at a time as there are CPUs.
+// all runs one installer for each CPU at a time.
 func (c *checker) all(ctx context.Context, proofs []Proof) []Proof {
 	each(len(proofs), func(i int) {
 		if err := c.one(ctx, fmt.Sprintf("run%d", i), &proofs[i]); err != nil {
@@ -99,7 +99,7 @@ func (c *checker) all(ctx context.Context, proofs []Proof) []Proof {
 	return proofs
 }
 
-// one installs, and looks at what arrived.
+// one runs one installer, and looks at what arrived.
 func (c *checker) one(ctx context.Context, run string, p *Proof) error {
 	o := order{
 		index: fmt.Sprintf("%s/%s/%s/%s/", c.server.URL, p.Page, run, p.entry.Channel.Dir()), stubs: c.server.URL + "/stubs/",
@@ -125,7 +125,7 @@ func (c *checker) one(ctx context.Context, run string, p *Proof) error {
 	return p.checkTorch(o.target)
 }
 
-// pythonVersion is a Python that the wheel is for: 3.12 for cp312, the newest that anybody knows for py3.
+// pythonVersion is a Python that the wheel is for: 3.12 for cp312, and 3.12 also if the tag has no minor version.
 func (e Entry) pythonVersion() matrix.Version {
 	if v, err := matrix.ParseVersion(e.python()); err == nil && v.Parts() == 2 {
 		return v
@@ -135,7 +135,7 @@ func (e Entry) pythonVersion() matrix.Version {
 
 // checkBytes compares the wheel with what the installer stored: the wheel itself, or its files.
 func (p *Proof) checkBytes(file, target string) error {
-	stored := file // uv unpacks: its files are compared with a wheel that is the right one
+	stored := file // uv unpacks the wheel: the unpacked files are compared with the wheel of the site
 	if p.Installer.Name == "pip" {
 		stored = filepath.Join(target, p.Wheel)
 	}
@@ -151,7 +151,7 @@ func (p *Proof) checkBytes(file, target string) error {
 	return sameFiles(file, target)
 }
 
-// sameFiles wants each file of the wheel in target. RECORD is the one that installers rewrite.
+// sameFiles wants each file of the wheel in target, except RECORD, because installers rewrite RECORD.
 func sameFiles(file, target string) error {
 	archive, err := zip.OpenReader(file)
 	if err != nil {
@@ -177,7 +177,7 @@ func sameFiles(file, target string) error {
 	return nil
 }
 
-// checkTorch wants the torch that was there, or one of the wheel's release, and nothing where the wheel needs none.
+// checkTorch wants the torch that had to stay, or a torch of the wheel's release; no torch if the wheel needs none.
 func (p *Proof) checkTorch(target string) error {
 	found, err := filepath.Glob(filepath.Join(target, "torch-*"))
 	if err != nil {

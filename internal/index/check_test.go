@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// installers are the real ones of this machine; the test is skipped where there is none of the names.
+// installers are the real installers of this machine; the test is skipped where the machine has none of these names.
 func installers(t *testing.T, names ...string) []Installer {
 	t.Helper()
 	found, missing := FindInstallers(t.Context())
@@ -43,7 +43,7 @@ func TestCheckWithRealInstallers(t *testing.T) {
 	}
 }
 
-// The check is worth something only if it finds an index that leads astray.
+// The check is worth something only if the check finds an index that leads astray.
 func TestCheckFindsWrongIndexes(t *testing.T) {
 	found := installers(t, "pip", "uv")
 	for name, spoil := range map[string]func(place, Entry){
@@ -93,8 +93,8 @@ func (p place) link(e Entry, others ...string) {
 	must(p, os.RemoveAll(filepath.Join(p.site, e.Path()+".metadata")))
 }
 
-// flat lets an installer choose from one directory with wheels for several torches, as people have it in dist/. wheel is
-// the build tag that it took, torch the version.
+// flat lets an installer choose from one directory with wheels for several torches, such as people have in dist/.
+// wheel is the build tag that the installer took, torch the version of torch.
 func flat(t *testing.T, installer Installer, dist string, requirements ...string) (build, torch string, err error) {
 	t.Helper()
 	target := t.TempDir()
@@ -110,7 +110,7 @@ func flat(t *testing.T, installer Installer, dist string, requirements ...string
 		return "", "", fmt.Errorf("%w: %s", err, said)
 	}
 	p := Proof{}
-	_ = p.checkTorch(target) // what it wants is beside the point: it notes the version
+	_ = p.checkTorch(target) // only the version that checkTorch notes matters here
 	return buildTagIn(t, target), p.Torch, nil
 }
 
@@ -133,8 +133,8 @@ func buildTagIn(t *testing.T, target string) string {
 	return strings.TrimSpace(build)
 }
 
-// The trap that the indexes exist for: an installer keeps one candidate for each version and prefers the largest build
-// tag, whatever torch it is for.
+// The indexes exist because of this trap: an installer keeps one candidate for each version and prefers the largest
+// build tag, whatever torch the tag names.
 func TestFlatDirectoryTrap(t *testing.T) {
 	p := newPlace(t, cellOf("260.126", "2.6", "312"), cellOf("270.128", "2.7", "312"), of280())
 	must(t, writeStubs(p.dist, "torch", []string{"2.6.0", "2.7.0", "2.8.0"}))
@@ -159,7 +159,7 @@ func TestFlatDirectoryTrap(t *testing.T) {
 	}
 }
 
-// The command that the site and resolve print takes the torch that is installed, or fails: the index holds no other.
+// The command of the site and of resolve keeps the installed torch, or fails, because the index holds no torch.
 func TestInstalledTorchStays(t *testing.T) {
 	wheel := of280()
 	wheel.tag, wheel.python = "py3-none-any", ">=3.8"

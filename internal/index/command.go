@@ -13,8 +13,8 @@ type Commands struct {
 }
 
 // InstallCommands are what to type for a wheel. site is the URL of a published site, or "". An index of one channel
-// holds no torch, so an installer can take the installed one or fail, but never change it. A file is named together
-// with the torch that has to stay, because the installer looks for dependencies in whatever index it is configured with.
+// holds no torch, so an installer can keep the installed torch or fail, but never change torch. A command for a file
+// also names the torch that has to stay, because the installer looks for dependencies in the index of the user.
 func InstallCommands(c Candidate, need Need, site string) Commands {
 	if site != "" {
 		index := strings.TrimSuffix(site, "/") + "/" + c.Channel.Dir() + "/"
@@ -38,7 +38,7 @@ func InstallCommands(c Candidate, need Need, site string) Commands {
 	return commands
 }
 
-// quote protects a word from the shell where that is needed.
+// quote protects a word from the shell where the word needs it.
 func quote(word string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=+@%,", r)

@@ -8,8 +8,8 @@ import (
 	"github.com/sagebuild/sagebuild/internal/wheel"
 )
 
-// conflicts reports wheels of one index between which an installer would have to guess: same project, version, Python,
-// ABI and platform. Each error names both.
+// conflicts reports wheels of one index between which an installer would have to guess: same project, version,
+// Python, ABI and platform. Each error names both wheels.
 func conflicts(entries []Entry) error {
 	var found []error
 	first := map[string]string{}
@@ -30,7 +30,7 @@ func conflicts(entries []Entry) error {
 	return errors.Join(found...)
 }
 
-// keys has one element for each combination that the file's compressed tags stand for.
+// keys has one element for each combination of the file's compressed tags.
 func (e Entry) keys() []string {
 	var keys []string
 	for _, python := range e.names.Python {
@@ -44,7 +44,7 @@ func (e Entry) keys() []string {
 }
 
 // machine is the same for all tags of glibc systems of one machine. Installers prefer the tag with the newest glibc,
-// so of two wheels with such tags one would never be installed, whatever else tells the wheels apart.
+// so they would never install the other of two wheels with such tags, whatever else tells the wheels apart.
 func machine(tag string) string {
 	if platform := wheel.ParsePlatform(tag); platform.Glibc != "" {
 		return platform.System + "_" + platform.Machine

@@ -44,8 +44,8 @@ func (e Entry) Dir() string { return path.Join(e.Channel.Dir(), e.Project) }
 // Path is the wheel's place below the site.
 func (e Entry) Path() string { return path.Join(e.Dir(), e.Filename) }
 
-// Inspect reads a wheel completely. One that contradicts itself, or whose name and dependencies do not say which
-// torch it is for, is an error of class diag.Mismatch.
+// Inspect reads a wheel completely. A wheel that contradicts itself is an error of class diag.Mismatch, and so is a
+// wheel whose name and dependencies do not say which torch the wheel is for.
 func Inspect(file string) (Entry, error) {
 	w, err := wheel.Open(file)
 	var refusal *finding.Refusal
@@ -77,8 +77,8 @@ func refused(file string, why error) error {
 	return &diag.Error{Class: diag.Mismatch, Message: filepath.Base(file) + " is not published", Err: why, Hint: "rm " + file}
 }
 
-// setChannel reads the build tag, and wants the dependency on torch to say the same: it alone keeps an installer
-// from changing torch.
+// setChannel reads the build tag, and wants the dependency on torch to say the same, because only the dependency
+// keeps an installer from changing torch.
 func (e *Entry) setChannel(file string) (err error) {
 	if e.Channel, err = ParseBuildTag(e.names.BuildTag); err != nil {
 		return refused(file, err)

@@ -24,8 +24,8 @@ type GPU struct {
 	SM     matrix.SM `json:"sm"`
 }
 
-// FindGPU finds the SM of a GPU by the names of the definition: "NVIDIA GeForce RTX 4090" is of "RTX 40". An SM is
-// taken as it is. Names that mean nothing are errors of class diag.Usage with the nearest name.
+// FindGPU finds the SM of a GPU by the names of the definition: "NVIDIA GeForce RTX 4090" is of "RTX 40". FindGPU
+// also takes an SM for a name. An unknown name is an error of class diag.Usage with the nearest known name.
 func FindGPU(m *matrix.Matrix, name string) (GPU, error) {
 	if arch, err := kernels.ParseArch(strings.TrimSpace(name)); err == nil {
 		return GPU{Name: name, SM: arch.SM}, nil
@@ -71,8 +71,8 @@ func contains(said, family []string) bool {
 	return len(family) == 0
 }
 
-// isWord compares one word. A model may end in one more letter (L40S, A10G), and a series of two digits stands for its
-// models: 40 for 4060 to 4090, with what follows. 4000 is of another line of products.
+// isWord compares one word. A model may end in one more letter (L40S, A10G). A series of two digits stands for its
+// models, with any letters after the number: 40 for 4060 to 4090. 4000 is of another line of products.
 func isWord(said, family string) bool {
 	if said == family {
 		return true

@@ -29,7 +29,7 @@ var installerCommands = map[string][][]string{
 	"uv":  {{"uv"}, {"python3", "-m", "uv"}},
 }
 
-// FindInstallers looks for pip and uv, each on the path and then as a module of python3.
+// FindInstallers looks for pip and uv, first on the path and then as modules of python3.
 func FindInstallers(ctx context.Context) (found []Installer, missing []Missing) {
 	for _, name := range []string{"pip", "uv"} {
 		installer, reasons := findInstaller(ctx, name)
@@ -64,7 +64,7 @@ func versionIn(text string) string {
 	return ""
 }
 
-// cleanEnvironment leaves out what would send an installer elsewhere than to the loopback interface.
+// cleanEnvironment leaves out variables that would send an installer elsewhere than to the loopback interface.
 func cleanEnvironment() []string {
 	env := []string{"PIP_CONFIG_FILE=" + os.DevNull, "NO_PROXY=*", "no_proxy=*"}
 	for _, variable := range os.Environ() {
@@ -88,7 +88,7 @@ type order struct {
 	platform     string // platform tag
 }
 
-// install runs the installer; the error has what it said.
+// install runs the installer; the error has the output of the installer.
 func (i Installer) install(ctx context.Context, o order) error {
 	arguments, err := i.arguments(o)
 	if err != nil {
@@ -102,8 +102,8 @@ func (i Installer) install(ctx context.Context, o order) error {
 	return nil
 }
 
-// arguments make pip download and uv install: pip install holds Requires-Python against the Python that it runs on,
-// pip download against the one that it is asked for. What they choose is the same.
+// arguments make pip download and uv install. pip install holds Requires-Python against the Python that pip runs on;
+// pip download holds it against the Python of the order. Both choose the same wheel.
 func (i Installer) arguments(o order) ([]string, error) {
 	var arguments []string
 	if i.Name == "pip" {

@@ -19,7 +19,7 @@ import (
 // ManifestFile lists all wheels of a site, at its root.
 const ManifestFile = "wheels.json"
 
-// manifestFormat is raised when facts are added that an older manifest lacks; older ones are then read anew.
+// manifestFormat rises when the manifest gains facts; the wheels of an older manifest are then read anew.
 const manifestFormat = 1
 
 // Manifest is the content of ManifestFile.
@@ -28,7 +28,8 @@ type Manifest struct {
 	Wheels []Entry `json:"wheels"`
 }
 
-// ParseManifest reads a manifest and checks whatever becomes a path, a link, part of a command or a line on a terminal.
+// ParseManifest reads a manifest and checks whatever becomes a path, a link, part of a command or a line on a
+// terminal.
 func ParseManifest(text []byte) (*Manifest, error) {
 	m := &Manifest{}
 	if err := json.Unmarshal(text, m); err != nil {
@@ -76,8 +77,8 @@ func isSHA256(text string) bool {
 	return err == nil && len(raw) == 32
 }
 
-// ReadManifest reads the site at dir. A directory that is missing or empty gives an empty manifest; one that holds
-// something else is refused, because publishing replaces it.
+// ReadManifest reads the site at dir. A missing or empty directory gives an empty manifest. ReadManifest refuses a
+// directory that holds something else, because publishing replaces the directory.
 func ReadManifest(dir string) (*Manifest, error) {
 	text, err := os.ReadFile(filepath.Join(dir, ManifestFile))
 	if errors.Is(err, fs.ErrNotExist) {

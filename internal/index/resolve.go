@@ -23,16 +23,16 @@ type Need struct {
 // Verdict is a candidate held against a need.
 type Verdict struct {
 	Candidate    Candidate
-	Reasons      []string // why it does not fit; none if it does
-	Notes        []string // what to know where it fits
-	OtherMachine bool     // one of the reasons: it is for another system or processor
+	Reasons      []string // why the wheel does not fit; empty if it fits
+	Notes        []string // what to know about a wheel that fits
+	OtherMachine bool     // one of the reasons: the wheel is for another system or processor
 	rank         int      // how far from perfect: universal, another CUDA, and worst no machine code of its own
 }
 
 // Fits reports whether the wheel serves the need.
 func (v Verdict) Fits() bool { return len(v.Reasons) == 0 }
 
-// Resolve judges all candidates, the best first: those that fit, then by how little is in the way.
+// Resolve judges all candidates and puts the best first: the fewest reasons, then the lowest rank, then the newest.
 func Resolve(need Need, candidates []Candidate) []Verdict {
 	verdicts := make([]Verdict, len(candidates))
 	for i, candidate := range candidates {
@@ -92,14 +92,14 @@ func (v *Verdict) judgePython(need Need) {
 	}
 }
 
-// fitsPython reads cp312 as exactly that CPython, cp39 with ABI abi3 as that and newer, py3 and py39 likewise.
+// fitsPython reads cp312 as exactly CPython 3.12, cp39 with ABI abi3 as CPython 3.9 and newer, py39 as 3.9 and newer.
 func fitsPython(tag string, abis []string, python matrix.Version) bool {
 	kind, digits := tag[:min(2, len(tag))], tag[min(2, len(tag)):]
 	if digits == "" || kind != "cp" && kind != "py" || strings.Trim(digits, "0123456789") != "" {
 		return false
 	}
 	major, _ := strconv.Atoi(digits[:1])
-	minor, _ := strconv.Atoi(digits[1:]) // none counts as 0
+	minor, _ := strconv.Atoi(digits[1:]) // no digits count as 0
 	release, err := matrix.ParseVersion(fmt.Sprintf("%d.%d", major, minor))
 	if err != nil || python.Major() != major {
 		return false
@@ -119,7 +119,7 @@ func (v *Verdict) judgePlatform(need Need) {
 	}
 }
 
-// judgeCUDA knows that kernels need the driver alone: one of the same major release runs them.
+// judgeCUDA accepts a CUDA of the same major release: kernels need only the driver, and such a driver runs them.
 func (v *Verdict) judgeCUDA(need Need) {
 	built := v.Candidate.Channel.CUDA
 	switch {
@@ -146,7 +146,7 @@ func (v *Verdict) judgeGPU(gpu GPU) {
 	}
 	image, way := kernels.Load(images, gpu.SM)
 	if way != kernels.Native {
-		v.rank++ // beside the note's one
+		v.rank++ // the note below adds one more
 	}
 	switch way {
 	case kernels.Native:
@@ -162,7 +162,7 @@ func (v *Verdict) judgeGPU(gpu GPU) {
 	}
 }
 
-// Facts are the rules of the definition that say what the torch goes with, for a need that nothing serves.
+// Facts are the rules of the definition about the torch of the need. They help where no wheel serves the need.
 func Facts(m *matrix.Matrix, need Need) []string {
 	var facts []string
 	for _, rule := range m.Rules() {

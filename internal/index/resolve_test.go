@@ -129,7 +129,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// Without a universal wheel, one whose code the driver makes fit is the best there is, and says so.
+// Without a universal wheel, the best is a wheel whose code the driver makes fit, and a note says so.
 func TestResolveWithoutMachineCode(t *testing.T) {
 	planned := plannedOf(t)
 	cells := slices.DeleteFunc(planned, func(c Candidate) bool { return c.Channel.IsUniversal() })

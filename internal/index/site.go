@@ -67,7 +67,7 @@ func writeFile(file string, text []byte) error {
 	return os.WriteFile(file, text, 0o644)
 }
 
-// addWheel stores the wheel and its METADATA beside it, where PEP 658 wants that.
+// addWheel stores the wheel and, where PEP 658 wants it, the METADATA beside the wheel.
 func (s *site) addWheel(entry Entry) error {
 	to := filepath.Join(s.dir, entry.Path())
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
@@ -86,15 +86,15 @@ func (s *site) addWheel(entry Entry) error {
 	return s.add(entry.Path()+".metadata", text)
 }
 
-// link shares the file with the published site, if its bytes are still right. Wheels of dist/ are copied instead: a
-// file that is shared with dist/ changes in the site when somebody writes to it there.
+// link shares the file with the published site, if the bytes of the file are still right. Wheels of dist/ are copied
+// instead: whoever writes to a shared file in dist/ would change the site.
 func (s *site) link(entry Entry, to string) bool {
 	from := filepath.Join(s.old, entry.Path())
 	sum, err := digest.File(from)
 	return err == nil && sum == entry.SHA256 && os.Link(from, to) == nil
 }
 
-// copyChecked copies a file that must still have this hash.
+// copyChecked copies a file that must still have the hash want.
 func copyChecked(from, to, want string) error {
 	in, err := os.Open(from)
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
-// satisfies evaluates a version specifier such as ">=3.9,<3.13" or "==2.8.*". Clauses that it does not know, and
-// versions that are not dotted numbers, are taken as not satisfied.
+// satisfies evaluates a version specifier such as ">=3.9,<3.13" or "==2.8.*". An unknown clause, or a version that is
+// not dotted numbers, counts as not satisfied.
 func satisfies(version matrix.Version, specifier string) bool {
 	for clause := range strings.SplitSeq(specifier, ",") {
 		if clause = strings.TrimSpace(clause); clause != "" && !satisfiesClause(version, clause) {
@@ -56,7 +56,7 @@ func holds(operator string, order int) bool {
 // compareNumbers compares versions as PEP 440 does: 2.8 and 2.8.0 are the same.
 func compareNumbers(a, b matrix.Version) int { return padded(a).Compare(padded(b)) }
 
-// padded has all four numbers.
+// padded is the version with all four numbers.
 func padded(v matrix.Version) matrix.Version {
 	if v.IsZero() {
 		return v
@@ -64,8 +64,8 @@ func padded(v matrix.Version) matrix.Version {
 	return matrix.MustVersion(v.String() + strings.Repeat(".0", 4-v.Parts()))
 }
 
-// requirementOf finds the specifier of a dependency: "==2.8.*" for torch in "torch == 2.8.*". Extras and markers are
-// none that sagebuild writes; a dependency with them is not found.
+// requirementOf finds the specifier of a dependency: "==2.8.*" for torch in "torch == 2.8.*". It does not find a
+// dependency with extras or markers, because sagebuild writes neither.
 func requirementOf(project string, requirements []string) (specifier string, ok bool) {
 	for _, requirement := range requirements {
 		at := strings.IndexAny(requirement, "<>=!~ ([;")

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// writeStubs makes an index with a wheel for each version of a project that holds nothing: what an installer decides
-// about torch does not depend on the gigabytes inside it.
+// writeStubs makes an index with an empty wheel for each version of a project: the choice of an installer does not
+// depend on the gigabytes inside torch.
 func writeStubs(dir, project string, versions []string) error {
 	to := filepath.Join(dir, project)
 	if err := os.MkdirAll(to, 0o755); err != nil {

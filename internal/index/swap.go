@@ -20,8 +20,8 @@ type swap struct {
 	parent        *os.File
 }
 
-// newSwap locks the directory above the site, so that one process publishes at a time, and removes what a killed one
-// left behind. The lock is of the directory itself: no file stays.
+// newSwap locks the directory above the site, so that one process publishes at a time, and removes what a killed
+// process left behind. The lock is on the directory itself, so no lock file stays.
 func newSwap(output string) (*swap, error) {
 	parent := filepath.Dir(output)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
@@ -45,8 +45,8 @@ func newSwap(output string) (*swap, error) {
 }
 
 // publish puts the new site in the place of the old one, in one step where the file system can exchange two
-// directories. Elsewhere there is a moment without a site. The new site is on disk before, and its name after, so that
-// a power cut leaves one of the two.
+// directories. Other file systems have a moment without a site. The new site is on disk before the exchange, and its
+// name after, so that a power cut leaves one of the two sites.
 func (s *swap) publish() error {
 	if err := durable.Tree(s.aside); err != nil {
 		return err
@@ -83,7 +83,7 @@ func (s *swap) publishInSteps() error {
 	return os.Rename(old, s.aside)
 }
 
-// close removes what is aside: the old site, or a new one that was not published.
+// close removes the directory aside: the old site, or a new site that was not published.
 func (s *swap) close() {
 	_ = os.RemoveAll(s.aside)
 	s.parent.Close()

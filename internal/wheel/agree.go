@@ -7,8 +7,8 @@ import (
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
-// checkAgreement compares file name, .dist-info, WHEEL and METADATA with each other: installers trust one or
-// another of them, so a wheel renamed after its build installs here and fails there.
+// checkAgreement compares file name, .dist-info, WHEEL and METADATA with each other. Each installer trusts another of
+// the four, so a wheel renamed after its build installs with one installer and fails with the next.
 func (w *Wheel) checkAgreement(report *finding.List) {
 	w.checkWheelFile(report)
 	if w.Metadata.Name == "" || w.Metadata.Version == "" {
@@ -55,7 +55,7 @@ func sameSet(a, b []string) bool {
 	return slices.Equal(a, b)
 }
 
-// list shows names in a message: all if they are few.
+// list shows names in a message: every name if there are few.
 func list(names []string) string {
 	const most = 12
 	if len(names) == 0 {

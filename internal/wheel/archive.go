@@ -151,19 +151,19 @@ func (m *member) read64(extra []byte) error {
 	return nil
 }
 
-// apply64 replaces those fields that are all ones, in the order of APPNOTE.TXT 4.5.3.
+// apply64 replaces the fields that are all ones, in the order of APPNOTE.TXT 4.5.3.
 func (m *member) apply64(values []byte) {
 	for _, field := range []*int64{&m.size, &m.compressed, &m.header} {
 		if *field != 0xffffffff || len(values) < 8 {
 			continue
 		}
-		// A true value of 2³²−1 would look unset: it is as illegal as a missing one.
+		// A true value of 2³²−1 would look unset, so it is as illegal as a missing value.
 		*field = content.Clamp(little.Uint64(values))
 		values = values[8:]
 	}
 }
 
-// checkNames refuses names that escape, that other systems read differently, and duplicates.
+// checkNames refuses names that leave the directory, names that other systems read differently, and duplicates.
 func (a *archive) checkNames() error {
 	names, folded := map[string]*member{}, map[string]string{}
 	for _, m := range a.members {
@@ -208,7 +208,7 @@ func badName(name string) string {
 	return ""
 }
 
-// unprintable also holds the marks that reverse or hide text.
+// unprintable is also true of the marks that reverse or hide text.
 func unprintable(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
 
 func (m *member) isDirectory() bool { return strings.HasSuffix(m.name, "/") }

@@ -21,10 +21,10 @@ type Expectation struct {
 	RequiresDist   []string                  // exactly these, blanks ignored
 	RequiresPython string                    // exactly, blanks ignored
 	Members        []string                  // files that must be there
-	Kernels        map[kernels.Arch][]string // the targets that have cubins, and the kernels in those of each
+	Kernels        map[kernels.Arch][]string // the targets that have cubins, and the kernels of each target
 	PTX            []kernels.Arch            // the targets that have PTX
 	GlibcFloor     string                    // highest glibc version that shared objects may need, "2.17"
-	Needed         []string                  // libraries that may be linked; nil means those of the system: glibc's own, or Windows'
+	Needed         []string                  // libraries that may be linked; nil means those of glibc or Windows
 	Exports        []string                  // functions that the shared objects must give, together
 }
 
@@ -49,7 +49,7 @@ func (w *Wheel) Check(want Expectation) []finding.Finding {
 	return append(slices.Clone(w.Problems), w.Deviations(want)...)
 }
 
-// Deviations says in what the wheel is not as wanted.
+// Deviations says where the wheel differs from want.
 func (w *Wheel) Deviations(want Expectation) []finding.Finding {
 	var found finding.List
 	checkFilename(w.Name, want, &found)

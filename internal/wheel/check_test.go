@@ -23,7 +23,7 @@ func TestCheckAcceptsWhatIsPlanned(t *testing.T) {
 	}
 }
 
-// TestCheckReportsDamage damages one wheel in every way and wants exactly the codes that say so.
+// TestCheckReportsDamage damages one wheel in every way and wants exactly the codes of the damage.
 func TestCheckReportsDamage(t *testing.T) {
 	wheelFile, metadata := sampleInfo+"/WHEEL", sampleInfo+"/METADATA"
 	cases := []struct {
@@ -197,7 +197,7 @@ func TestCheckWarnsOfUnplannedKernels(t *testing.T) {
 	}
 }
 
-// TestCheckTruncated cuts a wheel: always a finding, never an error.
+// TestCheckTruncated cuts a wheel and wants a finding every time, never an error.
 func TestCheckTruncated(t *testing.T) {
 	data := goodWheel(t).pack(t)
 	for length := 0; length < len(data); length += 997 {

@@ -10,8 +10,8 @@ import (
 	"github.com/sagebuild/sagebuild/kernels"
 )
 
-// Devices lists the device code that a driver can load: entries of fatbins, without relocatable ones, and
-// standalone cubins; ordered by kind and SM.
+// Devices lists the device code that a driver can load, ordered by kind and SM: standalone cubins, and the entries of
+// fatbins except relocatable code.
 func (w *Wheel) Devices() []device.Device {
 	var devices []device.Device
 	for _, fatbin := range w.Fatbins {
@@ -97,7 +97,7 @@ func checkKernels(arch kernels.Arch, devices []device.Device, names []string, re
 	}
 }
 
-// countKernels says how many of some pieces of device code hold each kernel.
+// countKernels counts for each kernel the pieces of device code that hold the kernel.
 func countKernels(devices []device.Device) map[string]int {
 	count := map[string]int{}
 	for _, device := range devices {

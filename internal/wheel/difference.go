@@ -12,7 +12,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
-// ByteDifference is what the bytes of two wheels do not share.
+// ByteDifference is where the bytes of two wheels differ.
 type ByteDifference struct {
 	A       Side               `json:"a"`
 	B       Side               `json:"b"`
@@ -31,12 +31,12 @@ type Side struct {
 type MemberDifference struct {
 	Name   string   `json:"name"`
 	A      int64    `json:"a"`                // size, -1 where the member is missing
-	B      int64    `json:"b"`                // the same of the other side
+	B      int64    `json:"b"`                // size on the other side
 	Header []string `json:"header,omitempty"` // time, mode, compression
 	Parts  []Part   `json:"parts,omitempty"`  // the smallest named parts that differ, in the order of the file
 }
 
-// Part is a section of an ELF file, an entry of a fatbin, a section of a cubin inside one, or a line of a text.
+// Part is a section of an ELF file, an entry of a fatbin, a section of a cubin in a fatbin, or a line of a text.
 type Part struct {
 	Name string `json:"name"` // "cubin SM 9.0 / .text.scale"
 	A    int64  `json:"a"`    // size, -1 where the part is missing
@@ -56,8 +56,8 @@ type opened struct {
 	sums    map[string]Member
 }
 
-// CompareBytes says which members of two wheels differ, and where inside. The error is a *finding.Refusal where one of
-// the files is no wheel.
+// CompareBytes says which members of two wheels differ, and where inside. The error is a *finding.Refusal where one
+// of the files is no wheel.
 func CompareBytes(a, b string) (*ByteDifference, error) {
 	x, err := openSide(a)
 	if err != nil {
@@ -80,7 +80,7 @@ func CompareBytes(a, b string) (*ByteDifference, error) {
 	return d, nil
 }
 
-// openSide reads the whole wheel first, so that nothing here meets a zip that readers take differently.
+// openSide reads the whole wheel first, which refuses a zip that two readers could take differently.
 func openSide(path string) (*opened, error) {
 	w, err := Open(path)
 	if err != nil {
@@ -171,7 +171,7 @@ func compareHeaders(a, b *zip.File) []string {
 	return found
 }
 
-// compareArchives looks at what belongs to no single member. Where nothing else differs, the compressed bytes do.
+// compareArchives compares what belongs to no single member. If nothing else differs, the compressed bytes do.
 func (d *ByteDifference) compareArchives(x, y *opened) {
 	if !slices.Equal(x.shared(y), y.shared(x)) {
 		d.Archive = append(d.Archive, "the members are in another order")
@@ -181,7 +181,7 @@ func (d *ByteDifference) compareArchives(x, y *opened) {
 	}
 }
 
-// shared lists the members that the other side has too, in their order here.
+// shared lists the members that both sides have, in the order of this side.
 func (o *opened) shared(other *opened) []string {
 	var names []string
 	for _, m := range o.archive.members {

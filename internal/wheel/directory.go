@@ -62,7 +62,7 @@ func findDirectory(r io.ReaderAt, size int64) (directory, error) {
 	return dir, dir.check()
 }
 
-// readTail returns the bytes that can hold the end record: its comment has at most 65,535 bytes.
+// readTail returns the bytes that can hold the end record: the comment of that record has at most 65,535 bytes.
 func readTail(r io.ReaderAt, size int64) ([]byte, error) {
 	tail := make([]byte, min(size, endBytes+0xffff))
 	if _, err := r.ReadAt(tail, size-int64(len(tail))); err != nil && err != io.EOF {
@@ -71,7 +71,7 @@ func readTail(r io.ReaderAt, size int64) ([]byte, error) {
 	return tail, nil
 }
 
-// endRecord returns the position of the end record in tail, or -1. Its comment must reach exactly to the end.
+// endRecord returns the position of the end record in tail, or -1. The record's comment must end where tail ends.
 func endRecord(tail []byte) int {
 	signature := []byte("PK\x05\x06") // end of central directory
 	for rest := tail; ; {
@@ -86,7 +86,7 @@ func endRecord(tail []byte) int {
 	}
 }
 
-// read64 replaces the fields by the fields of the 64-bit record, if there is one.
+// read64 replaces the fields by the fields of the 64-bit record, if the file has that record.
 func (d *directory) read64(r io.ReaderAt) error {
 	locator := make([]byte, locator64Bytes)
 	if d.end < locator64Bytes+end64Bytes || content.ReadFull(r, locator, d.end-locator64Bytes) != nil {

@@ -38,7 +38,7 @@ func FuzzHeaders(f *testing.F) {
 	})
 }
 
-// FuzzRecord writes what it read and reads it again.
+// FuzzRecord reads a RECORD, writes the result and reads that again.
 func FuzzRecord(f *testing.F) {
 	f.Add([]byte("\"a,b\",sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\nRECORD,,\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {

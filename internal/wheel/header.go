@@ -39,8 +39,8 @@ func (h Headers) Get(name string) string {
 	return ""
 }
 
-// ParseHeaders reads "Name: value" lines up to the first blank line; lines that begin with a blank continue the
-// value before them. What follows the blank line is a description and is not read.
+// ParseHeaders reads "Name: value" lines up to the first blank line; a line that begins with a blank continues the
+// value of the line before. ParseHeaders does not read the description after the blank line.
 func ParseHeaders(data []byte) (Headers, error) {
 	var headers Headers
 	for number := 1; len(data) > 0; number++ {

@@ -11,15 +11,15 @@ import (
 )
 
 // systemLibraries are patterns of the libraries that a wheel may link without carrying them. On Linux they are the
-// parts of glibc, with the loader of each machine, which thread-local variables need. On Windows they are the kernel
-// and two C runtimes: ucrtbase with its names for sets of functions, a part of Windows 10, and msvcrt, a part of
-// every Windows.
+// parts of glibc, with the loader of each machine, because thread-local variables need the loader. On Windows they
+// are the kernel and two C runtimes: ucrtbase with its names for sets of functions, a part of Windows 10, and msvcrt,
+// a part of every Windows.
 var systemLibraries = map[object.Format][]string{
 	object.FormatELF: {"libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"},
 	object.FormatPE:  {"kernel32.dll", "ucrtbase.dll", "api-ms-win-crt-*.dll", "msvcrt.dll"},
 }
 
-// sameLibrary matches a library's name with a pattern; Windows does not tell case.
+// sameLibrary matches a library's name with a pattern; Windows ignores case.
 func sameLibrary(format object.Format, pattern, name string) bool {
 	if format == object.FormatPE {
 		pattern, name = strings.ToLower(pattern), strings.ToLower(name)

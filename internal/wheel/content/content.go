@@ -1,5 +1,5 @@
-// Package content is bounded random access to untrusted bytes: files of a wheel and parts of them, and every bound on what
-// they may make a reader do.
+// Package content is bounded random access to untrusted bytes: the files of a wheel and parts of these files, with
+// every bound on the work that the bytes may make a reader do.
 package content
 
 import (
@@ -16,7 +16,7 @@ type Content struct {
 // Of gives access to bytes in memory.
 func Of(data []byte) Content { return Content{bytes.NewReader(data), int64(len(data))} }
 
-// Slice returns a part of the content, or false if it is not all there.
+// Slice returns a part of the content, or false if the content does not hold the whole part.
 func (c Content) Slice(offset, length uint64) (Content, bool) {
 	if offset > uint64(c.Size) || length > uint64(c.Size)-offset {
 		return Content{}, false
@@ -24,7 +24,7 @@ func (c Content) Slice(offset, length uint64) (Content, bool) {
 	return Content{io.NewSectionReader(c.R, int64(offset), int64(length)), int64(length)}, true
 }
 
-// Bytes reads the whole content, if it has at most limit bytes.
+// Bytes reads the whole content, if the content has at most limit bytes.
 func (c Content) Bytes(limit int64) ([]byte, bool) {
 	if c.Size > limit {
 		return nil, false

@@ -24,24 +24,24 @@ const (
 	MaxReaders  = 4 // members that are read side by side
 
 	MaxContainers    = 65_536  // fatbins in one wheel
-	MaxEntries       = 262_144 // entries in all of them
+	MaxEntries       = 262_144 // entries in all fatbins of one wheel
 	MaxFatbinNesting = 4
 	MaxCubinBytes    = 256 << 20 // one cubin, unpacked
 	MaxDeviceBytes   = 16 << 30  // all cubins of a wheel, unpacked
 
 	MaxDynamic     = 65_536 // strings in a dynamic section, versions that an object needs
 	MaxSymbols     = 2 << 20
-	MaxPEHeaders   = 64 << 10 // of which the table of sections is the last part
+	MaxPEHeaders   = 64 << 10 // the table of sections is the last part of the headers
 	MaxPESections  = 1024
 	MaxSymbolName  = 32 << 10
 	MaxStringBytes = 128 << 20
 
 	MaxWheelSymbols = 8 << 20   // dynamic symbols of all objects of a wheel
-	MaxWheelNames   = 512 << 20 // bytes of their names
+	MaxWheelNames   = 512 << 20 // bytes of the names of these symbols
 )
 
-// Budget is what is left of the bounds on a wheel's code: sections may overlap, so each part alone being small
-// proves nothing. Members are read side by side and share it.
+// Budget is what is left of the bounds on a wheel's code. Sections may overlap, so small parts do not prove a small
+// whole. Members are read side by side and share one Budget.
 type Budget struct {
 	containers, entries, bytes atomic.Int64
 	symbols, names             atomic.Int64 // dynamic symbols, and bytes of their names
@@ -57,9 +57,9 @@ func NewBudget() *Budget {
 	return b
 }
 
-// take takes n of what is left, and reports whether it was there. A bound stays broken once it is.
+// take takes n of what is left, and reports whether that much was left. A bound that is once broken stays broken.
 func take(left *atomic.Int64, n int64) bool {
-	// n may come from the file: it must not wrap around, however often it is taken.
+	// n may come from the file: left must not wrap around, however often n is taken.
 	return left.Load() >= 0 && n <= 1<<40 && left.Add(-n) >= 0
 }
 

@@ -1,5 +1,5 @@
-// Package finding is what readers of wheels report: findings with a code and a severity, and the refusal of bytes that no
-// reader takes.
+// Package finding is what readers of wheels report: findings with a code and a severity, and the refusal of bytes
+// that no reader takes.
 package finding
 
 import (
@@ -12,7 +12,7 @@ type Severity string
 
 const (
 	Error   Severity = "error"   // the wheel must not be published
-	Warning Severity = "warning" // it works, but not as planned
+	Warning Severity = "warning" // the wheel works, but not as planned
 )
 
 // Code names a kind of finding; the text is stable, for scripts and tests.
@@ -112,13 +112,13 @@ func (e *Refusal) Finding() Finding {
 	return Finding{Severity: Error, Code: e.Code, Message: e.Message, Member: e.Member}
 }
 
-// Refuse is a Refusal of a member, with the message and the cause that fmt.Errorf makes of format.
+// Refuse is a Refusal of a member; fmt.Errorf makes the message and the cause from format and args.
 func Refuse(code Code, member, format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
 	return &Refusal{Code: code, Member: member, Message: err.Error(), cause: errors.Unwrap(err)}
 }
 
-// Of reports err as a finding about member; errors that are no refusal take the code given.
+// Of reports err as a finding about member. An error that is no refusal gets the code given.
 func Of(err error, code Code, member string) Finding {
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
