@@ -1,7 +1,7 @@
 """SageAttention: quantised attention for PyTorch on NVIDIA GPUs from Volta to Blackwell.
 
-``sageattn(q, k, v)`` replaces scaled dot product attention. Importing needs torch and nothing else:
-neither a driver nor a GPU, which calling then asks for. ``describe()`` says what was found.
+``sageattn(q, k, v)`` replaces scaled dot product attention. Importing the package needs
+torch, but no driver and no GPU; a call needs both. ``describe()`` says what the package found.
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ from ._describe import collect, describe
 
 
 def main() -> None:
-    """Prints the report. Always exits 0: what is missing is part of it."""
+    """Prints the report. Always exits 0: the report also names what is missing."""
     parser = argparse.ArgumentParser(prog="python -m sageattention", description=__doc__)
     parser.add_argument("--json", action="store_true", help="as JSON")
     if isinstance(
         sys.stdout, io.TextIOWrapper
-    ):  # paths may have letters that a Windows code page lacks
+    ):  # a Windows code page may lack letters of a path
         sys.stdout.reconfigure(errors="backslashreplace")
     if parser.parse_args().json:
         print(json.dumps(collect(), indent=2))

@@ -1,4 +1,4 @@
-"""What one attention call is made of: the request that decides its kernel, and its tensors and options."""
+"""The parts of one attention call: its tensors and options, and the request for its kernel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 
 class Request(NamedTuple):
-    """All that the choice of a kernel depends on, besides the GPU. method: see _dispatch."""
+    """Everything but the GPU that decides the kernel. _dispatch explains method."""
 
     method: str = "auto"
     head_dim: int = 128
@@ -18,7 +18,7 @@ class Request(NamedTuple):
 
 
 class Lengths(NamedTuple):
-    """Where sequences begin, int32 [batch + 1] on the device, and the largest length."""
+    """The starts of sequences, int32 [batch + 1] on the device, and the largest length."""
 
     starts: torch.Tensor
     rows: int
@@ -31,8 +31,8 @@ class Lengths(NamedTuple):
 class Call(NamedTuple):
     """An attention to compute: checked tensors, outputs to write, options.
 
-    Sequences that lie behind each other (varlen) are views of batch 1 in NHD layout, with the lengths of queries and
-    of keys. The mask is expanded: [batch, query heads, query rows, key rows].
+    Sequences behind each other (varlen) are views of batch 1 in NHD layout, with the lengths of
+    queries and of keys. The mask is expanded: [batch, query heads, query rows, key rows].
     """
 
     query: torch.Tensor
@@ -49,7 +49,7 @@ class Call(NamedTuple):
     lengths: tuple[Lengths, Lengths] | None = None
 
     def request(self, method: str) -> Request:
-        """What decides the kernel of this call."""
+        """The request that decides the kernel of this call."""
         query = self.query
         return Request(
             method,

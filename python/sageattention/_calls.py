@@ -16,9 +16,10 @@ _ORDER = ("attn_mask", "dropout_p", "is_causal")
 
 
 def takes_torchs_calls(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Lets a function of (q, k, v, tensor_layout, …) be called as torch's: by its names, and in its order.
+    """Lets callers use torch's names and order for a function of (q, k, v, tensor_layout, …).
 
-    The fourth argument tells: a layout is text, a mask is not. The signature stays the function's own.
+    The fourth argument tells the two orders apart: a layout is text, a mask is not. The function
+    keeps its own signature.
     """
 
     @functools.wraps(function)
@@ -33,7 +34,7 @@ def takes_torchs_calls(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _renamed(function: str, named: dict[str, Any]) -> dict[str, Any]:
-    """Keywords with q, k and v for torch's names. Raises TypeError where both are given."""
+    """Keywords with torch's names replaced by q, k and v. Raises TypeError where both are given."""
     renamed = {}
     for name, value in named.items():
         ours = _NAMES.get(name, name)
@@ -46,10 +47,11 @@ def _renamed(function: str, named: dict[str, Any]) -> dict[str, Any]:
 def _ordered(
     function: str, given: tuple[Any, ...], named: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """q, k and v, and the others by name.
+    """q, k and v, and the other arguments by name.
 
-    A bool or a factor where torch has dropout_p or is_causal is is_causal or sm_scale, which follow the layout in
-    2.2's order. Raises ValueError for a mask that is no tensor, TypeError for too many arguments or one given twice.
+    In the places where torch has dropout_p and is_causal, a bool means is_causal and a factor means
+    sm_scale: in 2.2's order these two follow the layout. Raises ValueError for a mask that is no
+    tensor, TypeError for too many arguments or one given twice.
     """
     mask, rest = given[3], given[4:]
     if mask is not None and not isinstance(mask, torch.Tensor):

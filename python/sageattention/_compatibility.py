@@ -1,6 +1,7 @@
-"""Names of 2.2's core module that callers import although nobody documented them, made when first asked for.
+"""Undocumented names of 2.2's core module that callers import.
 
-Lazily, because the Triton ones need Triton and the flags need the wheel's images; importing needs neither.
+The first use of a name makes its object: the Triton functions need Triton and the flags need the
+wheel's images, but importing this package needs neither.
 """
 
 from __future__ import annotations
@@ -37,7 +38,11 @@ _FLAGS = {"SM80_ENABLED": "fp16", "SM89_ENABLED": "fp8", "SM90_ENABLED": "fp8"}
 
 
 def lazy_names(module: str) -> Callable[[str], Any]:
-    """A module's __getattr__ for these names. Raises AttributeError for others, ImportError without Triton."""
+    """A module's __getattr__ for these names.
+
+    Raises AttributeError for other names, and ImportError for a Triton function without
+    Triton.
+    """
 
     def get(name: str) -> Any:
         if name in _ELSEWHERE:
@@ -69,7 +74,7 @@ def get_cuda_arch_versions() -> list[str]:
 
 
 def get_cuda_version() -> tuple[int, int]:
-    """Major and minor of the CUDA that torch was built with. Raises RuntimeError if with none."""
+    """Major and minor of the CUDA that torch was built with. Raises RuntimeError without CUDA."""
     if torch.version.cuda is None:
         raise RuntimeError(f"this torch ({torch.__version__}) is built without CUDA")
     major, minor = torch.version.cuda.split(".")[:2]

@@ -1,4 +1,7 @@
-"""What this installation found and what it would do: sageattention.describe() and python -m sageattention."""
+"""Reports what this installation found and which kernels it would take.
+
+sageattention.describe() and python -m sageattention print the report.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from ._kernels import Sm, sm_text
 from ._kinds import KINDS
 from ._requirements import DISTRIBUTION, version
 
-# function -> request; the choice depends on the head dim, so each is asked for two
+# function -> request. The kernel depends on the head dim: the report asks for each of HEAD_DIMS.
 FUNCTIONS = {
     "sageattn": Request("auto"),
     "sageattn, attn_mask": Request("auto", masked=True),
@@ -28,12 +31,12 @@ FUNCTIONS = {
     "sageattn_qk_int8_pv_fp8_cuda_sm90": Request("fp8"),
 }
 HEAD_DIMS = (64, 128, 256)
-# distributions that bring the module triton: releases, those for Windows, and torch's nightly builds
+# Distributions with the module triton: releases, Windows releases, torch's nightly builds.
 TRITONS = ("triton", "triton-windows", "pytorch-triton")
 
 
 def collect() -> dict[str, Any]:
-    """All that describe() prints, as plain data for JSON. Never raises for what is missing: it says so."""
+    """The report of describe() as plain data for JSON. Names what is missing, never raises."""
     found: dict[str, Any] = {
         "sageattention": version(),
         "build": _build_tag(),
@@ -80,7 +83,10 @@ def _choices_for_sm(sm: Sm) -> dict[str, list[dict[str, Any]]]:
 
 
 def _kernel(choice: _dispatch.Choice, request: Request, sm: Sm) -> tuple[str, str]:
-    """The name of the kernel; why it was taken, and what a GPU of this SM loads where that is not its own code."""
+    """The kernel's name, and the reason for it.
+
+    The reason also names the code that a GPU of this SM loads where it has no code of its own.
+    """
     if choice.kind == _dispatch.TRITON:
         return choice
     kind = KINDS[choice.kind]
@@ -94,7 +100,7 @@ def _kernel(choice: _dispatch.Choice, request: Request, sm: Sm) -> tuple[str, st
 
 
 def _choices(choose: Any) -> dict[str, list[dict[str, Any]]]:
-    """function -> its kernels, each with the head dims that take it, and why."""
+    """function -> its kernels, each with its head dims and the reason for it."""
     table: dict[str, list[dict[str, Any]]] = {}
     for function, request in FUNCTIONS.items():
         rows: dict[tuple[str, str], list[int]] = {}
@@ -151,8 +157,8 @@ def _rows(choices: dict[str, list[dict[str, Any]]]) -> list[str]:
 
 
 def describe() -> None:
-    """Prints versions, driver, GPUs, the SMs in the wheel, and which kernel each function takes, and why.
+    """Prints versions, driver, GPUs, the SMs in the wheel, each function's kernel and the reason.
 
-    Works without a GPU or driver: then it says what each SM of the wheel would take.
+    Without a GPU or driver the report says which kernels each SM of the wheel would take.
     """
     print(render(collect()))

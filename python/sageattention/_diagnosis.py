@@ -9,7 +9,7 @@ from ._kernels import sm_text
 
 
 def devices() -> tuple[list[_library.Device], str]:
-    """The GPUs that the driver shows; if it shows none, why. Never raises."""
+    """The GPUs that the driver shows, or the reason why it shows none. Never raises."""
     try:
         found = [_library.device(index) for index in range(_library.device_count())]
     except (RuntimeError, ValueError) as error:
@@ -18,7 +18,7 @@ def devices() -> tuple[list[_library.Device], str]:
 
 
 def why_no_gpu() -> str:
-    """Why tensors are not on a usable GPU. Never raises: it serves error messages."""
+    """Why tensors are not on a usable GPU, for error messages. Never raises."""
     if torch.version.cuda is None:
         return (
             f"this torch ({torch.__version__}) is built without CUDA: "

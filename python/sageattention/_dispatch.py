@@ -1,9 +1,10 @@
 """Decides which kernel a call takes, and says why. describe() prints the same decisions.
 
-A method is what a public function asks for: "auto" (sageattn), "fp16" and "fp16_accum_f16" (float16 values, summed in
-float32, or in float16 within a key tile), "fp8" and "fp8_accum_f16" (E4M3 values), "triton". Where a GPU lacks what
-was asked for, a more precise kernel serves. "only:" and a kind (see _kinds) is that kind or an error, for tests and
-measurements.
+A method is what a public function asks for: "auto" (sageattn), "fp16" (float16 values, sums in
+float32), "fp16_accum_f16" (float16 values, sums in float16 within a key tile), "fp8" and
+"fp8_accum_f16" (the same with E4M3 values), "triton". Where a GPU lacks the kernel of a method, a
+more precise kernel serves. "only:" before a kind (see _kinds) takes that kind or raises an error;
+tests and measurements use it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _MASKED = "attn_mask: float16 values summed in float32, whatever was asked for"
 
 Preferences = tuple[tuple[str, str], ...]  # kinds and reasons, best first
 
-# What sageattn prefers: SM major, or (major, minor) -> kinds, best first.
+# The preferences of sageattn: SM major, or (major, minor) -> kinds, best first.
 _AUTO: dict[object, Preferences] = {
     (7, 0): (("fp16", _EXACT),),
     (7, 5): (("fp16_accum_f16", _HALF_RATE),),
@@ -43,7 +44,7 @@ _AUTO: dict[object, Preferences] = {
     12: (("fp8_accum_f16", _FP8_ACCUM_F16), ("fp8", _FP8)),
 }
 
-# What the others prefer.
+# The preferences of the other methods.
 _ASKED: dict[str, Preferences] = {
     "fp16": (("fp16", "float32 sums, as asked for"),),
     TRITON: (("fp16", "float32 sums, as asked for"),),
@@ -55,7 +56,7 @@ _ASKED: dict[str, Preferences] = {
         ("fp16", _PRECISE),
     ),
 }
-_FP8_ON_SM90: Preferences = (("fp8_wgmma", _WGMMA), ("fp16", _PRECISE))  # mma emulates E4M3 there
+_FP8_ON_SM90: Preferences = (("fp8_wgmma", _WGMMA), ("fp16", _PRECISE))  # mma emulates E4M3
 
 
 def known(method: str) -> bool:
@@ -65,7 +66,7 @@ def known(method: str) -> bool:
 
 
 class Choice(NamedTuple):
-    """A kind of kernel (see _kinds), or "triton"; and why it was taken."""
+    """A kind of kernel (see _kinds) or "triton", and the reason for it."""
 
     kind: str
     reason: str
@@ -74,7 +75,7 @@ class Choice(NamedTuple):
 def decide(request: Request, sm: Sm, has: Callable[[str], bool], no_triton: str) -> Choice:
     """The kernel for a request on a GPU that has these kinds. no_triton: why Triton cannot serve, or "".
 
-    Raises RuntimeError, naming the SMs in the wheel, if nothing runs there.
+    Raises RuntimeError, naming the SMs in the wheel, if no kernel runs on that GPU.
     """
     if request.method.startswith(ONLY):
         kind = request.method[len(ONLY) :]
@@ -114,7 +115,7 @@ def _unmasked(method: str, sm: Sm) -> Preferences:
 
 @functools.lru_cache(maxsize=4096)
 def choose(device: int, request: Request) -> Choice:
-    """The kernel that a request takes on a device. Raises RuntimeError when none can run there."""
+    """The kernel for a request on a device. Raises RuntimeError when the device can run none."""
     sm = _library.device(device).sm
 
     def has(kind: str) -> bool:
@@ -124,7 +125,7 @@ def choose(device: int, request: Request) -> Choice:
 
 
 def choose_for_sm(sm: Sm, request: Request) -> Choice:
-    """The same for a GPU that need not be here, from the images in the wheel."""
+    """The kernel for a request on any GPU, here or not, from the images in the wheel."""
 
     def has(kind: str) -> bool:
         return _kernels.image(sm, KINDS[kind], request.head_dim) is not None
@@ -133,7 +134,7 @@ def choose_for_sm(sm: Sm, request: Request) -> Choice:
 
 
 class Operands(NamedTuple):
-    """What the choice of a kernel for quantised operands depends on, besides the GPU."""
+    """Everything but the GPU that decides the kernel for quantised operands."""
 
     head_dim: int
     e4m3: bool = False
@@ -144,7 +145,9 @@ class Operands(NamedTuple):
 
 @functools.lru_cache(maxsize=4096)
 def kind_for(device: int, operands: Operands) -> str:
-    """The kind that takes operands as they are: sums in float16 if asked for and there, else in float32.
+    """The kind for operands as they are.
+
+    It sums in float16 if the operands ask for that and the device has such a kind, else in float32.
 
     Raises RuntimeError if the device has none.
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 _WINDOWS = sys.platform == "win32"
 _MANAGEMENT = "nvml.dll" if _WINDOWS else "libnvidia-ml.so.1"
-_SYSTEM32 = 0x800  # LOAD_LIBRARY_SEARCH_SYSTEM32, where drivers lie; has no effect elsewhere
+_SYSTEM32 = 0x800  # LOAD_LIBRARY_SEARCH_SYSTEM32: drivers lie there. Only Windows reads it.
 _KERNEL_MODULE = Path("/proc/driver/nvidia/version")
 
 
@@ -28,7 +28,7 @@ def _from_kernel_module() -> str | None:
 
 
 def _from_management_library() -> str | None:
-    """Windows and WSL have no such file, and the library beside the driver knows too."""
+    """The version that NVML tells, for Windows and WSL, which lack the kernel module's file."""
     try:
         nvml = ctypes.CDLL(_MANAGEMENT, winmode=_SYSTEM32)
         if nvml.nvmlInit_v2() != 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class InputError(AssertionError, ValueError):
-    """2.2 asserts what it takes: whoever handles its AssertionError, or a ValueError, handles this.
+    """Both an AssertionError and a ValueError: 2.2 asserts, so callers may handle either of them.
 
-    It is raised, never asserted, so that python -O checks as much.
+    This package raises the error and never asserts, so that python -O keeps every check.
     """

@@ -1,7 +1,7 @@
-"""The quantising operators of 2.2's extension of this name, which write tensors of the caller's.
+"""The quantising operators of 2.2's extension of this name; all write to the caller's tensors.
 
 tensor_layout: 0 = NHD, 1 = HND. input is float16 or bfloat16 in that layout, output int8 of its shape, scale
-float32 [batch, heads, scales per head]. What is not raises InputError.
+float32 [batch, heads, scales per head]. Other tensors raise InputError.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ def quant_per_block_int8_cuda(
     scale: torch.Tensor,
     *rest: float,
 ) -> None:
-    """rest: [sm_scale,] block_size, tensor_layout. sm_scale goes into scale. block_size is 64 or 128."""
+    """One scale per block of rows. rest: [sm_scale,] block_size (64 or 128), tensor_layout.
+
+    sm_scale goes into scale.
+    """
     sm_scale, block, layout = (1.0, *rest)[-3:]
     _per_block(input, output, scale, None, int(block), int(layout))
     if len(rest) == 3:
@@ -34,7 +37,7 @@ def quant_per_block_int8_fuse_sub_mean_cuda(
     block_size: int,
     tensor_layout: int,
 ) -> None:
-    """The same after mean [batch, heads, head_dim] was subtracted."""
+    """As quant_per_block_int8_cuda, of input less mean [batch, heads, head_dim]."""
     _check_float("mean", mean)
     _per_block(input, output, scale, mean.float().contiguous(), block_size, tensor_layout)
 
@@ -71,7 +74,7 @@ def _check(
     granularity: int,
     blocks: Blocks,
 ) -> None:
-    """Checks what a kernel would read or write as something else. Raises InputError or ValueError."""
+    """Checks tensors that a kernel would misread or overwrite. Raises InputError or ValueError."""
     sizes = _shapes.check_quantizable(input, nhd)
     _shapes.check_blocks(blocks)
     if output.dtype != torch.int8 or output.shape != input.shape or output.stride(-1) != 1:
@@ -153,7 +156,10 @@ def mean_scale_fuse_quant_cuda(
     scale_max: float,
     tensor_layout: int,
 ) -> None:
-    """The same of input less its mean over num_tokens keys, which goes to mean [batch, heads, head_dim]."""
+    """As scale_fuse_quant_cuda, of input less its mean over num_tokens keys.
+
+    The mean is written to mean [batch, heads, head_dim].
+    """
     _check_float("input", input)
     _check_dtype("mean", mean, torch.float32)
     values = input.float()

@@ -1,4 +1,4 @@
-"""What the loaded fatbin holds, as the C library says it: kinds on a device, images for an SM."""
+"""The contents of the loaded fatbin, from the C library: kinds on a device, images for an SM."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def has(device: int, kind: Kind, head_dim: int) -> bool:
 
 
 def image(sm: Sm, kind: Kind, head_dim: int) -> _abi.ImageInfo | None:
-    """The image of a kind that a GPU of an SM would load, whether or not it is here; None if there is none."""
+    """The image of a kind that a GPU of an SM, here or not, would load, or None."""
     found = _abi.ImageInfo()
     number = sm[0] * 10 + sm[1]
     status = _library.library().sageattn_image(kind.number, head_dim, number, ctypes.byref(found))
@@ -43,7 +43,7 @@ def images() -> list[_abi.ImageInfo]:
 
 
 def sms() -> tuple[list[Sm], list[Sm]]:
-    """SMs that the fatbin has machine code for, and PTX, from old to new: code for 9.0a counts as 9.0."""
+    """The SMs of the machine code and those of the PTX, from old to new; 9.0a counts as 9.0."""
     cubins = {found.sm for found in images() if not found.ptx}
     ptx = {found.sm for found in images() if found.ptx}
     return sorted(cubins), sorted(ptx)

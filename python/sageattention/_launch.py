@@ -1,7 +1,7 @@
 """Calls the C library for tensors: fills the parameter structs and launches on the current stream.
 
 Outputs are allocated by the caller. The caller's current device stays as it is: the library gets the
-ordinal of the device that owns the tensors, and that device's current stream.
+ordinal of the tensors' device and that device's current stream.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NO_MASK = _abi.Tensor()
 
 
 def view(tensor: torch.Tensor, nhd: bool) -> _abi.Tensor:
-    """The tensor as the library takes it, in the layout that it has."""
+    """The tensor, in its layout, as the library takes it."""
     batch, second, third, _ = tensor.stride()
     heads, rows = (third, second) if nhd else (second, third)
     return _abi.Tensor(tensor.data_ptr(), batch, heads, rows)
@@ -37,7 +37,7 @@ def _starts(lengths: Lengths | None) -> int | None:
 
 
 def run(function: Any, params: ctypes.Structure, device: torch.device) -> None:
-    """Calls a function of the library on the device's current stream. Raises what its status says."""
+    """Calls a library function on the device's current stream. Raises its status's error."""
     # torch.cuda.current_stream builds a Python object each time; a launch only needs the handle.
     stream = torch._C._cuda_getCurrentRawStream(device.index)
     status = function(ctypes.byref(params), device.index, stream)
@@ -112,7 +112,7 @@ def quantize_value(
 ) -> None:
     """Writes E4M3 output, HND [batch, heads, head_dim, keys] or NHD [batch, head_dim, heads, keys].
 
-    keys are a multiple of 64. scale and, to smooth, mean are float32 [batch, heads, head_dim].
+    keys is a multiple of 64. scale and, to smooth, mean are float32 [batch, heads, head_dim].
     """
     sizes = dims(value, nhd)
     count = library().sageattn_value_workspace(*sizes)
@@ -159,12 +159,13 @@ def attention(
 ) -> None:
     """Writes output and, if given, lse, float32 [batch, query heads, query rows], by kernels of a kind.
 
-    value is what the kind takes: 16-bit like key, or E4M3 as quantize_value wrote it, with its scale and mean. mask is
-    expanded: [batch, query heads, query rows, key rows]. lengths: of queries and keys.
+    value is 16-bit and shaped like key, or for an E4M3 kind the output of quantize_value, with its
+    scale and mean. mask is expanded: [batch, query heads, query rows, key rows]. lengths are those
+    of queries and keys.
     """
     sizes, (_, key_heads, keys, _) = dims(query, nhd), dims(key, nhd)
     batch, query_rows, key_rows = sizes.batch, sizes.rows, keys
-    if lengths is not None:  # of a batch of 1, whose rows are those of all sequences
+    if lengths is not None:  # the batch is 1, its rows those of all sequences
         batch, query_rows, key_rows = lengths[0].batch, lengths[0].rows, lengths[1].rows
     params = _abi.AttentionParams(
         ctypes.sizeof(_abi.AttentionParams),

@@ -1,7 +1,7 @@
 """Loads the C library and turns its status codes into exceptions.
 
-The library is opened at the first call, never at import, and itself opens the CUDA driver only when a
-device is asked for: importing this package needs neither a driver nor a GPU.
+The first call opens the library; importing this package does not. The library opens the CUDA driver
+only when a caller asks for a device, so the import needs neither a driver nor a GPU.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _open() -> ctypes.CDLL:
 
 
 def _path_bytes(path: Path) -> bytes:
-    """A path as the library takes it: UTF-8 on Windows, whatever else this Python is told to encode paths by."""
+    """A path as the library takes it: UTF-8 on Windows, whatever this Python encodes paths by."""
     if sys.platform == "win32":
         return str(path).encode("utf-8", "surrogatepass")
     return os.fsencode(path)

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import torch
 
-# "sageattention"; dots are those of a package inside another
+# "sageattention". A package inside another has dots in its name, which a namespace cannot have.
 NAMESPACE = __name__.rpartition(".")[0].replace(".", "_")
 OPERATORS = getattr(torch.ops, NAMESPACE)

@@ -1,14 +1,15 @@
 """Operators in torch's registry: torch.ops.sageattention.{mean, quantize_query, quantize_key, quantize_value,
 attention, forward, forward_varlen}.
 
-They are defined through torch.library.Library rather than custom_op, which costs three times as much per call. Each
-operator is a tuple of its arguments, from which its schema follows; outputs() checks them and allocates, for the CUDA
-implementation and for the fake alike, so that shapes under torch.compile are those of the real thing; run() launches.
+torch.library.Library defines the operators: custom_op costs three times as much per call. Each
+operator is a tuple of its arguments, and the tuple's fields give the schema. outputs() checks the
+arguments and allocates, for the CUDA implementation and for the fake alike, so that both have the
+same shapes under torch.compile. run() launches.
 
 Layouts: nhd=False is [batch, heads, rows, head_dim], nhd=True is [batch, rows, heads, head_dim].
 granularity: 1 per block, 2 per warp, 3 per thread. causal: 0 no, 1 top left, 2 bottom right. method: see
-_dispatch. accumulation: 0 float32, 1 float16 within a key tile where there is such a kernel. An output that was not
-asked for is empty.
+_dispatch. accumulation: 0 float32, 1 float16 within a key tile where there is such a kernel. An
+output that the caller did not ask for is empty.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class _QuantizeQuery(NamedTuple):
     warp_rows: int = _abi.QUERY_WARP
 
     def outputs(self) -> _Triple:
-        """int8 like query, float32 scales, and float32 query . mean of its key head."""
+        """int8 like query, float32 scales, float32 query . mean of the key head."""
         query, key_mean = self.query, self.key_mean
         sizes, blocks = _shapes.check_quantizable(query, self.nhd), self._blocks()
         _shapes.check_blocks(blocks)
@@ -155,7 +156,7 @@ class _Attention(NamedTuple):
     accumulation: int = 0
 
     def outputs(self) -> _Pair:
-        """Output like query in value's dtype, natural logarithm LSE."""
+        """Output shaped like query in value's dtype, and the LSE as natural logarithms."""
         query, mean_dot, mask = self.query, self.mean_dot, self.mask
         q, k = _shapes.check_int8(query, self.nhd), _shapes.check_int8(self.key, self.nhd)
         _shapes.check_attention(q, k, _shapes.check_quantizable(self.value, self.nhd))
@@ -202,7 +203,7 @@ def _expand(
 
 
 def _has_work(key: torch.Tensor, output: torch.Tensor, lse: torch.Tensor) -> bool:
-    """Without keys the result is known: output 0, LSE -infinity."""
+    """The result without keys: output 0, LSE -infinity."""
     if key.numel() == 0:
         output.zero_()
         lse.fill_(float("-inf"))
@@ -257,10 +258,11 @@ SymInt = int
 
 
 class _ForwardVarlen(NamedTuple):
-    """The same for sequences behind each other, [rows of all, heads, head_dim]; LSE [query heads, rows of all].
+    """As _Forward, for sequences behind each other.
 
-    largest_query and largest_key, integers of one element, say at run time that the longest sequence is shorter than
-    query_rows and key_rows.
+    Tensors are [rows of all, heads, head_dim], the LSE is [query heads, rows of all]. largest_query
+    and largest_key, integer tensors of one element, hold the largest lengths at run time, which may
+    be below query_rows and key_rows.
     """
 
     query: torch.Tensor
@@ -317,7 +319,7 @@ class _ForwardVarlen(NamedTuple):
         return _run.run(call, self.method) or (output, lse)
 
     def _with_lengths(self) -> _ForwardVarlen:
-        """The same with lengths that are read from the tensors."""
+        """The same arguments with the largest lengths read from their tensors."""
         return self._replace(
             query_rows=_at_most("max_seqlen_q", self.largest_query, self.query_rows),
             key_rows=_at_most("max_seqlen_k", self.largest_key, self.key_rows),
@@ -333,7 +335,7 @@ def _at_most(name: str, largest: torch.Tensor | None, rows: int) -> int:
     return min(int(largest), rows)
 
 
-_OPERATORS: dict[str, tuple[Any, int]] = {  # arguments, and how many tensors come back
+_OPERATORS: dict[str, tuple[Any, int]] = {  # arguments, and the number of tensors returned
     "mean": (_Mean, 1),
     "quantize_query": (_QuantizeQuery, 3),
     "quantize_key": (_QuantizeKey, 2),

@@ -1,4 +1,4 @@
-"""What callers may pass in several ways, made one: causal masks, scales, accumulators, masks, autocast."""
+"""One form for options that have several: causal masks, scales, accumulators, masks, autocast."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _METHODS = {
 
 
 class Options(NamedTuple):
-    """causal is a sageattn_causal; sm_scale None stands for the head dim's."""
+    """causal is a sageattn_causal. sm_scale None stands for head_dim ** -0.5."""
 
     causal: int
     sm_scale: float | None
 
     @classmethod
     def of(cls, kwargs: dict[str, Any], is_causal: bool, sm_scale: float | None) -> Options:
-        """Reads scale, causal_alignment and dropout_p out of the keywords; others are ignored.
+        """Reads scale, causal_alignment and dropout_p from the keywords and ignores other keywords.
 
         Raises ValueError for an unknown causal_alignment.
         """
@@ -47,7 +47,7 @@ class Options(NamedTuple):
         return cls(causal, kwargs.get("scale") if sm_scale is None else sm_scale)
 
     def scale(self, query: torch.Tensor) -> float:
-        """The factor of the scores, of which head_dim ** -0.5 is the default."""
+        """The factor of the scores; head_dim ** -0.5 by default."""
         return query.shape[-1] ** -0.5 if self.sm_scale is None else float(self.sm_scale)
 
 
@@ -62,13 +62,13 @@ def method_of(function: str, pv_accum_dtype: str) -> str:
 
 
 def warn_unused_smoothing(smooth_v: bool, pv_accum_dtype: str, needed: str) -> None:
-    """The warning of 2.2 where smooth_v does not go with the accumulator."""
+    """Gives 2.2's warning for smooth_v with an accumulator that ignores smooth_v."""
     if smooth_v and pv_accum_dtype != needed:
         _warn(f"pv_accum_dtype is {pv_accum_dtype}, smooth_v will be ignored.")
 
 
 def _warn(text: str) -> None:
-    """Warns whoever called this package; not while compiling, where it would break the graph."""
+    """Warns the caller of this package, but not under torch.compile: that would break the graph."""
     if torch.compiler.is_compiling():
         return
     frame, level = sys._getframe().f_back, 2
@@ -78,7 +78,7 @@ def _warn(text: str) -> None:
 
 
 def cast_for_autocast(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Under torch.autocast, float32 tensors in its dtype; otherwise the tensors as they are."""
+    """The tensors; under torch.autocast, float32 ones cast to autocast's dtype."""
     if not torch.is_autocast_enabled("cuda"):
         return tensors
     dtype = torch.get_autocast_dtype("cuda")
@@ -86,9 +86,10 @@ def cast_for_autocast(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 
 def check_tensors(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
-    """Checks devices, strides, head dims and gradients; see sageattn for what is raised.
+    """Checks devices, strides, head dims and gradients. sageattn documents the errors.
 
-    That the three dtypes are one is checked by the operators, which callers reach without this function too.
+    The operators check that the three dtypes are the same: callers also reach the operators without
+    this function.
     """
     if not (q.is_cuda and k.is_cuda and v.is_cuda):
         devices = ", ".join(f"{name} is on {x.device}" for name, x in zip("qkv", (q, k, v)))
@@ -136,9 +137,9 @@ def int32_starts(starts: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
 def largest_length(
     name: str, length: int | torch.Tensor, rows: int
 ) -> tuple[int, torch.Tensor | None]:
-    """The largest length of sequences with so many rows in all; with a tensor, the rows and that tensor.
+    """The largest length of sequences, at most rows, and None; for a tensor, rows and the tensor.
 
-    The operator reads the tensor when it runs, so that nothing waits for it while a graph is traced.
+    The operator reads the tensor when the operator runs, so that tracing a graph waits for nothing.
     """
     if not isinstance(length, torch.Tensor):
         return min(length, rows), None

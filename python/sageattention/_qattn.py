@@ -29,7 +29,7 @@ _TAIL = (
 
 
 class Kernel(NamedTuple):
-    """One operator: what its values are, which blocks its scales have (None: see the scales)."""
+    """One operator: its values, and the blocks of its scales (None: the number of scales tells)."""
 
     namespace: str
     name: str
@@ -87,7 +87,7 @@ SM90 = (
 
 
 def _blocks(kernel: Kernel, query_scale: torch.Tensor, rows: int, granularity: int) -> Blocks:
-    """The blocks that the number of scales of a query head fits. Raises ValueError if none does."""
+    """The blocks that fit the number of scales of a query head. Raises ValueError if none fit."""
     known = (kernel.blocks,) if kernel.blocks else (Blocks(), Blocks(warp=16))
     for blocks in known:
         if query_scale.shape[-1] == _shapes.scale_count(_abi.QUERY, granularity, rows, blocks):
@@ -245,7 +245,7 @@ def functions(kernels: tuple[Kernel, ...]) -> dict[str, Any]:
     return {k.name: getattr(getattr(torch.ops, k.namespace), k.name) for k in kernels}
 
 
-# Functions of 2.2 that serve several operators, and one of them.
+# Fakes of 2.2 that serve several operators -> one of those operators.
 # https://github.com/thu-ml/SageAttention/blob/d1a57a5/sageattention/sm80_compile.py, sm89_compile.py
 _SHARED_FAKES = {
     "sm80_qk_fake_impl": "qk_int8_sv_f16_accum_f32_attn",
@@ -255,9 +255,9 @@ _SHARED_FAKES = {
 
 
 def fakes(kernels: tuple[Kernel, ...]) -> dict[str, Any]:
-    """What torch.compile runs in the operators' place, by the names of 2.2's torch.compile wrappers.
+    """The operators' fakes, which torch.compile runs, by the names of 2.2's torch.compile wrappers.
 
-    Some programs import one of them to learn whether a GPU's operators are there.
+    Some programs import one of these names to learn whether a GPU's operators are there.
     """
     found = {kernel.name: _fake(kernel) for kernel in kernels}
     shared = {name: found[of] for name, of in _SHARED_FAKES.items() if of in found}

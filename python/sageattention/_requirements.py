@@ -23,7 +23,7 @@ def _requirements() -> list[str]:
 
 
 def require_torch() -> None:
-    """Raises ImportError saying what to install when there is no torch. Other failures stay as they are."""
+    """Without torch raises ImportError and says what to install. Other failures pass."""
     try:
         import torch  # noqa: F401
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Runs one attention call on the kernel that was chosen: mma or wgmma of the C library, or Triton.
+"""Runs one attention call on its kernel: mma or wgmma of the C library, or Triton.
 
 Everything is queued on the current stream; nothing here waits for the GPU or copies to the host.
 """
@@ -19,7 +19,7 @@ _LARGEST_FLOAT16 = 65504.0
 def run(call: Call, method: str) -> tuple[torch.Tensor, torch.Tensor] | None:
     """Computes a call by the kernel that the dispatcher takes for it.
 
-    Returns None where that wrote the call's outputs, else an output and an LSE of its own.
+    Returns None if the kernel wrote the call's outputs, else a new output and LSE.
     """
     choice = choose(call.query.device.index, call.request(method))
     if choice.kind == TRITON:
@@ -33,10 +33,10 @@ def run(call: Call, method: str) -> tuple[torch.Tensor, torch.Tensor] | None:
 
 
 def quantize_and_attend(call: Call, kind: Kind) -> None:
-    """Computes a call by a kind whose operands are quantised apart."""
+    """Quantises the operands, then computes a call by a kind."""
     mean = key_mean(call) if call.smooth_k else None
     key, key_scale, _ = quantize(call, _abi.KEY, mean)
-    # Only the LSE feels the subtracted mean: softmax does not.
+    # The subtracted mean changes the LSE, but not the softmax.
     query, query_scale, dot = quantize(call, _abi.QUERY, None if call.lse is None else mean)
     value, value_scale, value_mean = values(call, kind)
     _launch.attention(
@@ -72,7 +72,7 @@ def key_mean(call: Call) -> torch.Tensor:
 def quantize(
     call: Call, operand: int, mean: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """INT8 of the query or key, contiguous in its layout, scales, and for queries with a mean their dot."""
+    """INT8 query or key, contiguous in its layout; scales; for queries with a mean, their dot."""
     tensor = call.query if operand == _abi.QUERY else call.key
     sizes = dims(tensor, call.nhd)
     lengths = call.lengths and call.lengths[operand]
@@ -104,7 +104,7 @@ def values(
 ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
     """The values as a kind of kernel takes them, with the scale and mean of E4M3 ones."""
     if kind.e4m3:
-        # Smoothed always: E4M3 of values far from zero loses percents of the output's mean.
+        # Always smooth: E4M3 values far from zero would lose percents of the output's mean.
         output, scale, mean = new_e4m3(call.value, call.nhd, smooth=True)
         _launch.quantize_value(call.value, output, scale, mean, call.nhd, kind.scale_max)
         return output, scale, mean
@@ -114,7 +114,7 @@ def values(
 
 
 def to_float16(value: torch.Tensor) -> torch.Tensor:
-    """bfloat16 values as contiguous float16, those beyond its range as its largest."""
+    """bfloat16 values as contiguous float16; values beyond its range become its largest."""
     clamped = value.clamp(-_LARGEST_FLOAT16, _LARGEST_FLOAT16)
     return clamped.to(torch.float16, memory_format=torch.contiguous_format)
 

@@ -19,7 +19,7 @@ MASK_DTYPES = {**DTYPES, torch.float32: _abi.FLOAT32, torch.bool: _abi.BOOL}
 
 
 class Blocks(NamedTuple):
-    """Rows that scale groups are made of: query block, warp of query rows, key block."""
+    """The rows of a scale group: query block, warp of query rows, key block."""
 
     query: int = _abi.QUERY_BLOCK
     warp: int = _abi.QUERY_WARP
@@ -60,7 +60,7 @@ def new_float32(like: torch.Tensor, *shape: int) -> torch.Tensor:
 
 
 def new_lse(query: torch.Tensor, nhd: bool, wanted: bool) -> torch.Tensor:
-    """Room for the LSE, [batch, query heads, query rows], or an empty tensor where it is not wanted."""
+    """Room for the LSE, [batch, query heads, query rows], or an empty tensor if none is wanted."""
     if not wanted:
         return new_float32(query, 0)
     sizes = dims(query, nhd)
@@ -87,7 +87,7 @@ def scale_count(operand: int, granularity: int, rows: int, blocks: Blocks = BLOC
 def varlen_scale_count(
     operand: int, granularity: int, total_rows: int, batch: int, blocks: Blocks = BLOCKS
 ) -> int:
-    """Scales per head of sequences that lie behind each other: room for a begun block each."""
+    """Scales per head of sequences behind each other, with a partial block of each."""
     block = blocks.query if operand == _abi.QUERY else blocks.key
     return (total_rows // block + batch) * scales_per_block(operand, granularity, blocks)
 
@@ -124,7 +124,7 @@ def _checked_dims(tensor: torch.Tensor, nhd: bool) -> Dims:
 
 
 def check_rows(tensor: torch.Tensor) -> None:
-    """Checks that kernels exist for the head dim, the last one, and that it is contiguous. Raises ValueError."""
+    """Checks that the head dim, the last dim, is contiguous and has kernels. Raises ValueError."""
     head_dim = tensor.shape[-1]
     if not 1 <= head_dim <= MAX_HEAD_DIM:
         raise ValueError(f"Unsupported head_dim: {head_dim}; kernels exist for 1 to {MAX_HEAD_DIM}")
@@ -135,7 +135,7 @@ def check_rows(tensor: torch.Tensor) -> None:
 def check_mask(mask: torch.Tensor, shape: tuple[int | None, ...]) -> None:
     """Checks a bool or float mask that broadcasts to shape [batch, query heads, query rows, key rows].
 
-    A size of None is not known yet: any fits. Raises InputError.
+    None stands for a size that is not known yet: every size fits it. Raises InputError.
     """
     if mask.dtype not in MASK_DTYPES:
         raise InputError(f"attn_mask must be bool or float, got {mask.dtype}.")
@@ -150,7 +150,7 @@ def check_mask(mask: torch.Tensor, shape: tuple[int | None, ...]) -> None:
 
 
 def check_same_dtype(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> None:
-    """Checks that the kernels, which are told one dtype, read all three right. Raises InputError."""
+    """Checks that all three have one dtype: the kernels are told only one. Raises InputError."""
     if not query.dtype == key.dtype == value.dtype:
         raise InputError(
             f"All tensors must have the same dtype, got {query.dtype}, {key.dtype} and {value.dtype}."
@@ -175,7 +175,7 @@ def check_starts(name: str, starts: torch.Tensor) -> int:
 
 
 def check_attention(query: Dims, key: Dims, value: Dims) -> None:
-    """Checks that one attention can be made of the three. Raises ValueError, naming both sizes."""
+    """Checks that the three shapes fit each other. Raises ValueError, naming both sizes."""
     if key != value:
         raise ValueError(f"key and value differ in shape: {tuple(key)} and {tuple(value)}")
     if query.batch != key.batch:

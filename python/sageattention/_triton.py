@@ -1,4 +1,4 @@
-"""The Triton path, imported only when it is used: the package works without Triton."""
+"""The Triton path. Only its calls import Triton: the package works without."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from ._call import Call, Request
 
 
-OLDEST = (3, 2)  # the first whose interpreter runs the tests
-# From here on not for the tensor cores of SM 7.5: the compiler fails, or each thread needs 5 KB of stack.
+OLDEST = (3, 2)  # the first release whose interpreter runs the tests
+# From this release on Triton does not serve the tensor cores of SM 7.5: the compiler fails, or each
+# thread needs 5 KB of stack.
 _AMPERE = (3, 3)
-# The first that asks for the setuptools it imports.
+# The first release that declares setuptools, which Triton imports, as a dependency.
 _DECLARED_SETUPTOOLS = (3, 3)
-# SM -> the first release that compiles for it, with the ptxas in its wheel; others end the process
+# SM -> the first release whose own ptxas compiles for that SM. Older releases end the process.
 _NEEDED = {(10, 0): (3, 3), (10, 3): (3, 6), (11, 0): (3, 7), (12, 0): (3, 3), (12, 1): (3, 6)}
 
 
@@ -76,7 +77,7 @@ def why_not(sm: tuple[int, int], request: Request) -> str:
 
 
 def run(call: Call) -> tuple[torch.Tensor, torch.Tensor]:
-    """Computes a call with the Triton kernels: output and LSE, which is empty if it was not asked for.
+    """Computes a call with the Triton kernels. An LSE not asked for is empty.
 
     Raises NotImplementedError for the LSE of sequences of different lengths.
     """

@@ -43,7 +43,7 @@ def params(call: Call) -> _abi.WgmmaParams:
 
 
 def new_workspace(params: _abi.WgmmaParams, device: torch.device) -> torch.Tensor:
-    """Room for what the kernels keep between each other, entered into params. Raises ValueError for bad params."""
+    """Allocates the workspace and enters it into params. Raises ValueError for bad params."""
     size = library().sageattn_wgmma_workspace(ctypes.byref(params))
     if size < 0:
         check(_abi.INVALID_ARGUMENT)
@@ -53,7 +53,7 @@ def new_workspace(params: _abi.WgmmaParams, device: torch.device) -> torch.Tenso
 
 
 def attention(call: Call) -> None:
-    """Quantises 16-bit tensors and attends: writes the output and, if it is wanted, the LSE."""
+    """Quantises 16-bit tensors and attends: writes the output and, if wanted, the LSE."""
     filled = params(call)
     workspace = new_workspace(filled, call.query.device)
     run(library().sageattn_wgmma_attention, filled, workspace.device)

@@ -4,11 +4,12 @@ Inputs are float16 or bfloat16 CUDA tensors, HND [batch, heads, rows, head_dim] 
 [batch, rows, heads, head_dim], with a contiguous head dim of at most 256. Query heads may be a multiple of
 the key heads. Inputs are never written. Which kernel serves a call: python -m sageattention.
 
-Every function takes, besides its own, these keywords: attn_mask (bool, True where a key is seen, or float, added
-to the scaled scores; broadcastable to [batch, query heads, query rows, key rows] in both layouts; together with
-is_causal both hold), scale (torch's name of sm_scale), causal_alignment ("top_left", the default: query i sees
-keys 0 to i; "bottom_right": keys up to i + key rows - query rows). Further keywords are ignored, as in 2.2.
-Under torch.autocast float32 inputs are cast to its dtype. A row that sees no key gives 0 and LSE -infinity.
+Every function takes, besides its own, these keywords: attn_mask (bool, True where a key is seen, or
+float, added to the scaled scores; broadcastable to [batch, query heads, query rows, key rows] in
+both layouts; together with is_causal both hold), scale (torch's name of sm_scale), causal_alignment
+("top_left", the default: query i sees keys 0 to i; "bottom_right": query i sees keys 0 to i + key
+rows - query rows). Further keywords are ignored, as in 2.2. Under torch.autocast float32 inputs are
+cast to autocast's dtype. A row that sees no key gives 0 and LSE -infinity.
 """
 
 from __future__ import annotations
@@ -57,10 +58,11 @@ def sageattn(
     sm_scale defaults to head_dim ** -0.5. Returns output in q's dtype, contiguous in the given layout, and with
     return_lse also float32 [batch, query heads, query rows] natural logarithms of the softmax denominators.
 
-    Keys are always smoothed (their mean is subtracted, which softmax does not see): smooth_k is ignored, as in
-    2.2. Takes the place of torch.nn.functional.scaled_dot_product_attention: query, key and value are other names
-    of q, k and v, and a mask may stand where torch has it, before dropout_p and is_causal. The functions of one
-    kernel do so too.
+    Keys are always smoothed (their mean is subtracted, which softmax does not see): smooth_k is
+    ignored, as in 2.2. sageattn takes the place of
+    torch.nn.functional.scaled_dot_product_attention: query, key and value are other names of q, k
+    and v, and a mask may be the fourth argument, before dropout_p and is_causal, as in torch. The
+    sageattn_qk_int8_pv_... functions accept torch's names and order too.
 
     Raises InputError, which is an AssertionError and a ValueError, for tensors that are not all float16 or
     all bfloat16, not on one GPU or not contiguous in the head dim, and for masks that do not fit; ValueError for
@@ -118,8 +120,9 @@ def sageattn_qk_int8_pv_fp16_cuda(
     """As sageattn with float16 values, and the granularity of the scales and smoothing chosen by the caller.
 
     qk_quant_gran is "per_thread" or "per_warp" (InputError otherwise). pv_accum_dtype is "fp32",
-    "fp16+fp32" (float16 within a key tile) or "fp16", which is computed like "fp16+fp32": no value overflows.
-    smooth_v is taken with "fp16", where it has nothing left to improve, and ignored with a warning otherwise.
+    "fp16+fp32" (float16 within a key tile) or "fp16". "fp16" computes like "fp16+fp32": no value
+    overflows, so that smooth_v has nothing to improve. smooth_v is accepted with "fp16"; with the
+    others it is ignored with a warning.
     """
     method = method_of("fp16", pv_accum_dtype)
     warn_unused_smoothing(smooth_v, pv_accum_dtype, "fp16")
@@ -176,7 +179,7 @@ def sageattn_qk_int8_pv_fp8_cuda_sm90(
     attn_mask: torch.Tensor | None = None,
     **kwargs: Any,
 ) -> Result:
-    """As sageattn_qk_int8_pv_fp8_cuda; on SM 9.0 by its wgmma kernels. Serves on other GPUs too.
+    """As sageattn_qk_int8_pv_fp8_cuda; SM 9.0 takes its wgmma kernels. Other GPUs are served too.
 
     pv_accum_dtype is "fp32+fp32"; "fp32" raises NotImplementedError as in 2.2, anything else ValueError.
     """
@@ -206,8 +209,9 @@ def sageattn_varlen(
     """Attention of sequences that lie behind each other: q, k, v [rows of all sequences, heads, head_dim].
 
     cu_seqlens (int32 or int64 [batch + 1], contiguous) says where each sequence begins and the last one ends;
-    max_seqlen is the largest length, a number or a tensor of one: what torch.compile traces as a tensor breaks no
-    graph. Nothing waits for the GPU, unless such a tensor lies there. Causal masks are aligned per sequence, keys are
+    max_seqlen is the largest length, a number or a tensor of one element: torch.compile may trace
+    it as a tensor without breaking the graph. Nothing waits for the GPU, unless such a tensor lies
+    on the GPU. Causal masks are aligned per sequence, keys are
     smoothed per sequence. Besides what 2.2 offers there are attn_mask, which broadcasts to [batch, query heads,
     max_seqlen_q, max_seqlen_k], and return_lse, which adds float32 [query heads, rows of all sequences]. Only the
     CUDA kernels serve these two: on a GPU that takes Triton a mask raises RuntimeError, an LSE NotImplementedError.

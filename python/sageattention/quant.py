@@ -1,9 +1,10 @@
 """The quantisers by themselves, with the signatures of SageAttention 2.2.
 
-Those of queries and keys return q_int8, q_scale, k_int8, k_scale: int8 tensors contiguous in the given layout
-and float32 scales [batch, heads, scales per head]. km, the mean of the keys ([batch, heads, head_dim] or with a
-kept row dim), is subtracted from the keys before they are quantised. Blocks have 128 or 64 rows (BLKQ, BLKK) and
-warps 32 or 16 (WARPQ); ValueError otherwise. q and k are both float16 or both bfloat16.
+The quantisers of queries and keys return q_int8, q_scale, k_int8, k_scale: int8 tensors contiguous
+in the given layout and float32 scales [batch, heads, scales per head]. km, the mean of the keys
+([batch, heads, head_dim] or with a kept row dim), is subtracted from the keys before they are
+quantised. Blocks have 128 or 64 rows (BLKQ, BLKK) and warps 32 or 16 (WARPQ); ValueError otherwise.
+q and k are both float16 or both bfloat16.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ def per_thread_int8(
 ) -> Quantized:
     """Eight scales per WARPQ query rows, four per BLKK key rows: those that one thread of an MMA meets.
 
-    WARPK is that of 2.2: BLKK, or ValueError. sm_scale is not used, as in 2.2.
+    WARPK, 2.2's argument, must be BLKK; other numbers raise ValueError. sm_scale is not used, as in
+    2.2.
     """
     if WARPK != BLKK:
         raise ValueError(f"Unsupported WARPK: {WARPK}; it must be BLKK, {BLKK}")

@@ -41,8 +41,9 @@ def quantize(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """int8 like tensor, and float32 scales [batch, heads, scales per head].
 
-    mean, float32 [batch, heads, head_dim], is subtracted first. A scale that no row uses is that of zeros.
-    The order of the float32 operations is that of csrc/host/sageattn.h: another one gives other bits.
+    mean, float32 [batch, heads, head_dim], is subtracted first. A scale that no row uses is the
+    scale of rows of zeros. The float32 operations follow the order in csrc/host/sageattn.h: another
+    order gives other bits.
     """
     centred = tensor.float()
     if mean is not None:
@@ -61,7 +62,7 @@ def quantize(
 def dequantize(
     tensor: torch.Tensor, scale: torch.Tensor, operand: int, granularity: int
 ) -> torch.Tensor:
-    """float32 values that quantised rows stand for."""
+    """The float32 values of quantised rows."""
     index = scale_index(operand, granularity, tensor.shape[2]).to(tensor.device)
     return tensor.float() * scale[:, :, index, None]
 
@@ -71,9 +72,9 @@ def quantize_value(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """E4M3 [batch, heads, head_dim, keys in multiples of 64], float32 scale and mean [batch, heads, head_dim].
 
-    Keys past the end are zeros, and keys are permuted inside each 16. Without smooth the mean is 0 and the bits
-    are those of the kernel; with it they depend on the order of the mean's sum. The mean takes in the mean
-    rounding error, so that rounding leaves no offset.
+    Keys past the end are zeros, and keys are permuted inside each 16. Without smooth the mean is 0
+    and the bits are those of the kernel; with smooth the bits depend on the order in which the mean
+    is summed. The mean includes the average rounding error, so that rounding leaves no offset.
     """
     rows = value.float().transpose(2, 3)
     mean = rows.mean(-1) if smooth else torch.zeros(rows.shape[:3], device=rows.device)
@@ -86,11 +87,11 @@ def quantize_value(
 
 
 def round_channels(channels: torch.Tensor, scale_max: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """float32 [..., keys] in E4M3, and the float32 scale of each channel; that of a channel of zeros is 1."""
+    """float32 [..., keys] in E4M3, and the float32 scale of each channel; a zero channel has 1."""
     largest = (
         channels.abs().amax(-1) if channels.shape[-1] else channels.new_zeros(channels.shape[:-1])
     )
-    # By a number, a GPU would multiply with its inverse.
+    # A GPU would replace division by a number with a product by its inverse.
     scale = largest / torch.full_like(largest, scale_max)
     scale = torch.where(scale < torch.finfo(torch.float32).tiny, torch.ones_like(scale), scale)
     steps = (channels * scale.reciprocal()[..., None]).clamp_(-_E4M3_MAX, _E4M3_MAX)
@@ -106,7 +107,7 @@ def permute_keys(channels: torch.Tensor) -> torch.Tensor:
 def dequantize_value(
     value: torch.Tensor, scale: torch.Tensor, mean: torch.Tensor, rows: int
 ) -> torch.Tensor:
-    """float32 [batch, heads, rows, head_dim] values that E4M3 ones stand for."""
+    """The float32 [batch, heads, rows, head_dim] values of E4M3 values."""
     order = torch.tensor(_VALUE_ORDER, device=value.device).argsort()
     groups = value.float().view(*value.shape[:3], -1, 16)
     keys = groups[..., order].flatten(-2)[..., :rows]

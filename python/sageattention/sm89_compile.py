@@ -1,4 +1,4 @@
-"""The operators of _qattn_sm89 under the name that 2.2 gives their torch.compile wrappers, and their fakes."""
+"""2.2's module of torch.compile wrappers: the operators of _qattn_sm89 and their fakes."""
 
 from . import _qattn
 

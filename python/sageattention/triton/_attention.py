@@ -1,4 +1,4 @@
-"""Attention by the Triton kernels: quantises, attends, corrects the LSE. What _triton.py calls."""
+"""Attention by the Triton kernels, for _triton.py: quantises, attends, corrects the LSE."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ def attention(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Output in q's dtype, contiguous in the given layout, and the LSE (empty unless return_lse).
 
-    q, k and v are float16 or bfloat16 [batch, heads, rows, head_dim], or with nhd [batch, rows, heads,
-    head_dim], with a contiguous head dim of at most 256; query heads are a multiple of key heads. causal: 0
-    none, 1 top left (query i sees keys 0 to i), 2 bottom right (0 to i + key rows - query rows). attn_mask,
-    which broadcasts to [batch, query heads, query rows, key rows], is bool (False is not seen) or float,
-    added to sm_scale * q . k; it holds besides causal. The LSE is the natural logarithm of the softmax
-    denominators, float32 [batch, query heads, query rows]. A query that sees no key gives 0 and -infinity.
+    q, k and v are float16 or bfloat16 [batch, heads, rows, head_dim], or with nhd [batch, rows,
+    heads, head_dim], with a contiguous head dim of at most 256; query heads are a multiple of key
+    heads. causal: 0 none, 1 top left (query i sees keys 0 to i), 2 bottom right (0 to
+    i + key rows - query rows). attn_mask, which broadcasts to [batch, query heads, query rows, key rows], is
+    bool (False is not seen) or float, added to sm_scale * q . k; attn_mask and causal hold
+    together. The LSE is the natural logarithm of the softmax denominators, float32 [batch, query
+    heads, query rows]. A query that sees no key gives 0 and -infinity.
 
     Inputs are not written, and nothing waits for the GPU. Raises ValueError for shapes and dtypes,
     InputError for dtypes that differ and a mask that does not broadcast.
@@ -83,7 +84,7 @@ def attention_varlen(
     """Attention of each sequence to itself: contiguous output like q [total query rows, heads, head_dim].
 
     cu_seqlens_q and cu_seqlens_k, int32 or int64 [sequences + 1] on the device, say where the sequences
-    start in q, and in k and v [total key rows, key heads, head_dim]; they are not read on the host.
+    start in q, and in k and v [total key rows, key heads, head_dim]; the host does not read them.
     Rows after the last sequence get undefined output. Each sequence's keys are smoothed by their own mean.
     causal, sm_scale, dtypes and errors as in attention; a sequence without keys gives 0.
     """

@@ -9,7 +9,7 @@ import triton
 import triton.language as tl
 
 _LOG2E = tl.constexpr(1.4426950408889634)
-# A float mask that is finite stays finite in base 2, so that a row of them is no row without keys.
+# A finite mask value stays finite in base 2: a row of such values still sees its keys.
 _LOWEST = tl.constexpr(-3.4e38)
 # Probabilities lie in (0, 2**8], which keeps 8 more bits of the small ones in float16.
 _HEADROOM = tl.constexpr(8.0)
@@ -19,7 +19,7 @@ _HEADROOM = tl.constexpr(8.0)
 def load_tile(
     pointers, rows_exist, columns_exist, CHECK_ROWS: tl.constexpr, CHECK_COLUMNS: tl.constexpr
 ):
-    """A tile with zeros outside of the tensor; no mask where none is needed, for wide loads."""
+    """A tile with zeros outside of the tensor. No mask where none is needed, for wide loads."""
     if CHECK_ROWS and CHECK_COLUMNS:
         tile = tl.load(pointers, mask=rows_exist & columns_exist, other=0)
     elif CHECK_ROWS:
@@ -167,9 +167,9 @@ def attention_kernel(
     VARLEN: tl.constexpr,
     RETURN_LSE: tl.constexpr,
     SCORE: tl.constexpr,  # dtype of the operands of query . key: int8, or float16
-    PRODUCT: tl.constexpr,  # dtype of those of probabilities . value
+    PRODUCT: tl.constexpr,  # dtype of the operands of probabilities . value
 ):
-    """BLOCK_M query rows of one head; the last rows first, which see most under a causal mask."""
+    """BLOCK_M query rows of one head. Last rows first: under a causal mask they see most."""
     block = blocks - 1 - tl.program_id(0) % blocks
     head = (tl.program_id(0) // blocks % heads).to(tl.int64)
     batch = (tl.program_id(0) // blocks // heads).to(tl.int64)
@@ -212,7 +212,7 @@ def attention_kernel(
         QueryScale + first_row // QUERY_BLOCK * query_scale_stride, mask=exists, other=0.0
     )
 
-    # Keys 0 ... full - 1 are seen by every row of the block, those from last on by none.
+    # Every row of the block sees keys 0 ... full - 1; no row sees keys from last on.
     shift = 0
     full = keys
     last = keys

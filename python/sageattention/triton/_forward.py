@@ -25,10 +25,10 @@ def forward_dense(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Output in output_dtype, contiguous in the layout, and LSE, float32 [batch, heads, rows].
 
-    q and k are int8, v is float16 or bfloat16. q_scale, float32 [batch, heads, blocks of 128 rows], holds
-    sm_scale * log2(e); k_scale is per 64 rows. The LSE is empty unless return_lse; it is to the base of 2
-    and of the keys as they are here, without their mean. attn_mask is bool, or float in natural units (2.2
-    took base 2 for them).
+    q and k are int8, v is float16 or bfloat16. q_scale, float32 [batch, heads, blocks of 128 rows],
+    holds sm_scale * log2(e); k_scale is per 64 rows. The LSE is empty unless return_lse; it is in
+    base 2 and of the keys as given, without their mean. attn_mask is bool, or float in natural
+    units (2.2 took float masks in base 2).
     """
     _check(q, k, v, q_scale, k_scale, output_dtype)
     nhd = is_nhd(tensor_layout)
@@ -66,7 +66,7 @@ def forward_varlen(
     *,
     causal: int,
 ) -> torch.Tensor:
-    """Contiguous output like q, in output_dtype; without keys 0. Takes no mask and gives no LSE, as in 2.2.
+    """Contiguous output like q, in output_dtype; 0 without keys. No mask and no LSE, as in 2.2.
 
     Scales are float32 [blocks, heads]; those of sequence b begin at cu_seqlens_scale[b].
     """

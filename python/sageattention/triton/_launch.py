@@ -56,7 +56,7 @@ class Scales(NamedTuple):
 
 
 class Groups(NamedTuple):
-    """Which rows share a scale: each block of rows has groups of every groups-th run of run rows."""
+    """The rows that share a scale: in a block of rows, every groups-th run of run rows."""
 
     block: int
     groups: int = 1
@@ -127,7 +127,7 @@ def mean_of_heads(km: torch.Tensor | None, nhd: bool) -> torch.Tensor | None:
 
 
 def new_scales(rows: Rows, block: int, groups: int = 1) -> Scales:
-    """Room for groups scales per block of rows; with sequences at most one block each too much."""
+    """Room for groups scales per block of rows; sequences get up to one block each too many."""
     empty = functools.partial(torch.empty, dtype=torch.float32, device=rows.tensor.device)
     if rows.starts is None:
         return Scales(empty((rows.batch, rows.heads, -(-rows.rows // block) * groups)))
@@ -136,7 +136,7 @@ def new_scales(rows: Rows, block: int, groups: int = 1) -> Scales:
 
 
 def _device_of(tensor: torch.Tensor) -> Any:
-    """Triton launches on the current device: this makes it the tensor's for a while."""
+    """Makes the tensor's device current for a while: Triton launches on the current device."""
     return torch.cuda.device_of(tensor)
 
 
@@ -151,8 +151,9 @@ def quantize(
 ) -> None:
     """Writes INT8 rows to output and their scales times factor to scales.
 
-    mean, contiguous float32 [batch, key heads, head_dim], is subtracted from the rows, or with mean_dot,
-    contiguous float32 [batch, heads, rows], only multiplied with them: mean_dot is row . mean.
+    Without mean_dot, mean, contiguous float32 [batch, key heads, head_dim], is subtracted from the
+    rows. With mean_dot, contiguous float32 [batch, heads, rows], the rows stay as they are, and
+    row . mean is written to mean_dot.
     """
     blocks = _blocks(source, scales, groups)
     programs = blocks * groups.groups * source.heads * source.batch
@@ -189,7 +190,7 @@ def quantize(
 
 
 def _blocks(source: Rows, scales: Scales, groups: Groups) -> int:
-    """Dense scales are all written: some blocks of them may have no rows at all."""
+    """Blocks of scales to write. Dense scales are all written, even without rows."""
     if source.starts is None:
         return scales.tensor.shape[2] // groups.groups
     return -(-source.rows // groups.block)
@@ -281,7 +282,7 @@ def attend(
 
 
 def _tiles(columns: int, masked: bool) -> dict[str, int]:
-    """Tiles that fit the 99 KB of shared memory of SM 8.6; with a mask, its addresses need the registers."""
+    """Tiles that fit the 99 KB of shared memory of SM 8.6; a mask's addresses need registers."""
     rows, keys, warps, stages = 128, 64, 4 if columns <= 64 else 8, 3
     if masked:
         rows, keys, warps, stages = 64, 32, 4 if columns <= 128 else 8, 1
@@ -291,7 +292,7 @@ def _tiles(columns: int, masked: bool) -> dict[str, int]:
 
 
 def _score_type(device: torch.device) -> Any:
-    """Triton has no INT8 product before SM 8.0; in float16, summed in float32, the same one is exact."""
+    """float16 before SM 8.0, where Triton has no INT8 product: summed in float32 it is exact."""
     if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
         return tl.float16
     return tl.int8

@@ -106,7 +106,7 @@ def quantize_kernel(
         if SUBTRACT_MEAN:
             x = tl.where(row[:, None] < count, x - mean[None, :], 0.0)
     scale = write_int8(x, Output, row, count, output_row_stride, D, WIDTH)
-    # An `if`, no mask: the interpreter of Triton 3.2 stores a scalar whatever its mask says.
+    # An `if`, not a mask: the interpreter of Triton 3.2 ignores the mask of a scalar's store.
     if not VARLEN or block * BLOCK < count:
         tl.store(Scale + (block * GROUPS + group) * scale_stride, scale * factor)
 
@@ -123,7 +123,7 @@ def mean_kernel(
     WIDTH: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """Mean over the rows of each sequence, zero for one without rows: one program per head of one."""
+    """Mean over the rows of each sequence, zero without rows: one program per head."""
     head = (tl.program_id(0) % heads).to(tl.int64)
     batch = (tl.program_id(0) // heads).to(tl.int64)
     first = tl.load(Starts + batch).to(tl.int64)

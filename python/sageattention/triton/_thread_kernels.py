@@ -1,4 +1,4 @@
-"""The per-thread quantisers under the names and with the arguments that other projects launch them by.
+"""The per-thread quantisers with the names and arguments that other projects use.
 
 Grid: (scales per head, heads, batch). C is a power of two of at least 16; BLK is the rows of a warp.
 No `from __future__ import annotations` here: Triton reads the constexpr annotations as objects.

@@ -23,9 +23,10 @@ def per_block_int8(
 ]:
     """q_int8, q_scale, k_int8, k_scale, cu_seqlens_q_scale, cu_seqlens_k_scale for the varlen forward.
 
-    q and k are [total rows, heads, head_dim]. Scales are float32 [blocks, heads]; those of sequence b are
-    rows cu_seqlens_scale[b] to cu_seqlens_scale[b + 1]. Unlike 2.2 there may be unused rows after the last,
-    because their number is known on the device alone. q_scale holds sm_scale * log2(e).
+    q and k are [total rows, heads, head_dim]. Scales are float32 [blocks, heads]; those of sequence
+    b are rows cu_seqlens_scale[b] to cu_seqlens_scale[b + 1]. Unlike 2.2 there may be unused rows
+    after the last scale, because only the device knows the number of scales. q_scale holds sm_scale
+    * log2(e).
     """
     check_quantizable(q, k)
     sm_scale = q.shape[-1] ** -0.5 if sm_scale is None else sm_scale
