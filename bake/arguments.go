@@ -9,11 +9,11 @@ import (
 )
 
 // SourceDateEpoch is the time of every file that a stage copies, and the default time of everything in a wheel:
-// 1980-01-01, the first that zip can express.
+// 1980-01-01, the first day that zip can express.
 const SourceDateEpoch = "315532800"
 
-// The build arguments with times. BuildKit knows the first by name and puts it into the cache key of every stage, so only
-// the second follows what the user chooses; one stage reads it.
+// The build arguments with times. BuildKit knows copyEpoch by name and puts its value into the cache key of every
+// stage. Only WheelEpoch follows what the user chooses, therefore, and only one stage reads WheelEpoch.
 const (
 	copyEpoch  = "SOURCE_DATE_EPOCH"
 	WheelEpoch = "WHEEL_EPOCH"
@@ -26,8 +26,8 @@ var EnvironmentSecrets = []string{"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_DE
 // argument is a build argument of the Dockerfile.
 type argument struct{ name, value string }
 
-// toolkitArguments are those that depend on the minor release of CUDA alone: every SM of the matrix is built
-// or skipped, and PTX of the newest rides along.
+// toolkitArguments are the build arguments that depend on the minor release of CUDA alone: whether each SM of the
+// matrix is built or skipped, and the SM whose PTX the wheel holds as well, which is the newest.
 func toolkitArguments(m *matrix.Matrix, cell matrix.Cell) []argument {
 	arguments := []argument{
 		{"CUDA_DIGITS", cell.CUDA.Minor().Digits()},
@@ -73,7 +73,7 @@ func pythonArguments(cell matrix.Cell) []argument {
 	}
 }
 
-// rowArguments are those that the wheels of one torch and CUDA share.
+// rowArguments are the build arguments that the wheels of one torch and CUDA share.
 func rowArguments(cell matrix.Cell) []argument {
 	return []argument{
 		{"CUDA", cell.CUDA.String()},
@@ -82,8 +82,8 @@ func rowArguments(cell matrix.Cell) []argument {
 	}
 }
 
-// interpreter is the CPython that a wheel is tested on, as its bill of materials names it: 3.12, windows/3.12. A
-// universal wheel is for none, and one that is built alone has none.
+// interpreter is the CPython that a wheel is tested on, as the wheel's bill of materials names it: 3.12,
+// windows/3.12. A universal wheel, and a wheel without tests, has no such CPython.
 func interpreter(cell matrix.Cell) string {
 	if cell.Universal || len(cell.Runtimes) == 0 {
 		return ""
@@ -98,7 +98,7 @@ func interpreterPrefix(cell matrix.Cell) string {
 	return cell.Platform.Name + "/"
 }
 
-// emulator is what runs the tests of a wheel, in the names of stages.
+// emulator names what runs the tests of a wheel, as the names of stages spell it.
 func emulator(cell matrix.Cell) string {
 	if cell.Platform.Emulator == "" {
 		return "native"
@@ -106,7 +106,8 @@ func emulator(cell matrix.Cell) string {
 	return cell.Platform.Emulator
 }
 
-// testArguments are what the tests of a wheel run on, and what the plan put into it.
+// testArguments are the build arguments that say what the tests of a wheel run on, and what the plan put into the
+// wheel.
 func testArguments(selected matrix.Selection, k *kernels.Set) []argument {
 	on := *selected.Test
 	return slices.Concat(torchArguments(on), interpreterArguments(on), contentArguments(selected.Cell, k), emulatorArguments(selected.Cell))
@@ -120,8 +121,8 @@ func interpreterArguments(on matrix.Runtime) []argument {
 	return []argument{{"PYTHON", on.Python.String()}, {"PYTHON_DIGITS", on.Python.Digits()}}
 }
 
-// contentArguments are the SMs and kernels of a wheel, which follow from its CUDA, separated by spaces. A kernel that
-// some SMs lack is followed by those that have it: attention_fp8_wgmma_hd64@9.0.
+// contentArguments are the SMs and kernels of a wheel, separated by spaces. Both follow from the wheel's CUDA. If
+// some SMs lack a kernel, the SMs that have it follow the kernel's name: attention_fp8_wgmma_hd64@9.0.
 func contentArguments(cell matrix.Cell, k *kernels.Set) []argument {
 	sms := make([]string, len(cell.SMs))
 	for i, sm := range cell.SMs {

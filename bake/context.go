@@ -11,8 +11,8 @@ import (
 const (
 	ContextBase     = "base"     // a Debian root
 	ContextPython   = "python"   // tests: CPython below /usr/local
-	ContextEmulator = "emulator" // tests of another platform: a Debian root that runs its programs
-	ContextWheel    = "wheel"    // tests of a wheel that exists: it alone
+	ContextEmulator = "emulator" // tests of another platform: a Debian root that runs the platform's programs
+	ContextWheel    = "wheel"    // tests of a wheel that exists: the wheel alone
 )
 
 // Context says where the files of a named context come from. Exactly one field is set.
@@ -68,7 +68,7 @@ func (l Locked) String() string {
 // PythonPlaceholder stands for the version of a test's CPython in PlanOptions.PythonImage.
 const PythonPlaceholder = "{python}"
 
-// contexts are those that the stages of a target read.
+// contexts are the named contexts that the stages of a target read.
 func (o PlanOptions) contexts(selected matrix.Selection) map[string]Context {
 	all := map[string]Context{ContextBase: o.context(o.BaseImage, Locked{Tree: TreeDebian}, baseImage)}
 	on := selected.Test
@@ -88,7 +88,8 @@ func (o PlanOptions) contexts(selected matrix.Selection) map[string]Context {
 	return all
 }
 
-// context is the image that the options name, else the tree of the lock where they want it, else an ordinary image.
+// context is the image that the options name. Without such an image it is the tree of the lock, if the options want
+// trees of the lock, and otherwise an ordinary image.
 func (o PlanOptions) context(named string, locked Locked, image string) Context {
 	switch {
 	case strings.Contains(named, "://"):

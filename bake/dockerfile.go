@@ -27,7 +27,7 @@ type dockerfileData struct {
 // kernelStage is the stage that compiles the kernels of one SM.
 type kernelStage struct {
 	Digits   string        // "90"
-	Copies   []copyStep    // its sources and their headers, nothing else
+	Copies   []copyStep    // the SM's sources and their headers, nothing else
 	Compiles []compileStep // one for each suffix
 }
 

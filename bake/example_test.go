@@ -8,7 +8,7 @@ import (
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
-// The plan of a test says which wheel is built, on what it is tested, and which lock files that takes.
+// The plan of a test says which wheel is built, what the wheel is tested on, and which lock files the test takes.
 func ExampleNewPlan() {
 	m, err := matrix.Load("")
 	if err != nil {

@@ -44,8 +44,9 @@ func librariesLock(torch matrix.Version) string {
 	return "lock/torch" + torch.Minor().Digits() + "-libraries.txt"
 }
 
-// TorchLock names, below the source directory, the lock file of a torch, of the packages that it needs on a Python, and
-// of the tests' own. The machine that builds has one file; a platform with an emulator has its own.
+// TorchLock names, below the source directory, the lock file of a torch on a Python. The file pins the torch, the
+// packages that the torch needs, and the packages of the tests. A platform with an emulator has a file of its own;
+// the platforms without one share a file.
 func TorchLock(torch, python matrix.Version, platform matrix.Platform) string {
 	name := "lock/torch" + torch.Minor().Digits() + "-python" + python.Minor().Digits()
 	if platform.Emulator != "" {
@@ -76,7 +77,7 @@ func CheckLocks(sourceDir string, plan *Plan) error {
 	return diag.Usagef(lockCommand(plan.Matrix), "not locked yet: %s", strings.Join(missing, ", "))
 }
 
-// lockCommand writes the lock files that a definition needs and lock/ does not have.
+// lockCommand is the command that writes the lock files that a definition needs and lock/ does not have.
 func lockCommand(definition string) string {
 	if definition == matrix.DefaultFile {
 		return "make lock-missing"

@@ -21,7 +21,8 @@ func TestEveryCommittedCellIsLocked(t *testing.T) {
 	}
 }
 
-// TestNamesOfLockFiles holds the names to a table that the tests of scripts/lock.py and of the build backend read too.
+// TestNamesOfLockFiles holds the names to a table that the tests of scripts/lock.py and of the build backend read,
+// too.
 func TestNamesOfLockFiles(t *testing.T) {
 	content, err := os.ReadFile("testdata/locks.txt")
 	if err != nil {
@@ -43,7 +44,8 @@ func TestNamesOfLockFiles(t *testing.T) {
 	}
 }
 
-// lockName is the name for the columns of a case: what is pinned, its version, and all else that decides.
+// lockName is the lock file's name for a case of the table. The columns of a case are what the file pins, the
+// version, and everything else that decides the name.
 func lockName(t *testing.T, fields []string) string {
 	t.Helper()
 	version := matrix.MustVersion(fields[1])
@@ -121,7 +123,7 @@ func TestAddingATorchKeepsTheDockerfile(t *testing.T) {
 	}
 }
 
-// LockFiles names exactly what the stages of a target copy of lock/.
+// LockFiles names exactly the files of lock/ that the stages of a target copy.
 func TestLockFilesAreThoseOfTheDockerfile(t *testing.T) {
 	m, k := matrixtest.Definition(t, sourceDir)
 	content, err := RenderDockerfile(m, k)
@@ -136,7 +138,7 @@ func TestLockFilesAreThoseOfTheDockerfile(t *testing.T) {
 			_, name, _ := strings.Cut(head, " AS ")
 			emulator := target.Args["EMULATOR"]
 			if strings.HasPrefix(name, "runtime-") && name != "runtime-"+emulator || name == "libraries" && emulator != "native" {
-				continue // another platform's
+				continue // a stage of another platform
 			}
 			for _, file := range lockPattern.FindAllString(stage, -1) {
 				copied[os.Expand(file, func(name string) string { return target.Args[name] })] = true

@@ -11,7 +11,7 @@ import (
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
-// Plan is everything that a command will do, before it does any of it.
+// Plan lists everything that a command will do, before the command does any of it.
 type Plan struct {
 	Command string   `json:"command"` // bake, test or verify
 	Matrix  string   `json:"matrix"`  // the definition file
@@ -23,9 +23,9 @@ type Target struct {
 	Name      string             `json:"name"`
 	Cell      string             `json:"cell"` // name of the build target; differs from Name for a test
 	Platform  string             `json:"platform"`
-	Torch     string             `json:"torch"` // that the wheel asks for, or that a test runs on
+	Torch     string             `json:"torch"` // torch that the wheel asks for, or that a test runs on
 	CUDA      string             `json:"cuda"`
-	Python    string             `json:"python"` // the same
+	Python    string             `json:"python"` // Python that the wheel asks for, or that a test runs on
 	Stage     string             `json:"stage"`
 	Args      map[string]string  `json:"args"`
 	Contexts  map[string]Context `json:"contexts"`
@@ -37,7 +37,7 @@ type Target struct {
 	Selection matrix.Selection   `json:"-"`
 }
 
-// Exclusion is an SM that a wheel leaves out, with the reason and where it is written.
+// Exclusion is an SM that a wheel leaves out, with the reason and the document that states the reason.
 type Exclusion struct {
 	SM     matrix.SM `json:"sm"`
 	Rule   string    `json:"rule"`
@@ -47,12 +47,12 @@ type Exclusion struct {
 
 // PlanOptions are choices of the command line. The zero value is what docker-bake.hcl says.
 type PlanOptions struct {
-	Command         string // that the plan is for
+	Command         string // command that the plan is for
 	TestStage       string // stage of tests; "" is StageTest
 	Output          string // directory of wheels; "" is dist
 	SourceDateEpoch string // "" is SourceDateEpoch
 	BaseImage       string // image, or context, of Debian roots; "" is what Locked says
-	PythonImage     string // the same of a test's CPython, {python} standing for its version
+	PythonImage     string // image, or context, of a test's CPython, with {python} for its version
 	Locked          bool   // trees of lock/system.hcl instead of the images of docker-bake.hcl
 	WheelFile       string // tests: a wheel that exists already, instead of building one
 }
@@ -73,7 +73,7 @@ func NewPlan(m *matrix.Matrix, k *kernels.Set, selection []matrix.Selection, opt
 // lastEpoch is the last second that zip can express, of 2107-12-31.
 const lastEpoch = 4354819199
 
-// checkEpoch accepts whole seconds since 1970. What is older than zip's first day becomes that day.
+// checkEpoch accepts whole seconds since 1970. A time before zip's first day becomes that day.
 func checkEpoch(text string) error {
 	if text == "" {
 		return nil

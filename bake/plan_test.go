@@ -105,7 +105,7 @@ func wantContexts(t *testing.T, target Target, want map[string]string) {
 	}
 }
 
-// What the machine makes itself is typed: nobody has to read the text again.
+// A context that the machine makes itself is typed: no caller has to parse the context's text.
 func TestPlanTakesTreesFromTheLock(t *testing.T) {
 	for name, want := range map[string]map[string]string{
 		"linux-sage2-pytorch28-cu129-python312":        {"base": "lock://debian"},

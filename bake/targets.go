@@ -17,7 +17,7 @@ const (
 	baseContext  = "docker-image://${BASE_IMAGE}"
 )
 
-// common is what every target inherits, and what every test does.
+// common writes the hidden target that every target inherits.
 func (w bakeWriter) common() {
 	var secrets []string
 	for _, id := range EnvironmentSecrets {
@@ -78,7 +78,7 @@ func (w bakeWriter) shared(m *matrix.Matrix, row matrix.Row, k *kernels.Set) {
 	}
 }
 
-// runtime writes what the tests on a torch, and those on a Python, inherit.
+// runtime writes the hidden target that all tests on a torch inherit, and the one that all tests on a Python inherit.
 func (w bakeWriter) runtime(on matrix.Runtime) {
 	w.hidden(torchTarget(on.Torch), torchArguments(on))
 	image := fmt.Sprintf(`docker-image://${format(PYTHON_IMAGE, "%s")}`, on.Python)
@@ -93,7 +93,7 @@ func (w bakeWriter) hidden(name string, arguments []argument, attributes ...attr
 	}
 }
 
-// row writes the targets of a row, and of its tests.
+// row writes the targets of a row, and the targets of the row's tests.
 func (w bakeWriter) row(row matrix.Row) {
 	cell := row.First()
 	w.block("target", rowTarget(row),
@@ -107,7 +107,7 @@ func (w bakeWriter) row(row matrix.Row) {
 	}
 }
 
-// interpreters is interpreter for whichever Python of the row.
+// interpreters is the expression by which Bake gives each Python of the row the value of interpreter.
 func interpreters(row matrix.Row) string {
 	tested := row.Tested()
 	version := `"` + interpreterPrefix(row.First()) + `${python}"`

@@ -30,7 +30,7 @@ func interpolated(value string) hclwrite.Tokens {
 	return hclwrite.Tokens{{Type: hclsyntax.TokenQuotedLit, Bytes: []byte(`"` + value + `"`)}}
 }
 
-// interpolations is a list of such strings.
+// interpolations is a list of strings whose ${…} Bake evaluates.
 func interpolations(values ...string) hclwrite.Tokens {
 	var items []hclwrite.Tokens
 	for _, value := range values {

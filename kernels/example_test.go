@@ -17,7 +17,7 @@ func ExampleKind_Kernels() {
 	// [attention_fp16_hd64 attention_fp16_hd128]
 }
 
-// A GPU of SM 8.9 runs machine code for 8.6, and not that for 9.0.
+// A GPU of SM 8.9 runs machine code for SM 8.6, and no machine code for SM 9.0.
 func ExampleImage_Loads() {
 	gpu := matrix.SM{Major: 8, Minor: 9}
 	for _, target := range []string{"8.9", "8.6", "9.0", "9.0a"} {
@@ -35,8 +35,8 @@ func ExampleImage_Loads() {
 	// 9.0a: no
 }
 
-// Of an operation's images a GPU takes the one that it loads best. The driver compiles PTX only where no machine code
-// fits.
+// Among the images of one operation, a GPU takes the image that it loads best. The driver compiles PTX only where no
+// machine code fits.
 func ExampleLoad() {
 	older, newer := matrix.SM{Major: 8, Minor: 0}, matrix.SM{Major: 9, Minor: 0}
 	images := []kernels.Image{{Arch: kernels.Arch{SM: older}}, {Arch: kernels.Arch{SM: newer}, PTX: true}}

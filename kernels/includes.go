@@ -56,9 +56,9 @@ func (k *Set) followHost(tree fs.FS) error {
 	return nil
 }
 
-// closure lists, sorted, every file that starts include directly or through others, without starts.
-// An `#include "…"` names a file beside the one that includes it, or one below csrc/device;
-// `#include <…>` is the toolkit's and stays out.
+// closure lists, sorted, every file that the files of starts include, directly or through other files. The list
+// leaves out starts. An `#include "…"` names a file beside the including file, or a file below csrc/device. An
+// `#include <…>` names a file of the toolkit, and stays out.
 func closure(tree fs.FS, starts ...string) ([]string, error) {
 	seen := map[string]bool{}
 	for _, start := range starts {

@@ -28,8 +28,8 @@ const (
 	hostDir    = "csrc/host"
 )
 
-// Set is what csrc/kernels.toml and the sources it names say: which kinds of kernels there are, and which device source
-// is compiled for which SM.
+// Set is what csrc/kernels.toml and the sources that it names say: which kinds of kernels there are, and which device
+// source is compiled for which SM.
 type Set struct {
 	Kinds   []Kind   `toml:"kind"`
 	Sources []Source `toml:"source"`
@@ -40,33 +40,33 @@ type Set struct {
 	// Exports are the functions of the C interface, sorted.
 	Exports []string `toml:"-"`
 
-	content []byte // of kernels.toml, to find the place of a mistake
+	content []byte // text of kernels.toml, to find the place of a mistake
 }
 
 // Source is one file that NVRTC compiles for each of its SMs.
 type Source struct {
 	File    string      `toml:"file"`    // below csrc/device
-	SMs     []matrix.SM `toml:"sms"`     //
-	Kind    string      `toml:"kind"`    // of its attention kernels; empty for other sources
-	Kernels []string    `toml:"kernels"` // entry points that each cubin must hold; those of a kind follow from it
+	SMs     []matrix.SM `toml:"sms"`     // SMs that NVRTC compiles the file for
+	Kind    string      `toml:"kind"`    // kind of the source's attention kernels; empty for other sources
+	Kernels []string    `toml:"kernels"` // entry points that each cubin must hold; they follow from Kind if it is set
 	Suffix  string      `toml:"suffix"`  // "a" or "f" for a target such as sm_90a; else empty
-	Headers []string    `toml:"-"`       // all that File includes, also indirectly: sorted paths below the source directory
+	Headers []string    `toml:"-"`       // File's direct and indirect includes, sorted, below the source directory
 }
 
 // Path is the file below the source directory: csrc/device/quantize/quantize.cu.
 func (s Source) Path() string { return path.Join(deviceDir, s.File) }
 
-// Arch is the target that the source is compiled for where it makes code for an SM: 9.0, or 9.0a.
+// Arch is the target that NVRTC compiles the source for, to make code for an SM: 9.0, or 9.0a.
 func (s Source) Arch(sm matrix.SM) Arch { return Arch{SM: sm, Suffix: s.Suffix} }
 
-// Operation is what the source computes: its name up to "_sm", as attention_fp16 of attention_fp16_sm80.cu. The
-// fatbin has a container for each operation, and in it an image for each SM.
+// Operation is what the source computes: the name of the source's file up to "_sm", as attention_fp16 of
+// attention_fp16_sm80.cu. The fatbin has a container for each operation, and in the container an image for each SM.
 func (s Source) Operation() string {
 	name, _, _ := strings.Cut(strings.TrimSuffix(path.Base(s.File), ".cu"), "_sm")
 	return name
 }
 
-// attention is the operation that every SM must have; the library falls back to it from the others.
+// attention is the operation that every SM must have, because the library falls back from the other operations to it.
 const attention = "attention_fp16"
 
 // Read reads csrc/kernels.toml below sourceDir and follows the includes of every source it names.
@@ -87,8 +87,8 @@ func Read(sourceDir string) (*Set, error) {
 	return k, nil
 }
 
-// Default reads the list of kernels that the program carries, which is the list of the tree that it was built from.
-// It follows no includes, so that Headers, HostHeaders and Exports are empty.
+// Default reads the list of kernels that the program carries: the list of the source tree that the program was built
+// from. Default follows no includes, so that Headers, HostHeaders and Exports are empty.
 func Default() (*Set, error) { return parse(csrc.Kernels) }
 
 // parse reads the list alone, without looking at the sources.
@@ -185,7 +185,8 @@ func (k *Set) Targets(sms []matrix.SM) map[Arch][]string {
 	return targets
 }
 
-// Names lists the kernels of sms, sorted; with the SMs that have it, joined by commas, for each that some lack.
+// Names lists the kernels of sms, sorted. If some of sms lack a kernel, "@" and the SMs that have the kernel, joined
+// by commas, follow the kernel's name.
 func (k *Set) Names(sms []matrix.SM) []string {
 	owners := map[string][]string{}
 	for _, sm := range sms {
@@ -206,8 +207,8 @@ func (k *Set) Names(sms []matrix.SM) []string {
 	return names
 }
 
-// Check reports SMs of the matrix without a source of attention, or with two of an operation, kernels that an SM would
-// get twice, and SMs that would not load the code that the matrix gives them.
+// Check reports SMs of the matrix that have no source of attention, or two sources of one operation. It also reports
+// kernels that an SM would get twice, and SMs that would not load the code that the matrix gives them.
 func (k *Set) Check(m *matrix.Matrix) error {
 	errs := []error{k.checkKindUse(m)}
 	for _, sm := range m.SMs() {
@@ -216,7 +217,7 @@ func (k *Set) Check(m *matrix.Matrix) error {
 	return errors.Join(append(errs, k.CheckImages(m))...)
 }
 
-// CheckImages is the part of Check that asks for no source: it reports SMs that would not load the code that the matrix
+// CheckImages is the part of Check that needs no sources: it reports SMs that would not load the code that the matrix
 // gives them.
 func (k *Set) CheckImages(m *matrix.Matrix) error {
 	var errs []error
@@ -226,7 +227,7 @@ func (k *Set) CheckImages(m *matrix.Matrix) error {
 	return errors.Join(errs...)
 }
 
-// checkImage wants an SM to load the attention kernels of the SM whose code it runs.
+// checkImage reports an SM that runs another SM's code and would not load that SM's attention kernels.
 func (k *Set) checkImage(m *matrix.Matrix, sm matrix.SM) error {
 	of := m.Image(sm)
 	for _, source := range k.For(of) {

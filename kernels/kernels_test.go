@@ -211,7 +211,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// The program carries the list of the tree that it was built from.
+// The list of kernels in the program is the list of the source tree that the program was built from.
 func TestDefault(t *testing.T) {
 	_, tree := defaults(t)
 	k, err := Default()

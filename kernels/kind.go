@@ -16,13 +16,13 @@ import (
 type Kind struct {
 	Name     string   `toml:"name"`
 	Values   string   `toml:"values"`    // what the value tensor holds: 16bit (float16 or bfloat16) or e4m3
-	Sums     string   `toml:"sums"`      // what adds up products of probabilities and values: float32, or float16 within a key tile
+	Sums     string   `toml:"sums"`      // sums of probability times value: float32, or float16 within a key tile
 	ScaleMax float64  `toml:"scale_max"` // e4m3: the largest value that a channel is scaled to
 	Mask     bool     `toml:"mask"`      // takes an attention mask, and nothing else
 	Starts   bool     `toml:"starts"`    // takes sequences of different lengths behind each other
-	HeadDims []int    `toml:"head_dims"` // of its kernels; each serves smaller head dims too
+	HeadDims []int    `toml:"head_dims"` // of the kind's kernels; each kernel serves smaller head dims too
 	Launcher string   `toml:"launcher"`  // the function of the C interface: attention or wgmma
-	Packages []string `toml:"packages"`  // whose wheels hold the kind
+	Packages []string `toml:"packages"`  // packages whose wheels hold the kind
 }
 
 // The values that some keys of a kind take.

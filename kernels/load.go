@@ -11,7 +11,7 @@ type Way int
 
 const (
 	None      Way = iota // the GPU does not load the image
-	JIT                  // the driver compiles the image's PTX when it first loads it
+	JIT                  // the driver compiles the image's PTX at the first load
 	SameMajor            // machine code for an older SM of the same major
 	Native               // machine code for exactly this SM
 )
@@ -41,11 +41,12 @@ func (i Image) String() string {
 	return i.Arch.String()
 }
 
-// Loads says how a GPU of an SM loads the image. It is the rule of the CUDA programming guide
+// Loads says how a GPU of an SM loads the image. The rule is that of the CUDA programming guide
 // (https://docs.nvidia.com/cuda/cuda-programming-guide/05-appendices/compute-capabilities.html, "Feature Set Compiler
-// Targets", and "Binary Compatibility"): machine code runs on its own major from its minor on, PTX on its own SM and
-// every later one, but code for an "a" target on its SM alone and code for an "f" target on later SMs of its family
-// alone. csrc/host/fatbin.c and python/build_backend/load.py have the same rule; testdata/loads.txt holds cases for all.
+// Targets", and "Binary Compatibility"): machine code runs on SMs of the same major whose minor is not lower. PTX
+// runs on its own SM and on every later SM. Code for an "a" target runs on the target's SM alone, and code for an "f"
+// target on that SM and on later SMs of the same family alone. csrc/host/fatbin.c and python/build_backend/load.py
+// have the same rule; testdata/loads.txt holds cases for all three.
 func (i Image) Loads(sm matrix.SM) Way {
 	own := i.Arch.SM
 	switch {
@@ -63,8 +64,8 @@ func (i Image) Loads(sm matrix.SM) Way {
 	return None
 }
 
-// family is the number of a family of SMs, which is their major; SM 10.1 is the former name of 11.0. Source: PTX ISA
-// (https://docs.nvidia.com/cuda/parallel-thread-execution/), directive .target, table "Architecture Families".
+// family is the number of an SM's family, which is the SM's major; SM 10.1 is the former name of SM 11.0. Source: PTX
+// ISA (https://docs.nvidia.com/cuda/parallel-thread-execution/), directive .target, table "Architecture Families".
 func family(sm matrix.SM) int {
 	if sm == (matrix.SM{Major: 10, Minor: 1}) {
 		return 11
@@ -72,8 +73,9 @@ func family(sm matrix.SM) int {
 	return sm.Major
 }
 
-// Load picks the image that a GPU of an SM loads among those of one operation, as the driver does: the best way, and
-// for one way the newest image. The way is None if the GPU loads none of them.
+// Load picks the image that a GPU of an SM loads among the images of one operation, as the driver does: the image
+// with the best way, and among images with the same way the newest. The way is None if the GPU loads none of the
+// images.
 func Load(images []Image, sm matrix.SM) (best Image, how Way) {
 	for _, image := range images {
 		way := image.Loads(sm)

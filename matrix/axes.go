@@ -11,7 +11,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/hcldiag"
 )
 
-// emulators are those that the Dockerfile has a stage for.
+// emulators lists the emulators that the Dockerfile has a stage for.
 var emulators = []string{"qemu", "wine"}
 
 // readAxes fills everything but the cells and groups.
@@ -139,7 +139,8 @@ func (r *reader) gpuFamily(block smSchema) gpuFamily {
 	return family
 }
 
-// checkImage reports an image that there is no code for. kernels.Set.Check says whether the SM loads that code.
+// checkImage reports an image that no kernels are compiled for. kernels.Set.Check says whether the SM loads the
+// image's code.
 func (m *Matrix) checkImage(r *reader, block smSchema) {
 	sm, err := ParseSM(block.Name)
 	family := m.family(sm)
@@ -163,7 +164,7 @@ func (m *Matrix) family(sm SM) *gpuFamily {
 func (m *Matrix) SMs() []SM { return m.smsWhere(gpuFamily.compiled) }
 
 // Capabilities lists every SM of the matrix, old to new: the SMs that kernels are compiled for, and the SMs that run
-// the code of one of these.
+// another SM's code.
 func (m *Matrix) Capabilities() []SM { return m.smsWhere(func(gpuFamily) bool { return true }) }
 
 func (m *Matrix) smsWhere(wanted func(gpuFamily) bool) []SM {

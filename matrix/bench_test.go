@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// thousand is a definition with more than a thousand cells: the built-in one with torches that there are not.
+// thousand is a definition with more than a thousand cells: the built-in definition plus torches that do not exist.
 func thousand(tb testing.TB) []byte {
 	tb.Helper()
 	var text strings.Builder

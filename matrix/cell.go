@@ -6,7 +6,7 @@ import "fmt"
 type Package struct {
 	Name         string  `json:"name"`         // its word in target names: sage2
 	Distribution string  `json:"distribution"` // what pip installs: sageattention
-	Module       string  `json:"module"`       // what Python imports, and the folder of its source below python: sageattention
+	Module       string  `json:"module"`       // what Python imports, and its folder below python: sageattention
 	Fatbin       string  `json:"fatbin"`       // file name of the kernels: sageattn.fatbin
 	Version      Version `json:"version"`
 }
@@ -21,14 +21,14 @@ func (p Package) DistInfo() string { return p.Distribution + "-" + p.Version.Str
 type Platform struct {
 	Name         string  `json:"name"`         // its word in target names: linux
 	Tag          string  `json:"tag"`          // platform tag of the wheel of one torch: linux_x86_64
-	UniversalTag string  `json:"universalTag"` // of the universal wheel: manylinux_2_17_x86_64
-	Triple       string  `json:"triple"`       // target of the host compiler, without the glibc version: x86_64-linux-gnu
+	UniversalTag string  `json:"universalTag"` // platform tag of the universal wheel: manylinux_2_17_x86_64
+	Triple       string  `json:"triple"`       // host compiler's target without glibc version: x86_64-linux-gnu
 	Library      string  `json:"library"`      // file name of the host library: libsageattn.so
-	Glibc        Version `json:"glibc"`        // oldest glibc that the host library may need; zero where there is none
+	Glibc        Version `json:"glibc"`        // oldest glibc that the host library may need; zero without glibc
 	Emulator     string  `json:"emulator"`     // what runs the tests: qemu, wine, or "" for the machine itself
 }
 
-// HostTarget is what the host compiler is told to build for: x86_64-linux-gnu.2.17, x86_64-windows-gnu.
+// HostTarget is the target of the host compiler: x86_64-linux-gnu.2.17, x86_64-windows-gnu.
 func (p Platform) HostTarget() string {
 	if p.Glibc.IsZero() {
 		return p.Triple
@@ -36,10 +36,10 @@ func (p Platform) HostTarget() string {
 	return p.Triple + "." + p.Glibc.String()
 }
 
-// Rule is one fact about what goes together, with the public document that says so.
+// Rule is one fact about which versions go together, with the public document that states the fact.
 type Rule struct {
 	Name    string `json:"name"`    // torch-cuda, torch-python, cuda-targets, cuda-drops, sm-minimum or sm-image
-	Subject string `json:"subject"` // what it is about: torch 2.8, CUDA 12.9, SM 8.9
+	Subject string `json:"subject"` // what the rule is about: torch 2.8, CUDA 12.9, SM 8.9
 	Text    string `json:"text"`
 	Source  string `json:"source"`
 }
@@ -53,17 +53,17 @@ type Exclusion struct {
 // Reason is the exclusion in one line: "8.9 needs CUDA 12.4 or newer".
 func (e Exclusion) Reason() string { return e.Rule.Text }
 
-// Cell is one wheel of the matrix. It is for one torch and one Python; a universal wheel is for every torch and
-// Python from the cell's on. Native code depends on neither torch nor Python, so the two forms differ in names and
-// requirements alone.
+// Cell is one wheel of the matrix. An ordinary wheel is for one torch and one Python; a universal wheel is for the
+// cell's torch and Python and all later ones. Native code depends on neither torch nor Python, so the two forms
+// differ in names and requirements alone.
 type Cell struct {
 	Package   Package     `json:"package"`
 	Platform  Platform    `json:"platform"`
 	Universal bool        `json:"universal"`
-	Torch     Version     `json:"torch"`    // three numbers; of a universal wheel two, of the oldest torch
+	Torch     Version     `json:"torch"`    // three numbers; for a universal wheel the two of its oldest torch
 	CUDA      Version     `json:"cuda"`     // two or three numbers
-	Python    Version     `json:"python"`   // two numbers; of a universal wheel the oldest
-	Runtimes  []Runtime   `json:"runtimes"` // what its wheel is tested on; none for one that is built alone
+	Python    Version     `json:"python"`   // two numbers; for a universal wheel those of its oldest Python
+	Runtimes  []Runtime   `json:"runtimes"` // what the wheel is tested on; empty for a wheel without tests
 	SMs       []SM        `json:"sms"`      // old to new, never empty
 	Excluded  []Exclusion `json:"excluded"`
 }
@@ -90,8 +90,8 @@ func (c Cell) rowName() string {
 	return fmt.Sprintf("%s-%s-pytorch%s-cu%s", c.Platform.Name, c.Package.Name, c.Torch.Minor().Digits(), c.CUDA.Minor().Digits())
 }
 
-// TestTarget is the name of the target that tests the cell's wheel on one of its runtimes: test-<target>, for a universal
-// wheel test-<target>-pytorch28-python312.
+// TestTarget is the name of the target that tests the cell's wheel on one of its runtimes: test-<target>, for a
+// universal wheel test-<target>-pytorch28-python312.
 func (c Cell) TestTarget(on Runtime) string {
 	if c.Universal {
 		return fmt.Sprintf("%s%s-pytorch%s-python%s", testPrefix, c.Target(), on.Torch.Minor().Digits(), on.Python.Digits())
@@ -182,5 +182,5 @@ func (c Cell) PythonRequirement() string {
 	return fmt.Sprintf(">=%s,<%s", c.Python, c.Python.Next())
 }
 
-// NewestSM is the last SM of the cell, whose PTX rides along for GPUs that come later.
+// NewestSM is the last SM of the cell. The wheel holds PTX of this SM as well, for GPUs that come later.
 func (c Cell) NewestSM() SM { return c.SMs[len(c.SMs)-1] }

@@ -9,7 +9,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/diag"
 )
 
-// axes are what one cells block lists: a cell for each platform, CUDA and Python.
+// axes are the values that one cells block lists. The block has a cell for each platform, CUDA and Python among them.
 type axes struct {
 	pkg       Package
 	platforms []Platform
@@ -26,7 +26,7 @@ type cudaBuild struct {
 	excluded []Exclusion
 }
 
-// readCells expands every cells block, in order. end is where a file without any is said to be incomplete.
+// readCells expands every cells block, in order. end is the place of the error about a file without any cells block.
 func (m *Matrix) readCells(r *reader, blocks []cellsSchema, end hcl.Range) {
 	if len(blocks) == 0 {
 		r.fail(end, "add a cells block; docs/adding.md shows one", "the definition has no cells")
@@ -111,7 +111,7 @@ func (m *Matrix) platform(r *reader, name located[string]) Platform {
 	return pick(r, "platform", name, m.platforms, func(p Platform) string { return p.Name })
 }
 
-// chooseSMs takes every SM that a CUDA can build, and the reasons for the others.
+// chooseSMs takes every SM that a CUDA can build, and notes why the CUDA cannot build the other SMs.
 func (m *Matrix) chooseSMs(r *reader, cuda located[Version]) cudaBuild {
 	build := cudaBuild{cuda: cuda.value}
 	release, found := m.toolkit(r, cuda)
@@ -135,7 +135,7 @@ func pick[T any](r *reader, kind string, name located[string], all []T, key func
 		names = append(names, key(one))
 	}
 	var none T
-	if name.value != "" { // an empty one is already reported
+	if name.value != "" { // an empty name is already reported
 		hint := fmt.Sprintf("add the block: %s %q { … }", kind, name.value)
 		if near := diag.Suggest(name.value, names); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
@@ -154,7 +154,7 @@ func (m *Matrix) torch(version Version) *torchRelease {
 	return nil
 }
 
-// checkTorch reports a torch without facts, and a CUDA that it is not built for.
+// checkTorch reports a torch without facts, and a CUDA that the torch is not built for.
 func (m *Matrix) checkTorch(r *reader, torch, cuda located[Version]) {
 	release := m.knownTorch(r, torch)
 	if release != nil && !slices.Contains(release.cuda, cuda.value.Minor()) {
@@ -163,7 +163,7 @@ func (m *Matrix) checkTorch(r *reader, torch, cuda located[Version]) {
 	}
 }
 
-// knownTorch finds the facts about a torch, and reports one without.
+// knownTorch finds the facts about a torch, and reports a torch without facts.
 func (m *Matrix) knownTorch(r *reader, torch located[Version]) *torchRelease {
 	release := m.torch(torch.value)
 	if release == nil {

@@ -16,7 +16,8 @@ func load(t *testing.T, path string) *Matrix {
 	return m
 }
 
-// Cells of the platform that groups without a platform in their name hold.
+// homeTargets are cells on the platform of the default target. A group whose name says no platform takes its cells
+// from that platform.
 var homeTargets = []string{
 	"linux-sage2-pytorch26-cu126-python39",
 	"linux-sage2-pytorch26-cu126-python310",
@@ -30,7 +31,7 @@ var homeTargets = []string{
 	"linux-sage2-pytorch28-cu129-python312",
 }
 
-// onPlatform are the cells that another platform has as well: those of Python 3.10 and newer.
+// onPlatform renames the home targets to the platform called name, which has cells of Python 3.10 and newer alone.
 func onPlatform(name string) []string {
 	var targets []string
 	for _, target := range homeTargets[1:] {
@@ -39,7 +40,7 @@ func onPlatform(name string) []string {
 	return targets
 }
 
-// The torches after 2.8, and the CUDAs that PyTorch builds each for.
+// newerTorches are the torches after 2.8, with the CUDAs that PyTorch builds each torch for.
 var newerTorches = []struct{ torch, cudas, pythons string }{
 	{"29", "126 128 130", "310 311 312 313 314"},
 	{"210", "126 128 130", "310 311 312 313 314"},
@@ -101,7 +102,8 @@ func TestDefaultCells(t *testing.T) {
 	}
 }
 
-// Every torch is tested on one Python of each platform at least, and Python 3.15, for which there is no interpreter, on none.
+// Every platform tests every torch on at least one Python. No test runs on Python 3.15, because there is no
+// interpreter of Python 3.15.
 func TestWhatIsTested(t *testing.T) {
 	m := load(t, "")
 	tested := map[string]bool{}
@@ -206,7 +208,7 @@ func TestWheelNamesAreDistinct(t *testing.T) {
 	}
 }
 
-// The minimum CUDA of each SM, as the table of requirements states it.
+// The minimum CUDA of each SM is the one in the table of requirements.
 func TestMinimumCUDA(t *testing.T) {
 	want := map[string]string{
 		"7.0": "12.0", "7.5": "12.0", "8.0": "12.0", "8.6": "12.0", "8.7": "12.0",
@@ -250,7 +252,7 @@ func TestGPUNames(t *testing.T) {
 	}
 }
 
-// Adding a torch is one edit of the definition: its facts and its cells.
+// Adding a torch takes one edit of the definition, which adds the torch's facts and the torch's cells.
 func TestAddTorch216(t *testing.T) {
 	added, err := os.ReadFile("testdata/torch216.hcl")
 	if err != nil {

@@ -24,12 +24,12 @@ type Group struct {
 
 // Groups lists default, <package>-all, pytorchNN, pythonNNN, stable, test-all, current and everything, then universal
 // and <platform>-all with their tests, then the groups that only the definition names. The groups current, everything
-// and universal hold all platforms; any other group whose name says no platform holds the platform of the default
-// target.
+// and universal hold cells of all platforms. Any other group whose name says no platform holds cells of the default
+// target's platform alone.
 func (m *Matrix) Groups() []Group { return slices.Clone(m.groups) }
 
 // deriveGroups makes the groups that follow from the cells. chosen is the definition's `default` attribute, a target;
-// without one the newest stable target of the first cell's platform is the default.
+// without the attribute the newest stable target of the first cell's platform is the default.
 func (m *Matrix) deriveGroups(r *reader, chosen hcl.Expression) {
 	home := m.cells[0].Platform.Name
 	name := r.optional(chosen)
@@ -55,8 +55,8 @@ func (m *Matrix) deriveGroups(r *reader, chosen hcl.Expression) {
 	m.groups = slices.DeleteFunc(groups, func(g Group) bool { return len(g.Targets) == 0 })
 }
 
-// readGroups reads the groups that the definition writes out. Such a group replaces the derived group of its name,
-// and keeps its members when cells join the matrix.
+// readGroups reads the groups that the definition writes out. A written group replaces the derived group of the same
+// name, and keeps its members when cells join the matrix.
 func (m *Matrix) readGroups(r *reader, blocks []groupSchema) {
 	seen := map[string]hcl.Range{}
 	for _, block := range blocks {
@@ -97,7 +97,7 @@ func (m *Matrix) platformGroups() []Group {
 	return groups
 }
 
-// withTests is a group and the one of its tests.
+// withTests makes the group of some cells, and the group of the tests of the same cells.
 func withTests(name string, cells []Cell) []Group {
 	return []Group{{name, targetsOf(cells)}, {testPrefix + name, testTargets(cells)}}
 }
@@ -133,7 +133,7 @@ func groupBy(cells []Cell, key func(Cell) string, compare func(a, b Cell) int) [
 	return groups
 }
 
-// newestTorch are the cells of the newest torch that each package has a wheel for.
+// newestTorch lists, for each package, the cells of the package's newest torch.
 func newestTorch(cells []Cell) []Cell {
 	newest := map[string]Version{}
 	for _, cell := range cells {
@@ -144,7 +144,8 @@ func newestTorch(cells []Cell) []Cell {
 	return cellsWhere(cells, func(c Cell) bool { return c.Torch.Minor() == newest[c.Package.Name] })
 }
 
-// stableOf is one target for each package and torch, old to new: its newest CUDA and Python that a test runs on.
+// stableOf lists one target for each package and torch, old to new: the target with the newest CUDA, and then the
+// newest Python, among the tested cells. Without tested cells it chooses among all cells.
 func stableOf(cells []Cell) []string {
 	if tested := cellsWhere(cells, func(c Cell) bool { return len(c.Runtimes) > 0 }); len(tested) > 0 {
 		cells = tested

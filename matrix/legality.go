@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Names of the rules. The facts behind them are in the definition file.
+// Names of the rules. The facts behind the rules are in the definition file.
 const (
 	ruleTorchCUDA   = "torch-cuda"
 	ruleTorchPython = "torch-python"
@@ -62,7 +62,7 @@ func join[T fmt.Stringer](values []T, word string) string {
 	return strings.Join(words[:last], ", ") + word + words[last]
 }
 
-// split divides the SMs that kernels are compiled for into those that CUDA release at can build and those it cannot.
+// split divides the SMs that kernels are compiled for: CUDA release at can build included, and cannot build excluded.
 func (m *Matrix) split(at toolkit) (included []SM, excluded []Exclusion) {
 	excluded = []Exclusion{} // [] in JSON, never null
 	for _, family := range m.sms {
@@ -106,14 +106,15 @@ func (m *Matrix) missingTarget(sm SM, at toolkit) Rule {
 	return Rule{ruleCUDATargets, smSubject(sm), fmt.Sprintf("%s is a target of no CUDA release of this matrix", sm), at.source}
 }
 
-// drop names the first release, old to new from one that has sm, that no longer has it.
+// drop names the first of releases that no longer compiles for sm. The releases are old to new, and the first still
+// does.
 func (m *Matrix) drop(sm SM, releases []toolkit) Rule {
 	at := slices.IndexFunc(releases, func(t toolkit) bool { return !slices.Contains(t.targets, sm) })
 	release := releases[at]
 	return Rule{ruleCUDADrops, cudaSubject(release.version), fmt.Sprintf("CUDA %s dropped %s", release.version, sm), release.source}
 }
 
-// Rules lists every legality rule of the definition with its source, in its order.
+// Rules lists every legality rule with its source, in the order of the definition.
 func (m *Matrix) Rules() []Rule {
 	var rules []Rule
 	for _, torch := range m.torches {
@@ -129,7 +130,7 @@ func (m *Matrix) Rules() []Rule {
 	return rules
 }
 
-// drops lists the SMs of the matrix that release i lost against the one before it.
+// drops lists the SMs of the matrix that release i no longer compiles for, while the release before it still did.
 func (m *Matrix) drops(i int) []Rule {
 	if i == 0 {
 		return nil

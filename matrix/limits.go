@@ -8,16 +8,16 @@ import (
 	"github.com/sagebuild/sagebuild/internal/diag"
 )
 
-// A definition is written by people. These bounds keep one that was not from taking all memory: HCL's parser recurses
-// for each level of nesting, without a limit of its own.
+// People write definitions. The bounds keep a file that no person wrote from taking all memory: HCL's parser recurses
+// for each level of nesting, and has no limit of its own.
 const (
 	maxSize    = 1 << 20 // bytes
 	maxNesting = 100     // brackets within brackets
-	maxErrors  = 20      // that are told of one definition
-	maxMessage = 200     // letters of one of them
+	maxErrors  = 20      // errors that are shown of one definition
+	maxMessage = 200     // letters of one such error
 )
 
-// bounded leaves what a person would read: a file that is no definition has a mistake on every line.
+// bounded cuts errors down to what a person would read: a file that is no definition has a mistake on every line.
 func bounded(errs []error) []error {
 	if len(errs) > maxErrors {
 		more := &diag.Error{Class: diag.Usage, Message: fmt.Sprintf("and %d more mistakes", len(errs)-maxErrors)}
@@ -33,7 +33,8 @@ func bounded(errs []error) []error {
 	return errs
 }
 
-// checkBounds refuses what a parser should not be given. Brackets count wherever they stand, in texts and comments too.
+// checkBounds refuses a definition that is too large or too deeply nested for the parser. Brackets count wherever
+// they stand, in texts and comments too.
 func checkBounds(name string, src []byte) error {
 	if len(src) > maxSize {
 		return &diag.Error{Class: diag.Usage, Message: name + " is larger than 1 MB: that is no definition", Hint: "sagebuild matrix"}
@@ -61,7 +62,7 @@ func checkBounds(name string, src []byte) error {
 	return nil
 }
 
-// isComment says whether a line is a comment, in which rulers of dashes stand.
+// isComment says whether a line is a comment. Comments may hold rulers of dashes, and such dashes are no signs.
 func isComment(line []byte) bool {
 	line = bytes.TrimLeft(line, " \t")
 	return bytes.HasPrefix(line, []byte("#")) || bytes.HasPrefix(line, []byte("//"))

@@ -8,7 +8,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/diag"
 )
 
-// Definitions that would take the parser's stack or all memory are refused before it sees them.
+// A definition that would exhaust the parser's stack or all memory is refused before the parser sees it.
 func TestHostileDefinitions(t *testing.T) {
 	for name, text := range map[string]string{
 		"brackets":    "a = " + strings.Repeat("[", 50000),
@@ -31,7 +31,7 @@ func TestHostileDefinitions(t *testing.T) {
 	}
 }
 
-// A file with a mistake on every line, or with a very long one, is told in a screenful.
+// The errors of a file with a mistake on every line, or with one very long mistake, fit on one screen.
 func TestManyMistakes(t *testing.T) {
 	for name, text := range map[string]string{
 		"lines": strings.Repeat("nothing = that = is = HCL\n", 30000),

@@ -1,5 +1,5 @@
-// Package matrix is the domain of sagebuild: which wheels there are, what they are called, and what may be
-// combined. Everything it knows comes from one definition file in HCL; default.hcl is built in.
+// Package matrix is the domain of sagebuild: which wheels there are, what they are called, and what may be combined.
+// The package takes every fact from one definition file in HCL; default.hcl is built in.
 package matrix
 
 import (
@@ -22,7 +22,8 @@ const DefaultFile = "matrix/default.hcl"
 //go:embed default.hcl
 var defaultDefinition []byte
 
-// Matrix is a definition file after every check: cells that may be built, and why others may not.
+// Matrix is a definition file after every check: the cells that may be built, and the reasons why other cells may
+// not.
 type Matrix struct {
 	file      string
 	packages  []Package
@@ -34,10 +35,10 @@ type Matrix struct {
 	groups    []Group
 
 	selections []named        // every target, builds before tests
-	places     map[string]int // of a target among selections
+	places     map[string]int // index of a target in selections
 }
 
-// torchRelease is one minor release of torch and what it is built for.
+// torchRelease is one minor release of torch, with the CUDAs and Pythons that the release is built for.
 type torchRelease struct {
 	version      Version // two numbers
 	cuda, python []Version
@@ -51,11 +52,12 @@ type toolkit struct {
 	source  string
 }
 
-// gpuFamily is an SM of the matrix and its GPUs. They run code that is compiled for the SM itself, or code for image.
+// gpuFamily is an SM of the matrix and its GPUs. The GPUs run code that is compiled for the SM itself, or the code of
+// image.
 type gpuFamily struct {
 	sm      SM
-	minimum Version // oldest CUDA that its kernels may be built with, two numbers; zero with an image
-	image   SM      // whose code the GPUs run, or zero
+	minimum Version // oldest CUDA that may build the SM's kernels, two numbers; zero with an image
+	image   SM      // the SM whose code the GPUs run, or zero
 	imageAt *diag.Range
 	gpus    []string
 	source  string
@@ -64,8 +66,8 @@ type gpuFamily struct {
 // compiled reports whether kernels are compiled for the SM itself.
 func (g gpuFamily) compiled() bool { return g.image == SM{} }
 
-// Load reads the definition at path; "" is the built-in one. The error joins one *diag.Error of class Usage
-// for each mistake, with its line and column.
+// Load reads the definition at path, or the built-in definition where path is "". The error joins one *diag.Error of
+// class Usage for each mistake, with the mistake's line and column.
 func Load(path string) (*Matrix, error) {
 	if path == "" {
 		return Parse(DefaultFile, defaultDefinition)

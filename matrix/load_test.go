@@ -18,7 +18,7 @@ func edited(t *testing.T, old, replacement string) string {
 	return strings.Replace(text, old, replacement, 1)
 }
 
-// place finds line:column of the first occurrence of marker.
+// placeOf finds line and column of the first occurrence of marker.
 func placeOf(t *testing.T, text, marker string) (line, column int) {
 	t.Helper()
 	before, _, found := strings.Cut(text, marker)

@@ -19,7 +19,7 @@ type reader struct {
 	errs []error
 }
 
-// located is a value of the file with its place, for errors that show later.
+// located is a value of the file with its place, for errors that only a later check finds.
 type located[T any] struct {
 	value T
 	at    hcl.Range
@@ -66,7 +66,7 @@ func (r *reader) optional(e hcl.Expression) located[string] {
 	return r.text(e)
 }
 
-// list reads a list of strings, which must not be empty, and keeps the place of each.
+// list reads a list of at least one string, and keeps the place of each string.
 func (r *reader) list(e hcl.Expression) []located[string] {
 	before := len(r.errs)
 	values := r.listOrNone(e)
@@ -76,7 +76,7 @@ func (r *reader) list(e hcl.Expression) []located[string] {
 	return values
 }
 
-// listOrNone is list for one that may be empty.
+// listOrNone is list, but accepts an empty list.
 func (r *reader) listOrNone(e hcl.Expression) []located[string] {
 	items, found := hcl.ExprList(e)
 	if found.HasErrors() {

@@ -2,7 +2,7 @@ package matrix
 
 import "slices"
 
-// Row is what differs in Python alone: the wheels of a package, platform, torch and CUDA.
+// Row holds the cells of one package, platform, torch and CUDA, which differ in Python alone.
 type Row struct {
 	Cells []Cell // never empty
 }
@@ -23,10 +23,11 @@ func (m *Matrix) Rows() []Row {
 	return rows
 }
 
-// Name is the begin of the targets of the row's cells: linux-sage2-pytorch28-cu129; of a universal wheel the target.
+// Name is the prefix that the targets of the row's cells share: linux-sage2-pytorch28-cu129. The row of a universal
+// wheel has the wheel's target as its name.
 func (r Row) Name() string { return r.Cells[0].rowName() }
 
-// First is a cell of the row, for what all have in common.
+// First is the row's first cell. Callers read from it what all cells of the row have in common.
 func (r Row) First() Cell { return r.Cells[0] }
 
 // Pythons lists the Pythons of the row's wheels.
@@ -46,5 +47,5 @@ func (r Row) Tested() Row {
 // Targets lists the build targets of the row.
 func (r Row) Targets() []string { return targetsOf(r.Cells) }
 
-// TestTargets lists the targets that test its wheels.
+// TestTargets lists the targets that test the row's wheels.
 func (r Row) TestTargets() []string { return testTargets(r.Cells) }

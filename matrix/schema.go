@@ -97,8 +97,8 @@ type groupSchema struct {
 	Targets   hcl.Expression `hcl:"targets"`
 }
 
-// required reports the attributes that are missing. The HCL library leaves that to whoever reads expressions:
-// it puts an expression without a single character in their place.
+// required reports missing attributes. The HCL library does not report them where the schema asks for expressions: it
+// puts an expression without a single character in place of a missing attribute.
 func (r *reader) required(block reflect.Value) {
 	for i := range block.NumField() {
 		name, kind, _ := strings.Cut(block.Type().Field(i).Tag.Get("hcl"), ",")

@@ -12,7 +12,7 @@ import (
 // Selection is a cell to build, or to test.
 type Selection struct {
 	Cell Cell
-	Test *Runtime // what to test its wheel on; nil means to build it
+	Test *Runtime // what to test the cell's wheel on; nil means to build the wheel
 }
 
 // Target is the name of the selection's target.
@@ -23,7 +23,7 @@ func (s Selection) Target() string {
 	return s.Cell.Target()
 }
 
-// named is a selection with its target, which would be costly to put together at each look.
+// named is a selection with its target. The target is kept because putting it together at each look would be costly.
 type named struct {
 	target string
 	Selection
@@ -89,8 +89,8 @@ func (m *Matrix) Select(names []string) ([]Selection, error) {
 	return m.selected(func(s named) bool { return wanted[s.target] }), nil
 }
 
-// SelectTests is Select for the command test: a build target or a group of them means the tests of its cells. Names
-// of cells that are built alone are an error of class Usage, unless other cells among them have tests.
+// SelectTests is Select for the command test: a build target, or a group of build targets, means the tests of the
+// named cells. It is an error of class Usage if none of the named cells has a test.
 func (m *Matrix) SelectTests(names []string) ([]Selection, error) {
 	chosen, err := m.Select(names)
 	if err != nil {

@@ -72,7 +72,7 @@ func groupsOf(m *Matrix) map[string][]string {
 	return groups
 }
 
-// Every other group holds what its name says of all cells.
+// Every other group holds all cells that its name describes.
 func TestDerivedGroups(t *testing.T) {
 	m := load(t, "")
 	groups := groupsOf(m)
@@ -155,7 +155,7 @@ func TestSelectTests(t *testing.T) {
 	}
 }
 
-// A universal wheel is tested on every runtime of its block, or on the one that a target names.
+// A universal wheel is tested on every runtime of its block, or on the one runtime that a target names.
 func TestSelectTestsOfAUniversalWheel(t *testing.T) {
 	m := load(t, "")
 	for arguments, want := range map[string][]string{

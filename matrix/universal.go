@@ -6,7 +6,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// universal is the last word of the target of a universal wheel, and the name of the group of all of them.
+// universal is the last word of the target of a universal wheel, and the name of the group of all universal wheels.
 const universal = "universal"
 
 // readUniversal appends the cell of every universal block, in order.
@@ -36,7 +36,8 @@ func (m *Matrix) readUniversalCell(r *reader, block universalSchema) (cell Cell,
 	return cell, len(r.errs) == before
 }
 
-// readRuntimes reads what a universal wheel is tested on: torches and Pythons that it promises, which go together.
+// readRuntimes reads the runtimes that a universal wheel is tested on. The wheel must promise each torch and Python,
+// and the torch must be built for the Python.
 func (m *Matrix) readRuntimes(r *reader, cell *Cell, block universalSchema) {
 	if len(block.Tests) == 0 {
 		r.fail(block.DefRange, "add the block: test { torch = … python = … }", "a universal wheel that is tested on nothing")

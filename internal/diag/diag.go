@@ -92,8 +92,8 @@ func Usagef(hint, format string, args ...any) *Error {
 	return &Error{Message: fmt.Sprintf(format, args...), Hint: hint, Class: Usage}
 }
 
-// All lists the errors of this package in err, in order: those joined by errors.Join one by one, each at
-// its outermost. An error that holds none of them comes back as a Failed (or Interrupted) one.
+// All lists the errors of this package in err, in order: those joined by errors.Join one by one, each at its
+// outermost. If err holds no such error, All returns err as one Error of class Failed or Interrupted.
 func All(err error) []*Error {
 	if err == nil {
 		return nil
@@ -120,8 +120,8 @@ func collect(err error) []*Error {
 	return nil
 }
 
-// ClassOf is the class of the first Error in err's chain. A cancelled context without one is Interrupted,
-// anything else Failed.
+// ClassOf is the class of the first Error in err's chain. Without an Error in the chain, a cancelled context is
+// Interrupted, and anything else is Failed.
 func ClassOf(err error) Class {
 	var e *Error
 	switch {

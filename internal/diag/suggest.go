@@ -7,9 +7,9 @@ import (
 	"github.com/agext/levenshtein"
 )
 
-// Suggest returns the candidate that name most likely meant, or "" when none is near: at most a third of
-// the letters of the longer word may differ, or two, which is what a swap of neighbours counts, but never more
-// than half. Of two equally near candidates the first of the sorted list wins.
+// Suggest returns the candidate that name most likely meant, or "" when no candidate is near. In a near candidate, at
+// most a third of the letters of the longer word differ, or two letters, because a swap of neighbours counts as two.
+// Never do more than half of the letters differ. Of two equally near candidates the first of the sorted list wins.
 func Suggest(name string, candidates []string) string {
 	best, bestDistance := "", 0
 	for _, candidate := range slices.Sorted(slices.Values(candidates)) {

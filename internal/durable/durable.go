@@ -1,5 +1,5 @@
-// Package durable waits until files are on disk. A rename is in the file system's journal long before the bytes of the
-// renamed file are written: after a power cut there would be a file of the right name and no content.
+// Package durable waits until files are on disk. A rename is in the file system's journal long before the bytes of
+// the renamed file are written: after a power cut there would be a file of the right name and no content.
 package durable
 
 import (
@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sync writes a file or a directory, and SyncAll everything of the file system that it lies on. They are variables for
-// tests of power cuts alone, which look at the disk around each call, or leave it out.
+// Sync writes a file or a directory, and SyncAll everything on the file system of that file. Both are variables for
+// tests of power cuts alone: such a test looks at the disk around each call, or leaves the call out.
 var (
 	Sync    = (*os.File).Sync
 	SyncAll = func(f *os.File) error { return os.NewSyscallError("syncfs", unix.Syncfs(int(f.Fd()))) }
@@ -19,8 +19,8 @@ var (
 // Path waits until the file at path, or the entries of the directory there, are on disk.
 func Path(path string) error { return with(path, Sync) }
 
-// Tree waits until everything below dir is on disk, with whatever else waits for that disk: thousands of small files
-// take as long as one.
+// Tree waits until everything below dir is on disk, with whatever else waits for the same disk: one sync of the disk
+// makes thousands of small files take as long as one.
 func Tree(dir string) error { return with(dir, SyncAll) }
 
 func with(path string, sync func(*os.File) error) error {

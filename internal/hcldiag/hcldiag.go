@@ -1,4 +1,4 @@
-// Package hcldiag turns what the HCL library reports into errors of ours, with their place.
+// Package hcldiag turns the errors of the HCL library into errors of package diag, with their place.
 package hcldiag
 
 import (

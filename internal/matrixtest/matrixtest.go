@@ -28,8 +28,8 @@ func Definition(t testing.TB, sourceDir string) (*matrix.Matrix, *kernels.Set) {
 // AddedTorch is the name that messages give the definition of WithTorch216.
 const AddedTorch = "torch216.hcl"
 
-// WithTorch216 is the built-in definition and what somebody would append to it for a torch 2.16. sourceDir is the root
-// of the source tree.
+// WithTorch216 is the built-in definition plus the text that a person would append for a torch 2.16. sourceDir is the
+// root of the source tree.
 func WithTorch216(t testing.TB, sourceDir string) *matrix.Matrix {
 	t.Helper()
 	var text bytes.Buffer

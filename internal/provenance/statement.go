@@ -1,5 +1,5 @@
-// Package provenance reads and writes what lies beside a wheel to prove where it is from: the in-toto statement of its
-// build, and SHA256SUMS.
+// Package provenance reads and writes what lies beside a wheel to prove the wheel's origin: the in-toto statement of
+// the wheel's build, and SHA256SUMS.
 package provenance
 
 import (
@@ -18,7 +18,7 @@ const (
 // StatementFile is the name of the file with a wheel's provenance, one statement on one line.
 func StatementFile(wheel string) string { return wheel + ".intoto.jsonl" }
 
-// statement is the part of an in-toto statement that says what it is about.
+// statement is the part of an in-toto statement that names the files that the statement is about.
 type statement struct {
 	Type          string    `json:"_type"`
 	PredicateType string    `json:"predicateType"`
@@ -31,8 +31,8 @@ type subject struct {
 	Digest map[string]string `json:"digest"`
 }
 
-// CheckStatement wants one statement of SLSA provenance, about a file of this name and SHA-256, in hexadecimal, and about
-// nothing else.
+// CheckStatement wants one statement of SLSA provenance about one file alone, which has this name and this SHA-256 in
+// hexadecimal.
 func CheckStatement(text []byte, name, sha256 string) error {
 	s, err := parseStatement(text)
 	if err != nil {

@@ -15,7 +15,8 @@ type block struct {
 	pythons   []string // digits
 }
 
-// blocksOf gathers cells: first the Pythons, then the platforms, then the CUDAs of which all else is the same.
+// blocksOf gathers cells into blocks. It merges first blocks that differ in Pythons alone, then blocks that differ in
+// platforms alone, then blocks that differ in CUDAs alone.
 func blocksOf(cells []matrix.Cell) []block {
 	blocks := make([]block, len(cells))
 	for i, cell := range cells {

@@ -10,7 +10,8 @@ type Include struct {
 }
 
 // IncludeEntry is one job. Targets and tests are what `sagebuild bake` and `sagebuild test` take, separated by
-// spaces. An entry of one cell names it; an entry of a shard has only the shared values, and its number.
+// spaces. An entry of one cell names the cell; an entry of a shard has only the values that its cells share, and the
+// shard's number.
 type IncludeEntry struct {
 	Name     string `json:"name"`
 	Targets  string `json:"targets"`

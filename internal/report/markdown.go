@@ -31,7 +31,7 @@ type document struct{ strings.Builder }
 
 func (d *document) linef(format string, args ...any) { fmt.Fprintf(d, format+"\n", args...) }
 
-// row writes a row of a table. A first row is followed by the line that makes it a head.
+// row writes a row of a table. After the first row of a table it writes the line that makes this row the head.
 func (d *document) row(columns ...string) {
 	d.linef("| %s |", strings.Join(columns, " | "))
 }
@@ -79,7 +79,7 @@ func (d *document) cells(m *matrix.Matrix) {
 	d.linef("")
 }
 
-// last sorts what is true behind the rest.
+// last compares truth values, to sort true behind false.
 func last(a, b bool) int {
 	switch {
 	case a == b:

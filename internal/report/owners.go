@@ -8,7 +8,8 @@ import (
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
-// gpus says for each GPU which wheels have machine code for it, and what its owner takes instead of the others.
+// gpus says for each GPU which wheels have machine code for it, and what the GPU's owner takes instead of the other
+// wheels.
 func (d *document) gpus(m *matrix.Matrix) {
 	d.linef("## Which wheel for which GPU\n")
 	d.linef("A wheel of another CUDA serves the same torch: kernels need the driver alone, one for that CUDA or newer. The universal wheel serves")
@@ -40,7 +41,8 @@ func (d *document) codeFor(m *matrix.Matrix, sm matrix.SM) string {
 	return text
 }
 
-// insteadOf is what the owner of a GPU takes whose torch is built with a CUDA that has no code for it.
+// insteadOf says which wheel the owner of a GPU takes if the wheels for the CUDA of the owner's torch have no code
+// for the GPU.
 func insteadOf(m *matrix.Matrix, sm matrix.SM) string {
 	with, without, universal := holders(m, sm)
 	switch {
@@ -52,7 +54,7 @@ func insteadOf(m *matrix.Matrix, sm matrix.SM) string {
 	return fmt.Sprintf("instead of CUDA %s and the universal wheel: the torch's wheel for CUDA %s", words(without), words(with))
 }
 
-// holders lists the CUDAs whose wheels have code that sm runs, and those whose wheels have none.
+// holders lists the CUDAs whose wheels have code that sm runs, and the CUDAs whose wheels have none.
 func holders(m *matrix.Matrix, sm matrix.SM) (with, without []matrix.Version, universal bool) {
 	image := m.Image(sm)
 	ofOneTorch := map[matrix.Version]bool{}

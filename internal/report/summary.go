@@ -70,8 +70,8 @@ func (s Summary) Failures() int {
 	return count
 }
 
-// WriteText writes the table, then each failure with its step and last lines. Targets that share what failed share its
-// text.
+// WriteText writes the table, then each failure with its step and last lines. Targets that failed over the same thing
+// share one text.
 func (s Summary) WriteText(w io.Writer, color bool) error {
 	if err := s.table().Write(w, color); err != nil {
 		return err
@@ -89,7 +89,7 @@ func (s Summary) WriteText(w io.Writer, color bool) error {
 	return nil
 }
 
-// sharing names the targets that failed over the same.
+// sharing names the targets that failed over the same thing as f.
 func (s Summary) sharing(f *Failure) string {
 	var names []string
 	for _, row := range s.Rows {
@@ -100,7 +100,7 @@ func (s Summary) sharing(f *Failure) string {
 	return strings.Join(names, ", ")
 }
 
-// key tells failures apart. The hint may name the target.
+// key tells failures apart. The key leaves out the hint, because the hint may name the target.
 func (f *Failure) key() string {
 	return strings.Join(append([]string{f.Step, f.Message}, f.Log...), "\x00")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/durable/powercut"
 )
 
-// truthful says whether SHA256SUMS can be read and each file that it lists has its hash.
+// truthful says whether SHA256SUMS can be read, and whether each listed file has the hash of its line.
 func truthful(dir string) bool {
 	sums, err := Read(dir)
 	if err != nil {
@@ -24,8 +24,8 @@ func truthful(dir string) bool {
 	return true
 }
 
-// A power cut at any moment leaves whole files and a list that says nothing false, and nothing that was published
-// before is lost; without syncs it would be.
+// A power cut at any moment leaves whole files and a list without a false line, and loses no file that was published
+// before the cut. Without syncs it would lose such files.
 func TestPowerCutLeavesWholeWheels(t *testing.T) {
 	for _, syncs := range []bool{true, false} {
 		disk := powercut.New(t)

@@ -22,7 +22,7 @@ import (
 // File is the name of a file with hashes, in the format of sha256sum.
 const File = "SHA256SUMS"
 
-// Partial matches the files, beside File, that a process was killed over while it wrote the next list.
+// Partial matches the files that a process leaves beside File when it is killed while it writes the next list.
 const Partial = "." + File + "-*"
 
 // List maps names of files, with forward slashes, to their SHA-256 in hexadecimal.
@@ -31,7 +31,7 @@ type List map[string]string
 // sumsLine takes text and binary mode, and names without the characters that sha256sum escapes.
 var sumsLine = regexp.MustCompile(`^([0-9a-f]{64}) [ *]([^\\\n\r]+)$`)
 
-// Parse reads a SHA256SUMS file. A name may stand there once.
+// Parse reads a SHA256SUMS file. A name may stand in the file once.
 func Parse(text []byte) (List, error) {
 	sums := List{}
 	for at, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
@@ -59,7 +59,7 @@ func (s List) Text() []byte {
 	return text.Bytes()
 }
 
-// Read reads dir's SHA256SUMS; there are none without the file.
+// Read reads dir's SHA256SUMS. A directory without the file has no sums.
 func Read(dir string) (List, error) {
 	path := filepath.Join(dir, File)
 	text, err := os.ReadFile(path)
@@ -76,11 +76,12 @@ func Read(dir string) (List, error) {
 	return sums, nil
 }
 
-// Publish moves files into dir, in the order given, each in one step and with its bytes on disk first, and lists them in
-// dir's SHA256SUMS. The list says nothing false at any time, even if the process is killed: lines of files that change
-// are taken out before, and written again after. Lines of files that are gone disappear; lines of other files stay.
-// Processes that publish into one directory wait for each other. A power cut finds one of these states, and what was
-// published before Publish returned. Files must lie on dir's file system.
+// Publish moves files into dir, in the order given, each in one step and with its bytes on disk first, and lists them
+// in dir's SHA256SUMS. The list says nothing false at any time, even if the process is killed: Publish takes out the
+// lines of files that change before it moves the files, and writes the lines again afterwards. Lines of files that
+// are gone disappear; lines of other files stay. Processes that publish into one directory wait for each other. A
+// power cut leaves dir in one of these states, and keeps what was published before Publish returned. Files must lie
+// on dir's file system.
 func Publish(dir string, files ...string) error {
 	lock, err := Lock(dir)
 	if err != nil {
@@ -125,7 +126,7 @@ func hashAll(files []string) (sums List, err error) {
 	return sums, nil
 }
 
-// write replaces the list in one step, where it changes.
+// write replaces the list in one step, if the new list differs from the old.
 func write(dir string, old, sums List) error {
 	if maps.Equal(old, sums) {
 		return nil
@@ -168,8 +169,8 @@ func settle(path string) error {
 	return durable.Sync(file)
 }
 
-// Lock takes a directory that files are published in; it waits for other processes, and other calls in this one. Closing
-// the file unlocks the directory, as does the end of the process.
+// Lock locks a directory that files are published in. It waits for other processes, and for other calls in this
+// process. Closing the file unlocks the directory, as does the end of the process.
 func Lock(dir string) (*os.File, error) {
 	file, err := os.Open(dir)
 	if err != nil {

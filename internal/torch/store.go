@@ -1,4 +1,5 @@
-// Package torch keeps torch wheels of a package index in the state directory, for audits that look symbols up in them.
+// Package torch keeps torch wheels of a package index in the state directory, for audits that look up symbols in the
+// wheels.
 package torch
 
 import (
@@ -23,16 +24,16 @@ import (
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
-// Store fetches wheels with this machine's pip, by its settings: index, proxy, certificates.
+// Store fetches wheels with this machine's pip and by pip's settings: index, proxy, certificates.
 type Store struct {
 	State string    // state directory
 	Locks string    // directory with lock files, whose hashes count where they pin the version; may be missing
-	Log   io.Writer // told what is fetched, a line each
+	Log   io.Writer // gets a line for each wheel that is fetched
 }
 
 // Request is a torch release for one interpreter, system and machine.
 type Request struct {
-	Version string // 2.8.0, or 2.8.0+cu129 where an index tells them apart
+	Version string // 2.8.0, or 2.8.0+cu129 where an index has a wheel for each CUDA
 	Python  string // 3.12
 	System  string // linux or windows
 	Machine string // x86_64 or aarch64
@@ -46,8 +47,8 @@ func IsRelease(text string) bool { return release.MatchString(text) }
 
 var cpython = regexp.MustCompile(`^cp3(\d+)$`)
 
-// RequestFor is the release for a wheel's interpreter, system and machine. Wheels of no single CPython get that of 3.12:
-// what torch's own libraries export does not depend on it.
+// RequestFor is the release for a wheel's interpreter, system and machine. A wheel that is for no single CPython gets
+// the torch of CPython 3.12: the exports of torch's own libraries do not depend on the CPython.
 func RequestFor(version string, name wheel.Filename) (Request, error) {
 	request := Request{Version: version, Python: "3.12"}
 	if len(name.ABI) == 1 && cpython.MatchString(name.ABI[0]) {
@@ -152,7 +153,7 @@ func Remove(state string) (int64, error) {
 	return freed, errors.Join(err, os.RemoveAll(folder(state)))
 }
 
-// kept is the one wheel in a directory, if its bytes are those that were fetched.
+// kept is the one wheel in a directory, if the wheel's bytes are still the bytes that were fetched.
 func kept(dir string) string {
 	list, err := sums.Read(dir)
 	if err != nil || len(list) != 1 {
@@ -229,7 +230,7 @@ func lastLine(said string, err error) string {
 	return err.Error()
 }
 
-// findPip prefers the module of python3, which the same settings steer as the one on the path.
+// findPip prefers the pip module of python3. The same settings steer the module and the pip on the path.
 func findPip(ctx context.Context) ([]string, error) {
 	for _, command := range [][]string{{"python3", "-m", "pip"}, {"pip"}} {
 		if exec.CommandContext(ctx, command[0], append(command[1:], "--version")...).Run() == nil {

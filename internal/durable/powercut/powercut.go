@@ -1,5 +1,5 @@
-// Package powercut is a disk for tests that can be looked at as a power cut would leave it: a loop-mounted image, whose
-// copies are mounted in turn, so that the file system replays its journal.
+// Package powercut is a disk for tests, which shows what a power cut would leave. The disk is a loop-mounted image.
+// For each look the package mounts a copy of the image, so that the file system replays its journal.
 package powercut
 
 import (
@@ -20,9 +20,9 @@ type Disk struct {
 
 const size = 64 << 20
 
-var syncAll = durable.SyncAll // the real one, whatever a test puts in its place
+var syncAll = durable.SyncAll // the real function, whatever a test puts in its place
 
-// New mounts an empty ext4 file system; the test is skipped where that cannot be done.
+// New mounts an empty ext4 file system. It skips the test where mounting is not possible.
 func New(t *testing.T) *Disk {
 	t.Helper()
 	d := &Disk{Dir: t.TempDir(), t: t, image: filepath.Join(t.TempDir(), "image")}
@@ -60,8 +60,8 @@ func (d *Disk) Settle() {
 	d.call(d.Dir, syncAll)
 }
 
-// Commit brings the journal to disk and nothing else, as the kernel does every few seconds: renames are there, and the
-// bytes of new files are not.
+// Commit brings the journal to disk and nothing else, as the kernel does every few seconds: the disk has the renames,
+// and lacks the bytes of new files.
 func (d *Disk) Commit() {
 	d.t.Helper()
 	other := filepath.Join(d.Dir, "unrelated")
@@ -86,7 +86,7 @@ func (d *Disk) call(path string, sync func(*os.File) error) {
 	}
 }
 
-// Cut is the disk as it would be found if power had failed now: a directory that is gone when look returns.
+// Cut gives look the disk as a power cut at this moment would leave it: a directory that is gone when look returns.
 func (d *Disk) Cut(look func(dir string)) {
 	d.t.Helper()
 	copied := filepath.Join(d.t.TempDir(), "image")
@@ -104,8 +104,9 @@ func (d *Disk) Cut(look func(dir string)) {
 	look(dir)
 }
 
-// Around runs do and looks at the disk before and after each sync that it makes, and at its end, each time as a cut
-// right after a commit of the journal finds it. It returns the number of looks. Without syncs, do's own are left out.
+// Around runs do. It looks at the disk before and after each sync of do, and at the end of do, each time as a power
+// cut right after a commit of the journal would leave the disk. It returns the number of looks. Without syncs, Around
+// leaves out the syncs of do.
 func (d *Disk) Around(syncs bool, do func(), look func(dir string)) (cuts int) {
 	d.t.Helper()
 	sync, all := durable.Sync, durable.SyncAll
