@@ -84,9 +84,9 @@ func TestEveryTorchLockIsUsed(t *testing.T) {
 }
 
 func TestMissingLocksAreNamed(t *testing.T) {
-	m := matrixtest.WithTorch216(t, sourceDir)
+	m := matrixtest.WithTorch299(t, sourceDir)
 	_, k := matrixtest.Definition(t, sourceDir)
-	selection, err := m.Select([]string{"test-linux-sage2-pytorch216-cu130-python313"})
+	selection, err := m.Select([]string{"test-linux-sage2-pytorch299-cu130-python313"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,13 +94,13 @@ func TestMissingLocksAreNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := tree(t, map[string]string{"lock/uv.txt": "", "lock/nvdisasm.txt": "", "lock/host-toolchain.txt": "", "lock/torch216-libraries.txt": ""})
+	dir := tree(t, map[string]string{"lock/uv.txt": "", "lock/nvdisasm.txt": "", "lock/host-toolchain.txt": "", "lock/torch299-libraries.txt": ""})
 	err = CheckLocks(dir, plan)
 	var e *diag.Error
 	if !errors.As(err, &e) || !strings.Contains(e.Hint, "--matrix "+matrixtest.AddedTorch+" | scripts/lock.py --missing") {
 		t.Fatalf("got %v, want an error with the command that locks", err)
 	}
-	if want := "not locked yet: lock/toolchain-cu130.txt, lock/torch216-python313.txt"; e.Message != want {
+	if want := "not locked yet: lock/toolchain-cu130.txt, lock/torch299-python313.txt"; e.Message != want {
 		t.Errorf("message %q, want %q", e.Message, want)
 	}
 }
@@ -108,7 +108,7 @@ func TestMissingLocksAreNamed(t *testing.T) {
 // A new torch is data alone: it changes no byte of the Dockerfile.
 func TestAddingATorchKeepsTheDockerfile(t *testing.T) {
 	m, k := matrixtest.Definition(t, sourceDir)
-	extended := matrixtest.WithTorch216(t, sourceDir)
+	extended := matrixtest.WithTorch299(t, sourceDir)
 	before, err := RenderDockerfile(m, k)
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func TestAddingATorchKeepsTheDockerfile(t *testing.T) {
 		t.Errorf("the Dockerfile changes with a torch (%v)", err)
 	}
 	content, err := RenderBake(extended, k)
-	if err != nil || !strings.Contains(string(content), `target "_linux-sage2-pytorch216-cu130"`) {
+	if err != nil || !strings.Contains(string(content), `target "_linux-sage2-pytorch299-cu130"`) {
 		t.Errorf("docker-bake.hcl lacks the new target (%v)", err)
 	}
 }

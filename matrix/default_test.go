@@ -253,27 +253,27 @@ func TestGPUNames(t *testing.T) {
 }
 
 // Adding a torch takes one edit of the definition, which adds the torch's facts and the torch's cells.
-func TestAddTorch216(t *testing.T) {
-	added, err := os.ReadFile("testdata/torch216.hcl")
+func TestAddTorch299(t *testing.T) {
+	added, err := os.ReadFile("testdata/torch299.hcl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := Parse("torch216.hcl", slices.Concat(defaultDefinition, added))
+	m, err := Parse("torch299.hcl", slices.Concat(defaultDefinition, added))
 	if err != nil {
 		t.Fatal(err)
 	}
-	cell, ok := m.cell("linux-sage2-pytorch216-cu130-python313")
+	cell, ok := m.cell("linux-sage2-pytorch299-cu130-python313")
 	if !ok {
 		t.Fatalf("the new target is missing: %v", m.targets())
 	}
-	if got := cell.WheelName(); got != "sageattention-2.2.0-2160.130-cp313-cp313-linux_x86_64.whl" {
+	if got := cell.WheelName(); got != "sageattention-2.2.0-2990.130-cp313-cp313-linux_x86_64.whl" {
 		t.Errorf("wheel %s", got)
 	}
 	if got := reasons(cell); got != "CUDA 13.0 dropped 7.0" {
 		t.Errorf("left out %q", got)
 	}
 	groups, before := groupsOf(m), groupsOf(load(t, ""))
-	for _, name := range []string{"pytorch216", "python313", "current", "everything", "linux-all"} {
+	for _, name := range []string{"pytorch299", "python313", "current", "everything", "linux-all"} {
 		if !slices.Contains(groups[name], cell.Target()) {
 			t.Errorf("group %s lacks the new target: %v", name, groups[name])
 		}
@@ -283,7 +283,7 @@ func TestAddTorch216(t *testing.T) {
 			t.Errorf("a new torch changes group %s: %v", name, groups[name])
 		}
 	}
-	if groups["current"][0] != "linux-sage2-pytorch216-cu130-python311" {
+	if groups["current"][0] != "linux-sage2-pytorch299-cu130-python311" {
 		t.Errorf("current begins with %s", groups["current"][0])
 	}
 }

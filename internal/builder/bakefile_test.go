@@ -54,7 +54,7 @@ func TestBuildxReadsTheBakeFileAsPlanned(t *testing.T) {
 
 func TestBuildxReadsAnAddedTorchAsPlanned(t *testing.T) {
 	_, k := matrixtest.Definition(t, sourceDir)
-	m := matrixtest.WithTorch216(t, sourceDir)
+	m := matrixtest.WithTorch299(t, sourceDir)
 	content, err := bake.RenderBake(m, k)
 	if err != nil {
 		t.Fatal(err)

@@ -25,15 +25,15 @@ func Definition(t testing.TB, sourceDir string) (*matrix.Matrix, *kernels.Set) {
 	return m, k
 }
 
-// AddedTorch is the name that messages give the definition of WithTorch216.
-const AddedTorch = "torch216.hcl"
+// AddedTorch is the name that messages give the definition of WithTorch299.
+const AddedTorch = "torch299.hcl"
 
-// WithTorch216 is the built-in definition plus the text that a person would append for a torch 2.16. sourceDir is the
+// WithTorch299 is the built-in definition plus the text that a person would append for a torch 2.99. sourceDir is the
 // root of the source tree.
-func WithTorch216(t testing.TB, sourceDir string) *matrix.Matrix {
+func WithTorch299(t testing.TB, sourceDir string) *matrix.Matrix {
 	t.Helper()
 	var text bytes.Buffer
-	for _, name := range []string{"default.hcl", "testdata/torch216.hcl"} {
+	for _, name := range []string{"default.hcl", "testdata/torch299.hcl"} {
 		content, err := os.ReadFile(filepath.Join(sourceDir, "matrix", name))
 		if err != nil {
 			t.Fatal(err)

@@ -116,7 +116,7 @@ func TestBuildMatrixShowsPlatformsAndRules(t *testing.T) {
 }
 
 func TestTablesHaveEqualRows(t *testing.T) {
-	m := matrixtest.WithTorch216(t, sourceDir)
+	m := matrixtest.WithTorch299(t, sourceDir)
 	columns := 0
 	for number, line := range strings.Split(string(BuildMatrix(m)), "\n") {
 		if !strings.HasPrefix(line, "|") {

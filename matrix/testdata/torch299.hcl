@@ -1,6 +1,6 @@
 # What a new torch adds to default.hcl: these two blocks.
 
-torch "2.16" {
+torch "2.99" {
   cuda   = ["13.0", "13.2"]
   python = ["3.11", "3.12", "3.13", "3.14", "3.15"]
   source = "PyTorch RELEASE.md, release compatibility matrix"
@@ -9,7 +9,7 @@ torch "2.16" {
 cells {
   package  = "sage2"
   platform = ["linux", "linux-arm64", "windows"]
-  torch    = "2.16.0"
+  torch    = "2.99.0"
   cuda     = ["13.0.2"]
   python   = ["3.11", "3.12", "3.13", "3.14", "3.15"]
   test     = ["3.13"]
