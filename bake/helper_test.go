@@ -1,8 +1,6 @@
 package bake
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -21,20 +19,4 @@ func TestNothingIsRenderedForAnSMWithoutAttention(t *testing.T) {
 			t.Error("a matrix without attention kernels is rendered")
 		}
 	}
-}
-
-// tree writes files below a new directory.
-func tree(t *testing.T, files map[string]string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, content := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
 }

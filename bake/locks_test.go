@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/matrixtest"
@@ -94,7 +95,11 @@ func TestMissingLocksAreNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := tree(t, map[string]string{"lock/uv.txt": "", "lock/nvdisasm.txt": "", "lock/host-toolchain.txt": "", "lock/torch299-libraries.txt": ""})
+	dir := t.TempDir()
+	present := fstest.MapFS{"lock/uv.txt": {}, "lock/nvdisasm.txt": {}, "lock/host-toolchain.txt": {}, "lock/torch299-libraries.txt": {}}
+	if err := os.CopyFS(dir, present); err != nil {
+		t.Fatal(err)
+	}
 	err = CheckLocks(dir, plan)
 	var e *diag.Error
 	if !errors.As(err, &e) || !strings.Contains(e.Hint, "--matrix "+matrixtest.AddedTorch+" | scripts/lock.py --missing") {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/matrix"
@@ -18,15 +19,13 @@ const sourceDir = ".."
 // tree writes files below a new directory.
 func tree(t *testing.T, files map[string]string) string {
 	t.Helper()
-	dir := t.TempDir()
+	contents := fstest.MapFS{}
 	for name, content := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		contents[name] = &fstest.MapFile{Data: []byte(content)}
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, contents); err != nil {
+		t.Fatal(err)
 	}
 	return dir
 }
