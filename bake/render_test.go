@@ -31,7 +31,7 @@ func TestStagesCopyOnlyTheirOwnSources(t *testing.T) {
 	}
 	copied := regexp.MustCompile(`csrc/device/\S*\.\w+`)
 	for _, sm := range m.SMs() {
-		text := stageText(t, content, "kernels-sm"+sm.Digits()+"-build")
+		text := stageText(t, content, "kernels-sm"+sm.Digits()+"-compile")
 		copies, compile, _ := strings.Cut(text, "\nRUN ")
 		var want, sources []string
 		for _, source := range k.For(sm) {
@@ -65,7 +65,7 @@ func TestSourceOfOneSMIsInOneStage(t *testing.T) {
 			continue
 		}
 		for _, sm := range m.SMs() {
-			has := strings.Contains(stageText(t, content, "kernels-sm"+sm.Digits()+"-build"), source.Path())
+			has := strings.Contains(stageText(t, content, "kernels-sm"+sm.Digits()+"-compile"), source.Path())
 			if has != (sm == source.SMs[0]) {
 				t.Errorf("%s in the stage of SM %s: %v", source.Path(), sm, has)
 			}
@@ -90,7 +90,7 @@ func TestSuffixIsCompiledApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := stageText(t, content, "kernels-sm90-build")
+	text := stageText(t, content, "kernels-sm90-compile")
 	for _, want := range []string{"--sm 9.0a ", "--sm 9.0 ", "attention_fp16_sm90.cu"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the stage of SM 9.0 lacks %q:\n%s", want, text)

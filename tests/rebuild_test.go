@@ -48,11 +48,11 @@ func TestOnlyWhatChangedRunsAgain(t *testing.T) {
 	tr.append("csrc/device/mma/attention_fp16_sm70.cu", "// "+line)
 	_, said = tr.run(0, "bake")
 	got := ran(t, said)
-	if !slices.Contains(got, "kernels-sm70-build") {
-		t.Errorf("a kernel file of SM 7.0 changed: stages that ran: %v, want kernels-sm70-build", got)
+	if !slices.Contains(got, "kernels-sm70-compile") {
+		t.Errorf("a kernel file of SM 7.0 changed: stages that ran: %v, want kernels-sm70-compile", got)
 	}
 	for _, stage := range got {
-		if strings.HasPrefix(stage, "kernels-sm") && stage != "kernels-sm70-build" || strings.Contains(stage, "toolchain") || stage == "host" {
+		if strings.HasPrefix(stage, "kernels-sm") && stage != "kernels-sm70-compile" || strings.Contains(stage, "toolchain") || stage == "host-compile" {
 			t.Errorf("a kernel file of SM 7.0 changed: %s ran", stage)
 		}
 	}
@@ -82,7 +82,7 @@ func TestSameBytesWithoutCache(t *testing.T) {
 	tr.run(0, "bake")
 	first := tr.readWheel()
 	summary, said := tr.run(0, "bake", "--no-cache")
-	if summary.Rows[0].Outcome != report.Built || !slices.Contains(ran(t, said), "kernels-sm75-build") {
+	if summary.Rows[0].Outcome != report.Built || !slices.Contains(ran(t, said), "kernels-sm75-compile") {
 		t.Fatalf("--no-cache did not run the kernels again: %s, %v", summary.Rows[0].Outcome, ran(t, said))
 	}
 	if !bytes.Equal(first, tr.readWheel()) {
