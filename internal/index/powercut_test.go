@@ -36,6 +36,7 @@ func TestPowerCutLeavesAWholeSite(t *testing.T) {
 				broken++
 			}
 		})
+		t.Logf("%d cuts, syncs: %v, %d broken", cuts, syncs, broken)
 		if syncs && (broken > 0 || cuts < 5) {
 			t.Errorf("%d of %d cuts left a broken site", broken, cuts)
 		}

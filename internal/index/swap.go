@@ -1,14 +1,9 @@
 package index
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/durable"
@@ -44,44 +39,8 @@ func newSwap(output string) (*swap, error) {
 	return s, nil
 }
 
-// publish puts the new site in the place of the old one, in one step where the file system can exchange two
-// directories. Other file systems have a moment without a site. The new site is on disk before the exchange, and its
-// name after, so that a power cut leaves one of the two sites.
-func (s *swap) publish() error {
-	if err := durable.Tree(s.aside); err != nil {
-		return err
-	}
-	if err := s.exchange(); err != nil {
-		return err
-	}
-	return durable.Path(filepath.Dir(s.output))
-}
-
-func (s *swap) exchange() error {
-	err := os.Rename(s.aside, s.output) // works where there is no site, or an empty directory
-	if err == nil || !errors.Is(err, fs.ErrExist) && !errors.Is(err, syscall.ENOTEMPTY) {
-		return err
-	}
-	err = unix.Renameat2(unix.AT_FDCWD, s.aside, unix.AT_FDCWD, s.output, unix.RENAME_EXCHANGE)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.ENOTSUP) {
-		return s.publishInSteps()
-	}
-	if err != nil {
-		return fmt.Errorf("exchanging %s and %s: %w", s.aside, s.output, err)
-	}
-	return nil
-}
-
-func (s *swap) publishInSteps() error {
-	old := s.aside + ".old"
-	if err := os.Rename(s.output, old); err != nil {
-		return err
-	}
-	if err := os.Rename(s.aside, s.output); err != nil {
-		return errors.Join(err, os.Rename(old, s.output))
-	}
-	return os.Rename(old, s.aside)
-}
+// publish puts the new site in the place of the old one.
+func (s *swap) publish() error { return durable.Replace(s.aside, s.output) }
 
 // close removes the directory aside: the old site, or a new site that was not published.
 func (s *swap) close() {

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/durable"
 	"github.com/sagebuild/sagebuild/internal/provenance"
 	"github.com/sagebuild/sagebuild/internal/sums"
 )
@@ -120,13 +121,12 @@ func (s *staging) publishFiles(path, to string) error {
 func (s *staging) publishDir(dir, name string) (string, error) {
 	to := filepath.Join(s.dist, name)
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return "", err
+		return "", distError(s.dist, err)
 	}
-	old := dir + ".old"
-	if err := os.Rename(to, old); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", err
+	if err := durable.Replace(dir, to); err != nil {
+		return "", distError(s.dist, err)
 	}
-	return to, os.Rename(dir, to)
+	return to, nil
 }
 
 // Sweep removes from dist/ what killed runs left, and lists it.

@@ -46,6 +46,7 @@ func TestPowerCutLeavesWholeWheels(t *testing.T) {
 				broken++
 			}
 		})
+		t.Logf("%d cuts, syncs: %v, %d broken", cuts, syncs, broken)
 		if syncs && (broken > 0 || cuts < 7) {
 			t.Errorf("%d of %d cuts left a broken wheel or a false list", broken, cuts)
 		}
