@@ -535,6 +535,7 @@ target "_common" {
 
 target "_sage2" {
   args = {
+    PACKAGE = "sage2"
     MODULE  = "sageattention"
     FATBIN  = "sageattn.fatbin"
     VERSION = "2.2.0"
@@ -2080,6 +2081,7 @@ target "linux-sage2-universal" {
   description = "sageattention-2.2.0-py3-none-manylinux_2_17_x86_64.whl"
   inherits    = ["_common", "_sage2", "_cu129"]
   args = {
+    PACKAGE         = "sage2"
     MODULE          = "sageattention"
     FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
@@ -2122,6 +2124,7 @@ target "linux-arm64-sage2-universal" {
   description = "sageattention-2.2.0-py3-none-manylinux_2_17_aarch64.whl"
   inherits    = ["_common", "_sage2", "_cu129"]
   args = {
+    PACKAGE         = "sage2"
     MODULE          = "sageattention"
     FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"
@@ -2147,6 +2150,7 @@ target "windows-sage2-universal" {
   description = "sageattention-2.2.0-py3-none-win_amd64.whl"
   inherits    = ["_common", "_sage2", "_cu129"]
   args = {
+    PACKAGE         = "sage2"
     MODULE          = "sageattention"
     FATBIN          = "sageattn.fatbin"
     VERSION         = "2.2.0"

@@ -51,6 +51,7 @@ func cellArguments(cell matrix.Cell) []argument {
 
 func packageArguments(cell matrix.Cell) []argument {
 	return []argument{
+		{"PACKAGE", cell.Package.Name},
 		{"MODULE", cell.Package.Module},
 		{"FATBIN", cell.Package.Fatbin},
 		{"VERSION", cell.Package.Version.String()},
@@ -121,14 +122,14 @@ func interpreterArguments(on matrix.Runtime) []argument {
 	return []argument{{"PYTHON", on.Python.String()}, {"PYTHON_DIGITS", on.Python.Digits()}}
 }
 
-// contentArguments are the SMs and kernels of a wheel, separated by spaces. Both follow from the wheel's CUDA. If
+// contentArguments are the SMs and kernels of a wheel, separated by spaces. Both follow from its package and CUDA. If
 // some SMs lack a kernel, the SMs that have it follow the kernel's name: attention_fp8_wgmma_hd64@9.0.
 func contentArguments(cell matrix.Cell, k *kernels.Set) []argument {
 	sms := make([]string, len(cell.SMs))
 	for i, sm := range cell.SMs {
 		sms[i] = sm.String()
 	}
-	return []argument{{"SMS", strings.Join(sms, " ")}, {"KERNELS", strings.Join(k.Names(cell.SMs), " ")}}
+	return []argument{{"SMS", strings.Join(sms, " ")}, {"KERNELS", strings.Join(k.Of(cell.Package.Name).Names(cell.SMs), " ")}}
 }
 
 func emulatorArguments(cell matrix.Cell) []argument { return []argument{{"EMULATOR", emulator(cell)}} }

@@ -20,14 +20,23 @@ var dockerfile = template.Must(template.New("Dockerfile.tmpl").Option("missingke
 
 // dockerfileData is what Dockerfile.tmpl reads.
 type dockerfileData struct {
-	SMs         []kernelStage
+	SMs         []matrix.SM
+	Stages      []kernelStage
+	Packages    []packageStage
 	HostHeaders []copyStep // device headers that the host library shares
 }
 
-// kernelStage is the stage that compiles the kernels of one SM.
+// packageStage is the stage that makes the fatbin of a package.
+type packageStage struct {
+	Name   string
+	Stages []string // the stages whose cubins the fatbin holds
+}
+
+// kernelStage is a stage that compiles kernels of one SM: those that the same packages hold.
 type kernelStage struct {
+	Name     string        // kernels-sm90, kernels-sm120-sage3
 	Digits   string        // "90"
-	Copies   []copyStep    // the SM's sources and their headers, nothing else
+	Copies   []copyStep    // the stage's sources and their headers, nothing else
 	Compiles []compileStep // one for each suffix
 }
 
@@ -48,15 +57,19 @@ type compileStep struct {
 	Sources []string
 }
 
-// RenderDockerfile writes the Dockerfile: a stage for each SM of the matrix that copies exactly the sources of
-// that SM, so that a change recompiles only the SMs that use the changed file.
+// RenderDockerfile writes the Dockerfile. Each SM of the matrix has a stage that copies exactly the sources of that SM,
+// so that a change recompiles only the SMs that use the changed file. Sources that a part of the SM's packages holds
+// have a stage of their own, so that no wheel waits for code that it does not hold, and nothing is compiled twice.
 func RenderDockerfile(m *matrix.Matrix, k *kernels.Set) ([]byte, error) {
 	if err := k.Check(m); err != nil {
 		return nil, err
 	}
-	data := dockerfileData{HostHeaders: copySteps(k.HostHeaders)}
-	for _, sm := range m.SMs() {
-		data.SMs = append(data.SMs, newKernelStage(sm, k.For(sm)))
+	data := dockerfileData{SMs: m.SMs(), HostHeaders: copySteps(k.HostHeaders)}
+	for _, share := range sharesOf(m, k) {
+		data.Stages = append(data.Stages, newKernelStage(share))
+	}
+	for _, pkg := range m.Packages() {
+		data.Packages = append(data.Packages, packageStage{pkg.Name, kernelStages(m, k, pkg, m.SMs())})
 	}
 	var out bytes.Buffer
 	if err := dockerfile.Execute(&out, data); err != nil {
@@ -65,12 +78,12 @@ func RenderDockerfile(m *matrix.Matrix, k *kernels.Set) ([]byte, error) {
 	return append(bytes.TrimSpace(out.Bytes()), '\n'), nil
 }
 
-func newKernelStage(sm matrix.SM, sources []kernels.Source) kernelStage {
+func newKernelStage(s share) kernelStage {
 	var files []string
-	stage := kernelStage{Digits: sm.Digits()}
-	for _, source := range sources {
+	stage := kernelStage{Name: s.stage(), Digits: s.sm.Digits()}
+	for _, source := range s.sources {
 		files = append(append(files, source.Path()), source.Headers...)
-		stage.addSource(source.Arch(sm).String(), source.Path())
+		stage.addSource(source.Arch(s.sm).String(), source.Path())
 	}
 	stage.Copies = copySteps(files)
 	return stage

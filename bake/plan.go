@@ -91,7 +91,7 @@ func newTarget(m *matrix.Matrix, k *kernels.Set, selected matrix.Selection, opti
 		Torch: cell.Torch.String(), CUDA: cell.CUDA.String(), Python: cell.Python.String(),
 		Stage: StageWheel, Args: planArguments(m, k, selected, options), Contexts: options.contexts(selected),
 		SMs: cell.SMs, Excluded: exclusions(cell), Output: orElse(options.Output, outputDir),
-		Wheel: cell.WheelName(), Steps: buildSteps(cell), Selection: selected,
+		Wheel: cell.WheelName(), Steps: buildSteps(m, k, cell), Selection: selected,
 	}
 	if on := selected.Test; on != nil {
 		target.Torch, target.Python = on.Torch.String(), on.Python.String()
@@ -129,11 +129,9 @@ func exclusions(cell matrix.Cell) []Exclusion {
 	return all
 }
 
-func buildSteps(cell matrix.Cell) []string {
+func buildSteps(m *matrix.Matrix, k *kernels.Set, cell matrix.Cell) []string {
 	steps := []string{"system", "uv", "toolchain", "nvdisasm"}
-	for _, sm := range cell.SMs {
-		steps = append(steps, "kernels-sm"+sm.Digits())
-	}
+	steps = append(steps, kernelStages(m, k, cell.Package, cell.SMs)...)
 	return append(steps, "kernels", "host-toolchain", "host", "builder", StageWheel)
 }
 

@@ -30,11 +30,12 @@ func TestStagesCopyOnlyTheirOwnSources(t *testing.T) {
 		t.Fatal(err)
 	}
 	copied := regexp.MustCompile(`csrc/device/\S*\.\w+`)
-	for _, sm := range m.SMs() {
-		text := stageText(t, content, "kernels-sm"+sm.Digits()+"-compile")
+	for _, share := range sharesOf(m, k) {
+		sm := share.sm
+		text := stageText(t, content, share.stage()+"-compile")
 		copies, compile, _ := strings.Cut(text, "\nRUN ")
 		var want, sources []string
-		for _, source := range k.For(sm) {
+		for _, source := range share.sources {
 			want = append(append(want, source.Path()), source.Headers...)
 			sources = append(sources, source.Path())
 		}
@@ -64,10 +65,10 @@ func TestSourceOfOneSMIsInOneStage(t *testing.T) {
 		if len(source.SMs) != 1 {
 			continue
 		}
-		for _, sm := range m.SMs() {
-			has := strings.Contains(stageText(t, content, "kernels-sm"+sm.Digits()+"-compile"), source.Path())
-			if has != (sm == source.SMs[0]) {
-				t.Errorf("%s in the stage of SM %s: %v", source.Path(), sm, has)
+		for _, share := range sharesOf(m, k) {
+			has := strings.Contains(stageText(t, content, share.stage()+"-compile"), source.Path())
+			if has && share.sm != source.SMs[0] {
+				t.Errorf("%s is in the stage %s", source.Path(), share.stage())
 			}
 		}
 	}
@@ -76,7 +77,7 @@ func TestSourceOfOneSMIsInOneStage(t *testing.T) {
 func TestSuffixIsCompiledApart(t *testing.T) {
 	m, k := matrixtest.Definition(t, sourceDir)
 	hopper := m.SMs()[6]
-	changed := &kernels.Set{}
+	changed := &kernels.Set{Packages: k.Packages}
 	for _, source := range k.Sources {
 		if source.Operation() == "attention_fp16" && slices.Contains(source.SMs, hopper) {
 			source.SMs = slices.DeleteFunc(slices.Clone(source.SMs), func(s matrix.SM) bool { return s == hopper })

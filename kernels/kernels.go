@@ -31,8 +31,9 @@ const (
 // Set is what csrc/kernels.toml and the sources that it names say: which kinds of kernels there are, and which device
 // source is compiled for which SM.
 type Set struct {
-	Kinds   []Kind   `toml:"kind"`
-	Sources []Source `toml:"source"`
+	Packages []string `toml:"packages"` // the packages that rows may name
+	Kinds    []Kind   `toml:"kind"`
+	Sources  []Source `toml:"source"`
 
 	// HostHeaders are the device headers that the host library includes, as paths below the source directory.
 	HostHeaders []string `toml:"-"`
@@ -45,12 +46,13 @@ type Set struct {
 
 // Source is one file that NVRTC compiles for each of its SMs.
 type Source struct {
-	File    string      `toml:"file"`    // below csrc/device
-	SMs     []matrix.SM `toml:"sms"`     // SMs that NVRTC compiles the file for
-	Kind    string      `toml:"kind"`    // kind of the source's attention kernels; empty for other sources
-	Kernels []string    `toml:"kernels"` // entry points that each cubin must hold; they follow from Kind if it is set
-	Suffix  string      `toml:"suffix"`  // "a" or "f" for a target such as sm_90a; else empty
-	Headers []string    `toml:"-"`       // File's direct and indirect includes, sorted, below the source directory
+	File     string      `toml:"file"`     // below csrc/device
+	SMs      []matrix.SM `toml:"sms"`      // SMs that NVRTC compiles the file for
+	Kind     string      `toml:"kind"`     // kind of the source's attention kernels; empty for other sources
+	Kernels  []string    `toml:"kernels"`  // entry points that each cubin must hold; they follow from Kind if it is set
+	Packages []string    `toml:"packages"` // packages whose wheels hold it, or all; they follow from Kind if it is set
+	Suffix   string      `toml:"suffix"`   // "a" or "f" for a target such as sm_90a; else empty
+	Headers  []string    `toml:"-"`        // File's direct and indirect includes, sorted, below the source directory
 }
 
 // Path is the file below the source directory: csrc/device/quantize/quantize.cu.
@@ -66,7 +68,7 @@ func (s Source) Operation() string {
 	return name
 }
 
-// attention is the operation that every SM must have, because the library falls back from the other operations to it.
+// attention is the operation that every SM of a package must have, because the library falls back from the other operations to it.
 const attention = "attention_fp16"
 
 // Read reads csrc/kernels.toml below sourceDir and follows the includes of every source it names.
@@ -101,7 +103,7 @@ func parse(content []byte) (*Set, error) {
 	if len(k.Sources) == 0 {
 		return nil, diag.Usagef("", "%s names no source", File)
 	}
-	if err := errors.Join(k.checkKinds(), k.nameKernels()); err != nil {
+	if err := errors.Join(k.checkKinds(), k.completeSources()); err != nil {
 		return nil, err
 	}
 	seen := map[string]bool{}
@@ -207,12 +209,16 @@ func (k *Set) Names(sms []matrix.SM) []string {
 	return names
 }
 
-// Check reports SMs of the matrix that have no source of attention, or two sources of one operation. It also reports
-// kernels that an SM would get twice, and SMs that would not load the code that the matrix gives them.
+// Check reports SMs of the matrix that have two sources of one operation, and packages that lack the source of
+// attention for one of their SMs. It also reports kernels that an SM would get twice, and SMs that would not load the
+// code that the matrix gives them.
 func (k *Set) Check(m *matrix.Matrix) error {
-	errs := []error{k.checkKindUse(m)}
+	errs := []error{k.checkKindUse()}
 	for _, sm := range m.SMs() {
 		errs = append(errs, k.checkSM(sm))
+	}
+	for _, pkg := range m.Packages() {
+		errs = append(errs, k.checkPackage(m, pkg))
 	}
 	return errors.Join(append(errs, k.CheckImages(m))...)
 }
@@ -256,10 +262,5 @@ func (k *Set) checkSM(sm matrix.SM) error {
 			owner[kernel] = source.File
 		}
 	}
-	if _, ok := operations[attention]; ok {
-		return nil
-	}
-	e := errorIn(1, 1, "SM %s has no source of %s", sm, attention)
-	e.Hint = fmt.Sprintf("add %q to the sms of a source attention_fp16_sm…, or remove the sm block of the matrix", sm)
-	return e
+	return nil
 }

@@ -30,7 +30,8 @@ func tree(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-const oneSource = `[[source]]
+const oneSource = `packages = ["sage2"]
+[[source]]
 file = "attention.cu"
 sms = ["9.0"]
 kernels = ["attention_hd64"]
@@ -81,17 +82,18 @@ func TestMistakesInKernelsPointAtTheirPlace(t *testing.T) {
 		at      string
 		message string
 	}{
-		{"unknown key", map[string]string{"csrc/kernels.toml": oneSource + "colour = 1\n"}, "csrc/kernels.toml:5:1", `unknown key "source.colour"`},
+		{"unknown key", map[string]string{"csrc/kernels.toml": oneSource + "colour = 1\n"}, "csrc/kernels.toml:6:1", `unknown key "source.colour"`},
 		{"syntax", map[string]string{"csrc/kernels.toml": "[[source]\n"}, "csrc/kernels.toml:1:", ""},
-		{"bad SM", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, "9.0", "90", 1)}, "csrc/kernels.toml:3:8", `"90" is not an SM`},
-		{"wrong type", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, `["9.0"]`, `9.0`, 1)}, "csrc/kernels.toml:3:", ""},
+		{"bad SM", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, "9.0", "90", 1)}, "csrc/kernels.toml:4:8", `"90" is not an SM`},
+		{"wrong type", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, `["9.0"]`, `9.0`, 1)}, "csrc/kernels.toml:4:", ""},
 		{"no source", map[string]string{"csrc/kernels.toml": ""}, "", "names no source"},
-		{"no SM", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, `["9.0"]`, `[]`, 1)}, "csrc/kernels.toml:2:8", "for no SM"},
-		{"no kernel", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, `["attention_hd64"]`, `[]`, 1)}, "csrc/kernels.toml:2:8", "no kernel"},
-		{"suffix", map[string]string{"csrc/kernels.toml": oneSource + "suffix = \"x\"\n"}, "csrc/kernels.toml:5:10", "want a or f"},
-		{"twice", map[string]string{"csrc/kernels.toml": oneSource + "\n" + oneSource}, "csrc/kernels.toml:7:8", "two entries"},
-		{"outside", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, "attention.cu", "../host/a.cu", 1)}, "csrc/kernels.toml:2:8", "below csrc/device"},
-		{"missing source", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, "attention.cu", "none.cu", 1)}, "csrc/kernels.toml:2:8", "does not exist"},
+		{"no SM", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, `["9.0"]`, `[]`, 1)}, "csrc/kernels.toml:3:8", "for no SM"},
+		{"no kernel", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, `["attention_hd64"]`, `[]`, 1)}, "csrc/kernels.toml:3:8", "no kernel"},
+		{"suffix", map[string]string{"csrc/kernels.toml": oneSource + "suffix = \"x\"\n"}, "csrc/kernels.toml:6:10", "want a or f"},
+		{"twice", map[string]string{"csrc/kernels.toml": oneSource + strings.TrimPrefix(oneSource, "packages = [\"sage2\"]\n")}, "csrc/kernels.toml:7:8", "two entries"},
+		{"unknown package", map[string]string{"csrc/kernels.toml": oneSource + "packages = [\"sage4\"]\n"}, "csrc/kernels.toml:3:8", `package "sage4" is none of sage2`},
+		{"outside", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, "attention.cu", "../host/a.cu", 1)}, "csrc/kernels.toml:3:8", "below csrc/device"},
+		{"missing source", map[string]string{"csrc/kernels.toml": strings.Replace(oneSource, "attention.cu", "none.cu", 1)}, "csrc/kernels.toml:3:8", "does not exist"},
 		{"missing header", map[string]string{"csrc/device/attention.cu": "\n#include \"none.cuh\"\n"}, "csrc/device/attention.cu:2:10", `cannot include "none.cuh"`},
 		{"header outside", map[string]string{"csrc/device/attention.cu": "#include \"../../LICENSE\"\n", "LICENSE": ""}, "csrc/device/attention.cu:1:10", "no such file below csrc"},
 		{"header is a directory", map[string]string{"csrc/device/attention.cu": "#include \"ptx\"\n", "csrc/device/ptx/a.cuh": ""}, "csrc/device/attention.cu:1:10", "no such file"},
@@ -143,7 +145,7 @@ func TestEverySMTakesOneSourceOfAnOperation(t *testing.T) {
 	}
 	sm := func(major, minor int) matrix.SM { return matrix.SM{Major: major, Minor: minor} }
 	source := func(file, kernel string, sms ...matrix.SM) Source {
-		return Source{File: file, SMs: sms, Kernels: []string{kernel}}
+		return Source{File: file, SMs: sms, Kernels: []string{kernel}, Packages: k.Packages}
 	}
 	for _, test := range []struct {
 		name    string
@@ -154,12 +156,12 @@ func TestEverySMTakesOneSourceOfAnOperation(t *testing.T) {
 		{"two of another", source("attention_fp16_masked_sm60.cu", "other", sm(7, 0)), "SM 7.0 has two sources of attention_fp16_masked"},
 		{"same kernel", source("extra.cu", "attention_fp16_hd64", sm(9, 0)), "kernel attention_fp16_hd64 of SM 9.0 is in both"},
 	} {
-		broken := &Set{Sources: append(slices.Clone(k.Sources), test.extra)}
+		broken := &Set{Packages: k.Packages, Sources: append(slices.Clone(k.Sources), test.extra)}
 		if err := broken.Check(m); err == nil || !strings.Contains(err.Error(), test.message) {
 			t.Errorf("%s: got %v, want %q", test.name, err, test.message)
 		}
 	}
-	none := &Set{Sources: slices.DeleteFunc(slices.Clone(k.Sources), func(s Source) bool { return s.Operation() == attention })}
+	none := &Set{Packages: k.Packages, Sources: slices.DeleteFunc(slices.Clone(k.Sources), func(s Source) bool { return s.Operation() == attention })}
 	err := none.Check(m)
 	if got := len(diag.All(err)); got != len(m.SMs()) {
 		t.Errorf("%d errors without any source of attention, want one for each of %d SMs: %v", got, len(m.SMs()), err)

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
-	"github.com/sagebuild/sagebuild/matrix"
 )
 
 // Kind is a row of csrc/kernels.toml: attention kernels that compute the same and differ in head dim and SM alone.
@@ -72,6 +71,9 @@ func (k *Set) checkKinds() error {
 		if seen[kind.Name] {
 			return k.errorInKind(at, "name", "kind %q has two entries", kind.Name)
 		}
+		if unknown := k.unknownPackage(kind.Packages); unknown != "" {
+			return k.errorInKind(at, "packages", "kind %q: %s", kind.Name, unknown)
+		}
 		seen[kind.Name] = true
 	}
 	return nil
@@ -114,11 +116,15 @@ func (k Kind) headDimMistake() (key, message string) {
 	return "", ""
 }
 
-// nameKernels gives the sources of kinds their kernels.
-func (k *Set) nameKernels() error {
+// completeSources gives the sources of kinds their kernels and packages, and gives the other sources all packages
+// where they name none.
+func (k *Set) completeSources() error {
 	for at := range k.Sources {
 		source := &k.Sources[at]
 		if source.Kind == "" {
+			if err := k.completePackages(source); err != nil {
+				return err
+			}
 			continue
 		}
 		kind, ok := k.kind(source.Kind)
@@ -127,24 +133,21 @@ func (k *Set) nameKernels() error {
 			return k.errorAt(source.File, "%s is of kind %q, which has no [[kind]]", source.File, source.Kind)
 		case len(source.Kernels) > 0:
 			return k.errorAt(source.File, "%s is of a kind: its kernels follow from that", source.File)
+		case len(source.Packages) > 0:
+			return k.errorAt(source.File, "%s is of a kind: its packages follow from that", source.File)
 		case !strings.HasPrefix(path.Base(source.File), kind.Operation()+"_sm"):
 			return k.errorAt(source.File, "%s is of kind %q: its name begins with %s_sm", source.File, kind.Name, kind.Operation())
 		}
-		source.Kernels = kind.Kernels()
+		source.Kernels, source.Packages = kind.Kernels(), kind.Packages
 	}
 	return nil
 }
 
-// checkKindUse reports kinds without a source, and kinds whose packages the matrix does not have.
-func (k *Set) checkKindUse(m *matrix.Matrix) error {
+// checkKindUse reports kinds without a source.
+func (k *Set) checkKindUse() error {
 	for at, kind := range k.Kinds {
 		if !slices.ContainsFunc(k.Sources, func(s Source) bool { return s.Kind == kind.Name }) {
 			return k.errorInKind(at, "name", "no source is of kind %q", kind.Name)
-		}
-		for _, name := range kind.Packages {
-			if !slices.ContainsFunc(m.Cells(), func(c matrix.Cell) bool { return c.Package.Name == name }) {
-				return k.errorInKind(at, "packages", "kind %q: the matrix has no package %q", kind.Name, name)
-			}
 		}
 	}
 	return nil

@@ -201,6 +201,17 @@ func (m *Matrix) ImageRange(sm SM) *diag.Range {
 	return nil
 }
 
+// Packages lists the packages, in the order of the definition.
+func (m *Matrix) Packages() []Package { return slices.Clone(m.packages) }
+
+// SMsOf lists the SMs that wheels of a package may have code for, old to new.
+func (m *Matrix) SMsOf(pkg Package) []SM {
+	if len(pkg.SMs) == 0 {
+		return m.SMs()
+	}
+	return slices.Clone(pkg.SMs)
+}
+
 // Platforms lists the systems that wheels are built for, in the order of the definition.
 func (m *Matrix) Platforms() []Platform { return slices.Clone(m.platforms) }
 

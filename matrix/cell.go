@@ -9,6 +9,7 @@ type Package struct {
 	Module       string  `json:"module"`       // what Python imports, and its folder below python: sageattention
 	Fatbin       string  `json:"fatbin"`       // file name of the kernels: sageattn.fatbin
 	Version      Version `json:"version"`
+	SMs          []SM    `json:"sms,omitempty"` // the SMs that its wheels are for; nil means all
 }
 
 // NativeDir is the directory of a wheel that holds the host library and the kernels: sageattention/lib.

@@ -17,7 +17,7 @@ func Expect(cell matrix.Cell, set *kernels.Set) Expectation {
 			pkg.Module + "/__init__.py", pkg.NativeDir() + "/" + cell.Platform.Library, pkg.NativeDir() + "/" + pkg.Fatbin,
 			pkg.DistInfo() + "/sboms/sagebuild.cdx.json",
 		},
-		Kernels:    set.Targets(cell.SMs),
+		Kernels:    set.Of(pkg.Name).Targets(cell.SMs),
 		PTX:        []kernels.Arch{{SM: cell.NewestSM()}}, // PTX of 9.0a would run on nothing else
 		GlibcFloor: cell.Platform.Glibc.String(),          // empty where there is no glibc
 		Exports:    set.Exports,

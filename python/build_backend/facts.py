@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from . import reader
 from .errors import BuildError
+from .tree import PACKAGE
 
 
 class Platform(NamedTuple):
@@ -47,7 +48,7 @@ def read(path: Path) -> Facts:
     """Raises BuildError, naming the file, for a matrix that lacks something."""
     try:
         return _facts(reader.parse_hcl(path.read_text("utf-8"))[1])
-    except (ValueError, KeyError, IndexError) as error:
+    except (ValueError, KeyError, StopIteration) as error:
         raise BuildError(f"{path}: {error}") from error
 
 
@@ -58,12 +59,16 @@ def _facts(blocks: list[reader.Block]) -> Facts:
             raise ValueError(f"no {kind} block")
         return found
 
+    package = next(block for block in of("package") if block.label == PACKAGE)
     return Facts(
-        version=of("package")[0].attributes["version"],
-        fatbin=of("package")[0].attributes["fatbin"],
+        version=package.attributes["version"],
+        fatbin=package.attributes["fatbin"],
         platforms={found.tag: found for found in map(_platform, of("platform"))},
         oldest_torch=min((block.label for block in of("torch")), key=order),
-        preferred_cuda=max((minor(block.attributes["cuda"]) for block in of("universal")), key=order),
+        preferred_cuda=max(
+            (minor(b.attributes["cuda"]) for b in of("universal") if b.attributes["package"] == PACKAGE),
+            key=order,
+        ),
         targets={block.label: tuple(block.attributes["targets"]) for block in of("cuda")},
         minimum={b.label: b.attributes["cuda"] for b in of("sm") if "image" not in b.attributes},
     )

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from . import reader
 from .errors import BuildError
 
+PACKAGE = "sage2"  # the package of the build matrix that has a source distribution
+
 _PINNED = re.compile(r"(?P<requirement>[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.+!]+)(\s|$)")
 
 
@@ -63,16 +65,25 @@ def locate(project: Path | None = None) -> Tree:
 
 
 def kernel_sources(tree: Tree) -> list[Source]:
-    """Every source of csrc/kernels.toml, in its order. Raises BuildError for a file that says something else."""
+    """The package's sources of csrc/kernels.toml, in order. Raises BuildError for a file that says something else."""
     path = tree.root / "csrc" / "kernels.toml"
     try:
-        entries = reader.parse_toml(path.read_text("utf-8")).get("source", [])
-        sources = [_source(entry) for entry in entries]
+        table = reader.parse_toml(path.read_text("utf-8"))
+        kinds = {kind["name"]: kind["packages"] for kind in table.get("kind", [])}
+        entries = table.get("source", [])
+        sources = [_source(entry) for entry in entries if _is_ours(entry, kinds)]
     except (ValueError, TypeError, KeyError) as error:
         raise BuildError(f"{path}: {error}") from error
     if not sources:
         raise BuildError(f"{path} names no source")
     return sources
+
+
+def _is_ours(entry: dict[str, Any], kinds: dict[str, list[str]]) -> bool:
+    """Whether our wheels hold a source: its kind says that, or its own list; without either, all wheels hold it."""
+    if "kind" in entry:
+        return PACKAGE in kinds[entry["kind"]]
+    return "packages" not in entry or PACKAGE in entry["packages"]
 
 
 def _source(entry: dict[str, Any]) -> Source:

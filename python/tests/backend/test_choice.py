@@ -24,6 +24,20 @@ sms = ["9.0"]
 kernels = ["fp8_wgmma"]
 suffix = "a"
 note = "of no interest here"
+
+[[kind]]
+name = "fp4"
+packages = ["sage3"]
+
+[[source]]
+kind = "fp4"
+file = "of_another_package.cu"
+sms = ["8.0"]
+
+[[source]]
+file = "of_another_package_too.cu"
+sms = ["8.0"]
+packages = ["sage3"]
 """
 
 
@@ -296,6 +310,7 @@ def test_real_kernels_can_be_built_for_every_sm() -> None:
         ('[[source]]\nfile = "a.cu"', "a source lacks sms"),
         ("[[source]\n", "line 1: expected ]"),
         ('source = "a.cu"', "kernels.toml: "),
+        ('[[source]]\nkind = "fp4"\nfile = "a.cu"', "kernels.toml: 'fp4'"),
     ],
 )
 def test_unreadable_kernels(source: tree.Tree, text: str, error: str) -> None:

@@ -1,0 +1,69 @@
+package bake
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/sagebuild/sagebuild/kernels"
+	"github.com/sagebuild/sagebuild/matrix"
+)
+
+// share is the sources of an SM that the same packages hold. Each share is compiled in a stage of its own.
+type share struct {
+	sm      matrix.SM
+	holders []string // packages; never empty
+	all     bool     // every package that is for the SM is a holder
+	sources []kernels.Source
+}
+
+// stage is the name of the stage that compiles the share: kernels-sm120 for what all packages of the SM hold,
+// kernels-sm120-sage3 for what sage3 alone holds.
+func (s share) stage() string {
+	name := "kernels-sm" + s.sm.Digits()
+	if s.all {
+		return name
+	}
+	return name + "-" + strings.Join(s.holders, "-")
+}
+
+// sharesOf lists the shares of all SMs, old to new. Sources that no package of the matrix holds are in none.
+func sharesOf(m *matrix.Matrix, k *kernels.Set) []share {
+	var shares []share
+	for _, sm := range m.SMs() {
+		shares = append(shares, sharesOfSM(m, k, sm)...)
+	}
+	return shares
+}
+
+func sharesOfSM(m *matrix.Matrix, k *kernels.Set, sm matrix.SM) []share {
+	var shares []share
+	packages := 0
+	for _, pkg := range m.Packages() {
+		if slices.Contains(m.SMsOf(pkg), sm) {
+			packages++
+		}
+	}
+	for _, source := range k.For(sm) {
+		holders := source.Holders(m, sm)
+		at := slices.IndexFunc(shares, func(s share) bool { return slices.Equal(s.holders, holders) })
+		switch {
+		case len(holders) == 0:
+		case at < 0:
+			shares = append(shares, share{sm, holders, len(holders) == packages, []kernels.Source{source}})
+		default:
+			shares[at].sources = append(shares[at].sources, source)
+		}
+	}
+	return shares
+}
+
+// kernelStages names the stages that compile what wheels of a package hold for some SMs.
+func kernelStages(m *matrix.Matrix, k *kernels.Set, pkg matrix.Package, sms []matrix.SM) []string {
+	var names []string
+	for _, s := range sharesOf(m, k) {
+		if slices.Contains(s.holders, pkg.Name) && slices.Contains(sms, s.sm) {
+			names = append(names, s.stage())
+		}
+	}
+	return names
+}
