@@ -40,6 +40,10 @@ wheel: tools build ## the default wheel, in dist/
 generate: build ## the files that are generated: docker-bake.hcl, BUILD_MATRIX.md, dockerfiles/Dockerfile, docs/cli.md, tables of kernels
 	$(SAGEBUILD) generate
 
+.PHONY: gpu-names
+gpu-names: ## the names of GPUs, from NVIDIA's driver and pci.ids as Debian packages them
+	scripts/gpu-names.sh
+
 .PHONY: lock
 lock: tools build ## pins everything in lock/ anew: Debian base, interpreters, compilers, each torch
 	$(SAGEBUILD) lock

@@ -29,11 +29,11 @@ type otherWheel struct {
 	OtherMachine bool     `json:"otherMachine"`
 }
 
-func newAnswer(need index.Need, verdicts []index.Verdict, site string) answer {
+func newAnswer(need index.Need, verdicts []index.Verdict, site, dist string) answer {
 	a := answer{Need: need, Others: []otherWheel{}}
 	for i, v := range verdicts {
 		if i == 0 && v.Fits() {
-			commands := index.InstallCommands(v.Candidate, need, site)
+			commands := index.InstallCommands(v.Candidate, need, site, dist)
 			a.Wheel, a.Target, a.File, a.Notes, a.Commands = v.Candidate.Filename, v.Candidate.Target, v.Candidate.File, v.Notes, &commands
 			continue
 		}

@@ -2,12 +2,14 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/gpu"
 	"github.com/sagebuild/sagebuild/internal/index"
 	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
@@ -17,18 +19,22 @@ const resolveHelp = `Resolve says which wheel serves a Python, a torch and a CUD
 does not fit. It knows the wheels of the matrix, those in dist/, and with --index those of a published site.
 
 --gpu takes a GPU's name, as nvidia-smi prints it or shorter, or its compute capability, and explains where a wheel has
-no machine code for it. --torch may be what torch.__version__ says: 2.8.0+cu129 answers --cuda as well.
+no machine code for it. --torch may be what torch.__version__ says, also of a nightly or a vendor's build: 2.8.0+cu129
+answers --cuda as well, and a torch for the CPU, ROCm or XPU gets no wheel. --driver is what nvidia-smi prints: a wheel
+needs a driver that is new enough for the CUDA of its kernels, whatever torch's CUDA is.
 
 --check is "sagebuild index --check": it proves for every wheel of dist/, or of --index DIR, that pip and uv install it.`
 
 const resolveExamples = `  sagebuild resolve --python 3.12 --torch 2.8.0 --cuda 12.9
   sagebuild resolve --python 3.11 --torch 2.7.1+cu128 --gpu "RTX 4090"
+  sagebuild resolve --python 3.12 --torch 2.15.0 --gpu "NVIDIA GB10" --driver 580.95.05
   sagebuild resolve --python 3.12 --torch 2.8 --index https://example.org/wheels
   sagebuild resolve --check`
 
 type resolveOptions struct {
 	matrix, dist, index                string
 	python, torch, cuda, gpu, platform string
+	driver                             string
 	check                              bool
 }
 
@@ -51,10 +57,11 @@ func newResolve(app *App) *cobra.Command {
 	flags.StringVar(&options.python, "python", "", "the user's Python `VERSION`: 3.12")
 	flags.StringVar(&options.torch, "torch", "", "the user's torch `VERSION`: 2.8.0 or 2.8.0+cu129")
 	flags.StringVar(&options.cuda, "cuda", "", "the CUDA `VERSION` of the user's torch: 12.9 (default: that of --torch, else any)")
+	flags.StringVar(&options.driver, "driver", "", "the `VERSION` of the user's NVIDIA driver, as nvidia-smi prints it (default: any)")
 	flags.StringVar(&options.gpu, "gpu", "", "the user's GPU, by `NAME` or compute capability")
 	flags.StringVar(&options.platform, "platform", "linux_x86_64", "the user's platform `TAG`")
 	flags.StringVar(&options.index, "index", "", "published site: a `DIR`ectory or a URL")
-	flags.StringVar(&options.dist, "dist", "dist", "`DIR`ectory with wheels")
+	flags.StringVar(&options.dist, "dist", index.DefaultDist, "`DIR`ectory with wheels")
 	flags.StringVar(&options.matrix, "matrix", "", "matrix definition `FILE` (default: the built-in one)")
 	flags.BoolVar(&options.check, "check", false, "prove for every wheel that pip and uv install it, as index --check does")
 	app.addJSON(cmd, "the answer")
@@ -70,11 +77,14 @@ func runResolve(ctx context.Context, app *App, options resolveOptions) error {
 	if err != nil {
 		return err
 	}
+	if why := need.Torch.Refusal(); why != "" {
+		return noCUDA(options, why)
+	}
 	candidates, err := options.candidates(ctx, app, m)
 	if err != nil {
 		return err
 	}
-	answer := newAnswer(need, index.Resolve(need, candidates), options.site())
+	answer := newAnswer(need, index.Resolve(need, candidates), options.site(), options.dist)
 	if answer.Wheel == "" {
 		answer.Facts = index.Facts(m, need)
 	}
@@ -84,34 +94,42 @@ func runResolve(ctx context.Context, app *App, options resolveOptions) error {
 	return reported(diag.Failed, "sagebuild matrix", "no wheel fits")
 }
 
+// noCUDA is the one reason against every wheel, so that no table repeats it.
+func noCUDA(options resolveOptions, why string) error {
+	release, _, _ := strings.Cut(options.torch, "+")
+	hint := fmt.Sprintf("sagebuild resolve --python %s --torch %s, with a torch that is built for CUDA", options.python, release)
+	return &diag.Error{Class: diag.Failed, Message: fmt.Sprintf("no wheel fits torch %s: %s", options.torch, why), Hint: hint}
+}
+
 // need reads the flags.
 func (o resolveOptions) need(m *matrix.Matrix) (need index.Need, err error) {
 	if o.python == "" || o.torch == "" {
 		return need, diag.Usagef("sagebuild resolve --python 3.12 --torch 2.8.0 --cuda 12.9", "--python and --torch are needed")
 	}
-	torch, local, _ := strings.Cut(o.torch, "+")
-	cuda := o.cuda
-	if digits, ok := strings.CutPrefix(local, "cu"); ok && cuda == "" && len(digits) == 3 {
-		cuda = digits[:2] + "." + digits[2:]
-	}
 	if need.Python, err = flagVersion("python", o.python, "3.12"); err != nil {
 		return need, err
 	}
-	if need.Torch, err = flagVersion("torch", torch, "2.8.0"); err != nil {
-		return need, err
+	if need.Torch, err = index.ParseTorch(o.torch); err != nil {
+		return need, diag.Usagef("--torch 2.8.0", "--torch is %q, want a version such as 2.8.0 or 2.8.0+cu129", o.torch)
 	}
-	if cuda != "" {
-		if need.CUDA, err = flagVersion("cuda", cuda, "12.9"); err != nil {
+	need.CUDA = need.Torch.CUDA
+	if o.cuda != "" {
+		if need.CUDA, err = flagVersion("cuda", o.cuda, "12.9"); err != nil {
 			return need, err
+		}
+	}
+	if o.driver != "" {
+		if need.Driver, err = index.ParseDriver(o.driver); err != nil {
+			return need, diag.Usagef("nvidia-smi --query-gpu=driver_version --format=csv,noheader", "--driver: %v", err)
 		}
 	}
 	need.Platform = o.platform
 	if o.gpu != "" {
-		gpu, err := index.FindGPU(m, o.gpu)
+		found, err := gpu.Find(m, o.gpu)
 		if err != nil {
 			return need, err
 		}
-		need.GPU = &gpu
+		need.GPU = &found
 	}
 	return need, nil
 }
@@ -134,13 +152,6 @@ func (o resolveOptions) site() string {
 
 // candidates are the published wheels where a site is given, else those of the matrix and of dist/.
 func (o resolveOptions) candidates(ctx context.Context, app *App, m *matrix.Matrix) ([]index.Candidate, error) {
-	if o.index != "" {
-		manifest, err := siteManifest(ctx, o.index)
-		if err != nil {
-			return nil, err
-		}
-		return index.AddPublished(nil, manifest, func(e index.Entry) string { return o.place(e) }), nil
-	}
 	set, err := kernels.Default()
 	if err != nil {
 		return nil, err
@@ -148,6 +159,13 @@ func (o resolveOptions) candidates(ctx context.Context, app *App, m *matrix.Matr
 	planned, err := index.Planned(m, set)
 	if err != nil {
 		return nil, err
+	}
+	if o.index != "" {
+		manifest, err := siteManifest(ctx, o.index)
+		if err != nil {
+			return nil, err
+		}
+		return index.Published(manifest, planned, o.place), nil
 	}
 	all, skipped, err := index.AddFiles(planned, o.dist)
 	for _, reason := range skipped {

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,23 @@ type Candidate struct {
 	Target   string             // of the matrix, "" for a wheel from elsewhere
 	File     string             // path or URL of the wheel, "" if there is none
 	Excluded []matrix.Exclusion // SMs that the matrix leaves out
+	cuda     matrix.Version     // of the kernels of a universal cell, which no build tag names
+}
+
+// kernelsCUDA is the CUDA release that the kernels are built with, zero where nothing says it.
+func (c *Candidate) kernelsCUDA() matrix.Version {
+	if c.Channel.IsUniversal() {
+		return c.cuda
+	}
+	return c.Channel.CUDA
+}
+
+// compilers says which drivers compile the PTX: those of the CUDA that wrote it, and newer ones.
+func (c *Candidate) compilers() string {
+	if built := c.kernelsCUDA(); !built.IsZero() {
+		return fmt.Sprintf(" (a driver for CUDA %s or newer)", built)
+	}
+	return ""
 }
 
 // Planned lists the cells of the matrix as candidates.
@@ -32,7 +50,7 @@ func Planned(m *matrix.Matrix, set *kernels.Set) ([]Candidate, error) {
 			Channel: channelOf(cell), RequiresPython: want.RequiresPython, RequiresDist: want.RequiresDist,
 			SMs: slices.SortedFunc(maps.Keys(want.Kernels), kernels.Arch.Compare), PTX: want.PTX,
 		}
-		all = append(all, Candidate{Entry: entry, Target: cell.Target(), Excluded: cell.Excluded})
+		all = append(all, Candidate{Entry: entry, Target: cell.Target(), Excluded: cell.Excluded, cuda: cell.CUDA.Minor()})
 	}
 	return all, nil
 }
@@ -64,14 +82,13 @@ func AddFiles(all []Candidate, dir string) (candidates []Candidate, skipped []er
 	return all, skipped, err
 }
 
-// AddPublished adds the published wheels of a site as candidates, with what the site knows of each wheel. place turns
-// an entry into the file's path or URL.
-func AddPublished(all []Candidate, m *Manifest, place func(Entry) string) []Candidate {
-	for _, entry := range m.Wheels {
-		at := position(all, entry.Filename)
-		if at < 0 {
-			at = len(all)
-			all = append(all, Candidate{})
+// Published lists the wheels of a site as candidates, with what the site knows of each, and for a wheel whose name is
+// planned what the plan knows besides. place turns an entry into the file's path or URL.
+func Published(m *Manifest, planned []Candidate, place func(Entry) string) []Candidate {
+	all := make([]Candidate, len(m.Wheels))
+	for at, entry := range m.Wheels {
+		if known := position(planned, entry.Filename); known >= 0 {
+			all[at] = planned[known]
 		}
 		all[at].Entry, all[at].File = entry, place(entry)
 	}

@@ -2,6 +2,7 @@ package index
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 )
 
@@ -12,10 +13,14 @@ type Commands struct {
 	Uv    string `json:"uv"`
 }
 
-// InstallCommands are what to type for a wheel. site is the URL of a published site, or "". An index of one channel
-// holds no torch, so an installer can keep the installed torch or fail, but never change torch. A command for a file
-// also names the torch that has to stay, because the installer looks for dependencies in the index of the user.
-func InstallCommands(c Candidate, need Need, site string) Commands {
+// DefaultDist is where bake leaves wheels unless it is told otherwise.
+const DefaultDist = "dist"
+
+// InstallCommands are what to type for a wheel. site is the URL of a published site, or ""; dist is where wheels are
+// built. An index of one channel holds no torch, so an installer can keep the installed torch or fail, but never change
+// torch. A command for a file also names the torch that has to stay, because the installer looks for dependencies in the
+// index of the user.
+func InstallCommands(c Candidate, need Need, site, dist string) Commands {
 	if site != "" {
 		index := strings.TrimSuffix(site, "/") + "/" + c.Channel.Dir() + "/"
 		what := c.Project + "==" + c.Version
@@ -27,13 +32,12 @@ func InstallCommands(c Candidate, need Need, site string) Commands {
 	commands, file := Commands{}, c.File
 	if file == "" {
 		commands.Build = "sagebuild bake " + c.Target
-		file = "dist/" + c.Filename
+		if dist != DefaultDist {
+			commands.Build += " --dist " + quote(dist)
+		}
+		file = filepath.Join(dist, c.Filename)
 	}
-	torch := "torch==" + need.Torch.String()
-	if need.Torch.Parts() == 2 {
-		torch += ".*"
-	}
-	arguments := quote(file) + " " + quote(torch)
+	arguments := quote(file) + " " + quote(need.Torch.Pin())
 	commands.Pip, commands.Uv = "pip install "+arguments, "uv pip install "+arguments
 	return commands
 }

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	pep440 "github.com/aquasecurity/go-pep440-version"
+
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
@@ -61,9 +63,14 @@ func TestSatisfies(t *testing.T) {
 		{"2.8.0", "==2.8.*", true}, {"2.8", "==2.8.*", true}, {"2.80", "==2.8.*", false}, {"2.7.1", "==2.8.*", false},
 		{"3.12", ">=3.12,<3.13", true}, {"3.12.4", ">=3.12,<3.13", true}, {"3.13", ">=3.12,<3.13", false}, {"3.9", ">=3.10", false},
 		{"2.8.0", "==2.8", true}, {"2.8", "==2.8.0", true}, {"2.8.1", "!=2.8.0", true}, {"2.8", "<=2.8.0", true}, {"2.8.0", ">2.8", false},
-		{"2.8.0", "", true}, {"2.8.0", "~=2.8", false}, {"2.8.0", ">=2.8a1", false}, {"2.8.0", ">=2.*", false},
+		{"2.8.0", "", true}, {"2.8.0", "~=2.8", true}, {"2.8.3", "~=2.8.1", true}, {"2.9.0", "~=2.8.1", false}, {"2.8.0", "~=2", false},
+		{"2.8.0", ">=2.8a1", true}, {"2.8.0", ">=2.*", false}, {"2.8.0", "===2.8.0", false}, {"2.8.0", "torch", false},
+		// Before the final release, as pip judges what is installed.
+		{"2.8.0.dev20250324+cu126", "==2.8.*", true}, {"2.8.0a0+5228986c39.nv25.5", "==2.8.*", true}, {"2.8.0a0", ">=2.4", true},
+		{"2.8.0a0", ">=2.8", false}, {"2.8.0rc1", "<2.8", false}, {"2.8.0+cu129", "==2.8.0", true}, {"2.8.0+cu129", "==2.8.0+cu128", false},
+		{"2.8.0.post1", ">2.8.0", false}, {"2.8.0+cu129", ">2.8.0", false},
 	} {
-		if got := satisfies(matrix.MustVersion(test.version), test.specifier); got != test.want {
+		if got := satisfies(pep440.MustParse(test.version), test.specifier); got != test.want {
 			t.Errorf("%s %s is %v", test.version, test.specifier, got)
 		}
 	}
@@ -73,7 +80,7 @@ func FuzzSatisfies(f *testing.F) {
 	f.Add("2.8.0", "==2.8.*,!=2.8.1")
 	f.Add("3.12", ">= 3.9 , <4")
 	f.Fuzz(func(t *testing.T, text, specifier string) {
-		version, err := matrix.ParseVersion(text)
+		version, err := pep440.Parse(text)
 		if err != nil {
 			return
 		}

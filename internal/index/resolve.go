@@ -7,17 +7,21 @@ import (
 	"strconv"
 	"strings"
 
+	pep440 "github.com/aquasecurity/go-pep440-version"
+
+	"github.com/sagebuild/sagebuild/internal/gpu"
 	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
 // Need is what a user has.
 type Need struct {
-	Python   matrix.Version `json:"python"`        // two numbers count
-	Torch    matrix.Version `json:"torch"`         // two or three numbers
-	CUDA     matrix.Version `json:"cuda,omitzero"` // torch's; zero where the user does not care
-	Platform string         `json:"platform"`      // a platform tag: linux_x86_64
-	GPU      *GPU           `json:"gpu,omitempty"`
+	Python   matrix.Version `json:"python"` // two numbers count
+	Torch    Torch          `json:"torch"`
+	CUDA     matrix.Version `json:"cuda,omitzero"`   // torch's; zero where the user does not care
+	Driver   Driver         `json:"driver,omitzero"` // zero where it is not known
+	Platform string         `json:"platform"`        // a platform tag: linux_x86_64
+	GPU      *gpu.GPU       `json:"gpu,omitempty"`
 }
 
 // Verdict is a candidate held against a need.
@@ -76,8 +80,11 @@ func (v *Verdict) note(format string, args ...any) {
 }
 
 func (v *Verdict) judgeTorch(need Need) {
+	if why := need.Torch.Refusal(); why != "" {
+		v.refuse("%s", why)
+	}
 	specifier, ok := requirementOf("torch", v.Candidate.RequiresDist)
-	if ok && !satisfies(need.Torch, specifier) {
+	if ok && !satisfies(need.Torch.version, specifier) {
 		v.refuse("it requires torch%s, not %s", specifier, need.Torch)
 	}
 }
@@ -87,7 +94,7 @@ func (v *Verdict) judgePython(need Need) {
 	switch {
 	case !slices.ContainsFunc(names.Python, func(tag string) bool { return fitsPython(tag, names.ABI, need.Python) }):
 		v.refuse("it is for Python %s, not %s", v.Candidate.python(), need.Python.Minor())
-	case v.Candidate.RequiresPython != "" && !satisfies(need.Python, v.Candidate.RequiresPython):
+	case v.Candidate.RequiresPython != "" && !satisfies(pep440.MustParse(need.Python.String()), v.Candidate.RequiresPython):
 		v.refuse("it requires Python %s, not %s", v.Candidate.RequiresPython, need.Python)
 	}
 }
@@ -119,19 +126,26 @@ func (v *Verdict) judgePlatform(need Need) {
 	}
 }
 
-// judgeCUDA accepts a CUDA of the same major release: kernels need only the driver, and such a driver runs them.
+// judgeCUDA asks one question: does the driver run what the CUDA of the kernels made? Every driver that is new enough for
+// a major release of CUDA runs the machine code of its minor releases, and of older ones. torch's own CUDA matters as far
+// as it tells the driver: a torch of CUDA 13.0 runs on no driver that is too old for kernels of 12.9.
 func (v *Verdict) judgeCUDA(need Need) {
-	built := v.Candidate.Channel.CUDA
+	built := v.Candidate.kernelsCUDA()
+	oldest := Driver(drivers[built.Major()])
 	switch {
-	case need.CUDA.IsZero() || v.Candidate.Channel.IsUniversal() || built == need.CUDA.Minor():
-	case need.CUDA.Major() == built.Major():
-		v.note("its kernels are built with CUDA %s, not %s; any driver for CUDA %d runs their machine code", built, need.CUDA.Minor(), built.Major())
-	default:
-		v.refuse("its kernels are built with CUDA %s and need such a driver, not one for %s", built, need.CUDA.Minor())
+	case built.IsZero():
+	case need.Driver != 0 && need.Driver < oldest:
+		v.refuse("its kernels are built with CUDA %s and need driver %d or newer, not %d", built, oldest, need.Driver)
+	case need.CUDA.IsZero() || built == need.CUDA.Minor():
+	case need.Driver == 0 && built.Major() > need.CUDA.Major():
+		v.rank += 2 // behind a wheel whose kernels surely run
+		v.note("its kernels are built with CUDA %s and need driver %d or newer; torch's CUDA %s is content with an older one", built, oldest, need.CUDA.Minor())
+	case !v.Candidate.Channel.IsUniversal():
+		v.note("its kernels are built with CUDA %s, not %s; they need the driver alone, and yours runs them", built, need.CUDA.Minor())
 	}
 }
 
-func (v *Verdict) judgeGPU(gpu GPU) {
+func (v *Verdict) judgeGPU(gpu gpu.GPU) {
 	c := v.Candidate
 	why := ""
 	for _, exclusion := range c.Excluded {
@@ -153,7 +167,7 @@ func (v *Verdict) judgeGPU(gpu GPU) {
 	case kernels.SameMajor:
 		v.note("it has no code for SM %s%s; the driver loads that for %s", gpu.SM, why, image.Arch)
 	case kernels.JIT:
-		v.note("it has no code for SM %s%s; the driver compiles the PTX for %s at first use", gpu.SM, why, image.Arch)
+		v.note("it has no code for SM %s%s; the driver compiles the PTX for %s at first use%s", gpu.SM, why, image.Arch, c.compilers())
 	default:
 		if why == "" {
 			why = ": it has " + c.smsText()
@@ -166,7 +180,7 @@ func (v *Verdict) judgeGPU(gpu GPU) {
 func Facts(m *matrix.Matrix, need Need) []string {
 	var facts []string
 	for _, rule := range m.Rules() {
-		if rule.Subject == matrix.TorchSubject(need.Torch) {
+		if rule.Subject == matrix.TorchSubject(need.Torch.Release) {
 			facts = append(facts, fmt.Sprintf("%s (source: %s)", rule.Text, rule.Source))
 		}
 	}

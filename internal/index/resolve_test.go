@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sagebuild/sagebuild/internal/gpu"
 	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -26,58 +27,23 @@ func plannedOf(t testing.TB) []Candidate {
 	return planned
 }
 
-func TestFindGPU(t *testing.T) {
-	m := load(t)
-	for name, want := range map[string]string{
-		"RTX 4090": "8.9", "NVIDIA GeForce RTX 4090": "8.9", "rtx4070ti super": "8.9", "NVIDIA GeForce RTX 4060 Laptop GPU": "8.9",
-		"GeForce RTX 2080 Ti": "7.5", "RTX 3090": "8.6", "RTX 5090 D": "12.0", "RTX 40": "8.9",
-		"Tesla V100-SXM2-16GB": "7.0", "NVIDIA TITAN V": "7.0", "Tesla T4": "7.5", "NVIDIA A100-SXM4-80GB": "8.0", "A10G": "8.6", "NVIDIA A40": "8.6",
-		"NVIDIA L4": "8.9", "L40S": "8.9", "NVIDIA H100 80GB HBM3": "9.0", "H200": "9.0", "NVIDIA GH200 480GB": "9.0", "B200": "10.0",
-		"NVIDIA RTX PRO 6000 Blackwell Workstation Edition": "12.0", "Jetson AGX Orin": "8.7", "DGX Spark": "12.1",
-		"8.9": "8.9", "sm_90a": "9.0", "sm120": "12.0", " 12.1 ": "12.1",
-	} {
-		if gpu, err := FindGPU(m, name); err != nil || gpu.SM.String() != want {
-			t.Errorf("%q is %v, %v; want %s", name, gpu.SM, err, want)
-		}
-	}
-}
-
-// Names that only look alike are no GPU of the definition: Quadro RTX 4000 is older than RTX 40.
-func TestFindGPURefuses(t *testing.T) {
-	m := load(t)
-	for name, near := range map[string]string{
-		"RTX 4900": `did you mean "RTX 40"?`, "H1000": `did you mean "H100"?`, "DGX Sprak": `did you mean "DGX Spark"?`,
-		"Quadro RTX 4000": "", "RTX A4000": "", "TITAN Xp": "", "GTX 1080": "", "L400": "", "T1000": "", "Radeon RX 7900": "", "": "", "0.0": "", "00A": "",
-	} {
-		gpu, err := FindGPU(m, name)
-		if err == nil || !strings.Contains(err.Error(), near) {
-			t.Errorf("%q is %+v, %v; want an error with %q", name, gpu, err, near)
-		}
-	}
-}
-
-func FuzzFindGPU(f *testing.F) {
-	m := load(f)
-	f.Add("NVIDIA GeForce RTX 4090")
-	f.Add("sm_90a")
-	f.Fuzz(func(t *testing.T, name string) {
-		if gpu, err := FindGPU(m, name); err == nil && gpu.SM == (matrix.SM{}) {
-			t.Errorf("%q has no SM", name)
-		}
-	})
-}
-
 func needOf(t testing.TB, text string) Need {
 	t.Helper()
 	words := strings.Fields(text)
-	need := Need{Python: matrix.MustVersion(words[0]), Torch: matrix.MustVersion(words[1]), Platform: "linux_x86_64"}
+	torch, err := ParseTorch(words[1])
+	must(t, err)
+	need := Need{Python: matrix.MustVersion(words[0]), Torch: torch, CUDA: torch.CUDA, Platform: "linux_x86_64"}
 	if words[2] != "-" {
 		need.CUDA = matrix.MustVersion(words[2])
 	}
-	if len(words) > 3 {
-		gpu, err := FindGPU(load(t), words[3])
+	if len(words) > 3 && words[3] != "-" {
+		found, err := gpu.Find(load(t), words[3])
 		must(t, err)
-		need.GPU = &gpu
+		need.GPU = &found
+	}
+	if len(words) > 4 {
+		need.Driver, err = ParseDriver(words[4])
+		must(t, err)
 	}
 	return need
 }
@@ -105,6 +71,19 @@ func TestResolve(t *testing.T) {
 		{"3.12 2.9.0 13.0", "291.130-cp312", ""},
 		{"3.15 2.15.0 13.2", "2150.132-cp315", ""},
 		{"3.12 2.12.1 12.8", "2121.126-cp312", "built with CUDA 12.6, not 12.8"},
+		// As torch writes the versions of nightlies and of other makers' builds.
+		{"3.12 2.8.0.dev20250324+cu126 -", "280.129-cp312", "built with CUDA 12.9, not 12.6"},
+		{"3.12 2.8.0a0+5228986c39.nv25.5 -", "280.129-cp312", ""},
+		{"3.12 2.8.0rc2+cu129 -", "280.129-cp312", ""},
+		{"3.12 2.8.0+git1234567 -", "280.129-cp312", ""},
+		// What counts is the driver that the kernels' CUDA needs.
+		{"3.12 2.8.0 13.0", "280.129-cp312", "built with CUDA 12.9, not 13.0; they need the driver alone"},
+		{"3.10 2.4.1 11.8", "2.2.0-py3-none-manylinux_2_17_x86_64", "need driver 525 or newer; torch's CUDA 11.8 is content with an older one"},
+		{"3.10 2.7.1+cu118 -", "270.128-cp310", "need driver 525 or newer"},
+		{"3.10 2.7.1+cu118 - - 570.86.10", "270.128-cp310", "they need the driver alone"},
+		{"3.12 2.12.1 12.6 - 550.54.14", "2121.126-cp312", ""},
+		{"3.12 2.15.0 13.0 - 580.95.05", "2150.130-cp312", ""},
+		{"3.12 2.15.0 13.0 - 570.86.10", "2.2.0-py3-none-manylinux_2_17_x86_64", ""},
 		// Owners of GPUs that their torch's CUDA leaves out.
 		{"3.12 2.15.0 13.2 V100", "2.2.0-py3-none-manylinux_2_17_x86_64", ""},
 		{"3.12 2.10.0 12.6 RTX-5090", "2100.128-cp312", "built with CUDA 12.8, not 12.6"},
@@ -146,10 +125,14 @@ func TestResolveWithoutMachineCode(t *testing.T) {
 
 func TestResolveSaysWhyNothingFits(t *testing.T) {
 	for need, want := range map[string]string{
-		"3.8 2.8.0 12.9":      "it is for Python 3.10, not 3.8",
-		"3.8 2.9.0 13.0":      "it requires torch==2.7.*, not 2.9.0; it is for Python 3.10, not 3.8; its kernels are built with CUDA 12.8 and need such a driver, not one for 13.0",
-		"3.12 2.3.1 12.1":     "it requires torch>=2.4, not 2.3.1",
-		"3.12 2.8.0 12.9 6.1": "it has no code for SM 6.1: it has 7.0 7.5",
+		"3.8 2.8.0 12.9":              "it is for Python 3.10, not 3.8",
+		"3.8 2.9.0 13.0":              "it requires torch==2.7.*, not 2.9.0; it is for Python 3.10, not 3.8",
+		"3.12 2.8.0+rocm6.4 -":        "this torch is built for ROCm and runs no CUDA kernel",
+		"3.12 2.8.0+cpu -":            "built for the CPU alone",
+		"3.12 2.8.0+xpu -":            "built for Intel's GPUs",
+		"3.12 2.8.0 12.9 - 470.82.01": "its kernels are built with CUDA 12.9 and need driver 525 or newer, not 470",
+		"3.12 2.3.1 12.1":             "it requires torch>=2.4, not 2.3.1",
+		"3.12 2.8.0 12.9 6.1":         "it has no code for SM 6.1: it has 7.0 7.5",
 	} {
 		t.Run(need, func(t *testing.T) {
 			all := ""
@@ -220,17 +203,21 @@ func TestInstallCommands(t *testing.T) {
 	}
 	name := of280().name()
 	for _, test := range []struct {
-		file, site, torch string
-		want              Commands
+		file, site, dist, torch string
+		want                    Commands
 	}{
-		{"dist/" + name, "", "2.8.0", Commands{"", "pip install dist/" + name + " torch==2.8.0", "uv pip install dist/" + name + " torch==2.8.0"}},
-		{"my dist/" + name, "", "2.8", Commands{"", "pip install 'my dist/" + name + "' 'torch==2.8.*'", "uv pip install 'my dist/" + name + "' 'torch==2.8.*'"}},
-		{"", "", "2.8.0", Commands{"sagebuild bake linux-sage2-pytorch28-cu129-python312", "pip install dist/" + name + " torch==2.8.0", "uv pip install dist/" + name + " torch==2.8.0"}},
-		{"", "https://example.org/w/", "2.8.0", Commands{"", "pip install --index-url https://example.org/w/simple/cu129/torch2.8/ sageattention==2.2.0",
+		{"dist/" + name, "", "dist", "2.8.0", Commands{"", "pip install dist/" + name + " torch==2.8.0", "uv pip install dist/" + name + " torch==2.8.0"}},
+		{"my dist/" + name, "", "my dist", "2.8", Commands{"", "pip install 'my dist/" + name + "' 'torch==2.8.*'", "uv pip install 'my dist/" + name + "' 'torch==2.8.*'"}},
+		{"", "", "dist", "2.8.0", Commands{"sagebuild bake linux-sage2-pytorch28-cu129-python312", "pip install dist/" + name + " torch==2.8.0", "uv pip install dist/" + name + " torch==2.8.0"}},
+		{"", "", "my dist", "2.8.0.dev20250324+cu126", Commands{"sagebuild bake linux-sage2-pytorch28-cu129-python312 --dist 'my dist'",
+			"pip install 'my dist/" + name + "' torch==2.8.0.dev20250324", "uv pip install 'my dist/" + name + "' torch==2.8.0.dev20250324"}},
+		{"", "https://example.org/w/", "dist", "2.8.0", Commands{"", "pip install --index-url https://example.org/w/simple/cu129/torch2.8/ sageattention==2.2.0",
 			"uv pip install --default-index https://example.org/w/simple/cu129/torch2.8/ sageattention==2.2.0"}},
 	} {
-		need := Need{Torch: matrix.MustVersion(test.torch)}
-		if got := InstallCommands(best(test.file), need, test.site); got != test.want {
+		torch, err := ParseTorch(test.torch)
+		must(t, err)
+		need := Need{Torch: torch}
+		if got := InstallCommands(best(test.file), need, test.site, test.dist); got != test.want {
 			t.Errorf("got  %+v\nwant %+v", got, test.want)
 		}
 	}
