@@ -13,7 +13,7 @@ import (
 
 // Plan lists everything that a command will do, before the command does any of it.
 type Plan struct {
-	Command string   `json:"command"` // bake, test or verify
+	Command string   `json:"command"` // bake, test, verify or compile
 	Matrix  string   `json:"matrix"`  // the definition file
 	Targets []Target `json:"targets"`
 }
@@ -26,13 +26,14 @@ type Target struct {
 	Torch     string             `json:"torch"` // torch that the wheel asks for, or that a test runs on
 	CUDA      string             `json:"cuda"`
 	Python    string             `json:"python"` // Python that the wheel asks for, or that a test runs on
+	Parts     []string           `json:"parts"`  // native code that other targets need as well, by the names of parts
 	Stage     string             `json:"stage"`
 	Args      map[string]string  `json:"args"`
 	Contexts  map[string]Context `json:"contexts"`
 	SMs       []matrix.SM        `json:"sms"`
 	Excluded  []Exclusion        `json:"excluded"`
-	Output    string             `json:"output"` // directory that receives the wheel or the test results
-	Wheel     string             `json:"wheel"`  // file name of the wheel that is built or tested
+	Output    string             `json:"output"` // directory that receives the wheel or the test results; "" for a part
+	Wheel     string             `json:"wheel"`  // file name of the wheel that is built or tested; "" for a part
 	Steps     []string           `json:"steps"`  // stages in the order they run
 	Selection matrix.Selection   `json:"-"`
 }
@@ -89,7 +90,7 @@ func newTarget(m *matrix.Matrix, k *kernels.Set, selected matrix.Selection, opti
 	target := Target{
 		Name: selected.Target(), Cell: cell.Target(), Platform: cell.Platform.Name,
 		Torch: cell.Torch.String(), CUDA: cell.CUDA.String(), Python: cell.Python.String(),
-		Stage: StageWheel, Args: planArguments(m, k, selected, options), Contexts: options.contexts(selected),
+		Parts: PartNames(m, k, cell), Stage: StageWheel, Args: planArguments(m, k, selected, options), Contexts: options.contexts(selected),
 		SMs: cell.SMs, Excluded: exclusions(cell), Output: orElse(options.Output, outputDir),
 		Wheel: cell.WheelName(), Steps: buildSteps(m, k, cell), Selection: selected,
 	}
@@ -97,6 +98,9 @@ func newTarget(m *matrix.Matrix, k *kernels.Set, selected matrix.Selection, opti
 		target.Torch, target.Python = on.Torch.String(), on.Python.String()
 		target.Stage = orElse(options.TestStage, StageTest)
 		target.Output = resultsDir(target.Output, selected)
+		if options.WheelFile != "" {
+			target.Parts = []string{}
+		}
 		target.Steps = append(testSteps(target.Steps, selected, options.WheelFile != ""), target.Stage)
 	}
 	return target
@@ -129,10 +133,13 @@ func exclusions(cell matrix.Cell) []Exclusion {
 	return all
 }
 
+// stageHost is the stage with the host library.
+const stageHost = "host"
+
 func buildSteps(m *matrix.Matrix, k *kernels.Set, cell matrix.Cell) []string {
 	steps := []string{"system", "uv", "toolchain", "nvdisasm"}
 	steps = append(steps, kernelStages(m, k, cell.Package, cell.SMs)...)
-	return append(steps, "kernels", "host-toolchain", "host", "builder", StageWheel)
+	return append(steps, "kernels", "host-toolchain", stageHost, "builder", StageWheel)
 }
 
 func testSteps(build []string, test matrix.Selection, haveWheel bool) []string {

@@ -61,9 +61,14 @@ func sharesOfSM(m *matrix.Matrix, k *kernels.Set, sm matrix.SM) []share {
 func kernelStages(m *matrix.Matrix, k *kernels.Set, pkg matrix.Package, sms []matrix.SM) []string {
 	var names []string
 	for _, s := range sharesOf(m, k) {
-		if slices.Contains(s.holders, pkg.Name) && slices.Contains(sms, s.sm) {
+		if s.in(pkg, sms) {
 			names = append(names, s.stage())
 		}
 	}
 	return names
+}
+
+// in says whether wheels of a package hold the share, if they are for these SMs.
+func (s share) in(pkg matrix.Package, sms []matrix.SM) bool {
+	return slices.Contains(s.holders, pkg.Name) && slices.Contains(sms, s.sm)
 }

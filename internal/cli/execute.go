@@ -14,13 +14,18 @@ import (
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
-// prepare plans the run of a command. With --print it prints the plan instead, and the run is nil. The wheel is the
-// file that a test takes instead of building one.
+// prepare plans the run of a command, as newRun does it. The wheel is the file that a test takes instead of building
+// one.
 func (o *buildOptions) prepare(app *App, command string, p *run.Project, selection []matrix.Selection, wheel string) (*run.Run, error) {
 	plan, err := o.makePlan(command, p, selection, wheel)
 	if err != nil {
 		return nil, err
 	}
+	return o.newRun(app, p, plan)
+}
+
+// newRun is the run of a plan. With --print it prints the plan instead, and the run is nil.
+func (o *buildOptions) newRun(app *App, p *run.Project, plan *bake.Plan) (*run.Run, error) {
 	if o.print {
 		return nil, app.Console.JSON(plan)
 	}

@@ -18,17 +18,23 @@ import (
 const matrixHelp = `Matrix lists the cells of the definition, each with its wheel and its SMs, the groups, and the SMs that a CUDA leaves
 out with the reason. Names of targets and groups, and patterns, select cells.
 
+With --stages it lists the native code that the wheels share, part by part, which 'sagebuild compile' builds.
+
 With --github it prints the value of a GitHub Actions strategy.matrix instead: one entry a cell, or with --shards at
-most that many entries, cells of one CUDA side by side.`
+most that many entries, cells of one CUDA side by side. With --github --stages it prints two such values, "parts" for
+the jobs that compile and "cells" for the jobs that import what was compiled and pack wheels. GitHub takes 256 entries.`
 
 const matrixExamples = `  sagebuild matrix
   sagebuild matrix pytorch28 'linux-*-python310'
   sagebuild matrix --matrix mine.hcl --json
-  sagebuild matrix sage2-all --github --shards 3`
+  sagebuild matrix pytorch215 --stages
+  sagebuild matrix sage2-all --github --shards 3
+  sagebuild matrix everything --github --stages --shards 20`
 
 type matrixOptions struct {
 	file   string
 	github bool
+	stages bool
 	shards int
 }
 
@@ -43,7 +49,8 @@ func newMatrix(app *App) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&options.file, "matrix", "", "matrix definition `FILE` (default: the built-in one)")
 	cmd.Flags().BoolVar(&options.github, "github", false, "print the include list of a GitHub Actions matrix job")
-	cmd.Flags().IntVar(&options.shards, "shards", 0, "with --github: at most `N` entries instead of one a cell")
+	cmd.Flags().BoolVar(&options.stages, "stages", false, "list the parts that wheels share; with --github, jobs for parts and jobs for cells")
+	cmd.Flags().IntVar(&options.shards, "shards", 0, "with --github: at most `N` entries a list, instead of one a cell")
 	app.addJSON(cmd, "the matrix")
 	return cmd
 }
@@ -67,12 +74,45 @@ func runMatrix(app *App, options matrixOptions, names []string) error {
 	if err != nil {
 		return err
 	}
-	if options.github { // wants one line
-		return json.NewEncoder(app.Console.Out).Encode(report.NewInclude(selection, options.shards))
+	switch {
+	case options.github:
+		return options.printGitHub(app, names, report.NewStages(m, set, selection, options.shards))
+	case options.stages:
+		sharing := report.NewSharing(m, set, selection)
+		return app.print(sharing, sharing.WriteText)
 	}
 	return app.print(newMatrixJSON(m, selection), func(w io.Writer, color bool) error {
 		return ui.WriteTables(w, color, matrixTables(m, selection, len(names) == 0))
 	})
+}
+
+// printGitHub prints on one line what GitHub takes as a matrix, or with --stages two of them.
+func (o matrixOptions) printGitHub(app *App, names []string, stages report.Stages) error {
+	var value any = stages.Cells
+	most := len(stages.Cells.Entries)
+	if o.stages {
+		value, most = stages, max(most, len(stages.Parts.Entries))
+	}
+	if most > report.GitHubLimit {
+		return diag.Usagef(o.fittingCommand(names), "%d jobs: GitHub makes %d at most of one matrix", most, report.GitHubLimit)
+	}
+	return json.NewEncoder(app.Console.Out).Encode(value)
+}
+
+// fittingCommand is the command with as many shards as GitHub takes.
+func (o matrixOptions) fittingCommand(names []string) string {
+	words := []string{"sagebuild matrix"}
+	for _, name := range names {
+		if strings.ContainsAny(name, "*?[") {
+			name = "'" + name + "'"
+		}
+		words = append(words, name)
+	}
+	words = append(words, "--github")
+	if o.stages {
+		words = append(words, "--stages")
+	}
+	return strings.Join(append(words, "--shards", fmt.Sprint(report.GitHubLimit)), " ")
 }
 
 // selectCells selects every cell where nothing is named, and a test's cell where a test is.

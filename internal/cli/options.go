@@ -69,6 +69,7 @@ type buildOptions struct {
 	keepGoing, noCache bool
 	cacheFrom, cacheTo []string
 	jobs               int
+	each               string // what stands for a target's name in caches; "" is run.TargetPlaceholder
 }
 
 func (o *buildOptions) addFlags(flags *pflag.FlagSet) {
@@ -90,8 +91,8 @@ func (o *buildOptions) addBuilderFlags(flags *pflag.FlagSet) {
 	flags.Var(&o.progress, "progress", "progress display: "+strings.Join(progressModes, "|"))
 	flags.BoolVar(&o.keepGoing, "keep-going", false, "finish the other targets when one fails")
 	flags.BoolVar(&o.noCache, "no-cache", false, "run every step again")
-	flags.StringArrayVar(&o.cacheFrom, "cache-from", nil, "cache to import, in buildx syntax (type=gha,scope={target}), {target} standing for each target's name; may be repeated")
-	flags.StringArrayVar(&o.cacheTo, "cache-to", nil, "where to export the cache, in the same syntax; may be repeated")
+	flags.StringArrayVar(&o.cacheFrom, "cache-from", nil, o.cacheFromHelp())
+	flags.StringArrayVar(&o.cacheTo, "cache-to", nil, "where to export the cache, in the same syntax, "+o.eachTarget()+" standing for each name; may be repeated")
 	flags.IntVar(&o.jobs, "jobs", o.jobs, "targets at a time")
 }
 
@@ -102,23 +103,39 @@ func (o *buildOptions) check() error {
 	}
 	err := checkPlaceholders("--python-image", o.pythonImage, bake.PythonPlaceholder)
 	for _, cache := range o.cacheFrom {
-		err = errors.Join(err, checkPlaceholders("--cache-from", cache, run.TargetPlaceholder))
+		err = errors.Join(err, checkPlaceholders("--cache-from", cache, o.eachTarget(), run.PartPlaceholder))
 	}
 	for _, cache := range o.cacheTo {
-		err = errors.Join(err, checkPlaceholders("--cache-to", cache, run.TargetPlaceholder))
+		err = errors.Join(err, checkPlaceholders("--cache-to", cache, o.eachTarget()))
 	}
 	return err
+}
+
+func (o *buildOptions) cacheFromHelp() string {
+	help := "cache to import, in buildx syntax (type=gha,scope={part}), {part} standing for each part of a target ('sagebuild matrix --stages')"
+	if o.eachTarget() == run.TargetPlaceholder {
+		help += ", {target} for its name"
+	}
+	return help + "; may be repeated"
+}
+
+// eachTarget is what stands for the name of a target of the plan.
+func (o *buildOptions) eachTarget() string {
+	if o.each == "" {
+		return run.TargetPlaceholder
+	}
+	return o.each
 }
 
 // placeholder matches what may stand for something in the value of a flag; %s does in docker-bake.hcl.
 var placeholder = regexp.MustCompile(`\{[^{}]*\}|%s`)
 
 // checkPlaceholders refuses those that nothing takes the place of.
-func checkPlaceholders(flag, value, known string) error {
+func checkPlaceholders(flag, value string, known ...string) error {
 	for _, found := range placeholder.FindAllString(value, -1) {
-		if found != known {
-			hint := flag + " " + strings.ReplaceAll(value, found, known)
-			return diag.Usagef(hint, "%s %s: %s stands for nothing here, only %s does", flag, value, found, known)
+		if !slices.Contains(known, found) {
+			hint := flag + " " + strings.ReplaceAll(value, found, known[0])
+			return diag.Usagef(hint, "%s %s: %s stands for nothing here, only %s does", flag, value, found, strings.Join(slices.Compact(known), " or "))
 		}
 	}
 	return nil
@@ -127,8 +144,8 @@ func checkPlaceholders(flag, value, known string) error {
 // checkCaches refuses one destination for several targets: the last would overwrite the others.
 func (o *buildOptions) checkCaches(targets int) error {
 	for _, cache := range o.cacheTo {
-		if targets > 1 && !strings.Contains(cache, run.TargetPlaceholder) {
-			return diag.Usagef("--cache-to "+cache+run.TargetPlaceholder, "--cache-to %s is one place for %d targets, which overwrite each other there", cache, targets)
+		if targets > 1 && !strings.Contains(cache, o.eachTarget()) {
+			return diag.Usagef("--cache-to "+cache+o.eachTarget(), "--cache-to %s is one place for %d targets, which overwrite each other there", cache, targets)
 		}
 	}
 	return nil

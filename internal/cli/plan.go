@@ -31,7 +31,13 @@ func (o *buildOptions) makePlan(command string, p *run.Project, selection []matr
 	if err := o.checkCaches(len(selection)); err != nil {
 		return nil, err
 	}
-	return bake.NewPlan(p.Matrix, p.Kernels, selection, bake.PlanOptions{
+	options := o.planOptions(command)
+	options.WheelFile = wheel
+	return bake.NewPlan(p.Matrix, p.Kernels, selection, options)
+}
+
+func (o *buildOptions) planOptions(command string) bake.PlanOptions {
+	return bake.PlanOptions{
 		Command: command,
 		// The stage that hands over the results even when a test fails: a JUnit file outlives the failure that it
 		// describes.
@@ -41,8 +47,7 @@ func (o *buildOptions) makePlan(command string, p *run.Project, selection []matr
 		BaseImage:       o.base,
 		PythonImage:     o.pythonImage,
 		Locked:          true,
-		WheelFile:       wheel,
-	})
+	}
 }
 
 // selectBuilds is Select without tests, which a pattern may match as well.

@@ -41,7 +41,7 @@ func newRoot(app *App) *cobra.Command {
 	root.SetOut(app.Console.Out)
 	root.SetErr(app.Console.Err)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newBake(app), newTest(app), newVerify(app), newAudit(app), newGenerate(app), newMatrix(app), newDoctor(app), newClean(app),
+	root.AddCommand(newBake(app), newTest(app), newCompile(app), newVerify(app), newAudit(app), newGenerate(app), newMatrix(app), newDoctor(app), newClean(app),
 		newLock(app), newIndex(app), newResolve(app), newVersion(app))
 	return root
 }

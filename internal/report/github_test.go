@@ -9,7 +9,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/matrixtest"
 )
 
-func include(t *testing.T, names string, shards int) []IncludeEntry {
+func include(t *testing.T, names string, shards int) []WheelEntry {
 	t.Helper()
 	m, _ := matrixtest.Definition(t, sourceDir)
 	selection, err := m.Select(strings.Fields(names))
@@ -26,12 +26,12 @@ func TestIncludeHasAnEntryForEachCell(t *testing.T) {
 		}
 	}
 	got := include(t, "default", 0)[0]
-	want := IncludeEntry{
+	want := WheelEntry{
 		Name: "linux-sage2-pytorch28-cu129-python312", Target: "linux-sage2-pytorch28-cu129-python312",
-		Targets: "linux-sage2-pytorch28-cu129-python312",
-		Wheel:   "sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl",
-		Wheels:  "sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl",
-		Torch:   "2.8.0", CUDA: "12.9.1", Python: "3.12", Platform: "linux",
+		Targets: "linux-sage2-pytorch28-cu129-python312", Tests: "test-linux-sage2-pytorch28-cu129-python312",
+		Wheel:  "sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl",
+		Wheels: "sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl",
+		Torch:  "2.8.0", CUDA: "12.9.1", Python: "3.12", Platform: "linux",
 	}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)

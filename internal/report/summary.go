@@ -24,7 +24,7 @@ const (
 
 // Summary is the table that ends a run.
 type Summary struct {
-	Command string  `json:"command"` // bake or test
+	Command string  `json:"command"` // bake, test or compile
 	Seconds float64 `json:"seconds"` // of the whole run
 	Rows    []Row   `json:"targets"`
 }
@@ -34,8 +34,8 @@ type Row struct {
 	Target   string            `json:"target"`
 	Outcome  Outcome           `json:"outcome"`
 	Wheel    string            `json:"wheel,omitempty"`    // path of the wheel, or "" when there is none
-	Size     int64             `json:"size,omitempty"`     // of the wheel, in bytes
-	SMs      []matrix.SM       `json:"sms,omitempty"`      // in the wheel
+	Size     int64             `json:"size,omitempty"`     // of the wheel or the part, in bytes
+	SMs      []matrix.SM       `json:"sms,omitempty"`      // in the wheel or the part
 	Excluded []bake.Exclusion  `json:"excluded,omitempty"` // SMs that the wheel leaves out, and why
 	Seconds  float64           `json:"seconds"`            // wall time
 	Results  string            `json:"results,omitempty"`  // tests: path of the JUnit file
@@ -108,9 +108,13 @@ func (f *Failure) key() string {
 func (s Summary) table() *ui.Table {
 	table := &ui.Table{Header: []string{"target", "result", "size", "seconds", "SMs", "wheel"}}
 	columns := Row.wheelColumns
-	if s.Command == "test" {
+	switch s.Command {
+	case "test":
 		table.Header = []string{"target", "result", "passed", "failed", "skipped", "seconds", "torch", "python", "JUnit"}
 		columns = Row.testColumns
+	case "compile":
+		table.Header = []string{"part", "result", "size", "seconds"}
+		columns = Row.partColumns
 	}
 	for _, row := range s.Rows {
 		outcome := ui.Cell{Text: string(row.Outcome), Color: row.Outcome.color()}
@@ -129,12 +133,16 @@ func (o Outcome) color() ui.Color {
 	return ui.Green
 }
 
-func (r Row) wheelColumns() []ui.Cell {
+func (r Row) partColumns() []ui.Cell {
 	size := "-"
 	if r.Size > 0 {
 		size = ui.Size(r.Size).String()
 	}
-	return []ui.Cell{ui.Number(size), ui.Number(r.time()), ui.Text(orDash(words(r.SMs))), ui.Text(orDash(r.Wheel))}
+	return []ui.Cell{ui.Number(size), ui.Number(r.time())}
+}
+
+func (r Row) wheelColumns() []ui.Cell {
+	return append(r.partColumns(), ui.Text(orDash(words(r.SMs))), ui.Text(orDash(r.Wheel)))
 }
 
 func (r Row) testColumns() []ui.Cell {

@@ -36,7 +36,7 @@ type Options struct {
 	Jobs       int       // targets at a time
 	KeepGoing  bool      // finish the other targets when one fails
 	NoCache    bool      // run every step again
-	CacheFrom  []string  // caches to import, in buildx syntax; {target} stands for a target's name
+	CacheFrom  []string  // caches to import, in buildx syntax, with TargetPlaceholder and PartPlaceholder
 	CacheTo    []string  // where to export the cache, in the same syntax
 }
 
@@ -56,6 +56,9 @@ type Result struct {
 
 // Bake builds every wheel of the plan, checks it and moves it into dist/.
 func (r *Run) Bake(ctx context.Context) ([]Result, error) { return r.each(ctx, (*session).bake) }
+
+// Compile builds every part of the plan, for the cache alone.
+func (r *Run) Compile(ctx context.Context) ([]Result, error) { return r.each(ctx, (*session).compile) }
 
 // Test tests every wheel of the plan and moves what the tests wrote into dist/test-results/, whether they pass or not.
 func (r *Run) Test(ctx context.Context) ([]Result, error) { return r.each(ctx, (*session).test) }

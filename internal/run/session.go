@@ -78,19 +78,29 @@ func (s *session) build(ctx context.Context, target bake.Target) (string, *build
 	result, err := s.builder.Build(ctx, builder.Request{
 		Target: target.Name, Dockerfile: s.dockerfile, Stage: target.Stage, Source: source,
 		Contexts: contexts, Args: target.Args, Platform: bake.BuildPlatform, Secrets: bake.EnvironmentSecrets, Output: dir, Place: s.Options.Dist,
-		CacheFrom: caches(s.Options.CacheFrom, target.Name), CacheTo: caches(s.Options.CacheTo, target.Name),
+		CacheFrom: caches(s.Options.CacheFrom, target), CacheTo: caches(s.Options.CacheTo, target),
 		NoCache: s.Options.NoCache, Provenance: target.Stage == bake.StageWheel,
 	})
 	return dir, result, err
 }
 
-// TargetPlaceholder stands for a target's name in the caches of Options.
-const TargetPlaceholder = "{target}"
+// What may stand in the caches of Options.
+const (
+	TargetPlaceholder = "{target}" // a target's name
+	PartPlaceholder   = "{part}"   // each part of a target: a cache with the word becomes as many as the target has parts
+)
 
-func caches(options []string, target string) []string {
+func caches(options []string, target bake.Target) []string {
 	var all []string
 	for _, option := range options {
-		all = append(all, strings.ReplaceAll(option, TargetPlaceholder, target))
+		option = strings.ReplaceAll(option, TargetPlaceholder, target.Name)
+		if !strings.Contains(option, PartPlaceholder) {
+			all = append(all, option)
+			continue
+		}
+		for _, part := range target.Parts {
+			all = append(all, strings.ReplaceAll(option, PartPlaceholder, part))
+		}
 	}
 	return all
 }

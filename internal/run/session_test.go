@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/sagebuild/sagebuild/bake"
@@ -58,11 +59,18 @@ func copyLocks(t *testing.T) string {
 }
 
 func TestCachesNameTheirTarget(t *testing.T) {
-	got := caches([]string{"type=gha,scope={target}", "type=local,src=/cache"}, "a-wheel")
-	if len(got) != 2 || got[0] != "type=gha,scope=a-wheel" || got[1] != "type=local,src=/cache" {
-		t.Errorf("caches %v", got)
+	target := bake.Target{Name: "a-wheel", Parts: []string{"kernels-cu129-sm90", "host-linux"}}
+	for option, want := range map[string][]string{
+		"type=gha,scope={target}":        {"type=gha,scope=a-wheel"},
+		"type=local,src=/cache":          {"type=local,src=/cache"},
+		"type=local,src=/cache/{part}":   {"type=local,src=/cache/kernels-cu129-sm90", "type=local,src=/cache/host-linux"},
+		"type=gha,scope={target}-{part}": {"type=gha,scope=a-wheel-kernels-cu129-sm90", "type=gha,scope=a-wheel-host-linux"},
+	} {
+		if got := caches([]string{option}, target); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", option, got, want)
+		}
 	}
-	if got := caches(nil, "a-wheel"); got != nil {
+	if got := caches(nil, target); got != nil {
 		t.Errorf("caches %v where none are wanted", got)
 	}
 }
