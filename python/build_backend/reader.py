@@ -49,7 +49,7 @@ def parse_hcl(text: str) -> tuple[dict[str, Any], list[Block]]:
 
 def _open_table(root: dict[str, Any], tokens: _Tokens) -> dict[str, Any]:
     many = tokens.take("[")
-    *parents, name = tokens.name().split(".")
+    *parents, name = _heading(tokens)
     for _ in range(2 if many else 1):
         tokens.expect("]")
     for parent in parents:
@@ -66,6 +66,16 @@ def _open_table(root: dict[str, Any], tokens: _Tokens) -> dict[str, Any]:
     else:
         raise tokens.error(f"{name} is no list of tables")
     return table
+
+
+def _heading(tokens: _Tokens) -> list[str]:
+    """The parts of a table's name. The last one may stand in quotes, and holds dots then."""
+    parts = tokens.name().split(".")
+    if not parts[-1] and tokens.peek().startswith('"'):
+        parts[-1] = tokens.string()
+    if not all(parts):
+        raise tokens.error("a part of the table's name is empty")
+    return parts
 
 
 def _block(tokens: _Tokens, kind: str) -> Block:

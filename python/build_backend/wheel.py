@@ -183,7 +183,7 @@ def _native(path: Path, magics: tuple[bytes, ...]) -> bytes:
 
 
 def dist_info(facts: dict[str, Any], args: argparse.Namespace, tags: Tags) -> list[Entry]:
-    """METADATA, WHEEL, the licences and the SBOMs (PEP 770)."""
+    """METADATA, WHEEL, entry points, the licences and the SBOMs (PEP 770)."""
     pyproject = _pyproject(args)
     folder = _dist_info_name(facts["name"], args.version)
     licenses = [_license(pyproject.parent, name, args.license) for name in facts["license-files"]]
@@ -194,6 +194,10 @@ def dist_info(facts: dict[str, Any], args: argparse.Namespace, tags: Tags) -> li
         Entry(f"{folder}/METADATA", text.encode()),
         Entry(f"{folder}/WHEEL", wheel_file(args.build_tag, tags).encode()),
     ]
+    if "entry-points" in facts:
+        entries.append(
+            Entry(f"{folder}/entry_points.txt", entry_points(facts["entry-points"]).encode())
+        )
     for name, path in zip(facts["license-files"], licenses):
         entries.append(Entry(f"{folder}/licenses/{name}", path.read_bytes()))
     for path in args.sbom:
@@ -241,6 +245,15 @@ def wheel_file(build_tag: str | None, tags: Tags) -> str:
     if build_tag:
         fields.append(("Build", build_tag))
     return _headers(fields)
+
+
+def entry_points(groups: dict[str, dict[str, str]]) -> str:
+    """The entry_points.txt of [project.entry-points] (entry points specification of packaging.python.org)."""
+    sections = (
+        "".join([f"[{group}]\n", *(f"{name} = {value}\n" for name, value in points.items())])
+        for group, points in groups.items()
+    )
+    return "\n".join(sections)
 
 
 def _headers(fields: list[tuple[str, str]]) -> str:

@@ -28,6 +28,9 @@ no = false
 number = -12
 half = 2.5
 
+[tool.deep."with.dots"]
+one = "of:two"
+
 [[source]]
 file = "one"
 [[source]]
@@ -67,7 +70,8 @@ def test_toml() -> None:
     table = reader.parse_toml(TOML)
     assert table["title"] == "a # in a string"
     assert table["project"] == {"list": ["a", "b"], "empty": [], "over-lines": ["a", ["b", 2]]}
-    assert table["tool"] == {"deep": {"table": {"yes": True, "no": False, "number": -12, "half": 2.5}}}
+    values = {"yes": True, "no": False, "number": -12, "half": 2.5}
+    assert table["tool"] == {"deep": {"table": values, "with.dots": {"one": "of:two"}}}
     assert table["source"] == [{"file": "one"}, {"file": "two"}]
     assert reader.parse_toml("") == reader.parse_toml("\n# nothing") == {}
 
@@ -94,6 +98,8 @@ def test_toml() -> None:
         ("a = 1\na = 2", "line 3: a is there twice"),
         ("[[a]", "expected ]"),
         ('["a"]', "expected a name"),
+        ("[a.]", "a part of the table's name is empty"),
+        ('[a"b"]', "expected ]"),
         ("[a]\n[a]", "table a is there twice"),
         ("[a]\n[[a]]", "a is no list of tables"),
         ("[[a]]\n[a.b]", "a is no table"),

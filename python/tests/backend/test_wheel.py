@@ -30,6 +30,13 @@ license-files = ["LICENSE"]
 requires-python = ">=3.9"
 keywords = ["attention", "cuda"]
 
+[project.entry-points."one.plugins"]
+sageattention = "sageattention.one:register"
+
+[project.entry-points.others]
+first = "sageattention.core:f"
+second = "sageattention.core:g"
+
 [tool.other]
 nested = [["a"]]
 """
@@ -104,6 +111,7 @@ def test_name_and_contents(build: Build) -> None:
             "sageattention/py.typed",
             "sageattention-2.2.0.dist-info/METADATA",
             "sageattention-2.2.0.dist-info/WHEEL",
+            "sageattention-2.2.0.dist-info/entry_points.txt",
             "sageattention-2.2.0.dist-info/licenses/LICENSE",
             "sageattention-2.2.0.dist-info/RECORD",
         ]
@@ -288,6 +296,11 @@ def test_pip_installs_it(build: Build, source: Path) -> None:
     assert result.returncode == 0, result.stderr
     (installed,) = metadata.distributions(name="sageattention", path=[str(target)])
     assert installed.requires == ["torch==2.8.*"]
+    assert {(point.group, point.name, point.value) for point in installed.entry_points} == {
+        ("one.plugins", "sageattention", "sageattention.one:register"),
+        ("others", "first", "sageattention.core:f"),
+        ("others", "second", "sageattention.core:g"),
+    }
     assert record.installed_findings(installed) == []
     assert os.access(target / "sageattention/lib/libsageattn.so", os.X_OK)
 
