@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,6 +30,9 @@ func sweep(ctx context.Context, root string) error {
 		if err := killContainer(ctx, filepath.Base(bundle)); err != nil {
 			return err
 		}
+	}
+	if err := forgetContainers(ctx, root); err != nil {
+		return err
 	}
 	if err := unmountOrphans(root); err != nil {
 		return err
@@ -104,6 +108,34 @@ func killContainer(ctx context.Context, id string) error {
 	out, err := exec.CommandContext(ctx, "runc", "delete", "--force", id).CombinedOutput()
 	if err != nil && !bytes.Contains(out, []byte("does not exist")) {
 		return fmt.Errorf("killing container %s: %s", id, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// forgetContainers deletes what runc keeps of containers whose bundles below root are gone: those of a runc that was
+// killed.
+func forgetContainers(ctx context.Context, root string) error {
+	if _, err := exec.LookPath("runc"); err != nil {
+		return nil // then nothing was run here
+	}
+	out, err := exec.CommandContext(ctx, "runc", "list", "--format", "json").Output()
+	if err != nil {
+		return fmt.Errorf("listing containers: %w", err)
+	}
+	var containers []struct{ ID, Bundle string }
+	if err := json.Unmarshal(out, &containers); err != nil {
+		return fmt.Errorf("reading runc's list of containers: %w", err)
+	}
+	for _, c := range containers {
+		if !strings.HasPrefix(c.Bundle, root+string(filepath.Separator)) {
+			continue
+		}
+		if _, err := os.Stat(c.Bundle); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := killContainer(ctx, c.ID); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -1,11 +1,14 @@
 package builder
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/moby/sys/mountinfo"
@@ -103,4 +106,58 @@ func TestStateOnOverlayIsRefused(t *testing.T) {
 	if !errors.Is(err, diag.Environment) {
 		t.Fatalf("got %v, want an error of class environment", err)
 	}
+}
+
+// runc keeps a container whose bundle is gone, as after the removal of a state directory in which a run was killed.
+func TestSweepForgetsContainersWithoutBundle(t *testing.T) {
+	requireContainers(t)
+	root := t.TempDir()
+	id := "forgotten-" + filepath.Base(filepath.Dir(root))
+	bundle := filepath.Join(root, workerDir, "executor", id)
+	if err := os.MkdirAll(filepath.Join(bundle, "rootfs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(buildTool(t), filepath.Join(bundle, "rootfs", "tool")); err != nil {
+		t.Fatal(err)
+	}
+	runc := func(args ...string) { // its output is dropped: the container holds that of "create" open
+		cmd := exec.Command("runc", args...)
+		cmd.Dir = bundle
+		if err := cmd.Run(); err != nil {
+			t.Fatalf("runc %v: %v", args, err)
+		}
+	}
+	runc("spec")
+	config := filepath.Join(bundle, "config.json")
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(bytes.Replace(text, []byte(`"terminal": true`), []byte(`"terminal": false`), 1), []byte(`"sh"`), []byte(`"/tool"`), 1)
+	if err := os.WriteFile(config, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	runc("create", id)
+	t.Cleanup(func() { _ = exec.Command("runc", "delete", "--force", id).Run() })
+	if err := os.RemoveAll(bundle); err != nil {
+		t.Fatal(err)
+	}
+	if err := sweep(t.Context(), t.TempDir()); err != nil || !strings.Contains(runcList(t), id) {
+		t.Fatalf("the sweep of another state took the container (%v)", err)
+	}
+	if err := sweep(t.Context(), root); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(runcList(t), id) {
+		t.Errorf("runc still lists %s", id)
+	}
+}
+
+func runcList(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("runc", "list", "--quiet").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
 }
