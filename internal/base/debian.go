@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,16 +88,39 @@ func (s *Store) mmdebstrap(ctx context.Context, work string, a *Archive, archite
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	cmd.WaitDelay = time.Minute
 	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", s.Lock.Epoch), "LC_ALL=C.UTF-8", "TMPDIR="+work)
-	return run(ctx, cmd, "apt-get install --yes mmdebstrap debian-archive-keyring")
+	progress := &phases{say: func(phase string) { s.say("%s: %s", layoutOf(work), phase) }}
+	return run(ctx, cmd, progress, "apt-get install --yes mmdebstrap debian-archive-keyring")
+}
+
+// phases says what mmdebstrap is at: it is the text of those lines that begin with "I: ".
+type phases struct {
+	say  func(phase string)
+	line []byte // the beginning of one
+}
+
+// Write implements io.Writer.
+func (p *phases) Write(text []byte) (int, error) {
+	p.line = append(p.line, text...)
+	for {
+		line, rest, whole := bytes.Cut(p.line, []byte("\n"))
+		if !whole {
+			return len(text), nil
+		}
+		if phase, found := bytes.CutPrefix(line, []byte("I: ")); found {
+			p.say(string(bytes.TrimRight(phase, ".")))
+		}
+		p.line = rest
+	}
 }
 
 // run runs a program and turns its failure into an error for the user. It keeps its thread: a program that is to end
 // with its parent ends with the thread that started it.
-func run(ctx context.Context, cmd *exec.Cmd, install string) error {
+func run(ctx context.Context, cmd *exec.Cmd, progress io.Writer, install string) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var output bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, &output
+	both := io.MultiWriter(&output, progress)
+	cmd.Stdout, cmd.Stderr = both, both
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -176,3 +176,16 @@ func TestKeyFollowsTheLock(t *testing.T) {
 		}
 	}
 }
+
+func TestPhases(t *testing.T) {
+	var said []string
+	p := &phases{say: func(phase string) { said = append(said, phase) }}
+	for _, chunk := range []string{"I: running apt-get", " update...\nGet:1 I: no\n", "W: x\nI: done\nI: unfin"} {
+		if n, err := p.Write([]byte(chunk)); n != len(chunk) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if want := []string{"running apt-get update", "done"}; !slices.Equal(said, want) {
+		t.Errorf("it says %q, want %q", said, want)
+	}
+}

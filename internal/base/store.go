@@ -141,8 +141,13 @@ func (s *Store) layout(ctx context.Context, w wanted, create func(context.Contex
 	return s.make(ctx, bases, w, dir, create)
 }
 
+// workSuffix ends the name of the directory in which a layout is made; the layout's name begins it.
+const workSuffix = "-work"
+
+func layoutOf(work string) string { return strings.TrimSuffix(filepath.Base(work), workSuffix) }
+
 func (s *Store) make(ctx context.Context, bases string, w wanted, dir string, create func(context.Context, string) (string, error)) (_ Layout, err error) {
-	work := filepath.Join(bases, w.name+"-work")
+	work := filepath.Join(bases, w.name+workSuffix)
 	if err := sweepWork(work); err != nil {
 		return Layout{}, fmt.Errorf("removing what a killed run left: %w", err)
 	}
