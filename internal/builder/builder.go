@@ -25,6 +25,8 @@ type Config struct {
 	StateLimit int64
 	// Wait lets Open wait for another process that uses the state directory.
 	Wait bool
+	// Steps is how many build steps the embedded builder runs at a time; 0 is one for each processor, and two at least.
+	Steps int
 	// Display is how progress is shown.
 	Display Display
 	// Notes receives one line for each thing that was done to the state directory and that the user did not ask for;
@@ -49,6 +51,8 @@ type Builder interface {
 	// Build runs one request. A failed step is a *StepError; anything that the user can put right in the environment
 	// is a *diag.Error.
 	Build(ctx context.Context, request Request) (*Result, error)
+	// Say shows a line in the progress of the requests that run now; it does nothing where none runs.
+	Say(line string)
 	// DiskUsage is the size of the build cache in bytes.
 	DiskUsage(ctx context.Context) (int64, error)
 	// Prune drops cache that no build of the last week used, or with all everything that no build uses now, and
@@ -88,7 +92,7 @@ type Result struct {
 	Cached      bool          // no step had to run
 	Steps       int           // Dockerfile steps that were needed
 	CachedSteps int           // of those, steps whose result was in the cache
-	Duration    time.Duration // wall time of the request
+	StepTime    time.Duration // sum over what ran for it; what requests share counts for the one that came first
 	// Provenance is BuildKit's attestation of the files in Output: an in-toto statement with a SLSA predicate, on one
 	// line. It is nil where it was not asked for, and of builders that attest nothing.
 	Provenance []byte

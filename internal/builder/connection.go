@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"time"
 
 	"github.com/docker/buildx/build"
 	buildx "github.com/docker/buildx/builder"
@@ -26,7 +25,6 @@ type connection struct {
 
 // Build implements Builder.
 func (c *connection) Build(ctx context.Context, request Request) (*Result, error) {
-	started := time.Now()
 	request.Provenance = request.Provenance && c.attests(ctx)
 	options, err := buildOptions(request, readMachine(os.LookupEnv, request.Secrets))
 	if err != nil {
@@ -39,7 +37,7 @@ func (c *connection) Build(ctx context.Context, request Request) (*Result, error
 	if c.engine != nil {
 		c.engine.built.Store(true)
 	}
-	result := &Result{Duration: time.Since(started)}
+	result := &Result{StepTime: rec.ownTime()}
 	result.Steps, result.CachedSteps = rec.count()
 	result.Cached = result.Steps == result.CachedSteps
 	if request.Provenance {
@@ -57,6 +55,9 @@ func (c *connection) solve(ctx context.Context, target string, options build.Opt
 	_, err = build.Build(ctx, c.nodes, map[string]build.Options{target: options}, nil, notes, progress.Writer(writer), nil)
 	return errors.Join(err, c.display.leave())
 }
+
+// Say implements Builder.
+func (c *connection) Say(line string) { c.display.say(line) }
 
 // each calls f for every node's client.
 func (c *connection) each(ctx context.Context, f func(*client.Client) error) error {

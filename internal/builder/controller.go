@@ -55,13 +55,13 @@ func (c *controller) Close() error {
 }
 
 // newController builds the controller that a buildkitd would have, with its state below root.
-func newController(ctx context.Context, root string) (*controller, error) {
+func newController(ctx context.Context, root string, steps int) (*controller, error) {
 	sessions, err := session.NewManager()
 	if err != nil {
 		return nil, err
 	}
 	layers := &snapshotter{}
-	w, err := newWorker(ctx, root, layers)
+	w, err := newWorker(ctx, root, steps, layers)
 	if err != nil {
 		return nil, fmt.Errorf("starting the worker: %w", err)
 	}
@@ -143,10 +143,13 @@ func remoteCaches(sessions *session.Manager, w *base.Worker) (map[string]remotec
 	return exporters, importers
 }
 
-// newWorker returns a worker that runs steps with runc. Steps use the machine's network: a builder on a bare machine
+// newWorker returns a worker that runs so many steps at a time with runc. Steps use the machine's network: a builder on a bare machine
 // has no bridge to put them on.
-func newWorker(ctx context.Context, root string, layers *snapshotter) (*base.Worker, error) {
-	parallel := semaphore.NewWeighted(int64(max(2, runtime.NumCPU())))
+func newWorker(ctx context.Context, root string, steps int, layers *snapshotter) (*base.Worker, error) {
+	if steps == 0 {
+		steps = max(2, runtime.NumCPU())
+	}
+	parallel := semaphore.NewWeighted(int64(steps))
 	options, err := runc.NewWorkerOpt(root, layers.factory(), false, oci.ProcessSandbox, nil, nil,
 		netproviders.Opt{Mode: "host"}, nil, "", "", false, parallel, "", "", nil)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/docker/buildx/util/progress"
 	"github.com/moby/buildkit/client"
@@ -25,7 +26,7 @@ type display struct {
 	mu      sync.Mutex
 	users   int
 	printer *progress.Printer
-	names   map[digest.Digest]string         // the name under which a step was shown first
+	shown   map[digest.Digest]firstShown     // every step
 	sources map[digest.Digest]*requestWriter // the request whose copy of a step's log is shown
 }
 
@@ -55,7 +56,7 @@ func (d *display) join(target string, rec *record) (progress.Writer, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.printer, d.names, d.sources = printer, map[digest.Digest]string{}, map[digest.Digest]*requestWriter{}
+		d.printer, d.shown, d.sources = printer, map[digest.Digest]firstShown{}, map[digest.Digest]*requestWriter{}
 	}
 	d.users++
 	return &requestWriter{Writer: d.printer, display: d, target: target, record: rec}, nil
@@ -70,15 +71,31 @@ func (d *display) leave() error {
 	return d.printer.Wait()
 }
 
-// shownName prefixes a step's name with the target. Requests that share a step all report it; it keeps the name of
-// the first.
-func (d *display) shownName(id digest.Digest, target, name string) string {
+// say shows a line as a step that took no time.
+func (d *display) say(line string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, known := d.names[id]; !known {
-		d.names[id] = prefixed(target, name)
+	if d.users == 0 {
+		return
 	}
-	return d.names[id]
+	now := time.Now()
+	d.printer.Write(&client.SolveStatus{Vertexes: []*client.Vertex{
+		{Digest: digest.FromString(line), Name: line, Started: &now, Completed: &now},
+	}})
+}
+
+// firstShown is the request that a step was shown for first, and its name there.
+type firstShown struct{ target, name string }
+
+// first returns how a step is shown: with the target before its name. Requests that share a step all report it, and it
+// stays the first one's.
+func (d *display) first(id digest.Digest, target, name string) firstShown {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, known := d.shown[id]; !known {
+		d.shown[id] = firstShown{target, prefixed(target, name)}
+	}
+	return d.shown[id]
 }
 
 func prefixed(target, name string) string {
@@ -98,14 +115,18 @@ type requestWriter struct {
 
 // Write implements progress.Writer.
 func (w *requestWriter) Write(status *client.SolveStatus) {
-	w.record.add(status)
 	shown := *status
 	shown.Vertexes = make([]*client.Vertex, len(status.Vertexes))
 	for i, v := range status.Vertexes {
 		renamed := *v
-		renamed.Name = w.display.shownName(v.Digest, w.target, v.Name)
+		first := w.display.first(v.Digest, w.target, v.Name)
+		renamed.Name = first.name
+		if first.target == w.target {
+			w.record.own(v.Digest)
+		}
 		shown.Vertexes[i] = &renamed
 	}
+	w.record.add(status)
 	shown.Logs = w.ownLogs(status.Logs)
 	w.Writer.Write(&shown)
 }

@@ -102,7 +102,7 @@ func serve(ctx context.Context, root string, config Config, lock *flock.Flock) (
 	// The caller's cancellation ends builds; the engine itself ends in Close.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	reserveIn(root).release()
-	control, err := newController(ctx, root)
+	control, err := newController(ctx, root, config.Steps)
 	if err != nil {
 		cancel()
 		return nil, stateError(root, err)

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/moby/buildkit/client"
 	"github.com/opencontainers/go-digest"
@@ -20,10 +21,11 @@ type record struct {
 	vertices map[digest.Digest]*client.Vertex
 	order    []digest.Digest
 	logs     map[digest.Digest]*tail
+	owned    map[digest.Digest]bool // shown for no other request before
 }
 
 func newRecord() *record {
-	return &record{vertices: map[digest.Digest]*client.Vertex{}, logs: map[digest.Digest]*tail{}}
+	return &record{vertices: map[digest.Digest]*client.Vertex{}, logs: map[digest.Digest]*tail{}, owned: map[digest.Digest]bool{}}
 }
 
 // add takes in one progress message.
@@ -42,6 +44,25 @@ func (r *record) add(status *client.SolveStatus) {
 		}
 		r.logs[l.Vertex].write(l.Data)
 	}
+}
+
+// own says that a step was shown for this request first.
+func (r *record) own(id digest.Digest) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.owned[id] = true
+}
+
+// ownTime sums how long the request's own steps took.
+func (r *record) ownTime() (total time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, v := range r.vertices {
+		if r.owned[id] && !v.Cached && v.Started != nil && v.Completed != nil {
+			total += v.Completed.Sub(*v.Started)
+		}
+	}
+	return total
 }
 
 // count returns how many Dockerfile steps were needed and how many of them came from the cache.

@@ -2,6 +2,7 @@ package builder
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -189,5 +190,32 @@ func TestDisplayModes(t *testing.T) {
 	}
 	if _, err := newDisplay(Display{Mode: "fancy"}); err == nil {
 		t.Error("an unknown mode is accepted")
+	}
+}
+
+// A step that two requests share counts for the one that it was shown for first.
+func TestOwnTime(t *testing.T) {
+	begin := time.Now()
+	end := begin.Add(3 * time.Second)
+	step := &client.Vertex{Digest: "sha256:a", Name: "[a 1/1] RUN make", Started: &begin, Completed: &end}
+	d, err := newDisplay(Display{Mode: "quiet", Out: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := []*record{newRecord(), newRecord()}
+	for i, target := range []string{"first", "second"} {
+		w, err := d.join(target, records[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write(&client.SolveStatus{Vertexes: []*client.Vertex{step}})
+	}
+	for range records {
+		if err := d.leave(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a, b := records[0].ownTime(), records[1].ownTime(); a != 3*time.Second || b != 0 {
+		t.Errorf("the step took %v of the first request and %v of the second, want 3s and nothing", a, b)
 	}
 }

@@ -112,7 +112,7 @@ func testOutput(t *testing.T, w *world) {
 	if got := w.file(r, "greeting"); got != "hello" {
 		t.Errorf("greeting is %q, want hello", got)
 	}
-	if result.Cached || result.Steps != 4 || result.CachedSteps >= result.Steps || result.Duration <= 0 {
+	if result.Cached || result.Steps != 4 || result.CachedSteps >= result.Steps || result.StepTime <= 0 {
 		t.Errorf("result is %+v, want four steps, not all cached", *result)
 	}
 }

@@ -93,7 +93,7 @@ func (o *buildOptions) addBuilderFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.noCache, "no-cache", false, "run every step again")
 	flags.StringArrayVar(&o.cacheFrom, "cache-from", nil, o.cacheFromHelp())
 	flags.StringArrayVar(&o.cacheTo, "cache-to", nil, "where to export the cache, in the same syntax, "+o.eachTarget()+" standing for each name; may be repeated")
-	flags.IntVar(&o.jobs, "jobs", o.jobs, "targets at a time")
+	flags.IntVar(&o.jobs, "jobs", o.jobs, "targets at a time; 1 is one build step at a time as well, which takes the least memory")
 }
 
 // check refuses values that the parsers of flags accept.

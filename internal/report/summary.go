@@ -37,7 +37,7 @@ type Row struct {
 	Size     int64             `json:"size,omitempty"`     // of the wheel or the part, in bytes
 	SMs      []matrix.SM       `json:"sms,omitempty"`      // in the wheel or the part
 	Excluded []bake.Exclusion  `json:"excluded,omitempty"` // SMs that the wheel leaves out, and why
-	Seconds  float64           `json:"seconds"`            // wall time
+	Seconds  float64           `json:"seconds"`            // of the steps that ran for it; what targets share counts for one of them
 	Results  string            `json:"results,omitempty"`  // tests: path of the JUnit file
 	Tests    *TestCount        `json:"tests,omitempty"`    // tests: what the JUnit file counts
 	Versions map[string]string `json:"versions,omitempty"` // tests: what they ran with, by name (torch, python)

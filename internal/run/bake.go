@@ -20,6 +20,7 @@ func (s *session) bake(ctx context.Context, target bake.Target, row *report.Row)
 	if err != nil {
 		return err
 	}
+	row.Seconds = result.StepTime.Seconds()
 	info, err := os.Stat(path)
 	if err != nil {
 		return err

@@ -6,12 +6,15 @@ package run
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/sagebuild/sagebuild/bake"
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/report"
+	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -33,7 +36,7 @@ type Options struct {
 	Progress   string    // mode of the progress display
 	Out        io.Writer // receives the progress display
 	Notes      io.Writer // receives a line for each thing that is made besides the targets
-	Jobs       int       // targets at a time
+	Jobs       int       // targets at a time; 1 is one build step at a time as well
 	KeepGoing  bool      // finish the other targets when one fails
 	NoCache    bool      // run every step again
 	CacheFrom  []string  // caches to import, in buildx syntax, with TargetPlaceholder and PartPlaceholder
@@ -90,15 +93,25 @@ func (s *session) all(ctx context.Context, do work) []Result {
 	for i, target := range s.Plan.Targets {
 		results[i] = Result{Target: target, Row: report.Row{Target: target.Name, SMs: target.SMs, Excluded: target.Excluded}}
 	}
+	started, ended := time.Now(), atomic.Int32{}
 	errs := pool{s.Options.Jobs, s.Options.KeepGoing}.each(ctx, len(results), func(ctx context.Context, i int) error {
-		start := time.Now()
-		defer func() { results[i].Row.Seconds = time.Since(start).Seconds() }()
-		return do(s, ctx, results[i].Target, &results[i].Row)
+		err := do(s, ctx, results[i].Target, &results[i].Row)
+		s.builder.Say(progress(int(ended.Add(1)), len(results), time.Since(started), results[i].Target.Name, err))
+		return err
 	})
 	for i, err := range errs {
 		results[i].fail(err)
 	}
 	return results
+}
+
+// progress is the line that is shown when a target ends.
+func progress(ended, all int, after time.Duration, target string, err error) string {
+	how := "done"
+	if err != nil {
+		how = "failed"
+	}
+	return fmt.Sprintf("%d of %s after %s: %s %s", ended, ui.Count(all, "target"), after.Round(time.Second), target, how)
 }
 
 // interrupted is the error of a run that the user stopped. Only a run that closed in order may say that nothing is

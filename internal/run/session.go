@@ -29,6 +29,7 @@ func (r *Run) open(ctx context.Context) (_ *session, err error) {
 	}
 	s.builder, err = builder.Open(ctx, builder.Config{
 		Address: r.Options.Builder, State: r.Options.State, StateLimit: r.Options.StateLimit, Wait: r.Options.Wait,
+		Steps:   stepsAtATime(r.Options.Jobs),
 		Display: builder.Display{Mode: r.Options.Progress, Out: r.Options.Out},
 		Notes:   r.Options.Notes,
 	})
@@ -43,6 +44,15 @@ func (r *Run) open(ctx context.Context) (_ *session, err error) {
 		return nil, errors.Join(err, closing)
 	}
 	return s, nil
+}
+
+// stepsAtATime is for builder.Config: who wants one target at a time is short of memory, and a target alone compiles
+// for many SMs side by side.
+func stepsAtATime(jobs int) int {
+	if jobs == 1 {
+		return 1
+	}
+	return 0
 }
 
 func (s *session) prepare(ctx context.Context) (err error) {

@@ -16,10 +16,11 @@ import (
 
 // test runs one target's tests and publishes what they wrote, whether they pass or not.
 func (s *session) test(ctx context.Context, target bake.Target, row *report.Row) error {
-	dir, _, err := s.build(ctx, target)
+	dir, result, err := s.build(ctx, target)
 	if err != nil {
 		return err
 	}
+	row.Seconds = result.StepTime.Seconds()
 	row.Outcome = report.Passed
 	verdict := judge(dir, target, row)
 	published, err := s.staging.publishDir(dir, filepath.Join("test-results", filepath.Base(target.Output)))
