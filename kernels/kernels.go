@@ -76,8 +76,8 @@ const attention = "attention_fp16"
 func Read(sourceDir string) (*Set, error) {
 	content, err := os.ReadFile(filepath.Join(sourceDir, File))
 	if err != nil {
-		return nil, &diag.Error{Message: "reading the list of kernels", Hint: "cd into the sagebuild source tree",
-			Class: diag.Usage, Err: err}
+		return nil, &diag.Error{Class: diag.Usage, Message: sourceDir + " is no source tree of sagebuild", Err: err,
+			Hint: "git clone https://github.com/sagebuild/sagebuild && cd sagebuild"}
 	}
 	k, err := parse(content)
 	if err != nil {

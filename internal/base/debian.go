@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -82,10 +81,7 @@ func (s *Store) mmdebstrap(ctx context.Context, work string, a *Archive, archite
 		args = append(args, s.Mirror)
 	}
 	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
-	// mmdebstrap unmounts and removes its working directory when an interrupt reaches its children as well. An
-	// interrupt of mmdebstrap alone would make it wait for them; a kill leaves everything.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	interruptTogether(cmd)
 	cmd.WaitDelay = time.Minute
 	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", s.Lock.Epoch), "LC_ALL=C.UTF-8", "TMPDIR="+work)
 	progress := &phases{say: func(phase string) { s.say("%s: %s", layoutOf(work), phase) }}

@@ -195,11 +195,12 @@ func (s *Store) say(format string, args ...any) {
 
 // usable says whether this machine can make the lock's layouts.
 func (s *Store) usable() error {
-	if runtime.GOARCH == s.Lock.Architecture {
+	is, want := runtime.GOOS+"/"+runtime.GOARCH, "linux/"+s.Lock.Architecture
+	if is == want {
 		return nil
 	}
 	return &diag.Error{Class: diag.Environment, Hint: "sagebuild bake --base IMAGE --python-image IMAGE",
-		Message: fmt.Sprintf("the lock is for %s and this machine is %s", s.Lock.Architecture, runtime.GOARCH)}
+		Message: fmt.Sprintf("the lock is for %s and this machine is %s", want, is)}
 }
 
 // lockName waits for other processes that make the layout name.

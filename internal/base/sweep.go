@@ -1,13 +1,17 @@
+//go:build linux
+
 package base
 
 import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/moby/sys/mountinfo"
@@ -76,4 +80,12 @@ func worksBelow(process, dir string) bool {
 	}
 	environment, err := os.ReadFile(filepath.Join(process, "environ"))
 	return err == nil && bytes.Contains(append([]byte{0}, environment...), []byte("\x00TMPDIR="+dir))
+}
+
+// interruptTogether has a program's children interrupted with it, and the program killed with this process. mmdebstrap
+// then unmounts and removes its working directory: an interrupt of mmdebstrap alone would make it wait for its
+// children, and a kill leaves everything.
+func interruptTogether(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 }

@@ -40,6 +40,9 @@ func (c Config) note(format string, args ...any) {
 	}
 }
 
+// DefaultStateLimit is enough for the tests of all cells of the built-in matrix, which take 36 GiB.
+const DefaultStateLimit = 42 << 30
+
 // Display is the progress display that all requests of a builder share.
 type Display struct {
 	Mode string    // auto, tty, plain, json or quiet; empty is auto

@@ -19,8 +19,21 @@ type connection struct {
 	display *display
 	scratch string // buildx's notes about builds, which nobody reads
 	log     io.Closer
-	state   string  // state directory of an embedded engine, or empty
-	engine  *engine // nil for builders outside this process
+	state   string    // state directory of an embedded engine, or empty
+	engine  ownEngine // nil for builders outside this process
+}
+
+// ownEngine is BuildKit inside this process, which Linux alone can run.
+type ownEngine interface {
+	// nodes lets buildx reach the engine as if it were a remote buildkitd.
+	nodes(ctx context.Context) ([]buildx.Node, error)
+	// succeeded notes that a build of this run did. Only then is it known what the run used.
+	succeeded()
+	// findDamage looks for files of the cache that are not what their names say.
+	findDamage(ctx context.Context) error
+	// makeRoom deletes a damaged cache that was set aside, and lends its reserve of the disk until done is called.
+	makeRoom() (freed int64, done func(), err error)
+	close() error
 }
 
 // Build implements Builder.
@@ -35,7 +48,7 @@ func (c *connection) Build(ctx context.Context, request Request) (*Result, error
 		return nil, c.explain(ctx, request, rec, err)
 	}
 	if c.engine != nil {
-		c.engine.built.Store(true)
+		c.engine.succeeded()
 	}
 	result := &Result{StepTime: rec.ownTime()}
 	result.Steps, result.CachedSteps = rec.count()

@@ -1,3 +1,5 @@
+//go:build linux
+
 package builder
 
 import (
@@ -17,20 +19,13 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/util/grpcerrors"
-	"github.com/moby/buildkit/util/tracing/detect"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/test/bufconn"
 
-	// The session protocol compresses with this codec.
-	_ "github.com/moby/buildkit/util/grpcutil/encoding/proto"
-
 	"github.com/sagebuild/sagebuild/internal/ui"
 )
-
-// Without a recorder every solve logs that none was found.
-func init() { detect.Recorder = detect.NewTraceRecorder() }
 
 // settleTime is how long Close waits for cancelled containers to go by themselves before it kills them.
 const settleTime = 5 * time.Second
@@ -123,6 +118,16 @@ func newServer() *grpc.Server {
 		grpc.MaxSendMsgSize(defaults.DefaultMaxSendMsgSize))
 	healthv1.RegisterHealthServer(server, health.NewServer())
 	return server
+}
+
+// succeeded implements ownEngine.
+func (e *engine) succeeded() { e.built.Store(true) }
+
+// makeRoom implements ownEngine.
+func (e *engine) makeRoom() (freed int64, done func(), err error) {
+	reserveIn(e.root).release()
+	freed, err = removeTree(filepath.Join(e.root, damagedDir))
+	return freed, reserveIn(e.root).hold, err
 }
 
 // dial connects to the engine.

@@ -6,9 +6,8 @@ import (
 	"math"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/system"
 )
 
 // StepError is a Dockerfile step that failed.
@@ -78,13 +77,12 @@ func stateError(root string, err error) error {
 
 // fullAt says that nothing can be written at path, or nil.
 func fullAt(path string) error {
-	var stat unix.Statfs_t
-	switch err := unix.Statfs(path, &stat); {
+	switch room, err := system.RoomAt(path); {
 	case err != nil:
 		return nil // not there, and so not what is full
 	case isFull(path):
 		return environment("df -h "+path, "the disk of %s is full", path)
-	case stat.Files > 0 && stat.Ffree == 0:
+	case room.NoInodes:
 		return environment("df -i "+path, "the file system of %s has no inode left", path)
 	}
 	return nil
@@ -95,9 +93,9 @@ func isFull(path string) bool { return free(path) < 1<<20 }
 
 // free is the number of bytes that an unprivileged user could still write at path.
 func free(path string) uint64 {
-	var stat unix.Statfs_t
-	if err := unix.Statfs(path, &stat); err != nil {
+	room, err := system.RoomAt(path)
+	if err != nil {
 		return math.MaxUint64 // a path that is not there fills no disk
 	}
-	return stat.Bavail * uint64(stat.Bsize)
+	return room.Bytes
 }

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/containerd/containerd/v2/core/content"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
@@ -40,18 +39,7 @@ func (c *connection) findDamage(ctx context.Context, request Request) error {
 	if c.engine == nil {
 		return nil
 	}
-	root := filepath.Join(c.engine.root, workerDir, "content")
-	err := c.engine.control.worker.ContentStore().Walk(ctx, func(blob content.Info) error {
-		path := filepath.Join(root, "blobs", blob.Digest.Algorithm().String(), blob.Digest.Encoded())
-		if sum, err := hashes.File(path); err != nil || sum != blob.Digest.Encoded() {
-			return damaged("%s", path)
-		}
-		return nil
-	})
-	if err == nil {
-		return nil
-	}
-	return &diag.Error{Class: diag.Environment, Message: "the build cache is damaged", Err: err, Hint: "sagebuild clean --all"}
+	return c.engine.findDamage(ctx)
 }
 
 // damagedBlob is the path of a file in an OCI layout that is not what its name says.

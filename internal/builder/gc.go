@@ -1,3 +1,5 @@
+//go:build linux
+
 package builder
 
 import (
@@ -14,15 +16,8 @@ import (
 	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
-const (
-	// DefaultStateLimit is enough for the tests of all cells of the built-in matrix, which take 36 GiB.
-	DefaultStateLimit = 42 << 30
-	// minFree is what collection leaves free on the disk, below any limit.
-	minFree = 2 << 30
-)
-
-// keepUnused is how long Prune keeps cache that no build uses.
-const keepUnused = 7 * 24 * time.Hour
+// minFree is what collection leaves free on the disk, below any limit.
+const minFree = 2 << 30
 
 // gcPolicy brings the cache under limit bytes and the disk to minFree free ones, as far as what the run used allows.
 // Cache mounts (the wheels that uv downloaded) and copies of local directories go first: they can be had again without

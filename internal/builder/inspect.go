@@ -1,3 +1,5 @@
+//go:build linux
+
 package builder
 
 import (
@@ -15,6 +17,9 @@ import (
 	"github.com/containerd/containerd/v2/plugins/content/local"
 	"github.com/containerd/errdefs"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/digest"
 )
 
 // namespace is the one that BuildKit's worker keeps its content in.
@@ -104,6 +109,22 @@ func checkSize(path string, blob content.Info) error {
 		return damaged("content: %s has %d bytes, not %d", path, info.Size(), blob.Size)
 	}
 	return nil
+}
+
+// findDamage implements ownEngine.
+func (e *engine) findDamage(ctx context.Context) error {
+	root := filepath.Join(e.root, workerDir, "content")
+	err := e.control.worker.ContentStore().Walk(ctx, func(blob content.Info) error {
+		path := filepath.Join(root, "blobs", blob.Digest.Algorithm().String(), blob.Digest.Encoded())
+		if sum, err := digest.File(path); err != nil || sum != blob.Digest.Encoded() {
+			return damaged("%s", path)
+		}
+		return nil
+	})
+	if err == nil {
+		return nil
+	}
+	return &diag.Error{Class: diag.Environment, Message: "the build cache is damaged", Err: err, Hint: "sagebuild clean --all"}
 }
 
 func isEmpty(path string) bool {

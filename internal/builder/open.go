@@ -5,46 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	buildx "github.com/docker/buildx/builder"
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/util/tracing/detect"
 
-	"github.com/sagebuild/sagebuild/internal/diag"
+	// The session protocol compresses with this codec.
+	_ "github.com/moby/buildkit/util/grpcutil/encoding/proto"
 )
 
-func openEmbedded(ctx context.Context, config Config) (Builder, error) {
-	if config.State == "" {
-		return nil, errors.New("internal error: the embedded builder has no state directory")
-	}
-	state, err := filepath.Abs(config.State)
-	if err != nil {
-		return nil, err
-	}
-	if strings.ContainsAny(state, ":,") {
-		return nil, diag.Usagef("--state /var/cache/sagebuild", "the state directory %s has a colon or a comma in its path, and overlay mounts cannot name it", state)
-	}
-	if err := os.MkdirAll(state, 0o700); err != nil {
-		return nil, stateError(state, err)
-	}
-	c, err := newConnection(config, state)
-	if err != nil {
-		return nil, err
-	}
-	c.state = state
-	if c.engine, err = startEngine(ctx, engineRoot(state), config); err != nil {
-		return nil, errors.Join(err, c.Close())
-	}
-	if c.nodes, err = embeddedNodes(ctx, c.engine); err == nil {
-		err = c.makeScratch()
-	}
-	if err != nil {
-		return nil, errors.Join(err, c.Close())
-	}
-	return c, nil
-}
+// Without a recorder every solve logs that none was found.
+func init() { detect.Recorder = detect.NewTraceRecorder() }
 
 func openRemote(ctx context.Context, config Config, load func(context.Context, string) ([]buildx.Node, error)) (Builder, error) {
 	c, err := newConnection(config, "")

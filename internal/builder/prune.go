@@ -2,10 +2,13 @@ package builder
 
 import (
 	"context"
-	"path/filepath"
+	"time"
 
 	"github.com/moby/buildkit/client"
 )
+
+// keepUnused is how long Prune keeps cache that no build uses.
+const keepUnused = 7 * 24 * time.Hour
 
 // DiskUsage implements Builder.
 func (c *connection) DiskUsage(ctx context.Context) (total int64, err error) {
@@ -22,11 +25,11 @@ func (c *connection) DiskUsage(ctx context.Context) (total int64, err error) {
 // Prune implements Builder.
 func (c *connection) Prune(ctx context.Context, all bool) (freed int64, err error) {
 	if c.engine != nil {
-		reserveIn(c.engine.root).release()
-		defer reserveIn(c.engine.root).hold()
-		if freed, err = removeTree(filepath.Join(c.engine.root, damagedDir)); err != nil {
+		var done func()
+		if freed, done, err = c.engine.makeRoom(); err != nil {
 			return freed, err
 		}
+		defer done()
 	}
 	options := []client.PruneOption{client.WithKeepOpt(keepUnused, 0, 0, 0)}
 	if all {

@@ -3,9 +3,8 @@ package doctor
 import (
 	"fmt"
 	"os"
-	"path/filepath"
-	"syscall"
 
+	"github.com/sagebuild/sagebuild/internal/system"
 	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
@@ -24,34 +23,14 @@ func overlay(state string) Check {
 	return check
 }
 
-func tryOverlay(below string) error {
-	dir, err := os.MkdirTemp(below, ".sagebuild-doctor-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	for _, name := range []string{"lower", "upper", "work", "merged"} {
-		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
-			return err
-		}
-	}
-	merged := filepath.Join(dir, "merged")
-	data := fmt.Sprintf("lowerdir=%[1]s/lower,upperdir=%[1]s/upper,workdir=%[1]s/work", dir)
-	if err := syscall.Mount("overlay", merged, "overlay", 0, data); err != nil {
-		return fmt.Errorf("mounting an overlay below %s: %w", below, err)
-	}
-	return syscall.Unmount(merged, 0)
-}
-
 // disk compares the free space with what the commands need when the state directory is empty.
 func disk(state string) Check {
 	at := existing(state)
-	var stat syscall.Statfs_t
-	if err := syscall.Statfs(at, &stat); err != nil {
+	room, err := system.RoomAt(at)
+	if err != nil {
 		return Check{"disk", Warning, "bake", fmt.Sprintf("%s: %v", at, err), "df -h " + at}
 	}
-	free := ui.Size(stat.Bavail * uint64(stat.Bsize))
-	return diskCheck(at, free)
+	return diskCheck(at, ui.Size(room.Bytes))
 }
 
 func diskCheck(at string, free ui.Size) Check {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/ui"
@@ -49,6 +50,9 @@ const (
 
 // Run makes every check, in the order in which a new machine is set up.
 func Run(ctx context.Context, options Options) []Check {
+	if runtime.GOOS != "linux" {
+		return append([]Check{noLinux()}, network(ctx)...)
+	}
 	checks := []Check{
 		root(),
 		program("runc", "bake", "runs the build's containers", "runc"),
@@ -71,6 +75,12 @@ func Missed(checks []Check) int {
 		}
 	}
 	return missed
+}
+
+// noLinux is about systems without containers of their own, where a builder elsewhere must do the work.
+func noLinux() Check {
+	return Check{"linux", Missing, "bake", "this system is " + runtime.GOOS + ", and the embedded BuildKit makes Linux containers",
+		"docker buildx ls, then sagebuild bake --builder NAME"}
 }
 
 func root() Check {

@@ -6,14 +6,14 @@ import (
 	"errors"
 	"os"
 
-	"golang.org/x/sys/unix"
+	"github.com/sagebuild/sagebuild/internal/system"
 )
 
-// Sync writes a file or a directory, and SyncAll everything on the file system of that file. Both are variables for
+// Sync writes a file or a directory, and SyncAll at least everything below a directory. Both are variables for
 // tests of power cuts alone: such a test looks at the disk around each call, or leaves the call out.
 var (
-	Sync    = (*os.File).Sync
-	SyncAll = func(f *os.File) error { return os.NewSyscallError("syncfs", unix.Syncfs(int(f.Fd()))) }
+	Sync    = system.Sync
+	SyncAll = system.SyncAll
 )
 
 // Path waits until the file at path, or the entries of the directory there, are on disk.

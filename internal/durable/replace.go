@@ -2,13 +2,10 @@ package durable
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/sagebuild/sagebuild/internal/system"
 )
 
 // Replace puts the directory made in the place of dir, which then lies at made, if it was there: in one step where the
@@ -25,18 +22,14 @@ func Replace(made, dir string) error {
 }
 
 func exchange(made, dir string) error {
-	err := os.Rename(made, dir) // works where there is no dir, or an empty one
-	if err == nil || !errors.Is(err, fs.ErrExist) && !errors.Is(err, syscall.ENOTEMPTY) {
+	err := os.Rename(made, dir) // works where there is no dir, and on Unix where it is empty
+	if _, missing := os.Stat(dir); err == nil || missing != nil {
 		return err
 	}
-	err = unix.Renameat2(unix.AT_FDCWD, made, unix.AT_FDCWD, dir, unix.RENAME_EXCHANGE)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.ENOTSUP) {
+	if err = system.Exchange(made, dir); errors.Is(err, errors.ErrUnsupported) {
 		return exchangeInSteps(made, dir)
 	}
-	if err != nil {
-		return fmt.Errorf("exchanging %s and %s: %w", made, dir, err)
-	}
-	return nil
+	return err
 }
 
 func exchangeInSteps(made, dir string) error {

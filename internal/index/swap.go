@@ -1,40 +1,40 @@
 package index
 
 import (
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/durable"
+	"github.com/sagebuild/sagebuild/internal/system"
 )
 
 // swap holds a directory in which the next site grows beside the present one.
 type swap struct {
 	output, aside string
-	parent        *os.File
+	parent        io.Closer
 }
 
 // newSwap locks the directory above the site, so that one process publishes at a time, and removes what a killed
-// process left behind. The lock is on the directory itself, so no lock file stays.
+// process left behind.
 func newSwap(output string) (*swap, error) {
 	parent := filepath.Dir(output)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return nil, err
 	}
-	file, err := os.Open(parent)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		file.Close()
+	lock, err := system.TryLock(parent)
+	if errors.Is(err, system.ErrBusy) {
 		return nil, &diag.Error{Class: diag.Environment, Message: "another sagebuild index publishes to " + parent, Err: err,
 			Hint: "run it again when that one has ended"}
 	}
-	s := &swap{output: output, aside: filepath.Join(parent, "."+filepath.Base(output)+".next"), parent: file}
-	if err := os.RemoveAll(s.aside); err != nil {
-		file.Close()
+	if err != nil {
 		return nil, err
+	}
+	s := &swap{output: output, aside: filepath.Join(parent, "."+filepath.Base(output)+".next"), parent: lock}
+	if err := os.RemoveAll(s.aside); err != nil {
+		return nil, errors.Join(err, lock.Close())
 	}
 	return s, nil
 }

@@ -3,15 +3,16 @@ package run
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/durable"
 	"github.com/sagebuild/sagebuild/internal/provenance"
 	"github.com/sagebuild/sagebuild/internal/sums"
+	"github.com/sagebuild/sagebuild/internal/system"
 )
 
 // stagingPattern names the directories in which results wait until they are checked. These lie inside dist/, where a
@@ -22,7 +23,7 @@ const stagingPattern = ".staging-*"
 // leftovers of a run that was killed.
 type staging struct {
 	dist, dir string
-	lock      *os.File
+	lock      io.Closer
 	madeDist  bool
 }
 
@@ -44,7 +45,7 @@ func (s *staging) open() error {
 	if err := os.MkdirAll(s.dist, 0o755); err != nil {
 		return err
 	}
-	lock, err := sums.Lock(s.dist)
+	lock, err := system.Lock(s.dist)
 	if err != nil {
 		return err
 	}
@@ -55,7 +56,7 @@ func (s *staging) open() error {
 	if s.dir, err = os.MkdirTemp(s.dist, stagingPattern); err != nil {
 		return err
 	}
-	s.lock, err = tryLock(s.dir)
+	s.lock, err = system.TryLock(s.dir)
 	return err
 }
 
@@ -131,7 +132,7 @@ func (s *staging) publishDir(dir, name string) (string, error) {
 
 // Sweep removes from dist/ what killed runs left, and lists it.
 func Sweep(dist string) ([]string, error) {
-	lock, err := sums.Lock(dist)
+	lock, err := system.Lock(dist)
 	if errors.Is(err, fs.ErrNotExist) {
 		return []string{}, nil
 	}
@@ -152,7 +153,7 @@ func sweep(dist string) ([]string, error) {
 			return removed, err
 		}
 		for _, path := range paths {
-			lock, err := tryLock(path)
+			lock, err := system.TryLock(path)
 			if err != nil {
 				continue // in use
 			}
@@ -165,17 +166,4 @@ func sweep(dist string) ([]string, error) {
 		}
 	}
 	return removed, nil
-}
-
-// tryLock locks a directory without waiting. Closing the file unlocks it, as does the end of the process.
-func tryLock(dir string) (*os.File, error) {
-	file, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		file.Close()
-		return nil, err
-	}
-	return file, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/sums"
+	"github.com/sagebuild/sagebuild/internal/system"
 )
 
 func TestStagingPublishesAndLeavesNothing(t *testing.T) {
@@ -135,7 +136,7 @@ func exists(path string) bool {
 // A sweep waits while another process makes its staging directory, and leaves it once it is locked.
 func TestSweepWaitsForStagingToBeLocked(t *testing.T) {
 	dist := t.TempDir()
-	lock, err := sums.Lock(dist)
+	lock, err := system.Lock(dist)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +154,7 @@ func TestSweepWaitsForStagingToBeLocked(t *testing.T) {
 		t.Fatalf("the sweep did not wait (%v)", err)
 	case <-time.After(100 * time.Millisecond):
 	}
-	held, err := tryLock(dir)
+	held, err := system.TryLock(dir)
 	if err != nil {
 		t.Fatalf("the staging directory was swept before its owner could lock it: %v", err)
 	}

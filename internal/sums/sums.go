@@ -12,11 +12,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/durable"
+	"github.com/sagebuild/sagebuild/internal/system"
 )
 
 // File is the name of a file with hashes, in the format of sha256sum.
@@ -83,7 +83,7 @@ func Read(dir string) (List, error) {
 // power cut leaves dir in one of these states, and keeps what was published before Publish returned. Files must lie
 // on dir's file system.
 func Publish(dir string, files ...string) error {
-	lock, err := Lock(dir)
+	lock, err := system.Lock(dir)
 	if err != nil {
 		return err
 	}
@@ -158,33 +158,15 @@ func move(path, dir string) error {
 
 // settle makes a file readable for all and waits until its bytes are on disk.
 func settle(path string) error {
-	file, err := os.Open(path)
+	if err := os.Chmod(path, 0o644); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if err := file.Chmod(0o644); err != nil {
-		return err
-	}
 	return durable.Sync(file)
-}
-
-// Lock locks a directory that files are published in. It waits for other processes, and for other calls in this
-// process. Closing the file unlocks the directory, as does the end of the process.
-func Lock(dir string) (*os.File, error) {
-	file, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		switch err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err {
-		case nil:
-			return file, nil
-		case syscall.EINTR:
-		default:
-			return nil, errors.Join(fmt.Errorf("locking %s: %w", dir, err), file.Close())
-		}
-	}
 }
 
 func isFile(path string) bool {

@@ -13,7 +13,6 @@ require_torch()
 from . import _operators as _operators  # registers torch.ops.sageattention
 from . import _qattn as _qattn  # registers the operators of 2.2's extension modules
 from ._describe import describe
-from ._probe_cases import probe
 from .core import (
     sageattn,
     sageattn_qk_int8_pv_fp8_cuda,
@@ -28,7 +27,6 @@ __version__ = version()
 __all__ = [
     "__version__",
     "describe",
-    "probe",
     "sageattn",
     "sageattn_qk_int8_pv_fp8_cuda",
     "sageattn_qk_int8_pv_fp8_cuda_sm90",
