@@ -36,6 +36,12 @@ test-tools: ## the same for the tests
 wheel: tools build ## the default wheel, in dist/
 	$(SAGEBUILD) bake default
 
+TOOL_PLATFORMS ?= all
+
+.PHONY: tool-wheels
+tool-wheels: ## sagebuild itself as wheels for Linux, macOS and Windows, in dist/tool
+	go run ./scripts/tool-wheels -platforms $(TOOL_PLATFORMS)
+
 .PHONY: generate
 generate: build ## the files that are generated: docker-bake.hcl, BUILD_MATRIX.md, dockerfiles/Dockerfile, docs/cli.md, tables of kernels
 	$(SAGEBUILD) generate
