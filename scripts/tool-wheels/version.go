@@ -29,5 +29,5 @@ func pep440(version string) (string, error) {
 		}
 		return m[1] + ".dev" + m[2] + local, nil
 	}
-	return "", fmt.Errorf("the binary has version %q, which names neither a tag vX.Y.Z nor a commit: build it in a git checkout", version)
+	return "", fmt.Errorf("the binary has version %q, which names neither a tag vX.Y.Z nor a commit: build it in a clone, not in a git worktree", version)
 }
