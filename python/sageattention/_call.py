@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import torch
 
+from ._operand import Operand
+
 
 class Request(NamedTuple):
     """Everything but the GPU that decides the kernel. _dispatch explains method."""
@@ -20,7 +22,7 @@ class Request(NamedTuple):
 class Lengths(NamedTuple):
     """The starts of sequences, int32 [batch + 1] on the device, and the largest length."""
 
-    starts: torch.Tensor
+    starts: Operand
     rows: int
 
     @property
@@ -29,18 +31,18 @@ class Lengths(NamedTuple):
 
 
 class Call(NamedTuple):
-    """An attention to compute: checked tensors, outputs to write, options.
+    """An attention to plan: checked operands, outputs to write, options.
 
     Sequences behind each other (varlen) are views of batch 1 in NHD layout, with the lengths of
     queries and of keys. The mask is expanded: [batch, query heads, query rows, key rows].
     """
 
-    query: torch.Tensor
-    key: torch.Tensor
-    value: torch.Tensor
-    output: torch.Tensor
-    lse: torch.Tensor | None
-    mask: torch.Tensor | None
+    query: Operand
+    key: Operand
+    value: Operand
+    output: Operand
+    lse: Operand | None
+    mask: Operand | None
     nhd: bool
     causal: int
     sm_scale: float

@@ -1,7 +1,8 @@
-"""Calls the C library for tensors: fills the parameter structs and launches on the current stream.
+"""Fills the parameter structs of the C library for tensors, and launches on the current stream.
 
-Outputs are allocated by the caller. The caller's current device stays as it is: the library gets the
-ordinal of the tensors' device and that device's current stream.
+A function whose name ends in _params fills in, for tensors or for the operands of a plan; the function without that
+ending launches too. Outputs are allocated by the caller. The caller's current device stays as it is: the library gets
+the ordinal of the tensors' device and that device's current stream.
 """
 
 from __future__ import annotations
@@ -15,20 +16,21 @@ from . import _abi
 from ._call import Lengths
 from ._kinds import Kind
 from ._library import check, library
-from ._shapes import BLOCKS, DTYPES, MASK_DTYPES, Blocks, dims
+from ._operand import Array
+from ._shapes import BLOCKS, DTYPES, MASK_DTYPES, Blocks, dims, new_float32
 
 VALUE_DTYPES = {**DTYPES, torch.float8_e4m3fn: _abi.FLOAT8_E4M3}
 _NO_MASK = _abi.Tensor()
 
 
-def view(tensor: torch.Tensor, nhd: bool) -> _abi.Tensor:
+def view(tensor: Array, nhd: bool) -> _abi.Tensor:
     """The tensor, in its layout, as the library takes it."""
     batch, second, third, _ = tensor.stride()
     heads, rows = (third, second) if nhd else (second, third)
     return _abi.Tensor(tensor.data_ptr(), batch, heads, rows)
 
 
-def _pointer(tensor: torch.Tensor | None) -> int | None:
+def _pointer(tensor: Array | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
 
@@ -45,12 +47,17 @@ def run(function: Any, params: ctypes.Structure, device: torch.device) -> None:
         check(status)
 
 
-def mean(
-    tensor: torch.Tensor, output: torch.Tensor, nhd: bool, lengths: Lengths | None = None
-) -> None:
+def mean(tensor: torch.Tensor, output: torch.Tensor, nhd: bool) -> None:
     """Writes the mean over rows to output, float32 [batch, heads, head_dim]."""
+    run(library().sageattn_mean, mean_params(tensor, output, nhd), tensor.device)
+
+
+def mean_params(
+    tensor: Array, output: Array, nhd: bool, lengths: Lengths | None = None
+) -> _abi.MeanParams:
+    """As mean, of every sequence of these lengths."""
     batch, heads, rows, head_dim = dims(tensor, nhd)
-    params = _abi.MeanParams(
+    return _abi.MeanParams(
         ctypes.sizeof(_abi.MeanParams),
         view(tensor, nhd),
         output.data_ptr(),
@@ -61,7 +68,6 @@ def mean(
         head_dim,
         DTYPES[tensor.dtype],
     )
-    run(library().sageattn_mean, params, tensor.device)
 
 
 def quantize(
@@ -74,12 +80,30 @@ def quantize(
     operand: int,
     granularity: int,
     blocks: Blocks = BLOCKS,
-    lengths: Lengths | None = None,
 ) -> None:
     """Writes int8 output, float32 scale and, for queries, float32 mean_dot."""
+    params = quantize_params(
+        tensor, output, scale, mean, mean_dot, nhd, operand, granularity, blocks
+    )
+    run(library().sageattn_quantize, params, tensor.device)
+
+
+def quantize_params(
+    tensor: Array,
+    output: Array,
+    scale: Array,
+    mean: Array | None,
+    mean_dot: Array | None,
+    nhd: bool,
+    operand: int,
+    granularity: int,
+    blocks: Blocks = BLOCKS,
+    lengths: Lengths | None = None,
+) -> _abi.QuantizeParams:
+    """As quantize, of sequences of these lengths."""
     batch, heads, rows, head_dim = dims(tensor, nhd)
     query = operand == _abi.QUERY
-    params = _abi.QuantizeParams(
+    return _abi.QuantizeParams(
         ctypes.sizeof(_abi.QuantizeParams),
         view(tensor, nhd),
         view(output, nhd),
@@ -99,7 +123,6 @@ def quantize(
         blocks.query if query else blocks.key,
         blocks.warp if query else 0,
     )
-    run(library().sageattn_quantize, params, tensor.device)
 
 
 def quantize_value(
@@ -114,10 +137,28 @@ def quantize_value(
 
     keys is a multiple of 64. scale and, to smooth, mean are float32 [batch, heads, head_dim].
     """
+    workspace = new_float32(value, value_workspace(value, nhd))
+    params = quantize_value_params(value, output, scale, mean, workspace, nhd, scale_max)
+    run(library().sageattn_quantize_value, params, value.device)
+
+
+def value_workspace(value: Array, nhd: bool) -> int:
+    """How many float32 quantize_value needs besides its outputs."""
+    return max(int(library().sageattn_value_workspace(*dims(value, nhd))), 0)
+
+
+def quantize_value_params(
+    value: Array,
+    output: Array,
+    scale: Array,
+    mean: Array | None,
+    workspace: Array,
+    nhd: bool,
+    scale_max: float,
+) -> _abi.QuantizeValueParams:
+    """As quantize_value, in a workspace of value_workspace()."""
     sizes = dims(value, nhd)
-    count = library().sageattn_value_workspace(*sizes)
-    workspace = torch.empty(max(count, 0), dtype=torch.float32, device=value.device)
-    params = _abi.QuantizeValueParams(
+    return _abi.QuantizeValueParams(
         ctypes.sizeof(_abi.QuantizeValueParams),
         view(value, nhd),
         view(output, nhd),
@@ -133,7 +174,6 @@ def quantize_value(
         DTYPES[value.dtype],
         mean is not None,
     )
-    run(library().sageattn_quantize_value, params, value.device)
 
 
 def attention(
@@ -144,20 +184,37 @@ def attention(
     query_scale: torch.Tensor,
     key_scale: torch.Tensor,
     output: torch.Tensor,
+    **options: Any,
+) -> None:
+    """Writes output and, if given, lse by kernels of a kind; options are those of attention_params."""
+    params = attention_params(
+        kind, query, key, value, query_scale, key_scale, output, **options
+    )
+    run(library().sageattn_attention, params, query.device)
+
+
+def attention_params(
+    kind: Kind,
+    query: Array,
+    key: Array,
+    value: Array,
+    query_scale: Array,
+    key_scale: Array,
+    output: Array,
     *,
     nhd: bool,
     granularity: int,
     sm_scale: float,
     causal: int,
-    mean_dot: torch.Tensor | None = None,
-    lse: torch.Tensor | None = None,
-    mask: torch.Tensor | None = None,
-    value_scale: torch.Tensor | None = None,
-    value_mean: torch.Tensor | None = None,
+    mean_dot: Array | None = None,
+    lse: Array | None = None,
+    mask: Array | None = None,
+    value_scale: Array | None = None,
+    value_mean: Array | None = None,
     blocks: Blocks = BLOCKS,
     lengths: tuple[Lengths, Lengths] | None = None,
-) -> None:
-    """Writes output and, if given, lse, float32 [batch, query heads, query rows], by kernels of a kind.
+) -> _abi.AttentionParams:
+    """output and, if given, lse, float32 [batch, query heads, query rows], are written.
 
     value is 16-bit and shaped like key, or for an E4M3 kind the output of quantize_value, with its
     scale and mean. mask is expanded: [batch, query heads, query rows, key rows]. lengths are those
@@ -167,14 +224,14 @@ def attention(
     batch, query_rows, key_rows = sizes.batch, sizes.rows, keys
     if lengths is not None:  # the batch is 1, its rows those of all sequences
         batch, query_rows, key_rows = lengths[0].batch, lengths[0].rows, lengths[1].rows
-    params = _abi.AttentionParams(
+    return _abi.AttentionParams(
         ctypes.sizeof(_abi.AttentionParams),
         view(query, nhd),
         view(key, nhd),
         view(value, nhd),
         view(output, nhd),
         _NO_MASK if mask is None else view(mask, nhd=False),
-        0 if mask is None else mask.stride(-1),
+        0 if mask is None else mask.stride()[-1],
         query_scale.data_ptr(),
         key_scale.data_ptr(),
         _pointer(mean_dot),
@@ -200,4 +257,3 @@ def attention(
         0 if mask is None else MASK_DTYPES[mask.dtype],
         *blocks,
     )
-    run(library().sageattn_attention, params, query.device)

@@ -19,8 +19,8 @@ from typing import Any, Callable, NamedTuple
 import torch
 
 from . import _abi, _dispatch, _launch, _run, _shapes
-from ._call import Call, Lengths
 from ._dispatch import Operands
+from ._forward import Forward, ForwardVarlen
 from ._kinds import KINDS
 from ._namespace import NAMESPACE
 from ._shapes import Blocks, new_float32, new_lse
@@ -127,8 +127,11 @@ class _QuantizeValue(NamedTuple):
         _shapes.check_quantizable(self.value, self.nhd)
         if not 0 < self.scale_max <= 448:
             raise ValueError(f"scale_max is {self.scale_max}, it must be above 0 and at most 448")
-        output, scale, mean = _run.new_e4m3(self.value, self.nhd, self.smooth)
-        return output, scale, new_float32(self.value, 0) if mean is None else mean
+        shape = _run.e4m3_shape(self.value, self.nhd)
+        sizes = _shapes.dims(self.value, self.nhd)
+        scale = new_float32(self.value, sizes.batch, sizes.heads, sizes.head_dim)
+        mean = torch.empty_like(scale) if self.smooth else new_float32(self.value, 0)
+        return self.value.new_empty(shape, dtype=torch.float8_e4m3fn), scale, mean
 
     def run(self) -> _Triple:
         output, scale, mean = self.outputs()
@@ -210,139 +213,14 @@ def _has_work(key: torch.Tensor, output: torch.Tensor, lse: torch.Tensor) -> boo
     return key.numel() > 0 and output.numel() > 0
 
 
-def _check_method(method: str) -> None:
-    if not _dispatch.known(method):
-        raise ValueError(f"unknown method {method}, it must be one of {_dispatch.METHODS}")
-
-
-class _Forward(NamedTuple):
-    """Quantisation and attention."""
-
-    query: torch.Tensor
-    key: torch.Tensor
-    value: torch.Tensor
-    mask: torch.Tensor | None
-    nhd: bool
-    causal: int
-    sm_scale: float
-    method: str
-    granularity: int
-    smooth_k: bool
-    return_lse: bool
-
-    def outputs(self) -> _Pair:
-        """Output like query, and LSE."""
-        query, nhd, mask = self.query, self.nhd, self.mask
-        q, k = _shapes.check_quantizable(query, nhd), _shapes.check_quantizable(self.key, nhd)
-        _shapes.check_attention(q, k, _shapes.check_quantizable(self.value, nhd))
-        _shapes.check_same_dtype(query, self.key, self.value)
-        _shapes.check_same_device(query, self.key, self.value, mask)
-        _check_method(self.method)
-        if mask is not None:
-            _shapes.check_mask(mask, (q.batch, q.heads, q.rows, k.rows))
-        return _contiguous(query, query.dtype), new_lse(query, nhd, self.return_lse)
-
-    def run(self) -> _Pair:
-        output, lse = self.outputs()
-        query, key, value, mask, nhd, causal, sm_scale, method, granularity, smooth_k, _ = self
-        if not _has_work(key, output, lse):
-            return output, lse
-        call = Call(
-            query, key, value, output, lse if self.return_lse else None,
-            _expand(mask, query, key, nhd), nhd, causal, sm_scale, granularity, smooth_k,
-        )  # fmt: skip
-        return _run.run(call, method) or (output, lse)
-
-
-SymInt = int
-
-
-class _ForwardVarlen(NamedTuple):
-    """As _Forward, for sequences behind each other.
-
-    Tensors are [rows of all, heads, head_dim], the LSE is [query heads, rows of all]. largest_query
-    and largest_key, integer tensors of one element, hold the largest lengths at run time, which may
-    be below query_rows and key_rows.
-    """
-
-    query: torch.Tensor
-    key: torch.Tensor
-    value: torch.Tensor
-    mask: torch.Tensor | None
-    query_starts: torch.Tensor
-    key_starts: torch.Tensor
-    query_rows: SymInt
-    key_rows: SymInt
-    causal: int
-    sm_scale: float
-    method: str
-    granularity: int
-    smooth_k: bool
-    return_lse: bool
-    largest_query: torch.Tensor | None = None
-    largest_key: torch.Tensor | None = None
-
-    def outputs(self) -> _Pair:
-        """Output like query, and LSE."""
-        query, mask = self.query, self.mask
-        tensors = query, self.key, self.value
-        q, k, v = (_shapes.check_quantizable(x.unsqueeze(0), nhd=True) for x in tensors)
-        _shapes.check_attention(q, k, v)
-        _shapes.check_same_dtype(*tensors)
-        _shapes.check_same_device(*tensors, mask, self.query_starts, self.key_starts)
-        batch = _shapes.check_starts("cu_seqlens_q", self.query_starts)
-        if _shapes.check_starts("cu_seqlens_k", self.key_starts) != batch:
-            raise ValueError("cu_seqlens_q and cu_seqlens_k differ in length")
-        _check_method(self.method)
-        if mask is not None:
-            rows = None if self.largest_query is not None else self.query_rows
-            keys = None if self.largest_key is not None else self.key_rows
-            _shapes.check_mask(mask, (batch, q.heads, rows, keys))
-        lse = new_float32(query, q.heads, q.rows) if self.return_lse else new_float32(query, 0)
-        return _contiguous(query, query.dtype), lse
-
-    def run(self) -> _Pair:
-        if self.largest_query is not None or self.largest_key is not None:
-            return self._with_lengths().run()
-        output, lse = self.outputs()
-        if not _has_work(self.key, output, lse):
-            return output, lse
-        query, mask = self.query, self.mask
-        lengths = Lengths(self.query_starts, self.query_rows), Lengths(self.key_starts, self.key_rows)
-        if mask is not None:
-            mask = mask.expand(lengths[0].batch, query.shape[1], self.query_rows, self.key_rows)
-        call = Call(
-            query[None], self.key[None], self.value[None], output[None],
-            lse[None] if self.return_lse else None, mask, True, self.causal, self.sm_scale,
-            self.granularity, self.smooth_k, lengths,
-        )  # fmt: skip
-        return _run.run(call, self.method) or (output, lse)
-
-    def _with_lengths(self) -> _ForwardVarlen:
-        """The same arguments with the largest lengths read from their tensors."""
-        return self._replace(
-            query_rows=_at_most("max_seqlen_q", self.largest_query, self.query_rows),
-            key_rows=_at_most("max_seqlen_k", self.largest_key, self.key_rows),
-            largest_query=None,
-            largest_key=None,
-        )
-
-
-def _at_most(name: str, largest: torch.Tensor | None, rows: int) -> int:
-    if largest is None:
-        return rows
-    _shapes.check_length(name, largest)
-    return min(int(largest), rows)
-
-
 _OPERATORS: dict[str, tuple[Any, int]] = {  # arguments, and the number of tensors returned
     "mean": (_Mean, 1),
     "quantize_query": (_QuantizeQuery, 3),
     "quantize_key": (_QuantizeKey, 2),
     "quantize_value": (_QuantizeValue, 3),
     "attention": (_Attention, 2),
-    "forward": (_Forward, 2),
-    "forward_varlen": (_ForwardVarlen, 2),
+    "forward": (Forward, 2),
+    "forward_varlen": (ForwardVarlen, 2),
 }
 
 # annotation -> type of a schema

@@ -1,45 +1,45 @@
-"""Runs one attention call on its kernel: mma or wgmma of the C library, or Triton.
+"""The steps of one attention call on kernels of the C library: mma or wgmma.
 
 Everything is queued on the current stream; nothing here waits for the GPU or copies to the host.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
+
 import torch
 
-from . import _abi, _launch, _shapes, _triton, _wgmma
+from . import _abi, _launch, _shapes, _wgmma
 from ._call import Call
-from ._dispatch import TRITON, choose
-from ._kinds import KINDS, Kind
-from ._shapes import dims, new_float32
+from ._kinds import Kind
+from ._operand import Array, Operand
+from ._plan import Step, Workspace
+from ._shapes import dims
 
 _LARGEST_FLOAT16 = 65504.0
 
 
-def run(call: Call, method: str) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Computes a call by the kernel that the dispatcher takes for it.
-
-    Returns None if the kernel wrote the call's outputs, else a new output and LSE.
-    """
-    choice = choose(call.query.device.index, call.request(method))
-    if choice.kind == TRITON:
-        return _triton.run(call)
-    kind = KINDS[choice.kind]
+def steps(call: Call, kind: Kind, workspace: Workspace) -> Iterator[Step]:
+    """The steps that compute a call by a kind."""
     if kind.launcher == "wgmma":
-        _wgmma.attention(call)
+        yield _wgmma.step(call, workspace)
     else:
-        quantize_and_attend(call, kind)
-    return None
+        yield from quantize_and_attend(call, kind, workspace)
 
 
-def quantize_and_attend(call: Call, kind: Kind) -> None:
-    """Quantises the operands, then computes a call by a kind."""
-    mean = key_mean(call) if call.smooth_k else None
-    key, key_scale, _ = quantize(call, _abi.KEY, mean)
+def quantize_and_attend(call: Call, kind: Kind, workspace: Workspace) -> Iterator[Step]:
+    """Quantises the operands, then attends."""
+    mean = None
+    if call.smooth_k:
+        mean = _new_mean(call, workspace)
+        lengths = call.lengths and call.lengths[1]
+        yield Step("sageattn_mean", _launch.mean_params(call.key, mean, call.nhd, lengths))
+    key, key_scale, _ = yield from _quantize(call, _abi.KEY, mean, workspace)
     # The subtracted mean changes the LSE, but not the softmax.
-    query, query_scale, dot = quantize(call, _abi.QUERY, None if call.lse is None else mean)
-    value, value_scale, value_mean = values(call, kind)
-    _launch.attention(
+    wanted = None if call.lse is None else mean
+    query, query_scale, dot = yield from _quantize(call, _abi.QUERY, wanted, workspace)
+    value, value_scale, value_mean = yield from _values(call, kind, workspace)
+    params = _launch.attention_params(
         kind,
         query,
         key,
@@ -58,20 +58,19 @@ def quantize_and_attend(call: Call, kind: Kind) -> None:
         value_mean=value_mean,
         lengths=call.lengths,
     )
+    yield Step("sageattn_attention", params)
 
 
-def key_mean(call: Call) -> torch.Tensor:
-    """Mean of the keys of every sequence, float32 [batch, key heads, head_dim]."""
-    sizes, lengths = dims(call.key, call.nhd), call.lengths and call.lengths[1]
-    batch = lengths.batch if lengths else sizes.batch
-    mean = new_float32(call.key, batch, sizes.heads, sizes.head_dim)
-    _launch.mean(call.key, mean, call.nhd, lengths)
-    return mean
+def _new_mean(call: Call, workspace: Workspace) -> Operand:
+    """Room for the mean of the keys of every sequence, float32 [batch, key heads, head_dim]."""
+    sizes = dims(call.key, call.nhd)
+    batch = call.lengths[1].batch if call.lengths else sizes.batch
+    return workspace.float32(batch, sizes.heads, sizes.head_dim)
 
 
-def quantize(
-    call: Call, operand: int, mean: torch.Tensor | None
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+def _quantize(
+    call: Call, operand: int, mean: Operand | None, workspace: Workspace
+) -> Generator[Step, None, tuple[Operand, Operand, Operand | None]]:
     """INT8 query or key, contiguous in its layout; scales; for queries with a mean, their dot."""
     tensor = call.query if operand == _abi.QUERY else call.key
     sizes = dims(tensor, call.nhd)
@@ -80,12 +79,12 @@ def quantize(
         count = _shapes.varlen_scale_count(operand, call.granularity, sizes.rows, lengths.batch)
     else:
         count = _shapes.scale_count(operand, call.granularity, sizes.rows)
-    output = torch.empty(tensor.shape, dtype=torch.int8, device=tensor.device)
-    scale = new_float32(tensor, sizes.batch, sizes.heads, count)
+    output = workspace.new(torch.int8, *tensor.shape)
+    scale = workspace.float32(sizes.batch, sizes.heads, count)
     dot = None
     if operand == _abi.QUERY and mean is not None:
-        dot = new_float32(tensor, sizes.batch, sizes.heads, sizes.rows)
-    _launch.quantize(
+        dot = workspace.float32(sizes.batch, sizes.heads, sizes.rows)
+    params = _launch.quantize_params(
         tensor,
         output,
         scale,
@@ -96,21 +95,31 @@ def quantize(
         call.granularity,
         lengths=lengths or None,
     )
+    yield Step("sageattn_quantize", params)
     return output, scale, dot
 
 
-def values(
-    call: Call, kind: Kind
-) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+def _values(
+    call: Call, kind: Kind, workspace: Workspace
+) -> Generator[Step, None, tuple[Array, Operand | None, Operand | None]]:
     """The values as a kind of kernel takes them, with the scale and mean of E4M3 ones."""
-    if kind.e4m3:
-        # Always smooth: E4M3 values far from zero would lose percents of the output's mean.
-        output, scale, mean = new_e4m3(call.value, call.nhd, smooth=True)
-        _launch.quantize_value(call.value, output, scale, mean, call.nhd, kind.scale_max)
-        return output, scale, mean
-    if kind.sums == "float16" and call.value.dtype == torch.bfloat16:
-        return to_float16(call.value), None, None
-    return call.value, None, None
+    if not kind.e4m3:
+        return call.value, None, None
+    sizes = dims(call.value, call.nhd)
+    output = workspace.new(torch.float8_e4m3fn, *e4m3_shape(call.value, call.nhd))
+    # Always smooth: E4M3 values far from zero would lose percents of the output's mean.
+    scale, mean = (workspace.float32(sizes.batch, sizes.heads, sizes.head_dim) for _ in range(2))
+    sums = workspace.float32(_launch.value_workspace(call.value, call.nhd))
+    params = _launch.quantize_value_params(
+        call.value, output, scale, mean, sums, call.nhd, kind.scale_max
+    )
+    yield Step("sageattn_quantize_value", params)
+    return output, scale, mean
+
+
+def takes_float16(kind: Kind) -> bool:
+    """Whether values must be float16: sums in float16 have no other kernel."""
+    return kind.sums == "float16" and not kind.e4m3
 
 
 def to_float16(value: torch.Tensor) -> torch.Tensor:
@@ -119,16 +128,11 @@ def to_float16(value: torch.Tensor) -> torch.Tensor:
     return clamped.to(torch.float16, memory_format=torch.contiguous_format)
 
 
-def new_e4m3(
-    value: torch.Tensor, nhd: bool, smooth: bool
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """Room for transposed E4M3 values, their scale and, if smooth, mean: float32 [batch, heads, head_dim].
+def e4m3_shape(value: Array, nhd: bool) -> tuple[int, ...]:
+    """Of transposed E4M3 values: HND [batch, heads, head_dim, keys] or NHD [batch, head_dim, heads, keys].
 
-    The values are HND [batch, heads, head_dim, keys] or NHD [batch, head_dim, heads, keys], keys a multiple of 64.
+    keys is a multiple of 64.
     """
     sizes = dims(value, nhd)
     inner = (sizes.head_dim, sizes.heads) if nhd else (sizes.heads, sizes.head_dim)
-    keys = (sizes.rows + 63) // 64 * 64
-    output = value.new_empty((sizes.batch, *inner, keys), dtype=torch.float8_e4m3fn)
-    scale = new_float32(value, sizes.batch, sizes.heads, sizes.head_dim)
-    return output, scale, torch.empty_like(scale) if smooth else None
+    return sizes.batch, *inner, (sizes.rows + 63) // 64 * 64

@@ -11,6 +11,7 @@ import torch
 
 from . import _abi
 from ._errors import InputError
+from ._operand import Array
 
 MAX_HEAD_DIM = 256
 NOT_CONTIGUOUS = "Last dim of qkv must be contiguous."
@@ -45,7 +46,7 @@ def is_nhd(tensor_layout: str) -> bool:
     return tensor_layout == "NHD"
 
 
-def dims(tensor: torch.Tensor, nhd: bool) -> Dims:
+def dims(tensor: Array, nhd: bool) -> Dims:
     """Batch, heads, rows and head dim of a tensor in the given layout."""
     if tensor.dim() != 4:
         layout = "[batch, rows, heads, head_dim]" if nhd else "[batch, heads, rows, head_dim]"

@@ -76,38 +76,29 @@ def why_not(sm: tuple[int, int], request: Request) -> str:
     return ""
 
 
-def run(call: Call) -> tuple[torch.Tensor, torch.Tensor]:
-    """Computes a call with the Triton kernels. An LSE not asked for is empty.
+def run(
+    call: Call,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    query_starts: torch.Tensor | None,
+    key_starts: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Computes a planned call of these tensors with the Triton kernels. An LSE not asked for is empty.
 
     Raises NotImplementedError for the LSE of sequences of different lengths.
     """
     from .triton import _attention  # type: ignore[import-not-found,unused-ignore]
 
-    if call.lengths is None:
-        return _attention.attention(  # type: ignore[no-any-return,unused-ignore]
-            call.query,
-            call.key,
-            call.value,
-            call.nhd,
-            call.causal,
-            call.sm_scale,
-            call.smooth_k,
-            call.mask,
-            call.lse is not None,
-        )
-    if call.lse is not None:
+    options = call.causal, call.sm_scale, call.smooth_k
+    wanted = call.lse is not None
+    if call.lengths is None or query_starts is None or key_starts is None:
+        return _attention.attention(query, key, value, call.nhd, *options, mask, wanted)  # type: ignore[no-any-return,unused-ignore]
+    if wanted:
         raise NotImplementedError("the Triton path of sageattn_varlen gives no LSE")
-    query, key = call.lengths
+    query_rows, key_rows = (lengths.rows for lengths in call.lengths)
     output = _attention.attention_varlen(
-        call.query[0],
-        call.key[0],
-        call.value[0],
-        query.starts,
-        key.starts,
-        query.rows,
-        key.rows,
-        call.causal,
-        call.sm_scale,
-        call.smooth_k,
+        query, key, value, query_starts, key_starts, query_rows, key_rows, *options
     )
     return output, output.new_empty(0, dtype=torch.float32)

@@ -1,15 +1,14 @@
-"""The kernels of SM 9.0 by wgmma: one call of the C library that quantises into a workspace and attends."""
+"""The kernels of SM 9.0 by wgmma: one step, which quantises 16-bit operands into a workspace and attends."""
 
 from __future__ import annotations
 
 import ctypes
 
-import torch
-
 from . import _abi
 from ._call import Call
-from ._launch import run, view
+from ._launch import view
 from ._library import check, library
+from ._plan import Step, Workspace
 from ._shapes import DTYPES, dims
 
 
@@ -42,18 +41,17 @@ def params(call: Call) -> _abi.WgmmaParams:
     )
 
 
-def new_workspace(params: _abi.WgmmaParams, device: torch.device) -> torch.Tensor:
-    """Allocates the workspace and enters it into params. Raises ValueError for bad params."""
-    size = library().sageattn_wgmma_workspace(ctypes.byref(params))
+def workspace_size(params: _abi.WgmmaParams) -> int:
+    """Bytes that a call needs. Raises ValueError for bad params."""
+    size = int(library().sageattn_wgmma_workspace(ctypes.byref(params)))
     if size < 0:
         check(_abi.INVALID_ARGUMENT)
-    workspace = torch.empty(size, dtype=torch.uint8, device=device)
-    params.workspace, params.workspace_size = workspace.data_ptr(), size
-    return workspace
+    return size
 
 
-def attention(call: Call) -> None:
-    """Quantises 16-bit tensors and attends: writes the output and, if wanted, the LSE."""
+def step(call: Call, workspace: Workspace) -> Step:
+    """Writes the output and, if wanted, the LSE."""
     filled = params(call)
-    workspace = new_workspace(filled, call.query.device)
-    run(library().sageattn_wgmma_attention, filled, workspace.device)
+    size = workspace_size(filled)
+    filled.workspace, filled.workspace_size = workspace.bytes(size), size
+    return Step("sageattn_wgmma_attention", filled)

@@ -100,55 +100,54 @@ def _causal(found: Package, case: Case) -> int:
     return int(found.abi.CAUSAL_TOP_LEFT if case.causal else found.abi.NOT_CAUSAL)
 
 
-def _call(found: Package, case: Case, operands: Operands) -> Any:
-    """The call of the package for a case, with an output of its own and no LSE."""
+def _plan(found: Package, kind: str, case: Case, operands: Operands) -> tuple[Any, list[Any]]:
+    """The package's steps for a case, without LSE, and the tensors that they work on, by the numbers of _operand."""
     import torch
 
     q, k, v, starts, longest, _ = operands
-    lengths = None
+    row = found.kinds.KINDS[kind]
     if starts is not None:
         q, k, v = q[None], k[None], v[None]
-        lengths = (found.call.Lengths(starts, longest),) * 2
+    if found.run.takes_float16(row):
+        v = found.run.to_float16(v)
     output, nhd, scale = torch.empty_like(q), starts is not None, case.head_dim**-0.5
+    tensors = [q, k, v, output, None, None, starts, starts]
+    numbers = found.operand.SOURCES
+    places = [x if x is None else found.operand.Operand.of(n, x) for n, x in zip(numbers, tensors)]
+    lengths = None if starts is None else tuple(found.call.Lengths(x, longest) for x in places[6:])
     options = nhd, _causal(found, case), scale, found.abi.PER_THREAD, True
-    return found.call.Call(q, k, v, output, None, None, *options, lengths)
+    call, workspace = found.call.Call(*places[:6], *options, lengths), found.plan.Workspace()
+    steps = [*found.run.steps(call, row, workspace)]
+    scratch = torch.empty(workspace.size, dtype=torch.uint8, device=q.device)
+    return steps, [*tensors, scratch]
+
+
+def _queue(found: Package, steps: list[Any], tensors: list[Any]) -> Callable[[], Any]:
+    """A function that queues steps."""
+    plan = found.plan.LibraryPlan(steps, found.plan.Workspace(), tensors[0].device)
+    addresses = [0, *(0 if x is None else x.data_ptr() for x in tensors)]
+
+    def queue() -> Any:
+        plan.run(addresses)
+        return tensors[3]
+
+    return queue
 
 
 def _wgmma(found: Package, kind: str, case: Case, operands: Operands) -> Callable[[], Any]:
     """Attention in a workspace that is quantised here, once."""
-    call = _call(found, case, operands)
-    params = found.wgmma.params(call)
-    workspace = found.wgmma.new_workspace(params, call.query.device)
-    attend = found.library.library().sageattn_wgmma_attention
-    params.steps = found.abi.WGMMA_QUANTIZE
-    found.launch.run(attend, params, call.query.device)
-    params.steps = found.abi.WGMMA_ATTEND
-    kept = (workspace, call)  # the params hold their addresses alone
-
-    def kernel() -> Any:
-        found.launch.run(attend, params, call.query.device)
-        return kept
-
-    return kernel
+    (step,), tensors = _plan(found, kind, case, operands)
+    step.params.steps = found.abi.WGMMA_QUANTIZE
+    _queue(found, [step], tensors)()
+    step.params.steps = found.abi.WGMMA_ATTEND
+    return _queue(found, [step], tensors)
 
 
 def _plain(found: Package, kind: str, case: Case, operands: Operands) -> Callable[[], Any]:
-    """Attention on operands that are quantised here, once, as sageattention._run does it."""
-    call, run, abi = _call(found, case, operands), found.run, found.abi
-    row = found.kinds.KINDS[kind]
-    key, key_scale, _ = run.quantize(call, abi.KEY, run.key_mean(call))
-    query, query_scale, _ = run.quantize(call, abi.QUERY, None)
-    value, value_scale, value_mean = run.values(call, row)
-
-    def kernel() -> Any:
-        found.launch.attention(
-            row, query, key, value, query_scale, key_scale, call.output,
-            nhd=call.nhd, granularity=abi.PER_THREAD, sm_scale=call.sm_scale, causal=call.causal,
-            value_scale=value_scale, value_mean=value_mean, lengths=call.lengths,
-        )  # fmt: skip
-        return call.output
-
-    return kernel
+    """Attention on operands that are quantised here, once."""
+    (*steps, attention), tensors = _plan(found, kind, case, operands)
+    _queue(found, steps, tensors)()
+    return _queue(found, [attention], tensors)
 
 
 def _triton(found: Package, kind: str, case: Case, operands: Operands) -> Callable[[], Any]:

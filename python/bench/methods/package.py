@@ -20,10 +20,10 @@ class Package(NamedTuple):
     dispatch: Any
     kernels: Any
     kinds: Any
-    launch: Any
     library: Any
+    operand: Any
+    plan: Any
     run: Any
-    wgmma: Any
 
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,40 +9,42 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import sageattention  # noqa: F401
 from bench import cases, inputs
 from bench.methods import ours, package
+from sageattention import _abi, _dispatch, _launch, _plan, _wgmma
+from sageattention._forward import Forward, ForwardVarlen
+
+PARAMS = {
+    "sageattn_mean": "MeanParams",
+    "sageattn_quantize": "QuantizeParams",
+    "sageattn_quantize_value": "QuantizeValueParams",
+    "sageattn_attention": "AttentionParams",
+    "sageattn_wgmma_attention": "WgmmaParams",
+}
 
 
-def params_of(call: Any) -> dict[str, Any]:
+def params_of(name: str, words: Any) -> dict[str, Any]:
+    params = getattr(package.package().abi, PARAMS[name]).from_buffer_copy(words)
     return {
-        name: getattr(call, name)
-        for name, *_ in call._fields_
-        if isinstance(getattr(call, name), (int, float))
+        name: getattr(params, name)
+        for name, *_ in params._fields_
+        if isinstance(getattr(params, name), (int, float))
     }
 
 
 @pytest.fixture
-def launches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]:
+def launches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     """The launches of the package, instead of them."""
-    found: list[tuple[Any, dict[str, Any]]] = []
-    modules = package.package()
-    functions = {name: SimpleNamespace(name=name) for name in modules.abi.FUNCTIONS}
-    library = SimpleNamespace(
-        **{
-            **functions,
-            "sageattn_value_workspace": lambda *_: 16,
-            "sageattn_wgmma_workspace": lambda *_: 4096,
-        }
-    )
-    for module in (modules.library, modules.launch, modules.wgmma):
-        monkeypatch.setattr(module, "library", lambda: library)
+    found: list[tuple[str, dict[str, Any]]] = []
+    sizes = {"sageattn_value_workspace": lambda *_: 16, "sageattn_wgmma_workspace": lambda *_: 4096}
+    for module in (_launch, _wgmma):
+        monkeypatch.setattr(module, "library", lambda: SimpleNamespace(**sizes))
 
-    def run(function: Any, params: ctypes.Structure, device: object) -> None:
-        found.append((function.name, params_of(params)))
+    def function(name: str) -> Any:
+        return lambda words, *_: found.append((name, params_of(name, words)))
 
-    for module in (modules.launch, modules.wgmma):
-        monkeypatch.setattr(module, "run", run)
+    monkeypatch.setattr(_plan, "_function", function)
+    monkeypatch.setattr(torch._C, "_cuda_getCurrentRawStream", lambda index: 0, raising=False)
     return found
 
 
@@ -67,7 +68,7 @@ def same(first: dict[str, Any], second: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", ["hd128-s300-causal-gqa4", "hd64-s128"])
 def test_wgmma_attends_to_what_it_quantised(
-    name: str, launches: list[tuple[Any, dict[str, Any]]]
+    name: str, launches: list[tuple[str, dict[str, Any]]]
 ) -> None:
     case, operands = operands_of(name)
     kernel = ours._wgmma(package.package(), "fp8_wgmma", case, operands)
@@ -82,27 +83,28 @@ def test_wgmma_attends_to_what_it_quantised(
 @pytest.mark.parametrize("kind", ["fp16", "fp16_accum_f16", "fp8", "fp8_accum_f16"])
 @pytest.mark.parametrize("name", ["hd128-s300-causal-gqa4", "hd64-varlen30.50"])
 def test_plain_launches_what_the_package_launches(
-    name: str, kind: str, launches: list[tuple[Any, dict[str, Any]]]
+    name: str,
+    kind: str,
+    launches: list[tuple[str, dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if "varlen" in name and kind.startswith("fp8"):
         pytest.skip("no such kernels")
-    found = package.package()
     case, operands = operands_of(name)
-    kernel = ours._plain(found, kind, case, operands)
+    kernel = ours._plain(package.package(), kind, case, operands)
     before = len(launches)
     kernel()
     assert [launch[0] for launch in launches[before:]] == ["sageattn_attention"]
-    q, k, v = operands[:3]
-    lengths = None
-    if operands.starts is not None:
-        q, k, v = q[None], k[None], v[None]
-        lengths = (found.call.Lengths(operands.starts, operands.longest),) * 2
-    call = found.call.Call(
-        q, k, v, torch.empty_like(q), None, None, operands.starts is not None, int(case.causal), case.head_dim**-0.5,
-        found.abi.PER_THREAD, True, lengths,
-    )  # fmt: skip
-    found.run.quantize_and_attend(call, found.kinds.KINDS[kind])
-    same(launches[before][1], launches[-1][1])
-    assert [launch[0] for launch in launches[:before]] == [
-        launch[0] for launch in launches[before + 1 : -1]
-    ]
+    bench = [*launches]
+    launches.clear()
+    monkeypatch.setattr(_dispatch, "choose", lambda device, request: _dispatch.Choice(kind, ""))
+    q, k, v, starts, longest, _ = operands
+    options = int(case.causal), case.head_dim**-0.5, f"only:{kind}", _abi.PER_THREAD, True, False
+    if starts is None:
+        Forward(q, k, v, None, False, *options)._plan()(q, k, v, None, None, None)
+    else:
+        call = ForwardVarlen(q, k, v, None, starts, starts, longest, longest, *options)
+        call._plan()(q, k, v, None, starts, starts)
+    assert [name for name, _ in bench] == [name for name, _ in launches]
+    for (_, first), (_, second) in zip(bench, launches):
+        same(first, second)

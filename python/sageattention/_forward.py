@@ -1,0 +1,246 @@
+"""The operators forward and forward_varlen: checks, and the plan of a call. _operators registers them.
+
+outputs() is what torch.compile's fake runs. run() is the CUDA implementation: the first call of its kind is checked and
+planned, the next ones of the same shapes, strides, dtypes and options run that plan.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Hashable
+from typing import NamedTuple
+
+import torch
+
+from . import _dispatch, _operand, _run, _shapes, _triton
+from ._call import Call, Lengths
+from ._kinds import KINDS, Kind
+from ._operand import Operand
+from ._plan import LibraryPlan, Pair, Plan, Plans, Workspace
+
+PLANS = Plans()
+
+
+class Outputs(NamedTuple):
+    """Shapes of a call's output, which has the query's dtype, and of its float32 LSE, (0,) if none is wanted."""
+
+    output: tuple[int, ...]
+    lse: tuple[int, ...]
+
+    def new(self, query: torch.Tensor) -> Pair:
+        """Room for both."""
+        return query.new_empty(self.output), query.new_empty(self.lse, dtype=torch.float32)
+
+    def operands(self, query: torch.Tensor, batched: bool) -> tuple[Operand, Operand | None]:
+        """Both as operands, the LSE only if it is wanted; batched: with a batch of 1 in front."""
+        front = (1,) if batched else ()
+        output = Operand.contiguous(
+            _operand.symbol(_operand.OUTPUT), (*front, *self.output), query.dtype
+        )
+        if self.lse == (0,):
+            return output, None
+        lse = _operand.symbol(_operand.LSE)
+        return output, Operand.contiguous(lse, (*front, *self.lse), torch.float32)
+
+
+def _check_method(method: str) -> None:
+    if not _dispatch.known(method):
+        raise ValueError(f"unknown method {method}, it must be one of {_dispatch.METHODS}")
+
+
+def _identity(*tensors: torch.Tensor | None) -> tuple[Hashable, ...]:
+    """What a plan depends on of tensors."""
+    return tuple(
+        None if x is None else (x.shape, x.stride(), x.dtype, x.device) for x in tensors
+    )
+
+
+class Forward(NamedTuple):
+    """Quantisation and attention."""
+
+    query: torch.Tensor
+    key: torch.Tensor
+    value: torch.Tensor
+    mask: torch.Tensor | None
+    nhd: bool
+    causal: int
+    sm_scale: float
+    method: str
+    granularity: int
+    smooth_k: bool
+    return_lse: bool
+
+    def outputs(self) -> Pair:
+        """Output like query, and LSE."""
+        return self._checked().new(self.query)
+
+    def _checked(self) -> Outputs:
+        query, nhd, mask = self.query, self.nhd, self.mask
+        q, k = _shapes.check_quantizable(query, nhd), _shapes.check_quantizable(self.key, nhd)
+        _shapes.check_attention(q, k, _shapes.check_quantizable(self.value, nhd))
+        _shapes.check_same_dtype(query, self.key, self.value)
+        _shapes.check_same_device(query, self.key, self.value, mask)
+        _check_method(self.method)
+        if mask is not None:
+            _shapes.check_mask(mask, (q.batch, q.heads, q.rows, k.rows))
+        return Outputs(query.shape, (q.batch, q.heads, q.rows) if self.return_lse else (0,))
+
+    def run(self) -> Pair:
+        query, key, value, mask, *options = self
+        identity = (*_identity(query, key, value, mask), *options)
+        return PLANS.get(identity, self._plan)(query, key, value, mask, None, None)
+
+    def _plan(self) -> Plan:
+        outputs, query, key, mask = self._checked(), self.query, self.key, self.mask
+        if not query.numel() or not key.numel():
+            return _nothing_seen(outputs)
+        if mask is not None:
+            q, k = _shapes.dims(query, self.nhd), _shapes.dims(key, self.nhd)
+            mask = mask.expand(q.batch, q.heads, q.rows, k.rows)
+        output, lse = outputs.operands(query, batched=False)
+        call = Call(
+            Operand.of(_operand.QUERY, query), Operand.of(_operand.KEY, key),
+            Operand.of(_operand.VALUE, self.value), output, lse,
+            None if mask is None else Operand.of(_operand.MASK, mask),
+            self.nhd, self.causal, self.sm_scale, self.granularity, self.smooth_k,
+        )  # fmt: skip
+        return _plan(call, self.method, outputs, query.device)
+
+
+SymInt = int
+
+
+class ForwardVarlen(NamedTuple):
+    """As Forward, for sequences behind each other.
+
+    Tensors are [rows of all, heads, head_dim], the LSE is [query heads, rows of all]. largest_query
+    and largest_key, integer tensors of one element, hold the largest lengths at run time, which may
+    be below query_rows and key_rows.
+    """
+
+    query: torch.Tensor
+    key: torch.Tensor
+    value: torch.Tensor
+    mask: torch.Tensor | None
+    query_starts: torch.Tensor
+    key_starts: torch.Tensor
+    query_rows: SymInt
+    key_rows: SymInt
+    causal: int
+    sm_scale: float
+    method: str
+    granularity: int
+    smooth_k: bool
+    return_lse: bool
+    largest_query: torch.Tensor | None = None
+    largest_key: torch.Tensor | None = None
+
+    def outputs(self) -> Pair:
+        """Output like query, and LSE."""
+        return self._checked().new(self.query)
+
+    def _checked(self) -> Outputs:
+        query, mask = self.query, self.mask
+        tensors = query, self.key, self.value
+        q, k, v = (_shapes.check_quantizable(x.unsqueeze(0), nhd=True) for x in tensors)
+        _shapes.check_attention(q, k, v)
+        _shapes.check_same_dtype(*tensors)
+        _shapes.check_same_device(*tensors, mask, self.query_starts, self.key_starts)
+        batch = _shapes.check_starts("cu_seqlens_q", self.query_starts)
+        if _shapes.check_starts("cu_seqlens_k", self.key_starts) != batch:
+            raise ValueError("cu_seqlens_q and cu_seqlens_k differ in length")
+        _check_method(self.method)
+        if mask is not None:
+            rows = None if self.largest_query is not None else self.query_rows
+            keys = None if self.largest_key is not None else self.key_rows
+            _shapes.check_mask(mask, (batch, q.heads, rows, keys))
+        return Outputs(query.shape, (q.heads, q.rows) if self.return_lse else (0,))
+
+    def run(self) -> Pair:
+        query, key, value, mask, query_starts, key_starts, *options, largest_query, largest_key = self
+        if largest_query is not None or largest_key is not None:
+            return self._with_lengths().run()
+        tensors = query, key, value, mask, query_starts, key_starts
+        return PLANS.get((*_identity(*tensors), *options), self._plan)(*tensors)
+
+    def _plan(self) -> Plan:
+        outputs, query, key, mask = self._checked(), self.query, self.key, self.mask
+        if not query.numel() or not key.numel():
+            return _nothing_seen(outputs)
+        starts = (
+            Operand.of(_operand.QUERY_STARTS, self.query_starts),
+            Operand.of(_operand.KEY_STARTS, self.key_starts),
+        )
+        lengths = Lengths(starts[0], self.query_rows), Lengths(starts[1], self.key_rows)
+        if mask is not None:
+            mask = mask.expand(lengths[0].batch, query.shape[1], self.query_rows, self.key_rows)
+        output, lse = outputs.operands(query, batched=True)
+        call = Call(
+            Operand.of(_operand.QUERY, query[None]), Operand.of(_operand.KEY, key[None]),
+            Operand.of(_operand.VALUE, self.value[None]), output, lse,
+            None if mask is None else Operand.of(_operand.MASK, mask),
+            True, self.causal, self.sm_scale, self.granularity, self.smooth_k, lengths,
+        )  # fmt: skip
+        return _plan(call, self.method, outputs, query.device)
+
+    def _with_lengths(self) -> ForwardVarlen:
+        """The same arguments with the largest lengths read from their tensors."""
+        return self._replace(
+            query_rows=_at_most("max_seqlen_q", self.largest_query, self.query_rows),
+            key_rows=_at_most("max_seqlen_k", self.largest_key, self.key_rows),
+            largest_query=None,
+            largest_key=None,
+        )
+
+
+def _at_most(name: str, largest: torch.Tensor | None, rows: int) -> int:
+    if largest is None:
+        return rows
+    _shapes.check_length(name, largest)
+    return min(int(largest), rows)
+
+
+def _nothing_seen(outputs: Outputs) -> Plan:
+    """The result without keys: output 0, LSE -infinity."""
+
+    def run(query: torch.Tensor, *_: torch.Tensor | None) -> Pair:
+        output, lse = outputs.new(query)
+        return output.zero_(), lse.fill_(float("-inf"))
+
+    return run
+
+
+def _plan(call: Call, method: str, outputs: Outputs, device: torch.device) -> Plan:
+    """The plan of a call whose operands have no addresses yet, on the kernel that the dispatcher takes for it."""
+    choice = _dispatch.choose(device.index, call.request(method))
+    if choice.kind == _dispatch.TRITON:
+        return functools.partial(_triton.run, call)
+    return _by_library(call, KINDS[choice.kind], outputs, device)
+
+
+def _by_library(call: Call, kind: Kind, outputs: Outputs, device: torch.device) -> Plan:
+    """One allocation holds everything that the steps of the C library hand to each other."""
+    converts = _run.takes_float16(kind) and call.value.dtype == torch.bfloat16
+    if converts:
+        value = _operand.symbol(_operand.VALUE)
+        call = call._replace(value=Operand.contiguous(value, tuple(call.value.shape), torch.float16))
+    workspace = Workspace()
+    plan = LibraryPlan(_run.steps(call, kind, workspace), workspace, device)
+
+    def run(
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+        query_starts: torch.Tensor | None,
+        key_starts: torch.Tensor | None,
+    ) -> Pair:
+        output, lse = outputs.new(query)
+        if converts:
+            value = _run.to_float16(value)
+        scratch = query.new_empty(plan.size, dtype=torch.uint8)
+        tensors = query, key, value, output, lse, mask, query_starts, key_starts, scratch
+        plan.run([0, *(0 if x is None else x.data_ptr() for x in tensors)])
+        return output, lse
+
+    return run
