@@ -118,6 +118,12 @@ test-torches: tools build ## one wheel of each torch tested on it; the last resu
 bench-build: tools build ## measures builds; the last results are docs/bench-build.md
 	go run ./scripts/bench-build -sagebuild $(SAGEBUILD) -output docs/bench-build.md
 
+.PHONY: compile-seconds
+compile-seconds: ## docs/compile-seconds.md: what the compiler of CUDA 12.9 takes for each kernel source and SM
+	toolchain=$$(mktemp -d) && trap 'rm -rf "$$toolchain"' EXIT && \
+	python3 -m pip install --quiet --no-deps --require-hashes --target "$$toolchain" -r lock/toolchain-cu129.txt && \
+	PYTHONPATH=python:$$toolchain scripts/compile-seconds.py
+
 .PHONY: kernels-report
 kernels-report: wheel ## docs/kernels.md: registers and shared memory of each kernel of the default wheel
 	go run ./scripts/kernels-report

@@ -65,11 +65,12 @@ func RenderDockerfile(m *matrix.Matrix, k *kernels.Set) ([]byte, error) {
 		return nil, err
 	}
 	data := dockerfileData{SMs: m.SMs(), HostHeaders: copySteps(k.HostHeaders)}
-	for _, share := range sharesOf(m, k) {
+	shares := sharesOf(m, k)
+	for _, share := range shares {
 		data.Stages = append(data.Stages, newKernelStage(share))
 	}
 	for _, pkg := range m.Packages() {
-		data.Packages = append(data.Packages, packageStage{pkg.Name, kernelStages(m, k, pkg, m.SMs())})
+		data.Packages = append(data.Packages, packageStage{pkg.Name, kernelStages(shares, pkg, m.SMs())})
 	}
 	var out bytes.Buffer
 	if err := dockerfile.Execute(&out, data); err != nil {

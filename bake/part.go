@@ -53,9 +53,14 @@ func hostPart(cell matrix.Cell) Part {
 	}
 }
 
-// PartNames names the parts of a cell's wheel.
-func PartNames(m *matrix.Matrix, k *kernels.Set, cell matrix.Cell) []string {
-	return namesOf(partsOf(sharesOf(m, k), cell))
+// PartNames names for each cell the parts of its wheel.
+func PartNames(m *matrix.Matrix, k *kernels.Set, cells []matrix.Cell) [][]string {
+	all := make([][]string, len(cells))
+	shares := sharesOf(m, k)
+	for i, cell := range cells {
+		all[i] = namesOf(partsOf(shares, cell))
+	}
+	return all
 }
 
 func namesOf(parts []Part) []string {

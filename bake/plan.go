@@ -65,8 +65,9 @@ func NewPlan(m *matrix.Matrix, k *kernels.Set, selection []matrix.Selection, opt
 		return nil, err
 	}
 	plan := &Plan{Command: options.Command, Matrix: m.File(), Targets: []Target{}}
+	shares := sharesOf(m, k)
 	for _, selected := range selection {
-		plan.Targets = append(plan.Targets, newTarget(m, k, selected, options))
+		plan.Targets = append(plan.Targets, newTarget(m, k, shares, selected, options))
 	}
 	return plan, nil
 }
@@ -85,14 +86,14 @@ func checkEpoch(text string) error {
 	return nil
 }
 
-func newTarget(m *matrix.Matrix, k *kernels.Set, selected matrix.Selection, options PlanOptions) Target {
+func newTarget(m *matrix.Matrix, k *kernels.Set, shares []share, selected matrix.Selection, options PlanOptions) Target {
 	cell := selected.Cell
 	target := Target{
 		Name: selected.Target(), Cell: cell.Target(), Platform: cell.Platform.Name,
 		Torch: cell.Torch.String(), CUDA: cell.CUDA.String(), Python: cell.Python.String(),
-		Parts: PartNames(m, k, cell), Stage: StageWheel, Args: planArguments(m, k, selected, options), Contexts: options.contexts(selected),
+		Parts: namesOf(partsOf(shares, cell)), Stage: StageWheel, Args: planArguments(m, k, selected, options), Contexts: options.contexts(selected),
 		SMs: cell.SMs, Excluded: exclusions(cell), Output: orElse(options.Output, outputDir),
-		Wheel: cell.WheelName(), Steps: buildSteps(m, k, cell), Selection: selected,
+		Wheel: cell.WheelName(), Steps: buildSteps(shares, cell), Selection: selected,
 	}
 	if on := selected.Test; on != nil {
 		target.Torch, target.Python = on.Torch.String(), on.Python.String()
@@ -136,9 +137,9 @@ func exclusions(cell matrix.Cell) []Exclusion {
 // stageHost is the stage with the host library.
 const stageHost = "host"
 
-func buildSteps(m *matrix.Matrix, k *kernels.Set, cell matrix.Cell) []string {
+func buildSteps(shares []share, cell matrix.Cell) []string {
 	steps := []string{"system", "uv", "toolchain", "nvdisasm"}
-	steps = append(steps, kernelStages(m, k, cell.Package, cell.SMs)...)
+	steps = append(steps, kernelStages(shares, cell.Package, cell.SMs)...)
 	return append(steps, "kernels", "host-toolchain", stageHost, "builder", StageWheel)
 }
 

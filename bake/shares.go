@@ -57,10 +57,10 @@ func sharesOfSM(m *matrix.Matrix, k *kernels.Set, sm matrix.SM) []share {
 	return shares
 }
 
-// kernelStages names the stages that compile what wheels of a package hold for some SMs.
-func kernelStages(m *matrix.Matrix, k *kernels.Set, pkg matrix.Package, sms []matrix.SM) []string {
+// kernelStages names the stages of those shares that wheels of a package hold for some SMs.
+func kernelStages(shares []share, pkg matrix.Package, sms []matrix.SM) []string {
 	var names []string
-	for _, s := range sharesOf(m, k) {
+	for _, s := range shares {
 		if s.in(pkg, sms) {
 			names = append(names, s.stage())
 		}

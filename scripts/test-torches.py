@@ -3,9 +3,9 @@
 
     make test-torches, or: scripts/test-torches.py --sagebuild bin/sagebuild --output docs/torches.md [TORCH...]
 
-Of each torch it takes the wheel for the newest CUDA and the newest Python with a test on the platform; TORCH, such as
-2.15, picks some. Rows of torches that a run leaves out stay on the page. A torch takes 16 GB of the state directory
-while its test runs.
+Of each torch it takes the wheel for the newest CUDA, or the newest up to --cuda, and the newest Python with a test on
+the platform; TORCH, such as 2.15, picks some. Rows of torches that a run leaves out stay on the page. A torch takes
+16 GB of the state directory while its test runs.
 """
 
 from __future__ import annotations
@@ -29,14 +29,19 @@ def version(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split(".")))
 
 
-def minor(torch: str) -> str:
-    return ".".join(torch.split(".")[:2])
+def minor(text: str) -> str:
+    return ".".join(text.split(".")[:2])
 
 
-def chosen(cells: list[dict[str, Any]], platform: str) -> dict[str, str]:
+def chosen(cells: list[dict[str, Any]], platform: str, newest: str) -> dict[str, str]:
     """The target to test for each torch, by its two numbers."""
     tested = [
-        cell for cell in cells if cell["runtimes"] and not cell["universal"] and cell["platform"]["name"] == platform
+        cell
+        for cell in cells
+        if cell["runtimes"]
+        and not cell["universal"]
+        and cell["platform"]["name"] == platform
+        and version(minor(cell["cuda"])) <= version(newest)
     ]
     tested.sort(key=lambda cell: (version(cell["cuda"]), version(cell["python"])))
     return {minor(cell["torch"]): cell["target"] for cell in tested}  # the last of each torch
@@ -85,10 +90,11 @@ def main() -> None:
     parser.add_argument("--sagebuild", default="bin/sagebuild", metavar="FILE")
     parser.add_argument("--output", type=Path, default=Path("docs/torches.md"), metavar="FILE")
     parser.add_argument("--platform", default="linux")
+    parser.add_argument("--cuda", default="99.9", help="newest CUDA of a wheel (default: any)", metavar="13.0")
     parser.add_argument("torches", nargs="*", metavar="TORCH")
     options = parser.parse_args()
     definition = subprocess.run([options.sagebuild, "matrix", "--json"], stdout=subprocess.PIPE, check=True)
-    targets = chosen(json.loads(definition.stdout)["cells"], options.platform)
+    targets = chosen(json.loads(definition.stdout)["cells"], options.platform, options.cuda)
     if unknown := set(options.torches) - set(targets):
         sys.exit(f"test-torches: no test on torch {', '.join(sorted(unknown))}; there are {', '.join(targets)}")
     rows = read(options.output)

@@ -72,8 +72,8 @@ type CellSharing struct {
 func NewSharing(m *matrix.Matrix, k *kernels.Set, selection []matrix.Selection) Sharing {
 	cells := CellsOf(selection)
 	sharing := Sharing{Parts: bake.Parts(m, k, cells)}
-	for _, cell := range cells {
-		sharing.Cells = append(sharing.Cells, CellSharing{cell.Target(), cell.WheelName(), bake.PartNames(m, k, cell)})
+	for i, names := range bake.PartNames(m, k, cells) {
+		sharing.Cells = append(sharing.Cells, CellSharing{cells[i].Target(), cells[i].WheelName(), names})
 	}
 	return sharing
 }

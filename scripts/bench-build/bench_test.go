@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -25,8 +26,8 @@ func TestMeasureCountsDescendants(t *testing.T) {
 }
 
 func TestCountStages(t *testing.T) {
-	got := countStages([]string{"builder", "builder", "kernels-sm70-build"})
-	if want := []string{"builder (2 times)", "kernels-sm70-build"}; !reflect.DeepEqual(got, want) {
+	got := countStages([]string{"builder", "builder", "kernels-sm70-compile"})
+	if want := []string{"builder (2 times)", "kernels-sm70-compile"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q; want %q", got, want)
 	}
 }
@@ -41,5 +42,26 @@ func TestReadParentWithAnOddName(t *testing.T) {
 	}
 	if pid, parent, ok := readParent(path); pid != 42 || parent != 7 || !ok {
 		t.Errorf("got %d, %d, %v", pid, parent, ok)
+	}
+}
+
+// The page that is committed can be read, and a page shows what the one before it said.
+func TestPageShowsTheOneBefore(t *testing.T) {
+	before, err := readPage("../../docs/bench-build.md")
+	if err != nil || before.day == "" || len(before.rows) < 4 {
+		t.Fatalf("read %+v, %v", before, err)
+	}
+	before.rows["`bake default`, cold"] = figure{"134.9", "97.5"}
+	b := bench{singles: "none", before: before, coldDefault: measurement{Wall: 50 * time.Second, CPU: 40 * time.Second, Peak: 3e6}}
+	text := b.markdown()
+	if want := "| `bake default`, cold | 50.0 | 40.0 | 3 MB |  | 134.9 | 97.5 |"; !strings.Contains(text, want) {
+		t.Errorf("no line %q in\n%s", want, text)
+	}
+	again := filepath.Join(t.TempDir(), "page.md")
+	if err := os.WriteFile(again, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := readPage(again); err != nil || p.rows["`bake default`, cold"] != (figure{"50.0", "40.0"}) {
+		t.Errorf("read %+v, %v", p, err)
 	}
 }

@@ -1,5 +1,6 @@
-// Command bench-build measures what builds cost and writes docs/bench-build.md. It wants root, network, some 20 GB of
-// disk and a machine that does nothing else; the ten single builds with empty caches take most of its time.
+// Command bench-build measures what builds cost and writes docs/bench-build.md, with the figures that the page had before
+// beside the new ones. It wants root, network, some 20 GB of disk and a machine that does nothing else; the ten single
+// builds with empty caches take most of its time.
 package main
 
 import (
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -18,7 +20,7 @@ func main() {
 	var output string
 	flag.StringVar(&b.sagebuild, "sagebuild", "bin/sagebuild", "the `binary` to measure")
 	flag.StringVar(&output, "output", "docs/bench-build.md", "`file` that receives the results")
-	flag.StringVar(&b.singles, "singles", "all", "single-cell builds: all, or one per torch (torch), the others counted like it")
+	flag.StringVar(&b.singles, "singles", "all", "single-cell builds: all, one per torch (torch), the others counted like it, or none")
 	flag.StringVar(&b.work, "work", "", "`directory` for states and wheels (default: a temporary one)")
 	flag.Parse()
 	if err := b.run(output); err != nil {
@@ -28,8 +30,11 @@ func main() {
 }
 
 func (b *bench) run(output string) (err error) {
-	if b.singles != "all" && b.singles != "torch" {
-		return fmt.Errorf("-singles is %q, want all or torch", b.singles)
+	if !slices.Contains([]string{"all", "torch", "none"}, b.singles) {
+		return fmt.Errorf("-singles is %q, want all, torch or none", b.singles)
+	}
+	if b.before, err = readPage(output); err != nil {
+		return err
 	}
 	if b.work, err = os.MkdirTemp(b.work, "sagebuild-bench-"); err != nil {
 		return err

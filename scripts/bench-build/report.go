@@ -22,15 +22,21 @@ Peak memory is the largest sum of the proportional set sizes of all these proces
 func (b *bench) markdown() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "# What builds cost\n\nWritten by `make bench-build` on %s.\n\n", machine())
-	fmt.Fprintf(&text, "| | seconds | CPU seconds | peak memory | goal |\n|---|---:|---:|---:|---|\n")
+	fmt.Fprintf(&text, "| | seconds | CPU seconds | peak memory | goal | seconds before | CPU seconds before |\n|---|---:|---:|---:|---|---:|---:|\n")
 	row := func(name string, m measurement, goal string) {
-		fmt.Fprintf(&text, "| %s | %.1f | %.1f | %.0f MB | %s |\n", name, m.Wall.Seconds(), m.CPU.Seconds(), float64(m.Peak)/1e6, goal)
+		before := b.before.rows[name]
+		fmt.Fprintf(&text, "| %s | %.1f | %.1f | %.0f MB | %s | %s | %s |\n", name, m.Wall.Seconds(), m.CPU.Seconds(), float64(m.Peak)/1e6, goal, before.wall, before.cpu)
 	}
 	row("`bake default`, cold", b.coldDefault, "")
 	row("`bake sage2-all`, cold", b.coldAll, "under 30 CPU minutes: "+verdict(b.coldAll.CPU < 30*time.Minute))
 	row("`bake sage2-all`, nothing changed", b.unchanged, "under 2 s: "+verdict(b.unchanged.Wall < 2*time.Second))
 	row("`bake sage2-all`, `"+touched+"` touched", b.touch, "")
-	b.writeSingles(&text)
+	if b.before.day != "" {
+		fmt.Fprintf(&text, "\n\"Before\" is what the page said that was written on %s.\n", b.before.day)
+	}
+	if b.singleRuns > 0 {
+		b.writeSingles(&text)
+	}
 	fmt.Fprintf(&text, "\nThe touched kernel re-ran these stages and no other: %s.\n", strings.Join(b.touchedStages, ", "))
 	b.writeWheels(&text)
 	return text.String() + "\n" + method

@@ -19,6 +19,7 @@ const touched = "csrc/device/mma/attention_fp16_sm70.cu"
 // bench holds the settings and, one after the other, the results.
 type bench struct {
 	sagebuild, singles, work, source string
+	before                           page
 
 	coldDefault, coldAll, unchanged, touch measurement
 	wheels                                 []wheel
@@ -111,6 +112,9 @@ func appendComment(path string) error {
 
 // measureSingles bakes the cells one by one, each with an empty state directory.
 func (b *bench) measureSingles() error {
+	if b.singles == "none" {
+		return nil
+	}
 	measured := map[string]time.Duration{}
 	for _, w := range b.wheels {
 		key := w.Target
