@@ -3,7 +3,7 @@
 
     make lock, make lock-missing, or: bin/sagebuild matrix --json | scripts/lock.py [--missing]
 
-lock/NAME.in (compilers, uv, zig, the programs of lint) is written by hand and becomes lock/NAME.txt. For each torch and
+lock/NAME.in (compilers, uv, zig, the programs of lint, callers of the package) is written by hand and becomes lock/NAME.txt. For each torch and
 Python that wheels are tested on, torch's packages are split in two: lock/torchNN-libraries.txt, the CUDA libraries that
 all Pythons share (one layer in the build), and lock/torchNN-pythonMMM.txt, the other packages and the test tools.
 A platform that needs an emulator takes torch without CUDA, as PyPI has it, and one file:
@@ -38,8 +38,9 @@ TEST_TOOLS = {
     "linux-arm64": ("pytest", "numpy"),
     "windows": ("pytest", "numpy<2.1"),
 }
-# The runtime in which mypy reads the package beside torch's own types: python/tests/installed/test_types.py.
-TYPED = ("linux", "2.8.0", "3.12")
+# The runtime in which mypy reads the package beside torch's own types (python/tests/installed/test_types.py), and in which
+# programs call it (test_integration_*.py beside).
+EQUIPPED = ("linux", "2.8.0", "3.12")
 CUDA_LIBRARY = re.compile(r"nvidia-")
 
 
@@ -125,15 +126,20 @@ def lock_emulated(runtime: Runtime, missing: bool) -> None:
 
 
 def torch_packages(runtime: Runtime, python: str) -> list[str]:
-    tools = [*TEST_TOOLS[runtime.platform], *type_checker(runtime, python)]
+    tools = [*TEST_TOOLS[runtime.platform], *equipment(runtime, python)]
     return resolve("\n".join((f"torch=={runtime.torch}", *tools)), python, runtime.platform)
 
 
-def type_checker(runtime: Runtime, python: str) -> list[str]:
-    """The mypy of lint.in, for the runtime that has it."""
-    if (runtime.platform, runtime.torch, python) != TYPED:
+def equipment(runtime: Runtime, python: str) -> list[str]:
+    """The mypy of lint.in and the programs of clients.in, for the runtime that has them."""
+    if (runtime.platform, runtime.torch, python) != EQUIPPED:
         return []
-    return re.findall(r"^mypy==.*$", (LOCK / "lint.in").read_text(), re.MULTILINE)
+    return pins("lint", "mypy") + pins("clients", ".*")
+
+
+def pins(name: str, package: str) -> list[str]:
+    """The lines of lock/NAME.in that pin packages of that name, a regular expression."""
+    return re.findall(rf"^{package}==.*$", (LOCK / f"{name}.in").read_text(), re.MULTILINE)
 
 
 def runtimes(cells: list[dict]) -> list[Runtime]:

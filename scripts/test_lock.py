@@ -19,6 +19,7 @@ def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setitem(sys.modules, "lock", module)
     spec.loader.exec_module(module)
     (tmp_path / "lint.in").write_text("ruff==1\nmypy==2\n")
+    (tmp_path / "clients.in").write_text("")
     monkeypatch.setattr(module, "LOCK", tmp_path)
     return module
 
@@ -104,11 +105,16 @@ def test_every_lock_file_is_of_this_form(lock: ModuleType, monkeypatch: pytest.M
             assert "==" in text.split()[0] and "--hash=sha256:" in text, f"{name}: {text[:60]}"
 
 
-def test_one_runtime_has_the_type_checker_of_lint(lock: ModuleType) -> None:
-    platform, torch, python = lock.TYPED
-    typed = lock.Runtime(platform, False, torch, [python])
-    assert lock.type_checker(typed, python) == ["mypy==2"]
-    assert lock.type_checker(typed, "3.9") == []
+def test_one_runtime_has_the_type_checker_and_the_callers(lock: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    platform, torch, python = lock.EQUIPPED
+    equipped = lock.Runtime(platform, False, torch, [python])
+    (lock.LOCK / "clients.in").write_text("# two\ndiffusers==1\nkernels==3\n")
+    assert lock.equipment(equipped, python) == ["mypy==2", "diffusers==1", "kernels==3"]
+    assert lock.equipment(equipped, "3.9") == []
+
+    monkeypatch.setattr(lock, "LOCK", Path(__file__).parent.parent / "lock")
+    locked = {text.split()[0] for text in lock.read(equipped.packages(python))}
+    assert {*lock.equipment(equipped, python)} <= locked, "run: make lock-missing, with that file removed"
 
 
 def test_names_are_those_of_the_table(lock: ModuleType) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import sys
 import threading
 from pathlib import Path
@@ -35,9 +36,21 @@ class Device(NamedTuple):
 
 
 def library_path() -> Path:
-    """Where the installed package keeps its shared library."""
+    """Where this package keeps its shared library.
+
+    A wheel has that of its platform in lib/. A copy for several platforms (sagebuild export) has
+    them in lib/x86_64-linux and the like.
+    """
     name = "sageattn.dll" if sys.platform == "win32" else "libsageattn.so"
-    return Path(__file__).parent / "lib" / name
+    folder = Path(__file__).parent / "lib"
+    shared = folder / _platform()
+    return (shared if shared.is_dir() else folder) / name
+
+
+def _platform() -> str:
+    """ "x86_64-linux", "aarch64-linux" or "x86_64-windows", or what this machine says instead."""
+    machine, system = platform.machine(), platform.system().lower()
+    return f"{'x86_64' if machine == 'AMD64' else machine}-{system}"
 
 
 def fatbin_path() -> Path:

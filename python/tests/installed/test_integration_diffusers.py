@@ -13,7 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from sageattention.integrations import diffusers as sage
 
-pytest.importorskip("diffusers", reason="one runtime has it: CLIENTS in scripts/lock.py")
+pytest.importorskip("diffusers", reason="one runtime has it: EQUIPPED in scripts/lock.py")
 from diffusers.models import attention_dispatch as dispatch
 
 

@@ -12,7 +12,7 @@ from support.on_cpu import OnCpu
 from sageattention.integrations import transformers as sage
 
 transformers = pytest.importorskip(
-    "transformers", reason="one runtime has it: CLIENTS in scripts/lock.py"
+    "transformers", reason="one runtime has it: EQUIPPED in scripts/lock.py"
 )
 
 LAYERS, TOKENS, VOCABULARY = 2, 20, 100

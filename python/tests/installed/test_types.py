@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("mypy", reason="one runtime has mypy: TYPED in scripts/lock.py")
+pytest.importorskip("mypy", reason="one runtime has mypy: EQUIPPED in scripts/lock.py")
 CONFIGURATION = Path(__file__).parent.parent / "pyproject.toml"  # the test stage puts it there
 
 

@@ -18,7 +18,7 @@ class _Recorder(TorchDispatchMode):
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         name = str(function).removesuffix(".default")
-        if name.startswith("sageattention") or "attention" in name:
+        if "sage" in name or "attention" in name:
             self.names.append(name)
         return function(*args, **(kwargs or {}))
 
