@@ -116,7 +116,11 @@ test-torches: tools build ## one wheel of each torch tested on it; the last resu
 
 .PHONY: bench-build
 bench-build: tools build ## measures builds; the last results are docs/bench-build.md
-	go run ./scripts/bench-build -sagebuild $(SAGEBUILD) -output docs/bench-build.md
+	go run ./scripts/bench-build -sagebuild $(SAGEBUILD)
+
+.PHONY: bench-cells
+bench-cells: tools build ## measures a thousand generated cells; the last results are docs/bench-cells.md
+	go run ./scripts/bench-build -sagebuild $(SAGEBUILD) -cells 1000
 
 .PHONY: compile-seconds
 compile-seconds: ## docs/compile-seconds.md: what the compiler of CUDA 12.9 takes for each kernel source and SM

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sagebuild/sagebuild/matrix"
 )
 
 func TestMeasureCountsDescendants(t *testing.T) {
@@ -63,5 +65,16 @@ func TestPageShowsTheOneBefore(t *testing.T) {
 	}
 	if p, err := readPage(again); err != nil || p.rows["`bake default`, cold"] != (figure{"50.0", "40.0"}) {
 		t.Errorf("read %+v, %v", p, err)
+	}
+}
+
+func TestGeneratedDefinitionHasThatManyCells(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cells.hcl")
+	if err := os.WriteFile(path, []byte(generated(1000)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m, err := matrix.Load(path)
+	if err != nil || len(m.Cells()) != 1005 {
+		t.Fatalf("cells %v, error %v", m, err)
 	}
 }

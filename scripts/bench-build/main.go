@@ -18,20 +18,29 @@ import (
 func main() {
 	var b bench
 	var output string
+	var cells int
 	flag.StringVar(&b.sagebuild, "sagebuild", "bin/sagebuild", "the `binary` to measure")
-	flag.StringVar(&output, "output", "docs/bench-build.md", "`file` that receives the results")
+	flag.StringVar(&output, "output", "", "`file` that receives the results (default docs/bench-build.md, with -cells docs/bench-cells.md)")
 	flag.StringVar(&b.singles, "singles", "all", "single-cell builds: all, one per torch (torch), the others counted like it, or none")
+	flag.IntVar(&cells, "cells", 0, "measure a generated definition with `N` cells instead")
 	flag.StringVar(&b.work, "work", "", "`directory` for states and wheels (default: a temporary one)")
 	flag.Parse()
-	if err := b.run(output); err != nil {
+	if err := b.run(output, cells); err != nil {
 		fmt.Fprintln(os.Stderr, "bench-build: error:", err)
 		os.Exit(1)
 	}
 }
 
-func (b *bench) run(output string) (err error) {
+func (b *bench) run(output string, cells int) (err error) {
 	if !slices.Contains([]string{"all", "torch", "none"}, b.singles) {
 		return fmt.Errorf("-singles is %q, want all, torch or none", b.singles)
+	}
+	measureAll, markdown, page := b.measureAll, b.markdown, "docs/bench-build.md"
+	if cells > 0 {
+		measureAll, markdown, page = func() error { return b.measureCells(cells) }, b.cellsMarkdown, "docs/bench-cells.md"
+	}
+	if output == "" {
+		output = page
 	}
 	if b.before, err = readPage(output); err != nil {
 		return err
@@ -43,10 +52,10 @@ func (b *bench) run(output string) (err error) {
 	if b.source, err = b.copySource(); err != nil {
 		return err
 	}
-	if err := b.measureAll(); err != nil {
+	if err := measureAll(); err != nil {
 		return err
 	}
-	text := b.markdown()
+	text := markdown()
 	fmt.Print(text)
 	return os.WriteFile(output, []byte(text), 0o644)
 }

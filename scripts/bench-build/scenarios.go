@@ -20,6 +20,7 @@ const touched = "csrc/device/mma/attention_fp16_sm70.cu"
 type bench struct {
 	sagebuild, singles, work, source string
 	before                           page
+	stateSize, distSize              int64 // bytes, after measureCells
 
 	coldDefault, coldAll, unchanged, touch measurement
 	wheels                                 []wheel
@@ -48,9 +49,9 @@ func (b *bench) measureAll() error {
 }
 
 // bake runs one bake with the given state directory; events receives its progress as JSON lines.
-func (b *bench) bake(state string, events io.Writer, name string) (measurement, []wheel, error) {
-	m, err := measure(events, b.sagebuild, "bake", name, "--json", "--progress", "json", "--source", b.source,
-		"--state", filepath.Join(b.work, state), "--dist", filepath.Join(b.work, "dist"))
+func (b *bench) bake(state string, events io.Writer, name string, flags ...string) (measurement, []wheel, error) {
+	m, err := measure(events, b.sagebuild, append([]string{"bake", name, "--json", "--progress", "json", "--source", b.source,
+		"--state", filepath.Join(b.work, state), "--dist", filepath.Join(b.work, "dist")}, flags...)...)
 	if err != nil {
 		return m, nil, err
 	}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Pythons and platforms of the generated cells, as the definition spells them.
+var (
+	cellPythons   = []string{"3.10", "3.11", "3.12", "3.13", "3.14"}
+	cellPlatforms = []string{"linux", "linux-arm64", "windows"}
+)
+
+// facts are what the generated cells stand on: two SMs, so that a thousand wheels fit on a disk.
+const facts = `package "sage2" {
+  distribution = "sageattention"
+  module       = "sageattention"
+  fatbin       = "sageattn.fatbin"
+  version      = "2.2.0"
+}
+
+platform "linux" {
+  tag           = "linux_x86_64"
+  universal_tag = "manylinux_2_17_x86_64"
+  triple        = "x86_64-linux-gnu"
+  library       = "libsageattn.so"
+  glibc         = "2.17"
+}
+
+platform "linux-arm64" {
+  tag           = "linux_aarch64"
+  universal_tag = "manylinux_2_17_aarch64"
+  triple        = "aarch64-linux-gnu"
+  library       = "libsageattn.so"
+  glibc         = "2.17"
+}
+
+platform "windows" {
+  tag           = "win_amd64"
+  universal_tag = "win_amd64"
+  triple        = "x86_64-windows-gnu"
+  library       = "sageattn.dll"
+}
+
+cuda "12.9" {
+  targets = ["7.0", "7.5"]
+  source  = "made up, to measure"
+}
+
+sm "7.0" {
+  cuda   = "12.0"
+  gpus   = ["V100"]
+  source = "made up, to measure"
+}
+
+sm "7.5" {
+  cuda   = "12.0"
+  gpus   = ["T4"]
+  source = "made up, to measure"
+}
+`
+
+// generated is a definition with at least that many cells, of torches that do not exist.
+func generated(cells int) string {
+	text := strings.Builder{}
+	text.WriteString(facts)
+	pythons := `"` + strings.Join(cellPythons, `", "`) + `"`
+	row := len(cellPythons) * len(cellPlatforms)
+	for minor := range (cells + row - 1) / row {
+		fmt.Fprintf(&text, `
+torch "2.%[1]d" {
+  cuda   = ["12.9"]
+  python = [%[2]s]
+  source = "made up, to measure"
+}
+
+cells {
+  package  = "sage2"
+  platform = ["%[3]s"]
+  torch    = "2.%[1]d.0"
+  cuda     = "12.9.1"
+  python   = [%[2]s]
+}
+`, 100+minor, pythons, strings.Join(cellPlatforms, `", "`))
+	}
+	return text.String()
+}
+
+// measureCells bakes a generated definition, and bakes it again when nothing changed.
+func (b *bench) measureCells(cells int) error {
+	definition := filepath.Join(b.work, "cells.hcl")
+	if err := os.WriteFile(definition, []byte(generated(cells)), 0o644); err != nil {
+		return err
+	}
+	for _, m := range []*measurement{&b.coldAll, &b.unchanged} {
+		var err error
+		if *m, b.wheels, err = b.bake("cells", io.Discard, "everything", "--matrix", definition); err != nil {
+			return err
+		}
+	}
+	var err error
+	if b.stateSize, err = size(filepath.Join(b.work, "cells")); err == nil {
+		b.distSize, err = size(filepath.Join(b.work, "dist"))
+	}
+	return err
+}
+
+// size adds up the files below a directory, in bytes, each hard link once for every name.
+func size(dir string) (total int64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			total += info.Size()
+		}
+		return err
+	})
+	return total, err
+}
+
+// cellsMarkdown is the page of measureCells.
+func (b *bench) cellsMarkdown() string {
+	var text strings.Builder
+	count := float64(len(b.wheels))
+	fmt.Fprintf(&text, "# What many cells cost\n\nWritten by `make bench-cells` on %s: %d cells of two SMs, three platforms and five Pythons.\n\n", machine(), len(b.wheels))
+	fmt.Fprintf(&text, "| | seconds | milliseconds a cell | CPU seconds | peak memory | goal |\n|---|---:|---:|---:|---:|---|\n")
+	for _, row := range []struct {
+		name, goal string
+		m          measurement
+	}{
+		{"cold", "", b.coldAll},
+		{"nothing changed", "under 50 ms a cell: " + verdict(b.unchanged.Wall.Seconds()/count < 0.05) + "; under 500 MB: " + verdict(b.unchanged.Peak < 500e6), b.unchanged},
+	} {
+		fmt.Fprintf(&text, "| %s | %.1f | %.1f | %.1f | %.0f MB | %s |\n", row.name, row.m.Wall.Seconds(), row.m.Wall.Seconds()*1000/count, row.m.CPU.Seconds(), float64(row.m.Peak)/1e6, row.goal)
+	}
+	fmt.Fprintf(&text, "\nThe wheels take %.0f MB, the state directory %.0f MB.\n", float64(b.distSize)/1e6, float64(b.stateSize)/1e6)
+	return text.String() + "\n" + method
+}
