@@ -34,6 +34,27 @@ group "sage2-all" {
   ]
 }
 
+group "sage3-all" {
+  targets = [
+    "_linux-sage3-pytorch28-cu129",
+    "linux-sage3-pytorch28-cu128-python312",
+    "_linux-sage3-pytorch29-cu128",
+    "_linux-sage3-pytorch29-cu130",
+    "_linux-sage3-pytorch210-cu128",
+    "_linux-sage3-pytorch210-cu130",
+    "_linux-sage3-pytorch211-cu128",
+    "_linux-sage3-pytorch211-cu130",
+    "_linux-sage3-pytorch212-cu130",
+    "_linux-sage3-pytorch212-cu132",
+    "_linux-sage3-pytorch213-cu130",
+    "_linux-sage3-pytorch213-cu132",
+    "_linux-sage3-pytorch214-cu130",
+    "_linux-sage3-pytorch214-cu132",
+    "_linux-sage3-pytorch215-cu130",
+    "_linux-sage3-pytorch215-cu132",
+  ]
+}
+
 group "pytorch26" {
   targets = [
     "_linux-sage2-pytorch26-cu126",
@@ -57,6 +78,8 @@ group "pytorch29" {
     "_linux-sage2-pytorch29-cu126",
     "_linux-sage2-pytorch29-cu128",
     "_linux-sage2-pytorch29-cu130",
+    "_linux-sage3-pytorch29-cu128",
+    "_linux-sage3-pytorch29-cu130",
   ]
 }
 
@@ -65,6 +88,8 @@ group "pytorch210" {
     "_linux-sage2-pytorch210-cu126",
     "_linux-sage2-pytorch210-cu128",
     "_linux-sage2-pytorch210-cu130",
+    "_linux-sage3-pytorch210-cu128",
+    "_linux-sage3-pytorch210-cu130",
   ]
 }
 
@@ -73,6 +98,8 @@ group "pytorch211" {
     "_linux-sage2-pytorch211-cu126",
     "_linux-sage2-pytorch211-cu128",
     "_linux-sage2-pytorch211-cu130",
+    "_linux-sage3-pytorch211-cu128",
+    "_linux-sage3-pytorch211-cu130",
   ]
 }
 
@@ -81,6 +108,8 @@ group "pytorch212" {
     "_linux-sage2-pytorch212-cu126",
     "_linux-sage2-pytorch212-cu130",
     "_linux-sage2-pytorch212-cu132",
+    "_linux-sage3-pytorch212-cu130",
+    "_linux-sage3-pytorch212-cu132",
   ]
 }
 
@@ -89,6 +118,8 @@ group "pytorch213" {
     "_linux-sage2-pytorch213-cu126",
     "_linux-sage2-pytorch213-cu130",
     "_linux-sage2-pytorch213-cu132",
+    "_linux-sage3-pytorch213-cu130",
+    "_linux-sage3-pytorch213-cu132",
   ]
 }
 
@@ -97,6 +128,8 @@ group "pytorch214" {
     "_linux-sage2-pytorch214-cu126",
     "_linux-sage2-pytorch214-cu130",
     "_linux-sage2-pytorch214-cu132",
+    "_linux-sage3-pytorch214-cu130",
+    "_linux-sage3-pytorch214-cu132",
   ]
 }
 
@@ -104,6 +137,8 @@ group "pytorch215" {
   targets = [
     "_linux-sage2-pytorch215-cu130",
     "_linux-sage2-pytorch215-cu132",
+    "_linux-sage3-pytorch215-cu130",
+    "_linux-sage3-pytorch215-cu132",
   ]
 }
 
@@ -159,6 +194,21 @@ group "python313" {
     "linux-sage2-pytorch214-cu132-python313",
     "linux-sage2-pytorch215-cu130-python313",
     "linux-sage2-pytorch215-cu132-python313",
+    "linux-sage3-pytorch28-cu129-python313",
+    "linux-sage3-pytorch29-cu128-python313",
+    "linux-sage3-pytorch29-cu130-python313",
+    "linux-sage3-pytorch210-cu128-python313",
+    "linux-sage3-pytorch210-cu130-python313",
+    "linux-sage3-pytorch211-cu128-python313",
+    "linux-sage3-pytorch211-cu130-python313",
+    "linux-sage3-pytorch212-cu130-python313",
+    "linux-sage3-pytorch212-cu132-python313",
+    "linux-sage3-pytorch213-cu130-python313",
+    "linux-sage3-pytorch213-cu132-python313",
+    "linux-sage3-pytorch214-cu130-python313",
+    "linux-sage3-pytorch214-cu132-python313",
+    "linux-sage3-pytorch215-cu130-python313",
+    "linux-sage3-pytorch215-cu132-python313",
   ]
 }
 
@@ -184,6 +234,20 @@ group "python314" {
     "linux-sage2-pytorch214-cu132-python314",
     "linux-sage2-pytorch215-cu130-python314",
     "linux-sage2-pytorch215-cu132-python314",
+    "linux-sage3-pytorch29-cu128-python314",
+    "linux-sage3-pytorch29-cu130-python314",
+    "linux-sage3-pytorch210-cu128-python314",
+    "linux-sage3-pytorch210-cu130-python314",
+    "linux-sage3-pytorch211-cu128-python314",
+    "linux-sage3-pytorch211-cu130-python314",
+    "linux-sage3-pytorch212-cu130-python314",
+    "linux-sage3-pytorch212-cu132-python314",
+    "linux-sage3-pytorch213-cu130-python314",
+    "linux-sage3-pytorch213-cu132-python314",
+    "linux-sage3-pytorch214-cu130-python314",
+    "linux-sage3-pytorch214-cu132-python314",
+    "linux-sage3-pytorch215-cu130-python314",
+    "linux-sage3-pytorch215-cu132-python314",
   ]
 }
 
@@ -191,6 +255,8 @@ group "python315" {
   targets = [
     "linux-sage2-pytorch215-cu130-python315",
     "linux-sage2-pytorch215-cu132-python315",
+    "linux-sage3-pytorch215-cu130-python315",
+    "linux-sage3-pytorch215-cu132-python315",
   ]
 }
 
@@ -218,6 +284,12 @@ group "current" {
     "_linux-arm64-sage2-pytorch215-cu132",
     "_windows-sage2-pytorch215-cu130",
     "_windows-sage2-pytorch215-cu132",
+    "_linux-sage3-pytorch215-cu130",
+    "_linux-sage3-pytorch215-cu132",
+    "_linux-arm64-sage3-pytorch215-cu130",
+    "_linux-arm64-sage3-pytorch215-cu132",
+    "_windows-sage3-pytorch215-cu130",
+    "_windows-sage3-pytorch215-cu132",
   ]
 }
 
@@ -292,9 +364,60 @@ group "everything" {
     "_linux-arm64-sage2-pytorch215-cu132",
     "_windows-sage2-pytorch215-cu130",
     "_windows-sage2-pytorch215-cu132",
+    "_linux-sage3-pytorch28-cu129",
+    "_linux-arm64-sage3-pytorch28-cu129",
+    "_windows-sage3-pytorch28-cu129",
+    "linux-sage3-pytorch28-cu128-python312",
+    "linux-arm64-sage3-pytorch28-cu128-python312",
+    "windows-sage3-pytorch28-cu128-python312",
+    "_linux-sage3-pytorch29-cu128",
+    "_linux-sage3-pytorch29-cu130",
+    "_linux-arm64-sage3-pytorch29-cu128",
+    "_linux-arm64-sage3-pytorch29-cu130",
+    "_windows-sage3-pytorch29-cu128",
+    "_windows-sage3-pytorch29-cu130",
+    "_linux-sage3-pytorch210-cu128",
+    "_linux-sage3-pytorch210-cu130",
+    "_linux-arm64-sage3-pytorch210-cu128",
+    "_linux-arm64-sage3-pytorch210-cu130",
+    "_windows-sage3-pytorch210-cu128",
+    "_windows-sage3-pytorch210-cu130",
+    "_linux-sage3-pytorch211-cu128",
+    "_linux-sage3-pytorch211-cu130",
+    "_linux-arm64-sage3-pytorch211-cu128",
+    "_linux-arm64-sage3-pytorch211-cu130",
+    "_windows-sage3-pytorch211-cu128",
+    "_windows-sage3-pytorch211-cu130",
+    "_linux-sage3-pytorch212-cu130",
+    "_linux-sage3-pytorch212-cu132",
+    "_linux-arm64-sage3-pytorch212-cu130",
+    "_linux-arm64-sage3-pytorch212-cu132",
+    "_windows-sage3-pytorch212-cu130",
+    "_windows-sage3-pytorch212-cu132",
+    "_linux-sage3-pytorch213-cu130",
+    "_linux-sage3-pytorch213-cu132",
+    "_linux-arm64-sage3-pytorch213-cu130",
+    "_linux-arm64-sage3-pytorch213-cu132",
+    "_windows-sage3-pytorch213-cu130",
+    "_windows-sage3-pytorch213-cu132",
+    "_linux-sage3-pytorch214-cu130",
+    "_linux-sage3-pytorch214-cu132",
+    "_linux-arm64-sage3-pytorch214-cu130",
+    "_linux-arm64-sage3-pytorch214-cu132",
+    "_windows-sage3-pytorch214-cu130",
+    "_windows-sage3-pytorch214-cu132",
+    "_linux-sage3-pytorch215-cu130",
+    "_linux-sage3-pytorch215-cu132",
+    "_linux-arm64-sage3-pytorch215-cu130",
+    "_linux-arm64-sage3-pytorch215-cu132",
+    "_windows-sage3-pytorch215-cu130",
+    "_windows-sage3-pytorch215-cu132",
     "linux-sage2-universal",
     "linux-arm64-sage2-universal",
     "windows-sage2-universal",
+    "linux-sage3-universal",
+    "linux-arm64-sage3-universal",
+    "windows-sage3-universal",
   ]
 }
 
@@ -316,6 +439,41 @@ group "test-universal" {
   ]
 }
 
+group "sage2-universal" {
+  targets = [
+    "linux-sage2-universal",
+    "linux-arm64-sage2-universal",
+    "windows-sage2-universal",
+  ]
+}
+
+group "test-sage2-universal" {
+  targets = [
+    "test-linux-sage2-universal-pytorch24-python39",
+    "test-linux-sage2-universal-pytorch26-python39",
+    "test-linux-sage2-universal-pytorch215-python312",
+    "test-linux-arm64-sage2-universal-pytorch28-python312",
+    "test-windows-sage2-universal-pytorch28-python312",
+  ]
+}
+
+group "sage3-universal" {
+  targets = [
+    "linux-sage3-universal",
+    "linux-arm64-sage3-universal",
+    "windows-sage3-universal",
+  ]
+}
+
+group "test-sage3-universal" {
+  targets = [
+    "test-linux-sage3-universal-pytorch28-python312",
+    "test-linux-sage3-universal-pytorch215-python312",
+    "test-linux-arm64-sage3-universal-pytorch28-python312",
+    "test-windows-sage3-universal-pytorch28-python312",
+  ]
+}
+
 group "test-linux-sage2-universal" {
   targets = [
     "test-linux-sage2-universal-pytorch24-python39",
@@ -333,6 +491,25 @@ group "test-linux-arm64-sage2-universal" {
 group "test-windows-sage2-universal" {
   targets = [
     "test-windows-sage2-universal-pytorch28-python312",
+  ]
+}
+
+group "test-linux-sage3-universal" {
+  targets = [
+    "test-linux-sage3-universal-pytorch28-python312",
+    "test-linux-sage3-universal-pytorch215-python312",
+  ]
+}
+
+group "test-linux-arm64-sage3-universal" {
+  targets = [
+    "test-linux-arm64-sage3-universal-pytorch28-python312",
+  ]
+}
+
+group "test-windows-sage3-universal" {
+  targets = [
+    "test-windows-sage3-universal-pytorch28-python312",
   ]
 }
 
@@ -361,7 +538,24 @@ group "linux-all" {
     "_linux-sage2-pytorch214-cu132",
     "_linux-sage2-pytorch215-cu130",
     "_linux-sage2-pytorch215-cu132",
+    "_linux-sage3-pytorch28-cu129",
+    "linux-sage3-pytorch28-cu128-python312",
+    "_linux-sage3-pytorch29-cu128",
+    "_linux-sage3-pytorch29-cu130",
+    "_linux-sage3-pytorch210-cu128",
+    "_linux-sage3-pytorch210-cu130",
+    "_linux-sage3-pytorch211-cu128",
+    "_linux-sage3-pytorch211-cu130",
+    "_linux-sage3-pytorch212-cu130",
+    "_linux-sage3-pytorch212-cu132",
+    "_linux-sage3-pytorch213-cu130",
+    "_linux-sage3-pytorch213-cu132",
+    "_linux-sage3-pytorch214-cu130",
+    "_linux-sage3-pytorch214-cu132",
+    "_linux-sage3-pytorch215-cu130",
+    "_linux-sage3-pytorch215-cu132",
     "linux-sage2-universal",
+    "linux-sage3-universal",
   ]
 }
 
@@ -390,9 +584,27 @@ group "test-linux-all" {
     "test-linux-sage2-pytorch214-cu132-python312",
     "_test-linux-sage2-pytorch215-cu130",
     "_test-linux-sage2-pytorch215-cu132",
+    "test-linux-sage3-pytorch28-cu129-python312",
+    "test-linux-sage3-pytorch28-cu128-python312",
+    "test-linux-sage3-pytorch29-cu128-python312",
+    "test-linux-sage3-pytorch29-cu130-python312",
+    "test-linux-sage3-pytorch210-cu128-python312",
+    "test-linux-sage3-pytorch210-cu130-python312",
+    "test-linux-sage3-pytorch211-cu128-python312",
+    "test-linux-sage3-pytorch211-cu130-python312",
+    "test-linux-sage3-pytorch212-cu130-python312",
+    "test-linux-sage3-pytorch212-cu132-python312",
+    "test-linux-sage3-pytorch213-cu130-python312",
+    "test-linux-sage3-pytorch213-cu132-python312",
+    "test-linux-sage3-pytorch214-cu130-python312",
+    "test-linux-sage3-pytorch214-cu132-python312",
+    "test-linux-sage3-pytorch215-cu130-python312",
+    "test-linux-sage3-pytorch215-cu132-python312",
     "test-linux-sage2-universal-pytorch24-python39",
     "test-linux-sage2-universal-pytorch26-python39",
     "test-linux-sage2-universal-pytorch215-python312",
+    "test-linux-sage3-universal-pytorch28-python312",
+    "test-linux-sage3-universal-pytorch215-python312",
   ]
 }
 
@@ -421,7 +633,24 @@ group "linux-arm64-all" {
     "_linux-arm64-sage2-pytorch214-cu132",
     "_linux-arm64-sage2-pytorch215-cu130",
     "_linux-arm64-sage2-pytorch215-cu132",
+    "_linux-arm64-sage3-pytorch28-cu129",
+    "linux-arm64-sage3-pytorch28-cu128-python312",
+    "_linux-arm64-sage3-pytorch29-cu128",
+    "_linux-arm64-sage3-pytorch29-cu130",
+    "_linux-arm64-sage3-pytorch210-cu128",
+    "_linux-arm64-sage3-pytorch210-cu130",
+    "_linux-arm64-sage3-pytorch211-cu128",
+    "_linux-arm64-sage3-pytorch211-cu130",
+    "_linux-arm64-sage3-pytorch212-cu130",
+    "_linux-arm64-sage3-pytorch212-cu132",
+    "_linux-arm64-sage3-pytorch213-cu130",
+    "_linux-arm64-sage3-pytorch213-cu132",
+    "_linux-arm64-sage3-pytorch214-cu130",
+    "_linux-arm64-sage3-pytorch214-cu132",
+    "_linux-arm64-sage3-pytorch215-cu130",
+    "_linux-arm64-sage3-pytorch215-cu132",
     "linux-arm64-sage2-universal",
+    "linux-arm64-sage3-universal",
   ]
 }
 
@@ -450,7 +679,24 @@ group "test-linux-arm64-all" {
     "test-linux-arm64-sage2-pytorch214-cu132-python312",
     "test-linux-arm64-sage2-pytorch215-cu130-python312",
     "test-linux-arm64-sage2-pytorch215-cu132-python312",
+    "test-linux-arm64-sage3-pytorch28-cu129-python312",
+    "test-linux-arm64-sage3-pytorch28-cu128-python312",
+    "test-linux-arm64-sage3-pytorch29-cu128-python312",
+    "test-linux-arm64-sage3-pytorch29-cu130-python312",
+    "test-linux-arm64-sage3-pytorch210-cu128-python312",
+    "test-linux-arm64-sage3-pytorch210-cu130-python312",
+    "test-linux-arm64-sage3-pytorch211-cu128-python312",
+    "test-linux-arm64-sage3-pytorch211-cu130-python312",
+    "test-linux-arm64-sage3-pytorch212-cu130-python312",
+    "test-linux-arm64-sage3-pytorch212-cu132-python312",
+    "test-linux-arm64-sage3-pytorch213-cu130-python312",
+    "test-linux-arm64-sage3-pytorch213-cu132-python312",
+    "test-linux-arm64-sage3-pytorch214-cu130-python312",
+    "test-linux-arm64-sage3-pytorch214-cu132-python312",
+    "test-linux-arm64-sage3-pytorch215-cu130-python312",
+    "test-linux-arm64-sage3-pytorch215-cu132-python312",
     "test-linux-arm64-sage2-universal-pytorch28-python312",
+    "test-linux-arm64-sage3-universal-pytorch28-python312",
   ]
 }
 
@@ -479,7 +725,24 @@ group "windows-all" {
     "_windows-sage2-pytorch214-cu132",
     "_windows-sage2-pytorch215-cu130",
     "_windows-sage2-pytorch215-cu132",
+    "_windows-sage3-pytorch28-cu129",
+    "windows-sage3-pytorch28-cu128-python312",
+    "_windows-sage3-pytorch29-cu128",
+    "_windows-sage3-pytorch29-cu130",
+    "_windows-sage3-pytorch210-cu128",
+    "_windows-sage3-pytorch210-cu130",
+    "_windows-sage3-pytorch211-cu128",
+    "_windows-sage3-pytorch211-cu130",
+    "_windows-sage3-pytorch212-cu130",
+    "_windows-sage3-pytorch212-cu132",
+    "_windows-sage3-pytorch213-cu130",
+    "_windows-sage3-pytorch213-cu132",
+    "_windows-sage3-pytorch214-cu130",
+    "_windows-sage3-pytorch214-cu132",
+    "_windows-sage3-pytorch215-cu130",
+    "_windows-sage3-pytorch215-cu132",
     "windows-sage2-universal",
+    "windows-sage3-universal",
   ]
 }
 
@@ -508,7 +771,53 @@ group "test-windows-all" {
     "test-windows-sage2-pytorch214-cu132-python312",
     "test-windows-sage2-pytorch215-cu130-python312",
     "test-windows-sage2-pytorch215-cu132-python312",
+    "test-windows-sage3-pytorch28-cu129-python312",
+    "test-windows-sage3-pytorch28-cu128-python312",
+    "test-windows-sage3-pytorch29-cu128-python312",
+    "test-windows-sage3-pytorch29-cu130-python312",
+    "test-windows-sage3-pytorch210-cu128-python312",
+    "test-windows-sage3-pytorch210-cu130-python312",
+    "test-windows-sage3-pytorch211-cu128-python312",
+    "test-windows-sage3-pytorch211-cu130-python312",
+    "test-windows-sage3-pytorch212-cu130-python312",
+    "test-windows-sage3-pytorch212-cu132-python312",
+    "test-windows-sage3-pytorch213-cu130-python312",
+    "test-windows-sage3-pytorch213-cu132-python312",
+    "test-windows-sage3-pytorch214-cu130-python312",
+    "test-windows-sage3-pytorch214-cu132-python312",
+    "test-windows-sage3-pytorch215-cu130-python312",
+    "test-windows-sage3-pytorch215-cu132-python312",
     "test-windows-sage2-universal-pytorch28-python312",
+    "test-windows-sage3-universal-pytorch28-python312",
+  ]
+}
+
+group "test-sage2-all" {
+  targets = [
+    "_test-linux-sage2-pytorch26-cu126",
+    "_test-linux-sage2-pytorch27-cu128",
+    "_test-linux-sage2-pytorch28-cu129",
+  ]
+}
+
+group "test-sage3-all" {
+  targets = [
+    "test-linux-sage3-pytorch28-cu129-python312",
+    "test-linux-sage3-pytorch28-cu128-python312",
+    "test-linux-sage3-pytorch29-cu128-python312",
+    "test-linux-sage3-pytorch29-cu130-python312",
+    "test-linux-sage3-pytorch210-cu128-python312",
+    "test-linux-sage3-pytorch210-cu130-python312",
+    "test-linux-sage3-pytorch211-cu128-python312",
+    "test-linux-sage3-pytorch211-cu130-python312",
+    "test-linux-sage3-pytorch212-cu130-python312",
+    "test-linux-sage3-pytorch212-cu132-python312",
+    "test-linux-sage3-pytorch213-cu130-python312",
+    "test-linux-sage3-pytorch213-cu132-python312",
+    "test-linux-sage3-pytorch214-cu130-python312",
+    "test-linux-sage3-pytorch214-cu132-python312",
+    "test-linux-sage3-pytorch215-cu130-python312",
+    "test-linux-sage3-pytorch215-cu132-python312",
   ]
 }
 
@@ -563,6 +872,7 @@ target "_cu126" {
 target "_test_sage2-cu126" {
   args = {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0"
+    PTX     = "9.0"
     KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9 attention_fp16_accum_f16_hd192@7.5,8.6,8.9 attention_fp16_accum_f16_hd256@7.5,8.6,8.9 attention_fp16_accum_f16_hd64@7.5,8.6,8.9 attention_fp16_accum_f16_hd96@7.5,8.6,8.9 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9 attention_fp8_accum_f16_hd192@8.9 attention_fp8_accum_f16_hd256@8.9 attention_fp8_accum_f16_hd64@8.9 attention_fp8_accum_f16_hd96@8.9 attention_fp8_hd128@8.9,9.0 attention_fp8_hd192@8.9,9.0 attention_fp8_hd256@8.9,9.0 attention_fp8_hd64@8.9,9.0 attention_fp8_hd96@8.9,9.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0 value_quantize@8.9,9.0 value_statistics@8.9,9.0 wgmma_pack@9.0 wgmma_sample@9.0"
   }
 }
@@ -691,6 +1001,7 @@ target "_cu128" {
 target "_test_sage2-cu128" {
   args = {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0"
+    PTX     = "12.0"
     KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0 attention_fp8_accum_f16_hd192@8.9,12.0 attention_fp8_accum_f16_hd256@8.9,12.0 attention_fp8_accum_f16_hd64@8.9,12.0 attention_fp8_accum_f16_hd96@8.9,12.0 attention_fp8_hd128@8.9,9.0,10.0,12.0 attention_fp8_hd192@8.9,9.0,10.0,12.0 attention_fp8_hd256@8.9,9.0,10.0,12.0 attention_fp8_hd64@8.9,9.0,10.0,12.0 attention_fp8_hd96@8.9,9.0,10.0,12.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0 wgmma_pack@9.0 wgmma_sample@9.0"
   }
 }
@@ -732,6 +1043,7 @@ target "_cu129" {
 target "_test_sage2-cu129" {
   args = {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
+    PTX     = "12.1"
     KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_pack@9.0 wgmma_sample@9.0"
   }
 }
@@ -850,6 +1162,7 @@ target "_cu130" {
 target "_test_sage2-cu130" {
   args = {
     SMS     = "7.5 8.0 8.6 8.7 8.9 9.0 10.0 11.0 12.0 12.1"
+    PTX     = "12.1"
     KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,11.0,12.0,12.1 value_quantize@8.9,9.0,10.0,11.0,12.0,12.1 value_statistics@8.9,9.0,10.0,11.0,12.0,12.1 wgmma_pack@9.0 wgmma_sample@9.0"
   }
 }
@@ -977,6 +1290,7 @@ target "_cu132" {
 target "_test_sage2-cu132" {
   args = {
     SMS     = "7.5 8.0 8.6 8.7 8.9 9.0 10.0 11.0 12.0 12.1"
+    PTX     = "12.1"
     KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,11.0,12.0,12.1 value_quantize@8.9,9.0,10.0,11.0,12.0,12.1 value_statistics@8.9,9.0,10.0,11.0,12.0,12.1 wgmma_pack@9.0 wgmma_sample@9.0"
   }
 }
@@ -1108,6 +1422,56 @@ target "_torch2150-cu1322" {
     CUDA           = "13.2.2"
     REQUIRES_TORCH = "torch==2.15.*"
     BUILD_TAG      = "2150.132"
+  }
+}
+
+target "_sage3" {
+  args = {
+    PACKAGE = "sage3"
+    MODULE  = "sageattn3"
+    FATBIN  = "sageattn3.fatbin"
+    VERSION = "1.0.0"
+  }
+}
+
+target "_test_sage3-cu129" {
+  args = {
+    SMS     = "10.0 12.0 12.1"
+    PTX     = "12.1"
+    KERNELS = "attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 mean quantize quantize_wide"
+  }
+}
+
+target "_test_sage3-cu128" {
+  args = {
+    SMS     = "10.0 12.0"
+    PTX     = "12.0"
+    KERNELS = "attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 mean quantize quantize_wide"
+  }
+}
+
+target "_torch280-cu1281" {
+  inherits = ["_cu128"]
+  args = {
+    CUDA           = "12.8.1"
+    REQUIRES_TORCH = "torch==2.8.*"
+    BUILD_TAG      = "280.128"
+  }
+}
+
+target "_test_sage3-cu130" {
+  args = {
+    SMS     = "10.0 12.0 12.1"
+    PTX     = "12.1"
+    KERNELS = "attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 mean quantize quantize_wide"
+  }
+}
+
+target "_test_sage3-cu132" {
+  args = {
+    SMS     = "10.0 12.0 12.1"
+    PTX     = "12.1"
+    KERNELS = "attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 mean quantize quantize_wide"
   }
 }
 
@@ -2077,6 +2441,678 @@ target "_test-windows-sage2-pytorch215-cu132" {
   output   = ["type=local,dest=dist/test-results/windows-sage2-pytorch215-cu132-python${replace(python, ".", "")}"]
 }
 
+target "_linux-sage3-pytorch28-cu129" {
+  name     = "linux-sage3-pytorch28-cu129-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.9", "3.10", "3.11", "3.12", "3.13"] }
+  inherits = ["_common", "_sage3", "_linux", "_torch280-cu1291", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage3-pytorch28-cu129" {
+  name     = "test-linux-sage3-pytorch28-cu129-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage3-pytorch28-cu129-python${replace(python, ".", "")}", "_test-linux", "_test_sage3-cu129", "_test-torch280", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage3-pytorch28-cu129-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage3-pytorch28-cu129" {
+  name     = "linux-arm64-sage3-pytorch28-cu129-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.9", "3.10", "3.11", "3.12", "3.13"] }
+  inherits = ["_common", "_sage3", "_linux-arm64", "_torch280-cu1291", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage3-pytorch28-cu129" {
+  name     = "test-linux-arm64-sage3-pytorch28-cu129-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage3-pytorch28-cu129-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage3-cu129", "_test-torch280", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage3-pytorch28-cu129-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage3-pytorch28-cu129" {
+  name     = "windows-sage3-pytorch28-cu129-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.9", "3.10", "3.11", "3.12", "3.13"] }
+  inherits = ["_common", "_sage3", "_windows", "_torch280-cu1291", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage3-pytorch28-cu129" {
+  name     = "test-windows-sage3-pytorch28-cu129-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage3-pytorch28-cu129-python${replace(python, ".", "")}", "_test-windows", "_test_sage3-cu129", "_test-torch280", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage3-pytorch28-cu129-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage3-pytorch28-cu128" {
+  name     = "linux-sage3-pytorch28-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["_common", "_sage3", "_linux", "_torch280-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = "${python}" }
+}
+
+target "_test-linux-sage3-pytorch28-cu128" {
+  name     = "test-linux-sage3-pytorch28-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage3-pytorch28-cu128-python${replace(python, ".", "")}", "_test-linux", "_test_sage3-cu128", "_test-torch280", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage3-pytorch28-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage3-pytorch28-cu128" {
+  name     = "linux-arm64-sage3-pytorch28-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["_common", "_sage3", "_linux-arm64", "_torch280-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = "linux-arm64/${python}" }
+}
+
+target "_test-linux-arm64-sage3-pytorch28-cu128" {
+  name     = "test-linux-arm64-sage3-pytorch28-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage3-pytorch28-cu128-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage3-cu128", "_test-torch280", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage3-pytorch28-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage3-pytorch28-cu128" {
+  name     = "windows-sage3-pytorch28-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["_common", "_sage3", "_windows", "_torch280-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = "windows/${python}" }
+}
+
+target "_test-windows-sage3-pytorch28-cu128" {
+  name     = "test-windows-sage3-pytorch28-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage3-pytorch28-cu128-python${replace(python, ".", "")}", "_test-windows", "_test_sage3-cu128", "_test-torch280", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage3-pytorch28-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage3-pytorch29-cu128" {
+  name     = "linux-sage3-pytorch29-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux", "_torch291-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage3-pytorch29-cu128" {
+  name     = "test-linux-sage3-pytorch29-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage3-pytorch29-cu128-python${replace(python, ".", "")}", "_test-linux", "_test_sage3-cu128", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage3-pytorch29-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage3-pytorch29-cu130" {
+  name     = "linux-sage3-pytorch29-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux", "_torch291-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage3-pytorch29-cu130" {
+  name     = "test-linux-sage3-pytorch29-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage3-pytorch29-cu130-python${replace(python, ".", "")}", "_test-linux", "_test_sage3-cu130", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage3-pytorch29-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage3-pytorch29-cu128" {
+  name     = "linux-arm64-sage3-pytorch29-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux-arm64", "_torch291-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage3-pytorch29-cu128" {
+  name     = "test-linux-arm64-sage3-pytorch29-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage3-pytorch29-cu128-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage3-cu128", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage3-pytorch29-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage3-pytorch29-cu130" {
+  name     = "linux-arm64-sage3-pytorch29-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux-arm64", "_torch291-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage3-pytorch29-cu130" {
+  name     = "test-linux-arm64-sage3-pytorch29-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage3-pytorch29-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage3-cu130", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage3-pytorch29-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage3-pytorch29-cu128" {
+  name     = "windows-sage3-pytorch29-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_windows", "_torch291-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage3-pytorch29-cu128" {
+  name     = "test-windows-sage3-pytorch29-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage3-pytorch29-cu128-python${replace(python, ".", "")}", "_test-windows", "_test_sage3-cu128", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage3-pytorch29-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage3-pytorch29-cu130" {
+  name     = "windows-sage3-pytorch29-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_windows", "_torch291-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage3-pytorch29-cu130" {
+  name     = "test-windows-sage3-pytorch29-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage3-pytorch29-cu130-python${replace(python, ".", "")}", "_test-windows", "_test_sage3-cu130", "_test-torch291", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage3-pytorch29-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage3-pytorch210-cu128" {
+  name     = "linux-sage3-pytorch210-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux", "_torch2100-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage3-pytorch210-cu128" {
+  name     = "test-linux-sage3-pytorch210-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage3-pytorch210-cu128-python${replace(python, ".", "")}", "_test-linux", "_test_sage3-cu128", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage3-pytorch210-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage3-pytorch210-cu130" {
+  name     = "linux-sage3-pytorch210-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux", "_torch2100-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage3-pytorch210-cu130" {
+  name     = "test-linux-sage3-pytorch210-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage3-pytorch210-cu130-python${replace(python, ".", "")}", "_test-linux", "_test_sage3-cu130", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage3-pytorch210-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage3-pytorch210-cu128" {
+  name     = "linux-arm64-sage3-pytorch210-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux-arm64", "_torch2100-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage3-pytorch210-cu128" {
+  name     = "test-linux-arm64-sage3-pytorch210-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage3-pytorch210-cu128-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage3-cu128", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage3-pytorch210-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage3-pytorch210-cu130" {
+  name     = "linux-arm64-sage3-pytorch210-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux-arm64", "_torch2100-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage3-pytorch210-cu130" {
+  name     = "test-linux-arm64-sage3-pytorch210-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage3-pytorch210-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage3-cu130", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage3-pytorch210-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage3-pytorch210-cu128" {
+  name     = "windows-sage3-pytorch210-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_windows", "_torch2100-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage3-pytorch210-cu128" {
+  name     = "test-windows-sage3-pytorch210-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage3-pytorch210-cu128-python${replace(python, ".", "")}", "_test-windows", "_test_sage3-cu128", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage3-pytorch210-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage3-pytorch210-cu130" {
+  name     = "windows-sage3-pytorch210-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_windows", "_torch2100-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage3-pytorch210-cu130" {
+  name     = "test-windows-sage3-pytorch210-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage3-pytorch210-cu130-python${replace(python, ".", "")}", "_test-windows", "_test_sage3-cu130", "_test-torch2100", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage3-pytorch210-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage3-pytorch211-cu128" {
+  name     = "linux-sage3-pytorch211-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux", "_torch2110-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage3-pytorch211-cu128" {
+  name     = "test-linux-sage3-pytorch211-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage3-pytorch211-cu128-python${replace(python, ".", "")}", "_test-linux", "_test_sage3-cu128", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage3-pytorch211-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage3-pytorch211-cu130" {
+  name     = "linux-sage3-pytorch211-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux", "_torch2110-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage3-pytorch211-cu130" {
+  name     = "test-linux-sage3-pytorch211-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage3-pytorch211-cu130-python${replace(python, ".", "")}", "_test-linux", "_test_sage3-cu130", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage3-pytorch211-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage3-pytorch211-cu128" {
+  name     = "linux-arm64-sage3-pytorch211-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux-arm64", "_torch2110-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage3-pytorch211-cu128" {
+  name     = "test-linux-arm64-sage3-pytorch211-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage3-pytorch211-cu128-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage3-cu128", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage3-pytorch211-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage3-pytorch211-cu130" {
+  name     = "linux-arm64-sage3-pytorch211-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux-arm64", "_torch2110-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage3-pytorch211-cu130" {
+  name     = "test-linux-arm64-sage3-pytorch211-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage3-pytorch211-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage3-cu130", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage3-pytorch211-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage3-pytorch211-cu128" {
+  name     = "windows-sage3-pytorch211-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_windows", "_torch2110-cu1281", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage3-pytorch211-cu128" {
+  name     = "test-windows-sage3-pytorch211-cu128-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage3-pytorch211-cu128-python${replace(python, ".", "")}", "_test-windows", "_test_sage3-cu128", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage3-pytorch211-cu128-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage3-pytorch211-cu130" {
+  name     = "windows-sage3-pytorch211-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_windows", "_torch2110-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage3-pytorch211-cu130" {
+  name     = "test-windows-sage3-pytorch211-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage3-pytorch211-cu130-python${replace(python, ".", "")}", "_test-windows", "_test_sage3-cu130", "_test-torch2110", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage3-pytorch211-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage3-pytorch212-cu130" {
+  name     = "linux-sage3-pytorch212-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux", "_torch2121-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage3-pytorch212-cu130" {
+  name     = "test-linux-sage3-pytorch212-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage3-pytorch212-cu130-python${replace(python, ".", "")}", "_test-linux", "_test_sage3-cu130", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage3-pytorch212-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage3-pytorch212-cu132" {
+  name     = "linux-sage3-pytorch212-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux", "_torch2121-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage3-pytorch212-cu132" {
+  name     = "test-linux-sage3-pytorch212-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage3-pytorch212-cu132-python${replace(python, ".", "")}", "_test-linux", "_test_sage3-cu132", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage3-pytorch212-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage3-pytorch212-cu130" {
+  name     = "linux-arm64-sage3-pytorch212-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux-arm64", "_torch2121-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage3-pytorch212-cu130" {
+  name     = "test-linux-arm64-sage3-pytorch212-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage3-pytorch212-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage3-cu130", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage3-pytorch212-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage3-pytorch212-cu132" {
+  name     = "linux-arm64-sage3-pytorch212-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux-arm64", "_torch2121-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage3-pytorch212-cu132" {
+  name     = "test-linux-arm64-sage3-pytorch212-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage3-pytorch212-cu132-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage3-cu132", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage3-pytorch212-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage3-pytorch212-cu130" {
+  name     = "windows-sage3-pytorch212-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_windows", "_torch2121-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage3-pytorch212-cu130" {
+  name     = "test-windows-sage3-pytorch212-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage3-pytorch212-cu130-python${replace(python, ".", "")}", "_test-windows", "_test_sage3-cu130", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage3-pytorch212-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage3-pytorch212-cu132" {
+  name     = "windows-sage3-pytorch212-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_windows", "_torch2121-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage3-pytorch212-cu132" {
+  name     = "test-windows-sage3-pytorch212-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage3-pytorch212-cu132-python${replace(python, ".", "")}", "_test-windows", "_test_sage3-cu132", "_test-torch2121", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage3-pytorch212-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage3-pytorch213-cu130" {
+  name     = "linux-sage3-pytorch213-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux", "_torch2130-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage3-pytorch213-cu130" {
+  name     = "test-linux-sage3-pytorch213-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage3-pytorch213-cu130-python${replace(python, ".", "")}", "_test-linux", "_test_sage3-cu130", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage3-pytorch213-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage3-pytorch213-cu132" {
+  name     = "linux-sage3-pytorch213-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux", "_torch2130-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage3-pytorch213-cu132" {
+  name     = "test-linux-sage3-pytorch213-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage3-pytorch213-cu132-python${replace(python, ".", "")}", "_test-linux", "_test_sage3-cu132", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage3-pytorch213-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage3-pytorch213-cu130" {
+  name     = "linux-arm64-sage3-pytorch213-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux-arm64", "_torch2130-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage3-pytorch213-cu130" {
+  name     = "test-linux-arm64-sage3-pytorch213-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage3-pytorch213-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage3-cu130", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage3-pytorch213-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage3-pytorch213-cu132" {
+  name     = "linux-arm64-sage3-pytorch213-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux-arm64", "_torch2130-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage3-pytorch213-cu132" {
+  name     = "test-linux-arm64-sage3-pytorch213-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage3-pytorch213-cu132-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage3-cu132", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage3-pytorch213-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage3-pytorch213-cu130" {
+  name     = "windows-sage3-pytorch213-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_windows", "_torch2130-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage3-pytorch213-cu130" {
+  name     = "test-windows-sage3-pytorch213-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage3-pytorch213-cu130-python${replace(python, ".", "")}", "_test-windows", "_test_sage3-cu130", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage3-pytorch213-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage3-pytorch213-cu132" {
+  name     = "windows-sage3-pytorch213-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_windows", "_torch2130-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage3-pytorch213-cu132" {
+  name     = "test-windows-sage3-pytorch213-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage3-pytorch213-cu132-python${replace(python, ".", "")}", "_test-windows", "_test_sage3-cu132", "_test-torch2130", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage3-pytorch213-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage3-pytorch214-cu130" {
+  name     = "linux-sage3-pytorch214-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux", "_torch2141-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage3-pytorch214-cu130" {
+  name     = "test-linux-sage3-pytorch214-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage3-pytorch214-cu130-python${replace(python, ".", "")}", "_test-linux", "_test_sage3-cu130", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage3-pytorch214-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage3-pytorch214-cu132" {
+  name     = "linux-sage3-pytorch214-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux", "_torch2141-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage3-pytorch214-cu132" {
+  name     = "test-linux-sage3-pytorch214-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage3-pytorch214-cu132-python${replace(python, ".", "")}", "_test-linux", "_test_sage3-cu132", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage3-pytorch214-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage3-pytorch214-cu130" {
+  name     = "linux-arm64-sage3-pytorch214-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux-arm64", "_torch2141-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage3-pytorch214-cu130" {
+  name     = "test-linux-arm64-sage3-pytorch214-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage3-pytorch214-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage3-cu130", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage3-pytorch214-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage3-pytorch214-cu132" {
+  name     = "linux-arm64-sage3-pytorch214-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_linux-arm64", "_torch2141-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage3-pytorch214-cu132" {
+  name     = "test-linux-arm64-sage3-pytorch214-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage3-pytorch214-cu132-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage3-cu132", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage3-pytorch214-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage3-pytorch214-cu130" {
+  name     = "windows-sage3-pytorch214-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_windows", "_torch2141-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage3-pytorch214-cu130" {
+  name     = "test-windows-sage3-pytorch214-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage3-pytorch214-cu130-python${replace(python, ".", "")}", "_test-windows", "_test_sage3-cu130", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage3-pytorch214-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage3-pytorch214-cu132" {
+  name     = "windows-sage3-pytorch214-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.10", "3.11", "3.12", "3.13", "3.14"] }
+  inherits = ["_common", "_sage3", "_windows", "_torch2141-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage3-pytorch214-cu132" {
+  name     = "test-windows-sage3-pytorch214-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage3-pytorch214-cu132-python${replace(python, ".", "")}", "_test-windows", "_test_sage3-cu132", "_test-torch2141", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage3-pytorch214-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage3-pytorch215-cu130" {
+  name     = "linux-sage3-pytorch215-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.11", "3.12", "3.13", "3.14", "3.15"] }
+  inherits = ["_common", "_sage3", "_linux", "_torch2150-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage3-pytorch215-cu130" {
+  name     = "test-linux-sage3-pytorch215-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage3-pytorch215-cu130-python${replace(python, ".", "")}", "_test-linux", "_test_sage3-cu130", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage3-pytorch215-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-sage3-pytorch215-cu132" {
+  name     = "linux-sage3-pytorch215-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.11", "3.12", "3.13", "3.14", "3.15"] }
+  inherits = ["_common", "_sage3", "_linux", "_torch2150-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "${python}" : "" }
+}
+
+target "_test-linux-sage3-pytorch215-cu132" {
+  name     = "test-linux-sage3-pytorch215-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-sage3-pytorch215-cu132-python${replace(python, ".", "")}", "_test-linux", "_test_sage3-cu132", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-sage3-pytorch215-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage3-pytorch215-cu130" {
+  name     = "linux-arm64-sage3-pytorch215-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.11", "3.12", "3.13", "3.14", "3.15"] }
+  inherits = ["_common", "_sage3", "_linux-arm64", "_torch2150-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage3-pytorch215-cu130" {
+  name     = "test-linux-arm64-sage3-pytorch215-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage3-pytorch215-cu130-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage3-cu130", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage3-pytorch215-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_linux-arm64-sage3-pytorch215-cu132" {
+  name     = "linux-arm64-sage3-pytorch215-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.11", "3.12", "3.13", "3.14", "3.15"] }
+  inherits = ["_common", "_sage3", "_linux-arm64", "_torch2150-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "linux-arm64/${python}" : "" }
+}
+
+target "_test-linux-arm64-sage3-pytorch215-cu132" {
+  name     = "test-linux-arm64-sage3-pytorch215-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["linux-arm64-sage3-pytorch215-cu132-python${replace(python, ".", "")}", "_test-linux-arm64", "_test_sage3-cu132", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage3-pytorch215-cu132-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage3-pytorch215-cu130" {
+  name     = "windows-sage3-pytorch215-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.11", "3.12", "3.13", "3.14", "3.15"] }
+  inherits = ["_common", "_sage3", "_windows", "_torch2150-cu1302", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage3-pytorch215-cu130" {
+  name     = "test-windows-sage3-pytorch215-cu130-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage3-pytorch215-cu130-python${replace(python, ".", "")}", "_test-windows", "_test_sage3-cu130", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage3-pytorch215-cu130-python${replace(python, ".", "")}"]
+}
+
+target "_windows-sage3-pytorch215-cu132" {
+  name     = "windows-sage3-pytorch215-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.11", "3.12", "3.13", "3.14", "3.15"] }
+  inherits = ["_common", "_sage3", "_windows", "_torch2150-cu1322", "_python${replace(python, ".", "")}"]
+  args     = { INTERPRETER = contains(["3.12"], python) ? "windows/${python}" : "" }
+}
+
+target "_test-windows-sage3-pytorch215-cu132" {
+  name     = "test-windows-sage3-pytorch215-cu132-python${replace(python, ".", "")}"
+  matrix   = { python = ["3.12"] }
+  inherits = ["windows-sage3-pytorch215-cu132-python${replace(python, ".", "")}", "_test-windows", "_test_sage3-cu132", "_test-torch2150", "_test-python${replace(python, ".", "")}"]
+  output   = ["type=local,dest=dist/test-results/windows-sage3-pytorch215-cu132-python${replace(python, ".", "")}"]
+}
+
 target "linux-sage2-universal" {
   description = "sageattention-2.2.0-py3-none-manylinux_2_17_x86_64.whl"
   inherits    = ["_common", "_sage2", "_cu129"]
@@ -2170,4 +3206,87 @@ target "windows-sage2-universal" {
 target "test-windows-sage2-universal-pytorch28-python312" {
   inherits = ["windows-sage2-universal", "_test-windows", "_test_sage2-cu129", "_test-torch280", "_test-python312"]
   output   = ["type=local,dest=dist/test-results/windows-sage2-universal-pytorch28-python312"]
+}
+
+target "linux-sage3-universal" {
+  description = "sageattn3-1.0.0-py3-none-manylinux_2_17_x86_64.whl"
+  inherits    = ["_common", "_sage3", "_cu129"]
+  args = {
+    PACKAGE         = "sage3"
+    MODULE          = "sageattn3"
+    FATBIN          = "sageattn3.fatbin"
+    VERSION         = "1.0.0"
+    PLATFORM_TAG    = "manylinux_2_17_x86_64"
+    HOST_TARGET     = "x86_64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    REQUIRES_PYTHON = ">=3.9"
+    PYTHON_TAG      = "py3"
+    ABI_TAG         = "none"
+    CUDA            = "12.9.1"
+    REQUIRES_TORCH  = "torch>=2.8"
+    BUILD_TAG       = ""
+    INTERPRETER     = ""
+  }
+}
+
+target "test-linux-sage3-universal-pytorch28-python312" {
+  inherits = ["linux-sage3-universal", "_test-linux", "_test_sage3-cu129", "_test-torch280", "_test-python312"]
+  output   = ["type=local,dest=dist/test-results/linux-sage3-universal-pytorch28-python312"]
+}
+
+target "test-linux-sage3-universal-pytorch215-python312" {
+  inherits = ["linux-sage3-universal", "_test-linux", "_test_sage3-cu129", "_test-torch2150", "_test-python312"]
+  output   = ["type=local,dest=dist/test-results/linux-sage3-universal-pytorch215-python312"]
+}
+
+target "linux-arm64-sage3-universal" {
+  description = "sageattn3-1.0.0-py3-none-manylinux_2_17_aarch64.whl"
+  inherits    = ["_common", "_sage3", "_cu129"]
+  args = {
+    PACKAGE         = "sage3"
+    MODULE          = "sageattn3"
+    FATBIN          = "sageattn3.fatbin"
+    VERSION         = "1.0.0"
+    PLATFORM_TAG    = "manylinux_2_17_aarch64"
+    HOST_TARGET     = "aarch64-linux-gnu.2.17"
+    LIBRARY         = "libsageattn.so"
+    REQUIRES_PYTHON = ">=3.9"
+    PYTHON_TAG      = "py3"
+    ABI_TAG         = "none"
+    CUDA            = "12.9.1"
+    REQUIRES_TORCH  = "torch>=2.8"
+    BUILD_TAG       = ""
+    INTERPRETER     = ""
+  }
+}
+
+target "test-linux-arm64-sage3-universal-pytorch28-python312" {
+  inherits = ["linux-arm64-sage3-universal", "_test-linux-arm64", "_test_sage3-cu129", "_test-torch280", "_test-python312"]
+  output   = ["type=local,dest=dist/test-results/linux-arm64-sage3-universal-pytorch28-python312"]
+}
+
+target "windows-sage3-universal" {
+  description = "sageattn3-1.0.0-py3-none-win_amd64.whl"
+  inherits    = ["_common", "_sage3", "_cu129"]
+  args = {
+    PACKAGE         = "sage3"
+    MODULE          = "sageattn3"
+    FATBIN          = "sageattn3.fatbin"
+    VERSION         = "1.0.0"
+    PLATFORM_TAG    = "win_amd64"
+    HOST_TARGET     = "x86_64-windows-gnu"
+    LIBRARY         = "sageattn.dll"
+    REQUIRES_PYTHON = ">=3.9"
+    PYTHON_TAG      = "py3"
+    ABI_TAG         = "none"
+    CUDA            = "12.9.1"
+    REQUIRES_TORCH  = "torch>=2.8"
+    BUILD_TAG       = ""
+    INTERPRETER     = ""
+  }
+}
+
+target "test-windows-sage3-universal-pytorch28-python312" {
+  inherits = ["windows-sage3-universal", "_test-windows", "_test_sage3-cu129", "_test-torch280", "_test-python312"]
+  output   = ["type=local,dest=dist/test-results/windows-sage3-universal-pytorch28-python312"]
 }

@@ -26,16 +26,17 @@ var EnvironmentSecrets = []string{"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_DE
 // argument is a build argument of the Dockerfile.
 type argument struct{ name, value string }
 
-// toolkitArguments are the build arguments that depend on the minor release of CUDA alone: whether each SM of the
-// matrix is built or skipped, and the SM whose PTX the wheel holds as well, which is the newest.
+// toolkitArguments are the build arguments that depend on the minor release of CUDA alone: whether the kernels of each
+// SM of the matrix are built or skipped, and the SM for which PTX is made too, which is the newest.
 func toolkitArguments(m *matrix.Matrix, cell matrix.Cell) []argument {
+	built := m.SMsBuiltBy(cell.CUDA)
 	arguments := []argument{
 		{"CUDA_DIGITS", cell.CUDA.Minor().Digits()},
-		{"PTX_SM", cell.NewestSM().String()},
+		{"PTX_SM", built[len(built)-1].String()},
 	}
 	for _, sm := range m.SMs() {
 		value := "skip"
-		if slices.Contains(cell.SMs, sm) {
+		if slices.Contains(built, sm) {
 			value = "build"
 		}
 		arguments = append(arguments, argument{"SM" + sm.Digits(), value})
@@ -122,14 +123,22 @@ func interpreterArguments(on matrix.Runtime) []argument {
 	return []argument{{"PYTHON", on.Python.String()}, {"PYTHON_DIGITS", on.Python.Digits()}}
 }
 
-// contentArguments are the SMs and kernels of a wheel, separated by spaces. Both follow from its package and CUDA. If
+// contentArguments are the SMs, PTX and kernels of a wheel, separated by spaces. All follow from its package and CUDA. If
 // some SMs lack a kernel, the SMs that have it follow the kernel's name: attention_fp8_wgmma_hd64@9.0.
 func contentArguments(cell matrix.Cell, k *kernels.Set) []argument {
-	sms := make([]string, len(cell.SMs))
-	for i, sm := range cell.SMs {
-		sms[i] = sm.String()
+	ptx := "none"
+	if len(cell.PTX) > 0 {
+		ptx = smWords(cell.PTX)
 	}
-	return []argument{{"SMS", strings.Join(sms, " ")}, {"KERNELS", strings.Join(k.Of(cell.Package.Name).Names(cell.SMs), " ")}}
+	return []argument{{"SMS", smWords(cell.SMs)}, {"PTX", ptx}, {"KERNELS", strings.Join(k.Of(cell.Package.Name).Names(cell.SMs), " ")}}
+}
+
+func smWords(sms []matrix.SM) string {
+	words := make([]string, len(sms))
+	for i, sm := range sms {
+		words[i] = sm.String()
+	}
+	return strings.Join(words, " ")
 }
 
 func emulatorArguments(cell matrix.Cell) []argument { return []argument{{"EMULATOR", emulator(cell)}} }

@@ -46,7 +46,7 @@ func TestPlanOfTheDefaultWheel(t *testing.T) {
 		}
 	}
 	steps := strings.Join(target.Steps, " ")
-	if !strings.HasPrefix(steps, "system uv toolchain nvdisasm kernels-sm70 ") || !strings.HasSuffix(steps, " kernels-sm121 kernels host-toolchain host builder wheel") {
+	if !strings.HasPrefix(steps, "system uv toolchain nvdisasm kernels-sm70 ") || !strings.HasSuffix(steps, " kernels-sm121 kernels-sm121-sage2 kernels host-toolchain host builder wheel") {
 		t.Errorf("steps %s", steps)
 	}
 }

@@ -16,11 +16,11 @@ var emulators = []string{"qemu", "wine"}
 
 // readAxes fills everything but the cells and groups.
 func (m *Matrix) readAxes(r *reader, schema *fileSchema) {
-	m.readPackages(r, schema.Packages)
 	m.readPlatforms(r, schema.Platforms)
 	m.readTorches(r, schema.Torches)
 	m.readToolkits(r, schema.CUDAs)
 	m.readSMs(r, schema.SMs)
+	m.readPackages(r, schema.Packages)
 }
 
 func (m *Matrix) readPackages(r *reader, blocks []packageSchema) {
@@ -28,10 +28,13 @@ func (m *Matrix) readPackages(r *reader, blocks []packageSchema) {
 	for _, block := range blocks {
 		r.name("package", namePattern, block.Name, block.NameRange)
 		r.unique(seen, "package", block.Name, block.NameRange)
-		m.packages = append(m.packages, Package{
+		pkg := Package{
 			Name: block.Name, Distribution: r.pythonName("distribution", block.Distribution), Module: r.pythonName("module", block.Module),
 			Fatbin: r.fileName("fatbin", block.Fatbin, ".fatbin"), Version: r.version(r.text(block.Version), 2, 4).value,
-		})
+		}
+		pkg.SMs, pkg.smsSource = m.readOnly(r, block)
+		pkg.oldest = r.readOldest(block.Oldest)
+		m.packages = append(m.packages, pkg)
 	}
 }
 

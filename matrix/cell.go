@@ -10,6 +10,8 @@ type Package struct {
 	Fatbin       string  `json:"fatbin"`       // file name of the kernels: sageattn.fatbin
 	Version      Version `json:"version"`
 	SMs          []SM    `json:"sms,omitempty"` // the SMs that its wheels are for; nil means all
+	smsSource    string
+	oldest       []floor
 }
 
 // NativeDir is the directory of a wheel that holds the host library and the kernels: sageattention/lib.
@@ -39,8 +41,8 @@ func (p Platform) HostTarget() string {
 
 // Rule is one fact about which versions go together, with the public document that states the fact.
 type Rule struct {
-	Name    string `json:"name"`    // torch-cuda, torch-python, cuda-targets, cuda-drops, sm-minimum or sm-image
-	Subject string `json:"subject"` // what the rule is about: torch 2.8, CUDA 12.9, SM 8.9
+	Name    string `json:"name"`    // torch-cuda, cuda-targets, sm-minimum, package-sms, …
+	Subject string `json:"subject"` // what the rule is about: torch 2.8, CUDA 12.9, SM 8.9, sageattn3
 	Text    string `json:"text"`
 	Source  string `json:"source"`
 }
@@ -66,6 +68,7 @@ type Cell struct {
 	Python    Version     `json:"python"`   // two numbers; for a universal wheel those of its oldest Python
 	Runtimes  []Runtime   `json:"runtimes"` // what the wheel is tested on; empty for a wheel without tests
 	SMs       []SM        `json:"sms"`      // old to new, never empty
+	PTX       []SM        `json:"ptx"`      // SMs whose PTX the wheel holds: the newest that its CUDA builds, if among SMs
 	Excluded  []Exclusion `json:"excluded"`
 }
 
@@ -182,6 +185,3 @@ func (c Cell) PythonRequirement() string {
 	}
 	return fmt.Sprintf(">=%s,<%s", c.Python, c.Python.Next())
 }
-
-// NewestSM is the last SM of the cell. The wheel holds PTX of this SM as well, for GPUs that come later.
-func (c Cell) NewestSM() SM { return c.SMs[len(c.SMs)-1] }

@@ -22,7 +22,7 @@ type axes struct {
 // cudaBuild is what the CUDA of a wheel decides.
 type cudaBuild struct {
 	cuda     Version
-	sms      []SM
+	sms, ptx []SM
 	excluded []Exclusion
 }
 
@@ -43,24 +43,29 @@ func (m *Matrix) readCells(r *reader, blocks []cellsSchema, end hcl.Range) {
 // readBlock reads what a block lists, and checks torch against its CUDA releases and Pythons.
 func (m *Matrix) readBlock(r *reader, block cellsSchema) axes {
 	a := axes{pkg: m.readPackage(r, block.Package), torch: r.version(r.text(block.Torch), 3, 3)}
+	r.checkOldest(a.pkg, "torch", a.torch)
 	for _, name := range r.oneOrMore(block.Platform) {
 		a.platforms = append(a.platforms, m.platform(r, name))
 	}
 	for _, text := range r.oneOrMore(block.CUDA) {
-		a.builds = append(a.builds, m.readCUDA(r, a.torch, r.version(text, 2, 3)))
+		a.builds = append(a.builds, m.readCUDA(r, a.pkg, a.torch, r.version(text, 2, 3)))
 	}
 	a.pythons = m.readPythons(r, a.torch.value, block.Python)
+	for _, python := range a.pythons {
+		r.checkOldest(a.pkg, "python", python)
+	}
 	a.tested = r.readTested(block.Test, a.pythons)
 	return a
 }
 
-// readCUDA checks a CUDA against the torch of its block, and chooses the SMs.
-func (m *Matrix) readCUDA(r *reader, torch, cuda located[Version]) cudaBuild {
+// readCUDA checks a CUDA against the package and torch of its block, and chooses the SMs.
+func (m *Matrix) readCUDA(r *reader, pkg Package, torch, cuda located[Version]) cudaBuild {
 	if torch.value.IsZero() || cuda.value.IsZero() {
 		return cudaBuild{} // already reported
 	}
+	r.checkOldest(pkg, "cuda", cuda)
 	m.checkTorch(r, torch, cuda)
-	return m.chooseSMs(r, cuda)
+	return m.chooseSMs(r, pkg, cuda)
 }
 
 // readTested reads the Pythons whose wheels are tested. Without the attribute all Pythons of the block are tested.
@@ -90,7 +95,7 @@ func (m *Matrix) expand(r *reader, a axes, targets map[string]hcl.Range) {
 			for _, python := range a.pythons {
 				cell := Cell{
 					Package: a.pkg, Platform: platform, Torch: a.torch.value, CUDA: build.cuda, Python: python.value,
-					Runtimes: []Runtime{}, SMs: build.sms, Excluded: build.excluded,
+					Runtimes: []Runtime{}, SMs: build.sms, PTX: build.ptx, Excluded: build.excluded,
 				}
 				if slices.Contains(a.tested, python.value) {
 					cell.Runtimes = append(cell.Runtimes, Runtime{cell.Torch, cell.Python})
@@ -111,18 +116,34 @@ func (m *Matrix) platform(r *reader, name located[string]) Platform {
 	return pick(r, "platform", name, m.platforms, func(p Platform) string { return p.Name })
 }
 
-// chooseSMs takes every SM that a CUDA can build, and notes why the CUDA cannot build the other SMs.
-func (m *Matrix) chooseSMs(r *reader, cuda located[Version]) cudaBuild {
+// chooseSMs takes every SM of a package that a CUDA can build, and notes why it leaves out the other SMs.
+func (m *Matrix) chooseSMs(r *reader, pkg Package, cuda located[Version]) cudaBuild {
 	build := cudaBuild{cuda: cuda.value}
 	release, found := m.toolkit(r, cuda)
 	if !found {
 		return build
 	}
-	build.sms, build.excluded = m.split(release)
+	build.sms, build.excluded = m.split(pkg, release)
 	if len(build.sms) == 0 {
 		r.fail(cuda.at, "choose a newer CUDA, or lower the cuda of an sm block", "CUDA %s can build no SM of this matrix", cuda.value)
+		return build
+	}
+	build.ptx = []SM{}
+	if all := m.SMsBuiltBy(cuda.value); slices.Contains(build.sms, all[len(all)-1]) {
+		build.ptx = all[len(all)-1:]
 	}
 	return build
+}
+
+// SMsBuiltBy lists the SMs that a CUDA builds for whatever package, old to new; none for a CUDA outside the matrix.
+func (m *Matrix) SMsBuiltBy(cuda Version) []SM {
+	for _, release := range m.toolkits {
+		if release.version == cuda.Minor() {
+			sms, _ := m.split(Package{}, release)
+			return sms
+		}
+	}
+	return nil
 }
 
 // pick finds the block that a name in a cells block refers to.

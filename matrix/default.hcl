@@ -13,6 +13,34 @@ package "sage2" {
   version      = "2.2.0"
 }
 
+# SageAttention3 in FP4. Its wheels hold code for Blackwell alone; on SM 10.0 that is the INT8 kernels of sage2.
+package "sage3" {
+  distribution = "sageattn3"
+  module       = "sageattn3"
+  fatbin       = "sageattn3.fatbin"
+  version      = "1.0.0"
+
+  sms {
+    only   = ["10.0", "12.0", "12.1"]
+    source = "SageAttention3 setup.py, supported compute capabilities; PTX ISA 8.7, mma with .kind::mxf4nvf4: sm_120a, sm_121a"
+  }
+
+  oldest "torch" {
+    version = "2.8"
+    source  = "SageAttention3 README, installation: torch 2.8.0"
+  }
+
+  oldest "cuda" {
+    version = "12.8"
+    source  = "SageAttention3 README, installation: CUDA 12.8; PTX ISA 8.7, mma with .kind::mxf4nvf4"
+  }
+
+  oldest "python" {
+    version = "3.9"
+    source  = "PyTorch RELEASE.md, release compatibility matrix: the oldest Python of torch 2.8"
+  }
+}
+
 # Every platform is built on linux/amd64: kernels are the same everywhere, and the host library is cross-compiled. Where
 # an emulator is named, tests run in it.
 
@@ -190,6 +218,88 @@ cells {
   test     = ["3.12"]
 }
 
+# sage3: its floors are above. A CUDA 12.8 has no target 12.1a, so that those wheels leave out DGX Spark.
+
+cells {
+  package  = "sage3"
+  platform = ["linux", "linux-arm64", "windows"]
+  torch    = "2.8.0"
+  cuda     = "12.9.1"
+  python   = ["3.9", "3.10", "3.11", "3.12", "3.13"]
+  test     = ["3.12"]
+}
+
+cells {
+  package  = "sage3"
+  platform = ["linux", "linux-arm64", "windows"]
+  torch    = "2.8.0"
+  cuda     = "12.8.1"
+  python   = ["3.12"]
+}
+
+cells {
+  package  = "sage3"
+  platform = ["linux", "linux-arm64", "windows"]
+  torch    = "2.9.1"
+  cuda     = ["12.8.1", "13.0.2"]
+  python   = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+  test     = ["3.12"]
+}
+
+cells {
+  package  = "sage3"
+  platform = ["linux", "linux-arm64", "windows"]
+  torch    = "2.10.0"
+  cuda     = ["12.8.1", "13.0.2"]
+  python   = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+  test     = ["3.12"]
+}
+
+cells {
+  package  = "sage3"
+  platform = ["linux", "linux-arm64", "windows"]
+  torch    = "2.11.0"
+  cuda     = ["12.8.1", "13.0.2"]
+  python   = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+  test     = ["3.12"]
+}
+
+cells {
+  package  = "sage3"
+  platform = ["linux", "linux-arm64", "windows"]
+  torch    = "2.12.1"
+  cuda     = ["13.0.2", "13.2.2"]
+  python   = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+  test     = ["3.12"]
+}
+
+cells {
+  package  = "sage3"
+  platform = ["linux", "linux-arm64", "windows"]
+  torch    = "2.13.0"
+  cuda     = ["13.0.2", "13.2.2"]
+  python   = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+  test     = ["3.12"]
+}
+
+cells {
+  package  = "sage3"
+  platform = ["linux", "linux-arm64", "windows"]
+  torch    = "2.14.1"
+  cuda     = ["13.0.2", "13.2.2"]
+  python   = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+  test     = ["3.12"]
+}
+
+cells {
+  package  = "sage3"
+  platform = ["linux", "linux-arm64", "windows"]
+  torch    = "2.15.0"
+  cuda     = ["13.0.2", "13.2.2"]
+  python   = ["3.11", "3.12", "3.13", "3.14", "3.15"]
+  test     = ["3.12"]
+}
+
 # ---- Universal: one wheel for every torch and Python from these on -----------------------------------------
 
 universal {
@@ -232,6 +342,50 @@ universal {
   package  = "sage2"
   platform = "windows"
   torch    = "2.4"
+  cuda     = "12.9.1"
+  python   = "3.9"
+
+  test {
+    torch  = "2.8.0"
+    python = "3.12"
+  }
+}
+
+universal {
+  package  = "sage3"
+  platform = "linux"
+  torch    = "2.8"
+  cuda     = "12.9.1"
+  python   = "3.9"
+
+  test {
+    torch  = "2.8.0"
+    python = "3.12"
+  }
+
+  test {
+    torch  = "2.15.0"
+    python = "3.12"
+  }
+}
+
+universal {
+  package  = "sage3"
+  platform = "linux-arm64"
+  torch    = "2.8"
+  cuda     = "12.9.1"
+  python   = "3.9"
+
+  test {
+    torch  = "2.8.0"
+    python = "3.12"
+  }
+}
+
+universal {
+  package  = "sage3"
+  platform = "windows"
+  torch    = "2.8"
   cuda     = "12.9.1"
   python   = "3.9"
 
@@ -339,6 +493,16 @@ group "universal" {
     "linux-sage2-universal",
     "linux-arm64-sage2-universal",
     "windows-sage2-universal",
+  ]
+}
+
+group "test-universal" {
+  targets = [
+    "test-linux-sage2-universal-pytorch24-python39",
+    "test-linux-sage2-universal-pytorch26-python39",
+    "test-linux-sage2-universal-pytorch215-python312",
+    "test-linux-arm64-sage2-universal-pytorch28-python312",
+    "test-windows-sage2-universal-pytorch28-python312",
   ]
 }
 

@@ -22,10 +22,10 @@ type Group struct {
 	Targets []string `json:"targets"`
 }
 
-// Groups lists default, <package>-all, pytorchNN, pythonNNN, stable, test-all, current and everything, then universal
-// and <platform>-all with their tests, then the groups that only the definition names. The groups current, everything
-// and universal hold cells of all platforms. Any other group whose name says no platform holds cells of the default
-// target's platform alone.
+// Groups lists default, <package>-all, pytorchNN, pythonNNN, stable, test-all, current and everything, then universal,
+// <package>-universal and <platform>-all with their tests, then the groups that only the definition names, and
+// test-<package>-all. The groups current, everything, universal and <package>-universal hold cells of all platforms. Any
+// other group whose name says no platform holds cells of the default target's platform alone.
 func (m *Matrix) Groups() []Group { return slices.Clone(m.groups) }
 
 // deriveGroups makes the groups that follow from the cells. chosen is the definition's `default` attribute, a target;
@@ -75,12 +75,35 @@ func (m *Matrix) readGroups(r *reader, blocks []groupSchema) {
 			m.groups = append(m.groups, group)
 		}
 	}
+	m.addPackageTests()
 }
 
-// universalGroups are universal, test-universal and, for each universal wheel, the group of its tests.
+// addPackageTests adds test-<package>-all for each <package>-all, whether that is written or derived.
+func (m *Matrix) addPackageTests() {
+	for _, pkg := range m.packages {
+		name := pkg.Name + "-all"
+		at := slices.IndexFunc(m.groups, func(g Group) bool { return g.Name == name })
+		known := slices.ContainsFunc(m.groups, func(g Group) bool { return g.Name == testPrefix+name })
+		if at < 0 || known {
+			continue
+		}
+		members := m.groups[at].Targets
+		cells := m.cellsWhere(func(c Cell) bool { return slices.Contains(members, c.Target()) })
+		if tests := testTargets(cells); len(tests) > 0 {
+			m.groups = append(m.groups, Group{testPrefix + name, tests})
+		}
+	}
+}
+
+// universalGroups are universal and <package>-universal with their tests and, for each universal wheel, the group of its
+// tests.
 func (m *Matrix) universalGroups() []Group {
 	cells := m.cellsWhere(func(c Cell) bool { return c.Universal })
 	groups := withTests(universal, cells)
+	for _, pkg := range m.packages {
+		own := cellsWhere(cells, func(c Cell) bool { return c.Package.Name == pkg.Name })
+		groups = append(groups, withTests(pkg.Name+"-"+universal, own)...)
+	}
 	for _, cell := range cells {
 		groups = append(groups, Group{Name: testPrefix + cell.Target(), Targets: cell.TestTargets()})
 	}

@@ -14,6 +14,7 @@ const (
 	ruleCUDADrops   = "cuda-drops"
 	ruleSMMinimum   = "sm-minimum"
 	ruleSMImage     = "sm-image"
+	rulePackageSMs  = "package-sms" // beside package-torch, package-cuda and package-python
 )
 
 // TorchSubject is the subject of the rules about a torch: torch 2.8. The rules know the first two numbers of a
@@ -62,14 +63,19 @@ func join[T fmt.Stringer](values []T, word string) string {
 	return strings.Join(words[:last], ", ") + word + words[last]
 }
 
-// split divides the SMs that kernels are compiled for: CUDA release at can build included, and cannot build excluded.
-func (m *Matrix) split(at toolkit) (included []SM, excluded []Exclusion) {
+// split divides the SMs that kernels are compiled for: wheels of pkg built with CUDA release at hold those included,
+// and not those excluded.
+func (m *Matrix) split(pkg Package, at toolkit) (included []SM, excluded []Exclusion) {
 	excluded = []Exclusion{} // [] in JSON, never null
 	for _, family := range m.sms {
 		if !family.compiled() {
 			continue
 		}
-		if rule := m.objection(family, at); rule != nil {
+		rule := pkg.objection(family.sm)
+		if rule == nil {
+			rule = m.objection(family, at)
+		}
+		if rule != nil {
 			excluded = append(excluded, Exclusion{SM: family.sm, Rule: *rule})
 		} else {
 			included = append(included, family.sm)
@@ -117,6 +123,9 @@ func (m *Matrix) drop(sm SM, releases []toolkit) Rule {
 // Rules lists every legality rule with its source, in the order of the definition.
 func (m *Matrix) Rules() []Rule {
 	var rules []Rule
+	for _, pkg := range m.packages {
+		rules = append(rules, pkg.rules()...)
+	}
 	for _, torch := range m.torches {
 		rules = append(rules, torch.cudaRule(), torch.pythonRule())
 	}

@@ -42,7 +42,18 @@ func TestMistakesPointAtTheirPlace(t *testing.T) {
 		{"unknown torch", `"2.8.0"`, `"2.5.1"`, `"2.5.1"`, `there is no torch "2.5" block`, `torch "2.5" {`},
 		{"unknown CUDA", torch28 + `"12.9.1"`, torch28 + `"13.2"`, `"13.2"`, "does not go with CUDA 13.2", ""},
 		{"CUDA without a block", `cuda "12.9" {`, `cuda "12.7" {`, `"12.9.1"`, `there is no cuda "12.9" block`, `cuda "12.9" {`},
-		{"unknown package", `package  = "sage2"`, `package  = "sage3"`, `"sage3"`, `no package block named "sage3"`, `did you mean "sage2"?`},
+		{"unknown package", `package  = "sage2"`, `package  = "sage22"`, `"sage22"`, `no package block named "sage22"`, `did you mean "sage2"?`},
+		{"SM of a package", `only   = ["10.0", "12.0", "12.1"]`, `only   = ["10.0", "12.7"]`, `"12.7"]`, "kernels are compiled for no SM 12.7", ""},
+		{"SM of a package runs another's code", `only   = ["10.0", "12.0", "12.1"]`, `only   = ["10.3"]`, `"10.3"]`, "kernels are compiled for no SM 10.3", ""},
+		{"two sms blocks", `  oldest "torch" {`, "  sms {\n    only = [\"12.0\"]\n    source = \"a document\"\n  }\n\n  oldest \"torch\" {", "sms {\n    only = [", "two sms blocks", "remove one"},
+		{"floor of nothing", `oldest "torch" {`, `oldest "driver" {`, `"driver"`, "want torch, cuda or python", ""},
+		{"two floors", `oldest "cuda" {`, `oldest "torch" {`, "\"torch\" {\n    version = \"12.8\"", `duplicate oldest "torch"`, "the first is at"},
+		{"floor without source", "    version = \"2.8\"\n    source  = \"SageAttention3 README, installation: torch 2.8.0\"\n", "    version = \"2.8\"\n", "{\n    version = \"2.8\"\n  }", `missing attribute "source"`, "add the line"},
+		{"torch too old for a package", "package  = \"sage2\"\n  platform = \"linux\"\n  torch    = \"2.7.0\"", "package = \"sage3\"\n  platform = \"linux\"\n  torch = \"2.7.0\"", `"2.7.0"`,
+			"sageattn3 does not go with torch 2.7.0: rule package-torch, sageattn3 needs torch 2.8 or newer (source: ", "use torch 2.8 or newer here"},
+		{"CUDA too old for a package", "package  = \"sage3\"\n  platform = [\"linux\", \"linux-arm64\", \"windows\"]\n  torch    = \"2.8.0\"\n  cuda     = \"12.8.1\"", "package = \"sage3\"\n  platform = \"linux\"\n  torch = \"2.8.0\"\n  cuda  = \"12.6.2\"", `"12.6.2"`,
+			"sageattn3 does not go with CUDA 12.6.2: rule package-cuda", "use CUDA 12.8 or newer"},
+		{"universal too old for a package", "package  = \"sage2\"\n  platform = \"windows\"\n  torch    = \"2.4\"", "package = \"sage3\"\n  platform = \"linux\"\n  torch = \"2.5\"", `"2.5"`, "sageattn3 does not go with torch 2.5", ""},
 		{"unknown platform", `platform = "linux"`, `platform = "plan9"`, `"plan9"`, `no platform block named "plan9"`, "add the block"},
 		{"unknown attribute", `version      = "2.2.0"`, "version = \"2.2.0\"\n  colour = \"red\"", "colour", "colour", ""},
 		{"unknown block", `platform "linux" {`, "torches \"x\" {}\nplatform \"linux\" {", "torches", "torches", ""},
@@ -50,10 +61,10 @@ func TestMistakesPointAtTheirPlace(t *testing.T) {
 		{"number for a version", `cuda   = "12.4"`, `cuda   = 12.4`, "12.4\n  gpus", "want a string, not a number", `"3.10"`},
 		{"null", `"2.2.0"`, `null`, "null", "want a string", ""},
 		{"list for a string", `"2.2.0"`, `["2.2.0"]`, `["2.2.0"]`, "want a string, not a", ""},
-		{"string for a list", `python   = ["3.9", "3.10", "3.11", "3.12"]`, `python   = "3.9"`, `"3.9"`, "list", ""},
+		{"string for a list", `python   = ["3.9", "3.10", "3.11", "3.12"]`, `python   = "3.9"`, "\"3.9\"\n}", "list", ""},
 		{"variable", `"2.2.0"`, `version`, "version\n}", "variables not allowed", ""},
 		{"bad version", `"2.2.0"`, `"2.2.x"`, `"2.2.x"`, `"2.2.x" is not a version`, ""},
-		{"short torch", `"2.8.0"`, `"2.8"`, `"2.8"`, `version "2.8" has 2 numbers, want 3`, ""},
+		{"short torch", `"2.8.0"`, `"2.8"`, "\"2.8\"\n  cuda", `version "2.8" has 2 numbers, want 3`, ""},
 		{"long Python", `"3.9", "3.10", "3.11", "3.12"]`, `"3.9.1"]`, `"3.9.1"`, "has 3 numbers, want 2", ""},
 		{"bad SM", `sm "12.1"`, `sm "121"`, `"121"`, `"121" is not an SM`, ""},
 		{"bad target", `targets = ["7.5"`, `targets = ["sm_75"`, `"sm_75"`, "is not an SM", ""},
@@ -88,7 +99,7 @@ func TestMistakesPointAtTheirPlace(t *testing.T) {
 		{"bad module", "module       = \"sageattention\"", "module       = \"sage.attention\"", `"sage.attention"`, "normalised name", ""},
 		{"bad fatbin", `"sageattn.fatbin"`, `"lib/sageattn.fatbin"`, `"lib/sageattn.fatbin"`, "ends in .fatbin", ""},
 		{"unknown default", `python312"`, `python314"`, `"linux-sage2-pytorch28-cu129-python314"`, "default names no target", "did you mean linux-sage2-pytorch28-cu129-python31"},
-		{"syntax", `platform "linux" {`, `platform "linux" [`, "[", "invalid", ""},
+		{"syntax", `platform "linux" {`, `platform "linux" [`, "[\n  tag", "invalid", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			text := edited(t, test.old, test.edit)
@@ -124,7 +135,7 @@ func firstError(t *testing.T, err error) *diag.Error {
 }
 
 func TestEveryMistakeIsReported(t *testing.T) {
-	text := strings.NewReplacer(`= ["3.9", "3.10", "3.11", "3.12"]`, `= ["3.8", "3.15"]`, `= "12.8.1"`, `= "12.9.1"`).Replace(string(defaultDefinition))
+	text := strings.NewReplacer(`= ["3.9", "3.10", "3.11", "3.12"]`, `= ["3.8", "3.15"]`, "torch    = \"2.7.0\"\n  cuda     = \"12.8.1\"", "torch = \"2.7.0\"\n  cuda = \"12.9.1\"").Replace(string(defaultDefinition))
 	_, err := Parse("my.hcl", []byte(text))
 	if got := len(diag.All(err)); got != 5 {
 		t.Errorf("%d errors, want 5 (two Pythons, and a CUDA on three platforms):\n%v", got, err)

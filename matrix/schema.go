@@ -29,6 +29,21 @@ type packageSchema struct {
 	Module       hcl.Expression `hcl:"module"`
 	Fatbin       hcl.Expression `hcl:"fatbin"`
 	Version      hcl.Expression `hcl:"version"`
+	SMs          []onlySchema   `hcl:"sms,block"`
+	Oldest       []oldestSchema `hcl:"oldest,block"`
+}
+
+type onlySchema struct {
+	Only     hcl.Expression `hcl:"only"`
+	Source   hcl.Expression `hcl:"source"`
+	DefRange hcl.Range      `hcl:",def_range"`
+}
+
+type oldestSchema struct {
+	What      string         `hcl:"what,label"`
+	WhatRange hcl.Range      `hcl:"what,label_range"`
+	Version   hcl.Expression `hcl:"version"`
+	Source    hcl.Expression `hcl:"source"`
 }
 
 type platformSchema struct {

@@ -52,6 +52,8 @@ func TestWrittenGroups(t *testing.T) {
 		{"stable", []string{"linux-sage2-pytorch26-cu126-python312", "linux-sage2-pytorch27-cu128-python312", "linux-sage2-pytorch28-cu129-python312"}},
 		{"test-all", tested(homeTargets)},
 		{"universal", []string{"linux-sage2-universal", "linux-arm64-sage2-universal", "windows-sage2-universal"}},
+		{"test-universal", slices.Concat(universalTests, []string{
+			"test-linux-arm64-sage2-universal-pytorch28-python312", "test-windows-sage2-universal-pytorch28-python312"})},
 	}
 	if len(want[2].Targets) != 4 || len(want[8].Targets) != 3 {
 		t.Errorf("the expectation itself is wrong: %v", want)
@@ -83,8 +85,9 @@ func TestDerivedGroups(t *testing.T) {
 		}
 	}
 	same("everything", m.targets())
-	same("test-universal", slices.Concat(universalTests, []string{
-		"test-linux-arm64-sage2-universal-pytorch28-python312", "test-windows-sage2-universal-pytorch28-python312"}))
+	same("test-sage2-universal", groups["test-universal"])
+	same("sage2-universal", groups["universal"])
+	same("test-sage2-all", groups["test-all"])
 	same("test-linux-sage2-universal", universalTests)
 	for _, platform := range m.Platforms() {
 		cells := m.cellsWhere(func(c Cell) bool { return c.Platform.Name == platform.Name })
@@ -130,7 +133,7 @@ func TestSelect(t *testing.T) {
 		{"test-" + one + " " + one, []string{one, "test-" + one}},
 		{"sage2-all", homeTargets},
 		{"linux-sage2-pytorch2[678]-*-python312", []string{"linux-sage2-pytorch26-cu126-python312", "linux-sage2-pytorch27-cu128-python312", one}},
-		{"windows-*-pytorch28-*", []string{"windows-sage2-pytorch28-cu129-python310", "windows-sage2-pytorch28-cu129-python311", "windows-sage2-pytorch28-cu129-python312"}},
+		{"windows-sage2-pytorch28-*", []string{"windows-sage2-pytorch28-cu129-python310", "windows-sage2-pytorch28-cu129-python311", "windows-sage2-pytorch28-cu129-python312"}},
 		{"universal default", []string{one, "linux-sage2-universal", "linux-arm64-sage2-universal", "windows-sage2-universal"}},
 		{"test-linux-sage2-universal", universalTests},
 		{"test-*-pytorch26-*-python39", []string{"test-linux-sage2-pytorch26-cu126-python39"}},

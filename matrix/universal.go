@@ -30,8 +30,11 @@ func (m *Matrix) readUniversalCell(r *reader, block universalSchema) (cell Cell,
 	if len(r.errs) > before {
 		return cell, false
 	}
-	build := m.chooseSMs(r, cuda)
-	cell.SMs, cell.Excluded = build.sms, build.excluded
+	r.checkOldest(cell.Package, "torch", torch)
+	r.checkOldest(cell.Package, "python", python)
+	r.checkOldest(cell.Package, "cuda", cuda)
+	build := m.chooseSMs(r, cell.Package, cuda)
+	cell.SMs, cell.PTX, cell.Excluded = build.sms, build.ptx, build.excluded
 	m.readRuntimes(r, &cell, block)
 	return cell, len(r.errs) == before
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/gpu"
 	"github.com/sagebuild/sagebuild/internal/index"
+	"github.com/sagebuild/sagebuild/internal/wheel"
 	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -28,13 +30,14 @@ needs a driver that is new enough for the CUDA of its kernels, whatever torch's 
 const resolveExamples = `  sagebuild resolve --python 3.12 --torch 2.8.0 --cuda 12.9
   sagebuild resolve --python 3.11 --torch 2.7.1+cu128 --gpu "RTX 4090"
   sagebuild resolve --python 3.12 --torch 2.15.0 --gpu "NVIDIA GB10" --driver 580.95.05
+  sagebuild resolve --python 3.12 --torch 2.8 --gpu "RTX 5090" --package sageattn3
   sagebuild resolve --python 3.12 --torch 2.8 --index https://example.org/wheels
   sagebuild resolve --check`
 
 type resolveOptions struct {
 	matrix, dist, index                string
 	python, torch, cuda, gpu, platform string
-	driver                             string
+	driver, project                    string
 	check                              bool
 }
 
@@ -59,6 +62,7 @@ func newResolve(app *App) *cobra.Command {
 	flags.StringVar(&options.cuda, "cuda", "", "the CUDA `VERSION` of the user's torch: 12.9 (default: that of --torch, else any)")
 	flags.StringVar(&options.driver, "driver", "", "the `VERSION` of the user's NVIDIA driver, as nvidia-smi prints it (default: any)")
 	flags.StringVar(&options.gpu, "gpu", "", "the user's GPU, by `NAME` or compute capability")
+	flags.StringVar(&options.project, "package", "", "the package by its `NAME` in the definition, or as pip knows it (default: the default target's)")
 	flags.StringVar(&options.platform, "platform", "linux_x86_64", "the user's platform `TAG`")
 	flags.StringVar(&options.index, "index", "", "published site: a `DIR`ectory or a URL")
 	flags.StringVar(&options.dist, "dist", index.DefaultDist, "`DIR`ectory with wheels")
@@ -112,6 +116,9 @@ func (o resolveOptions) need(m *matrix.Matrix) (need index.Need, err error) {
 	if need.Torch, err = index.ParseTorch(o.torch); err != nil {
 		return need, diag.Usagef("--torch 2.8.0", "--torch is %q, want a version such as 2.8.0 or 2.8.0+cu129", o.torch)
 	}
+	if need.Project, err = o.wantedProject(m); err != nil {
+		return need, err
+	}
 	need.CUDA = need.Torch.CUDA
 	if o.cuda != "" {
 		if need.CUDA, err = flagVersion("cuda", o.cuda, "12.9"); err != nil {
@@ -132,6 +139,26 @@ func (o resolveOptions) need(m *matrix.Matrix) (need index.Need, err error) {
 		need.GPU = &found
 	}
 	return need, nil
+}
+
+// wantedProject is what pip calls the package that the flag names.
+func (o resolveOptions) wantedProject(m *matrix.Matrix) (string, error) {
+	var names []string
+	for _, pkg := range m.Packages() {
+		if o.project == pkg.Name || wheel.NormalizeName(o.project) == wheel.NormalizeName(pkg.Distribution) {
+			return wheel.NormalizeName(pkg.Distribution), nil
+		}
+		names = append(names, pkg.Distribution)
+	}
+	if o.project != "" {
+		message := fmt.Sprintf("unknown package %q: the definition has %s", o.project, strings.Join(names, ", "))
+		return "", diag.Usagef("--package "+cmp.Or(diag.Suggest(o.project, names), names[0]), "%s", message)
+	}
+	selected, err := m.Select(nil)
+	if err != nil {
+		return "", err
+	}
+	return wheel.NormalizeName(selected[0].Cell.Package.Distribution), nil
 }
 
 func flagVersion(flag, text, example string) (matrix.Version, error) {

@@ -16,7 +16,8 @@ import (
 
 // Need is what a user has.
 type Need struct {
-	Python   matrix.Version `json:"python"` // two numbers count
+	Project  string         `json:"package"` // what pip installs, normalised by PEP 503: sageattention
+	Python   matrix.Version `json:"python"`  // two numbers count
 	Torch    Torch          `json:"torch"`
 	CUDA     matrix.Version `json:"cuda,omitzero"`   // torch's; zero where the user does not care
 	Driver   Driver         `json:"driver,omitzero"` // zero where it is not known
@@ -36,11 +37,14 @@ type Verdict struct {
 // Fits reports whether the wheel serves the need.
 func (v Verdict) Fits() bool { return len(v.Reasons) == 0 }
 
-// Resolve judges all candidates and puts the best first: the fewest reasons, then the lowest rank, then the newest.
+// Resolve judges the candidates of the wanted project and puts the best first: the fewest reasons, then the lowest rank,
+// then the newest.
 func Resolve(need Need, candidates []Candidate) []Verdict {
-	verdicts := make([]Verdict, len(candidates))
-	for i, candidate := range candidates {
-		verdicts[i] = judge(need, candidate)
+	var verdicts []Verdict
+	for _, candidate := range candidates {
+		if candidate.Project == need.Project {
+			verdicts = append(verdicts, judge(need, candidate))
+		}
 	}
 	slices.SortStableFunc(verdicts, func(a, b Verdict) int {
 		return cmp.Or(cmp.Compare(len(a.Reasons), len(b.Reasons)), cmp.Compare(a.rank, b.rank), newer(a.Candidate, b.Candidate))

@@ -32,7 +32,7 @@ func needOf(t testing.TB, text string) Need {
 	words := strings.Fields(text)
 	torch, err := ParseTorch(words[1])
 	must(t, err)
-	need := Need{Python: matrix.MustVersion(words[0]), Torch: torch, CUDA: torch.CUDA, Platform: "linux_x86_64"}
+	need := Need{Project: "sageattention", Python: matrix.MustVersion(words[0]), Torch: torch, CUDA: torch.CUDA, Platform: "linux_x86_64"}
 	if words[2] != "-" {
 		need.CUDA = matrix.MustVersion(words[2])
 	}
@@ -216,7 +216,7 @@ func TestInstallCommands(t *testing.T) {
 	} {
 		torch, err := ParseTorch(test.torch)
 		must(t, err)
-		need := Need{Torch: torch}
+		need := Need{Project: "sageattention", Torch: torch}
 		if got := InstallCommands(best(test.file), need, test.site, test.dist); got != test.want {
 			t.Errorf("got  %+v\nwant %+v", got, test.want)
 		}

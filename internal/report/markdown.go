@@ -51,15 +51,23 @@ func words[T fmt.Stringer](values []T) string {
 	return strings.Join(all, " ")
 }
 
+// excludedWords are the SMs of the package that the cell leaves out.
 func excludedWords(cell matrix.Cell) string {
-	if len(cell.Excluded) == 0 {
+	var all []string
+	for _, e := range excludedOf(cell) {
+		all = append(all, e.SM.String())
+	}
+	if len(all) == 0 {
 		return "none"
 	}
-	all := make([]string, len(cell.Excluded))
-	for i, e := range cell.Excluded {
-		all[i] = e.SM.String()
-	}
 	return strings.Join(all, " ")
+}
+
+// excludedOf lists what the cell's CUDA leaves out of the SMs that its package is for.
+func excludedOf(cell matrix.Cell) []matrix.Exclusion {
+	return slices.DeleteFunc(slices.Clone(cell.Excluded), func(e matrix.Exclusion) bool {
+		return len(cell.Package.SMs) > 0 && !slices.Contains(cell.Package.SMs, e.SM)
+	})
 }
 
 // cells has a row for the wheels of a torch that have the same Pythons.
@@ -95,19 +103,21 @@ func (d *document) toolkits(m *matrix.Matrix) {
 	d.linef("## Code in the wheels of each CUDA\n")
 	d.linef("Tests take the torch that pip or uv are configured with, PyPI's by default, whatever the CUDA of the wheel is: kernels need the")
 	d.linef("driver alone. The results say which CUDA that torch was built with.\n")
-	d.head("CUDA", "SMs", "left out")
-	for _, cell := range firstOfEachCUDA(m) {
-		d.row(cell.CUDA.String(), words(cell.SMs), excludedWords(cell))
+	d.head("package", "CUDA", "SMs", "left out")
+	for _, pkg := range m.Packages() {
+		for _, cell := range firstOfEachCUDA(m, pkg) {
+			d.row(pkg.Distribution, cell.CUDA.String(), words(cell.SMs), excludedWords(cell))
+		}
 	}
 	d.linef("")
 }
 
-// firstOfEachCUDA lists a cell for each minor release of CUDA, old to new.
-func firstOfEachCUDA(m *matrix.Matrix) []matrix.Cell {
+// firstOfEachCUDA lists a package's cell for each minor release of CUDA, old to new.
+func firstOfEachCUDA(m *matrix.Matrix, pkg matrix.Package) []matrix.Cell {
 	var cells []matrix.Cell
 	seen := map[matrix.Version]bool{}
 	for _, cell := range m.Cells() {
-		if cuda := cell.CUDA.Minor(); !seen[cuda] {
+		if cuda := cell.CUDA.Minor(); cell.Package.Name == pkg.Name && !seen[cuda] {
 			seen[cuda] = true
 			cells = append(cells, cell)
 		}
@@ -145,18 +155,21 @@ func machineCode(platform matrix.Platform) string {
 	return "exports and imports of " + platform.Library + ", glibc " + platform.Glibc.String()
 }
 
-// exclusions says once for each CUDA why it leaves an SM out.
+// exclusions says once for each package and CUDA why its wheels leave an SM out.
 func (d *document) exclusions(m *matrix.Matrix) {
 	d.linef("## SMs left out, and why\n")
-	for _, cell := range firstOfEachCUDA(m) {
-		if len(cell.Excluded) == 0 {
-			d.linef("- CUDA %s: none.", cell.CUDA.Minor())
-		}
-		for _, e := range cell.Excluded {
-			d.linef("- CUDA %s leaves out %s: %s (%s).", cell.CUDA.Minor(), e.SM, e.Reason(), e.Rule.Source)
+	for _, pkg := range m.Packages() {
+		for _, cell := range firstOfEachCUDA(m, pkg) {
+			excluded := excludedOf(cell)
+			if len(excluded) == 0 {
+				d.linef("- %s, CUDA %s: none.", pkg.Distribution, cell.CUDA.Minor())
+			}
+			for _, e := range excluded {
+				d.linef("- %s, CUDA %s leaves out %s: %s (%s).", pkg.Distribution, cell.CUDA.Minor(), e.SM, e.Reason(), e.Rule.Source)
+			}
 		}
 	}
-	d.linef("")
+	d.linef("\nWheels of a package that is for some SMs hold no others: see the rules `package-sms` below.\n")
 }
 
 func (d *document) groups(m *matrix.Matrix) {

@@ -15,11 +15,16 @@ func (d *document) gpus(m *matrix.Matrix) {
 	d.linef("A wheel of another CUDA serves the same torch: kernels need the driver alone, one for that CUDA or newer. The universal wheel serves")
 	d.linef("every torch. Where a wheel has no code for a GPU, but PTX for an older SM, the driver compiles that at first use, without the kernels")
 	d.linef("that are for one SM. `sagebuild resolve` picks the wheel for a Python, torch, CUDA and GPU.\n")
-	d.head("SM", "GPUs", "wheels with code for it", "instead of the others")
-	for _, sm := range m.Capabilities() {
-		d.row(sm.String(), orNone(strings.Join(m.GPUs(sm), ", ")), d.codeFor(m, sm), insteadOf(m, sm))
+	for _, pkg := range m.Packages() {
+		d.linef("### %s\n", pkg.Distribution)
+		d.head("SM", "GPUs", "wheels with code for it", "instead of the others")
+		for _, sm := range m.Capabilities() {
+			if slices.Contains(m.SMsOf(pkg), m.Image(sm)) {
+				d.row(sm.String(), orNone(strings.Join(m.GPUs(sm), ", ")), codeFor(m, pkg, sm), insteadOf(m, pkg, sm))
+			}
+		}
+		d.linef("")
 	}
-	d.linef("")
 }
 
 func orNone(text string) string {
@@ -29,8 +34,8 @@ func orNone(text string) string {
 	return text
 }
 
-func (d *document) codeFor(m *matrix.Matrix, sm matrix.SM) string {
-	with, _, universal := holders(m, sm)
+func codeFor(m *matrix.Matrix, pkg matrix.Package, sm matrix.SM) string {
+	with, _, universal := holders(m, pkg, sm)
 	text := "CUDA " + words(with)
 	if universal {
 		text += ", universal"
@@ -43,8 +48,8 @@ func (d *document) codeFor(m *matrix.Matrix, sm matrix.SM) string {
 
 // insteadOf says which wheel the owner of a GPU takes if the wheels for the CUDA of the owner's torch have no code
 // for the GPU.
-func insteadOf(m *matrix.Matrix, sm matrix.SM) string {
-	with, without, universal := holders(m, sm)
+func insteadOf(m *matrix.Matrix, pkg matrix.Package, sm matrix.SM) string {
+	with, without, universal := holders(m, pkg, sm)
 	switch {
 	case len(without) == 0:
 		return "-"
@@ -54,18 +59,21 @@ func insteadOf(m *matrix.Matrix, sm matrix.SM) string {
 	return fmt.Sprintf("instead of CUDA %s and the universal wheel: the torch's wheel for CUDA %s", words(without), words(with))
 }
 
-// holders lists the CUDAs whose wheels have code that sm runs, and the CUDAs whose wheels have none.
-func holders(m *matrix.Matrix, sm matrix.SM) (with, without []matrix.Version, universal bool) {
+// holders lists the CUDAs whose wheels of a package have code that sm runs, and the CUDAs whose wheels have none.
+func holders(m *matrix.Matrix, pkg matrix.Package, sm matrix.SM) (with, without []matrix.Version, universal bool) {
 	image := m.Image(sm)
 	ofOneTorch := map[matrix.Version]bool{}
 	for _, cell := range m.Cells() {
+		if cell.Package.Name != pkg.Name {
+			continue
+		}
 		if cell.Universal {
 			universal = universal || slices.Contains(cell.SMs, image)
 		} else {
 			ofOneTorch[cell.CUDA.Minor()] = true
 		}
 	}
-	for _, cell := range firstOfEachCUDA(m) {
+	for _, cell := range firstOfEachCUDA(m, pkg) {
 		switch cuda := cell.CUDA.Minor(); {
 		case !ofOneTorch[cuda]:
 		case slices.Contains(cell.SMs, image):

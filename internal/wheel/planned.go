@@ -9,6 +9,10 @@ import (
 // kernels.
 func Expect(cell matrix.Cell, set *kernels.Set) Expectation {
 	pkg := cell.Package
+	var ptx []kernels.Arch
+	for _, sm := range cell.PTX {
+		ptx = append(ptx, kernels.Arch{SM: sm}) // without a suffix: PTX of 9.0a would run on nothing else
+	}
 	return Expectation{
 		Filename: cell.WheelName(), Distribution: pkg.Distribution, Version: pkg.Version.String(),
 		BuildTag: cell.BuildTag(), Tags: []string{cell.Tag()},
@@ -18,8 +22,8 @@ func Expect(cell matrix.Cell, set *kernels.Set) Expectation {
 			pkg.DistInfo() + "/sboms/sagebuild.cdx.json",
 		},
 		Kernels:    set.Of(pkg.Name).Targets(cell.SMs),
-		PTX:        []kernels.Arch{{SM: cell.NewestSM()}}, // PTX of 9.0a would run on nothing else
-		GlibcFloor: cell.Platform.Glibc.String(),          // empty where there is no glibc
+		PTX:        ptx,
+		GlibcFloor: cell.Platform.Glibc.String(), // empty where there is no glibc
 		Exports:    set.Exports,
 	}
 }
