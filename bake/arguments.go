@@ -32,7 +32,7 @@ func toolkitArguments(m *matrix.Matrix, cell matrix.Cell) []argument {
 	built := m.SMsBuiltBy(cell.CUDA)
 	arguments := []argument{
 		{"CUDA_DIGITS", cell.CUDA.Minor().Digits()},
-		{"PTX_SM", built[len(built)-1].String()},
+		{"PTX_SM", newestBuilt(m, cell).String()},
 	}
 	for _, sm := range m.SMs() {
 		value := "skip"
@@ -42,6 +42,12 @@ func toolkitArguments(m *matrix.Matrix, cell matrix.Cell) []argument {
 		arguments = append(arguments, argument{"SM" + sm.Digits(), value})
 	}
 	return arguments
+}
+
+// newestBuilt is the newest SM that the cell's CUDA builds, for whatever package. Its stages make PTX too.
+func newestBuilt(m *matrix.Matrix, cell matrix.Cell) matrix.SM {
+	built := m.SMsBuiltBy(cell.CUDA)
+	return built[len(built)-1]
 }
 
 // cellArguments are the build arguments of one wheel.

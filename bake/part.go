@@ -25,23 +25,23 @@ type Part struct {
 
 // partsOf lists the parts of a cell's wheel: kernels from old SMs to new, then the host library. The shares are those
 // of the whole matrix.
-func partsOf(shares []share, cell matrix.Cell) []Part {
+func partsOf(m *matrix.Matrix, shares []share, cell matrix.Cell) []Part {
 	var parts []Part
 	for _, s := range shares {
 		if s.in(cell.Package, cell.SMs) {
-			parts = append(parts, kernelsPart(cell, s))
+			parts = append(parts, kernelsPart(m, cell, s))
 		}
 	}
 	return append(parts, hostPart(cell))
 }
 
 // kernelsPart is what the cell's CUDA makes of a share. The part's arguments are those that its stages read.
-func kernelsPart(cell matrix.Cell, s share) Part {
+func kernelsPart(m *matrix.Matrix, cell matrix.Cell, s share) Part {
 	cuda := cell.CUDA.Minor()
 	return Part{
 		Name: "kernels-cu" + cuda.Digits() + strings.TrimPrefix(s.stage(), "kernels"),
 		CUDA: cuda.String(), SM: &s.sm, Stage: s.stage() + "-build", cell: cell,
-		arguments: []argument{{"CUDA_DIGITS", cuda.Digits()}, {"PTX_SM", cell.NewestSM().String()}},
+		arguments: []argument{{"CUDA_DIGITS", cuda.Digits()}, {"PTX_SM", newestBuilt(m, cell).String()}},
 	}
 }
 
@@ -58,7 +58,7 @@ func PartNames(m *matrix.Matrix, k *kernels.Set, cells []matrix.Cell) [][]string
 	all := make([][]string, len(cells))
 	shares := sharesOf(m, k)
 	for i, cell := range cells {
-		all[i] = namesOf(partsOf(shares, cell))
+		all[i] = namesOf(partsOf(m, shares, cell))
 	}
 	return all
 }
@@ -77,7 +77,7 @@ func Parts(m *matrix.Matrix, k *kernels.Set, cells []matrix.Cell) []Part {
 	seen := map[string]bool{}
 	shares := sharesOf(m, k)
 	for _, cell := range cells {
-		for _, part := range partsOf(shares, cell) {
+		for _, part := range partsOf(m, shares, cell) {
 			if !seen[part.Name] {
 				seen[part.Name] = true
 				parts = append(parts, part)

@@ -91,7 +91,7 @@ func newTarget(m *matrix.Matrix, k *kernels.Set, shares []share, selected matrix
 	target := Target{
 		Name: selected.Target(), Cell: cell.Target(), Platform: cell.Platform.Name,
 		Torch: cell.Torch.String(), CUDA: cell.CUDA.String(), Python: cell.Python.String(),
-		Parts: namesOf(partsOf(shares, cell)), Stage: StageWheel, Args: planArguments(m, k, selected, options), Contexts: options.contexts(selected),
+		Parts: namesOf(partsOf(m, shares, cell)), Stage: StageWheel, Args: planArguments(m, k, selected, options), Contexts: options.contexts(selected),
 		SMs: cell.SMs, Excluded: exclusions(cell), Output: orElse(options.Output, outputDir),
 		Wheel: cell.WheelName(), Steps: buildSteps(shares, cell), Selection: selected,
 	}
