@@ -5,6 +5,7 @@
 //	report.go            everything about one wheel
 //	code.go, load.go     device code, and which GPUs load it
 //	kernels.go           kernels and what they take
+//	compiler.go          what the check of the compiler found, by the wheel's record
 //	host.go, manylinux.go, windows.go, symbols.go, mangled.go   shared objects
 //	findings.go          what is wrong with the wheel
 //	torch.go             whether a torch exports what the wheel needs

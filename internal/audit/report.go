@@ -26,6 +26,7 @@ type Report struct {
 	Code     []Code         `json:"code"`
 	GPUs     []Coverage     `json:"gpus"`
 	Kernels  []KernelGroup  `json:"kernels"`
+	Compiled []Compiled     `json:"compiled,omitempty"` // from the wheel's own record
 	Objects  []Object       `json:"objects"`
 	Floor    Floor          `json:"floor"` // of all objects
 	Symbols  []SymbolGroup  `json:"symbols"`
@@ -82,6 +83,7 @@ func New(w *wheel.Wheel, options Options) *Report {
 	r.Code = codeOf(w)
 	r.GPUs = coverages(w, options.Matrix)
 	r.Kernels = kernelGroups(w, options.Kernels)
+	r.Compiled = compiledOf(w)
 	r.Objects = objectsOf(w, r.own)
 	r.Floor = floorOf(r.Objects)
 	r.Symbols = symbolGroups(w, r.own)

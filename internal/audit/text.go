@@ -19,7 +19,7 @@ func (r *Report) WriteText(out io.Writer, color bool) error {
 	for _, coverage := range r.GPUs {
 		sections = append(sections, coverage.table())
 	}
-	sections = append(sections, r.kernelTable(), r.allKernelsTable(), r.objectTable(), r.dllTable(), r.neededTable(), r.symbolTable(), r.findingTable())
+	sections = append(sections, r.kernelTable(), r.allKernelsTable(), r.compilerTable(), r.objectTable(), r.dllTable(), r.neededTable(), r.symbolTable(), r.findingTable())
 	return writeTables(out, color, sections)
 }
 
@@ -77,6 +77,7 @@ func (r *Report) headTable() *ui.Table {
 	add("tags", strings.Join(r.Info.Tags, " "))
 	add("requires", strings.Join(r.requires(), "; "))
 	add("floor", r.floorText())
+	add("compiler", r.compilerText())
 	switch {
 	case r.Torch == nil:
 	case r.Torch.Path == "":

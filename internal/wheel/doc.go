@@ -8,6 +8,7 @@
 //	wheel.go, member.go, spool.go           one pass over all members, and the reader of each member
 //	filename.go, header.go, metadata.go     names and headers
 //	record.go, agree.go                     RECORD, and what must agree within a wheel
+//	compiled.go                             what the build compiled, by its own record
 //	platform.go                             platform tags
 //	planned.go                              what the wheel of a cell must hold
 //	check.go, host.go, checkdevice.go       a wheel held against its plan

@@ -28,6 +28,7 @@ type reading struct {
 	cubins   []device.Cubin
 	info     *Info     // of WHEEL
 	metadata *Metadata // of METADATA
+	compiled *Compiled // of CompiledFile
 	record   []byte    // the content of RECORD
 	problems finding.List
 	err      error // bytes that cannot be unpacked
@@ -71,6 +72,9 @@ func (w *Wheel) join(r *reading) {
 	}
 	if r.metadata != nil {
 		w.Metadata = *r.metadata
+	}
+	if r.compiled != nil {
+		w.Compiled = r.compiled
 	}
 }
 
@@ -162,15 +166,24 @@ func (r *reading) addFatbins(member, section string, c content.Content) {
 	r.problems = append(r.problems, problems...)
 }
 
-// readDistInfo reads WHEEL, METADATA and RECORD.
+// distInfoFiles are the files of dist-info that are read, with the code of a finding about each and the bytes it may have.
+var distInfoFiles = map[string]struct {
+	code  finding.Code
+	limit int64
+}{
+	"WHEEL":      {finding.CodeHeaderFormat, content.MaxHeaderBytes},
+	"METADATA":   {finding.CodeHeaderFormat, content.MaxHeaderBytes},
+	"RECORD":     {finding.CodeRecordFormat, content.MaxRecordBytes},
+	CompiledFile: {finding.CodeCompiled, content.MaxHeaderBytes},
+}
+
+// readDistInfo reads WHEEL, METADATA, RECORD and what was compiled.
 func (r *reading) readDistInfo(base string, c content.Content) {
-	limit, code := int64(content.MaxHeaderBytes), finding.CodeHeaderFormat
-	if base == "RECORD" {
-		limit, code = content.MaxRecordBytes, finding.CodeRecordFormat
-	}
-	if base != "RECORD" && base != "WHEEL" && base != "METADATA" {
+	file, ok := distInfoFiles[base]
+	if !ok {
 		return
 	}
+	code, limit := file.code, file.limit
 	data, ok := c.Bytes(limit)
 	if !ok {
 		r.problems.Fail(code, r.distInfo+"/"+base, "it has %d bytes, more than the %d a reader takes", c.Size, limit)
@@ -190,6 +203,10 @@ func (r *reading) parseDistInfo(base string, data []byte) error {
 	case "METADATA":
 		metadata, err := ParseMetadata(data)
 		r.metadata = &metadata
+		return err
+	case CompiledFile:
+		compiled, err := ParseCompiled(data)
+		r.compiled = compiled
 		return err
 	}
 	r.record = data

@@ -19,7 +19,7 @@ func Expect(cell matrix.Cell, set *kernels.Set) Expectation {
 		RequiresDist: []string{cell.TorchRequirement()}, RequiresPython: cell.PythonRequirement(),
 		Members: []string{
 			pkg.Module + "/__init__.py", pkg.NativeDir() + "/" + cell.Platform.Library, pkg.NativeDir() + "/" + pkg.Fatbin,
-			pkg.DistInfo() + "/sboms/sagebuild.cdx.json",
+			pkg.DistInfo() + "/sboms/sagebuild.cdx.json", pkg.DistInfo() + "/" + CompiledFile,
 		},
 		Kernels:    set.Of(pkg.Name).Targets(cell.SMs),
 		PTX:        ptx,

@@ -30,6 +30,7 @@ type Wheel struct {
 	Objects  []object.Object   `json:"objects,omitempty"`
 	Fatbins  []device.Fatbin   `json:"fatbins,omitempty"`
 	Cubins   []device.Cubin    `json:"cubins,omitempty"` // standalone cubin files
+	Compiled *Compiled         `json:"compiled,omitempty"`
 	Problems []finding.Finding `json:"problems,omitempty"`
 	budget   *content.Budget
 }
@@ -88,6 +89,9 @@ func Read(r io.ReaderAt, size int64, name string) (*Wheel, error) {
 		return nil, err
 	}
 	w.checkAgreement(&problems)
+	if err := w.checkCompiled(archive, &problems); err != nil {
+		return nil, err
+	}
 	w.Problems = problems
 	return w, nil
 }

@@ -13,7 +13,7 @@ import pathlib
 import re
 from collections.abc import Iterable
 
-from . import handover, packages
+from . import compiled, handover, packages
 from .errors import BuildError
 
 _NAME = re.compile(
@@ -26,6 +26,9 @@ Images = dict[tuple[str, str], pathlib.Path]  # of one operation: ("cubin" or "p
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", required=True, type=pathlib.Path, help="fatbin to write")
+    parser.add_argument(
+        "--compiled", type=pathlib.Path, metavar="FILE", help="write what check found in the cubins too"
+    )
     parser.add_argument(
         "directories", nargs="+", type=pathlib.Path, metavar="DIR", help="what compile wrote"
     )
@@ -40,6 +43,9 @@ def run(arguments: argparse.Namespace) -> None:
         data += linker.link(images[operation])
         data += bytes(-len(data) % _ALIGNMENT)
     handover.write(arguments.output, data)
+    if arguments.compiled:
+        paths = (path for operation in images.values() for path in operation.values())
+        handover.write(arguments.compiled, compiled.images(paths))
     print(f"{arguments.output.name}: {sum(map(len, images.values()))} images, {len(data)} bytes")
 
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import handover, project, sbom
+from . import compiled, handover, project, sbom
 from .errors import BuildError
 
 GENERATOR = "sagebuild"
@@ -95,6 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--sbom", type=Path, action="append", default=[], metavar="FILE", help="for dist-info/sboms"
     )
+    add("--compiled", type=Path, metavar="FILE", help="what fatbin wrote of the cubins")
     add("--output", type=Path, required=True, metavar="DIR", help="where the wheel goes")
 
 
@@ -105,6 +106,8 @@ def run(args: argparse.Namespace) -> int:
     facts = project.read(_pyproject(args))
     entries = payload(args.package, args.library, args.fatbin)
     entries += dist_info(facts, args, tags)
+    if args.compiled:
+        entries.append(_compiled(args, f"{_dist_info_name(facts['name'], args.version)}/{compiled.NAME}"))
     path = args.output / file_name(facts["name"], args.version, args.build_tag, tags)
     write(path, entries, record_name(facts["name"], args.version), epoch())
     print(path)
@@ -205,6 +208,13 @@ def dist_info(facts: dict[str, Any], args: argparse.Namespace, tags: Tags) -> li
             raise WheelError(f"{path.name} does not end in {' or '.join(sbom.SUFFIXES)} (PEP 770)")
         entries.append(Entry(f"{folder}/{sbom.FOLDER}/{path.name}", path.read_bytes()))
     return entries
+
+
+def _compiled(args: argparse.Namespace, name: str) -> Entry:
+    """What the steps made, with the hashes of the native files."""
+    folder = f"{args.package.resolve().name}/lib"
+    files = {f"{folder}/{path.name}": path for path in (args.library, args.fatbin)}
+    return Entry(name, compiled.with_files(handover.read(args.compiled), files))
 
 
 def _license(folder: Path, name: str, given: Path | None) -> Path:

@@ -5,6 +5,7 @@ package finding
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Severity says how bad a finding is.
@@ -48,6 +49,8 @@ const (
 	CodeRecordHash      Code = "record-hash"      // SHA-256 differs, is missing or is another algorithm
 	CodeRecordSize      Code = "record-size"      // size differs
 	CodeRecordDuplicate Code = "record-duplicate" // a file listed twice
+
+	CodeCompiled Code = "compiled" // native code that is not what the build compiled, by its own record
 
 	CodeMemberMissing Code = "member-missing" // a planned file is not there
 
@@ -136,6 +139,11 @@ type List []Finding
 
 func (f *List) Fail(code Code, member, format string, args ...any) {
 	*f = append(*f, Finding{Error, code, fmt.Sprintf(format, args...), member})
+}
+
+// Has reports whether a finding has the code.
+func (f *List) Has(code Code) bool {
+	return slices.ContainsFunc(*f, func(one Finding) bool { return one.Code == code })
 }
 
 func (f *List) Warn(code Code, member, format string, args ...any) {

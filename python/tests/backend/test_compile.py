@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
+from support import fatbin as fatbin_reader
 
 from build_backend import __main__ as command_line
 from build_backend import compile as compile_command
-from build_backend import fatbin, nvrtc, packages
+from build_backend import compiled, fatbin, handover, nvrtc, packages
 from build_backend.errors import BuildError
 
 SOURCE = 'extern "C" __global__ void fill(int* x) { x[threadIdx.x] = %s; }\n'
@@ -142,6 +145,28 @@ def test_fatbin_holds_a_container_an_operation(compiler: nvrtc.Nvrtc, tmp_path: 
     assert data.startswith(b"\x50\xed\x55\xba") and data.count(b"\x50\xed\x55\xba") == 2
     for file in (tmp_path / "out").glob("*.cubin"):
         assert file.read_bytes() in data  # uncompressed (of PTX, nvFatbin drops blanks)
+
+
+def test_compiled_json_has_what_went_into_the_fatbin(compiler: nvrtc.Nvrtc, tmp_path: Path) -> None:
+    source = tmp_path / "quantize.cu"
+    source.write_text(SOURCE % "1")
+    folder, output, record = tmp_path / "out", tmp_path / "all.fatbin", tmp_path / "compiled.json"
+    options = ["--sm", "9.0", "--ptx-sm", "9.0", "--output", str(folder)]
+    assert command_line.main(["compile", *options, str(source)]) == 0
+    pack = ["fatbin", "--output", str(output), "--compiled", str(record), str(folder)]
+    assert command_line.main(pack) == 1  # nothing was checked
+    cubin = (folder / "quantize.sm_90.cubin").read_bytes()
+    found = {"cubin": "quantize.sm_90.cubin", "sha256": hashlib.sha256(cubin).hexdigest(), "kernels": {}}
+    handover.write(folder / "quantize.sm_90.json", json.dumps(found).encode())
+    assert command_line.main(pack) == 0
+    images = json.loads(handover.read(record))["images"]
+    assert [image.get("cubin") or image["ptx"] for image in images] == ["quantize.compute_90.ptx", "quantize.sm_90.cubin"]
+    assert images[1] == found
+    ptx = [entry.payload for entry in fatbin_reader.read_file(output) if entry.kind == fatbin_reader.PTX]
+    assert hashlib.sha256(compiled.plain_ptx(ptx[0].rstrip(b"\0"))).hexdigest() == images[0]["sha256"]
+    handover.write(folder / "quantize.sm_90.json", json.dumps({**found, "sha256": "00"}).encode())
+    with pytest.raises(BuildError, match="is of another cubin"):
+        compiled.images([folder / "quantize.sm_90.cubin"])
 
 
 def test_fatbin_of_a_flipped_bit(compiler: nvrtc.Nvrtc, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -303,6 +305,16 @@ def test_pip_installs_it(build: Build, source: Path) -> None:
     }
     assert record.installed_findings(installed) == []
     assert os.access(target / "sageattention/lib/libsageattn.so", os.X_OK)
+
+
+def test_compiled_json_gets_the_hashes_of_the_native_files(build: Build, source: Path) -> None:
+    handover.write(source / "compiled.json", b'{"format":1,"images":[]}\n')
+    with zipfile.ZipFile(build(compiled=str(source / "compiled.json"))) as archive:
+        names = [name for name in archive.namelist() if name.startswith("sageattention/lib/")]
+        found = json.loads(archive.read("sageattention-2.2.0.dist-info/compiled.json"))
+        assert found["format"] == 1 and found["images"] == []
+        assert found["files"] == {name: hashlib.sha256(archive.read(name)).hexdigest() for name in sorted(names)}
+        assert len(names) == 2
 
 
 def test_sboms_lie_in_dist_info(build: Build, source: Path) -> None:
