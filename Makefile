@@ -66,7 +66,7 @@ $(SAGEBUILD) matrix --json | PYTHONPATH=$$uv python3 scripts/lock.py $(1)
 endef
 
 .PHONY: test
-test: test-tools lint test-python test-wheels test-go ## every test
+test: test-tools lint test-python test-wheels test-clients test-go ## every test
 
 .PHONY: lint
 lint: lint-go lint-python lint-c ## formatting, imports, types, static checks, dead functions, generated files
@@ -109,6 +109,10 @@ test-python: test-tools ## Python tests that need no torch
 test-wheels: tools build ## the default wheel, and the universal one of every platform; the first tested as well
 	$(SAGEBUILD) bake default universal
 	$(SAGEBUILD) test default
+
+.PHONY: test-clients
+test-clients: test-tools build ## the wheels of dist/ with Hugging Face's kernels, kernel-abi-check, pip and uv
+	scripts/test-clients.sh
 
 .PHONY: test-torches
 test-torches: tools build ## one wheel of each torch tested on it; the last results are docs/torches.md

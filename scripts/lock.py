@@ -3,11 +3,11 @@
 
     make lock, make lock-missing, or: bin/sagebuild matrix --json | scripts/lock.py [--missing]
 
-lock/NAME.in (compilers, uv, zig, the programs of lint, callers of the package) is written by hand and becomes lock/NAME.txt. For each torch and
-Python that wheels are tested on, torch's packages are split in two: lock/torchNN-libraries.txt, the CUDA libraries that
-all Pythons share (one layer in the build), and lock/torchNN-pythonMMM.txt, the other packages and the test tools.
-A platform that needs an emulator takes torch without CUDA, as PyPI has it, and one file:
-lock/torchNN-pythonMMM-PLATFORM.txt.
+lock/NAME.in (compilers, uv, zig, the programs of lint, callers of the package) is written by hand and becomes
+lock/NAME.txt. For each torch and Python that wheels are tested on, torch's packages are split in two:
+lock/torchNN-libraries.txt, the CUDA libraries that all Pythons share (one layer in the build), and
+lock/torchNN-pythonMMM.txt, the other packages and the test tools. A platform that needs an emulator takes torch without
+CUDA, as PyPI has it, and one file: lock/torchNN-pythonMMM-PLATFORM.txt.
 
 --missing writes the files that are not there yet and leaves the pins of the others.
 
@@ -38,8 +38,8 @@ TEST_TOOLS = {
     "linux-arm64": ("pytest", "numpy"),
     "windows": ("pytest", "numpy<2.1"),
 }
-# The runtime in which mypy reads the package beside torch's own types (python/tests/installed/test_types.py), and in which
-# programs call it (test_integration_*.py beside).
+# The runtime in which mypy reads the package beside torch's own types (python/tests/installed/test_types.py), and in
+# which programs call it (test_integration_*.py beside).
 EQUIPPED = ("linux", "2.8.0", "3.12")
 CUDA_LIBRARY = re.compile(r"nvidia-")
 
@@ -131,10 +131,10 @@ def torch_packages(runtime: Runtime, python: str) -> list[str]:
 
 
 def equipment(runtime: Runtime, python: str) -> list[str]:
-    """The mypy of lint.in and the programs of clients.in, for the runtime that has them."""
+    """The mypy of lint.in and the programs of clients.in and kernels.in, for the runtime that has them."""
     if (runtime.platform, runtime.torch, python) != EQUIPPED:
         return []
-    return pins("lint", "mypy") + pins("clients", ".*")
+    return pins("lint", "mypy") + pins("clients", ".*") + pins("kernels", ".*")
 
 
 def pins(name: str, package: str) -> list[str]:

@@ -19,7 +19,8 @@ def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setitem(sys.modules, "lock", module)
     spec.loader.exec_module(module)
     (tmp_path / "lint.in").write_text("ruff==1\nmypy==2\n")
-    (tmp_path / "clients.in").write_text("")
+    for name in ("clients", "kernels"):
+        (tmp_path / f"{name}.in").write_text("")
     monkeypatch.setattr(module, "LOCK", tmp_path)
     return module
 
@@ -108,8 +109,9 @@ def test_every_lock_file_is_of_this_form(lock: ModuleType, monkeypatch: pytest.M
 def test_one_runtime_has_the_type_checker_and_the_callers(lock: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     platform, torch, python = lock.EQUIPPED
     equipped = lock.Runtime(platform, False, torch, [python])
-    (lock.LOCK / "clients.in").write_text("# two\ndiffusers==1\nkernels==3\n")
-    assert lock.equipment(equipped, python) == ["mypy==2", "diffusers==1", "kernels==3"]
+    (lock.LOCK / "clients.in").write_text("# two\ndiffusers==1\ntransformers==2\n")
+    (lock.LOCK / "kernels.in").write_text("kernels==3\n")
+    assert lock.equipment(equipped, python) == ["mypy==2", "diffusers==1", "transformers==2", "kernels==3"]
     assert lock.equipment(equipped, "3.9") == []
 
     monkeypatch.setattr(lock, "LOCK", Path(__file__).parent.parent / "lock")

@@ -42,7 +42,7 @@ func newRoot(app *App) *cobra.Command {
 	root.SetErr(app.Console.Err)
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newBake(app), newTest(app), newCompile(app), newVerify(app), newAudit(app), newGenerate(app), newMatrix(app), newDoctor(app), newClean(app),
-		newLock(app), newIndex(app), newResolve(app), newVersion(app))
+		newLock(app), newIndex(app), newExport(app), newResolve(app), newVersion(app))
 	return root
 }
 

@@ -21,16 +21,21 @@ from .core import (
     sageattn_qk_int8_pv_fp16_triton,
     sageattn_varlen,
 )
+from .quant import per_block_int8, per_channel_fp8, per_warp_int8, sub_mean
 
 __version__ = version()
 
 __all__ = [
     "__version__",
     "describe",
+    "per_block_int8",
+    "per_channel_fp8",
+    "per_warp_int8",
     "sageattn",
     "sageattn_qk_int8_pv_fp8_cuda",
     "sageattn_qk_int8_pv_fp8_cuda_sm90",
     "sageattn_qk_int8_pv_fp16_cuda",
     "sageattn_qk_int8_pv_fp16_triton",
     "sageattn_varlen",
+    "sub_mean",
 ]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from importlib import metadata
+from pathlib import Path
 
 DISTRIBUTION = __name__.rpartition(".")[0]  # a copy under another name is no part of the wheel
 
 
 def version() -> str:
-    """The installed version, or "0+source" in a source tree."""
+    """The installed version, that of the wheel which `sagebuild export` took, or "0+source" in a source tree."""
     try:
         return metadata.version(DISTRIBUTION)
     except metadata.PackageNotFoundError:
-        return "0+source"
+        exported = Path(__file__).with_name("VERSION")
+        return exported.read_text("utf-8").strip() if exported.is_file() else "0+source"
 
 
 def _requirements() -> list[str]:
