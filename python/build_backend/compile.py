@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-spills", action="store_true", help="do not fail on kernels that spill registers"
     )
+    parser.add_argument("--define", action="append", default=[], metavar="NAME", help="a macro to define")
     parser.add_argument("--verbose", action="store_true", help="print each kernel's registers")
     parser.add_argument("sources", nargs="+", type=pathlib.Path, metavar="SOURCE.cu")
 
@@ -48,7 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.output.mkdir(parents=True, exist_ok=True)
     for source in arguments.sources:
         started = time.monotonic()
-        image, log = compile_source(compiler, source, f"sm_{digits}", arguments.include)
+        macros = arguments.define
+        image, log = compile_source(compiler, source, f"sm_{digits}", arguments.include, macros)
         kernels = resources(log)
         if not kernels:
             raise BuildError(
@@ -56,7 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
             )
         handover.write(arguments.output / f"{source.stem}.sm_{digits}.cubin", image)
         if arguments.ptx_sm is not None and architecture(arguments.ptx_sm) == digits:
-            text, _ = compile_source(compiler, source, f"compute_{digits}", arguments.include)
+            text, _ = compile_source(
+                compiler, source, f"compute_{digits}", arguments.include, macros
+            )
             handover.write(arguments.output / f"{source.stem}.compute_{digits}.ptx", text.rstrip(b"\0"))
         _report(source, digits, kernels, time.monotonic() - started, arguments.verbose)
         if not arguments.allow_spills:
@@ -73,7 +77,11 @@ def architecture(sm: str) -> str:
 
 
 def compile_source(
-    compiler: Nvrtc, source: pathlib.Path, target: str, includes: Sequence[str] = ()
+    compiler: Nvrtc,
+    source: pathlib.Path,
+    target: str,
+    includes: Sequence[str] = (),
+    macros: Sequence[str] = (),
 ) -> tuple[bytes, str]:
     """Compiles a file for sm_XY (cubin) or compute_XY (PTX); returns (bytes, log)."""
     directories = [source.parent, *includes, *packages.include_directories()]
@@ -81,6 +89,7 @@ def compile_source(
         f"--gpu-architecture={target}",
         *OPTIONS,
         *(f"--include-path={path}" for path in directories),
+        *(f"--define-macro={macro}" for macro in macros),
     ]
     if target.startswith("compute"):
         options.remove("--ptxas-options=-v")

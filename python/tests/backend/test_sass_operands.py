@@ -67,6 +67,7 @@ def excused(opcode: str, names: tuple[str, ...]) -> int:
         (DEVICE / "quantize" / "quantize_value.cu", "12.0"),
         (DEVICE / "quantize" / "quantize.cu", "10.0"),
         (DEVICE / "wgmma" / "attention_fp8_wgmma_sm90.cu", "9.0a"),
+        (DEVICE / "fp4" / "attention_fp4_sm120.cu", "12.0a"),
         (DATA / "operands.cu", "7.5"),
         (DATA / "operands.cu", "8.0"),
         (DATA / "operands.cu", "12.0"),

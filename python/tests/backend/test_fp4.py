@@ -1,0 +1,54 @@
+"""FP4 kernels are compiled for the instructions of SM 12.0a and 12.1a, or not at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from build_backend import __main__ as command_line
+from build_backend import compile as compile_command
+from build_backend import nvrtc
+from build_backend.errors import BuildError
+from build_backend.sass import disassembly
+
+DEVICE = Path(__file__).parents[3] / "csrc" / "device"
+SOURCES = [DEVICE / "fp4" / name for name in ("attention_fp4_sm120.cu", "quantize_fp4_sm120.cu")]
+PRODUCT = "OMMA.SF.16864.F32.E2M1.E2M1.UE4M3.4X"
+
+
+@pytest.fixture(scope="module")
+def compiler() -> nvrtc.Nvrtc:
+    try:
+        return nvrtc.Nvrtc()
+    except BuildError as error:
+        pytest.skip(f"{error}: {error.hint}")
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("target", ["sm_90", "sm_100a", "sm_120"])
+def test_no_other_target_is_compiled(compiler: nvrtc.Nvrtc, source: Path, target: str) -> None:
+    """A wheel could otherwise hold the emulated form, which is for tests."""
+    with pytest.raises(BuildError, match="FP4 needs sm_120a or sm_121a"):
+        compile_command.compile_source(compiler, source, target, [str(DEVICE)])
+
+
+@pytest.mark.parametrize("target", ["sm_120a", "sm_121a"])
+def test_attention_multiplies_in_fp4_without_spills(compiler: nvrtc.Nvrtc, target: str, tmp_path: Path) -> None:
+    image, log = compile_command.compile_source(compiler, SOURCES[0], target, [str(DEVICE)])
+    kernels = compile_command.resources(log)
+    assert kernels.keys() == {"attention_fp4_hd64", "attention_fp4_hd128"}
+    assert all(kernel["spill_bytes"] == 0 for kernel in kernels.values())
+    try:
+        disassembly.Disassembler()
+    except BuildError as error:
+        pytest.skip(f"{error}: {error.hint}")
+    path = tmp_path / f"attention.{target}.cubin"
+    path.write_bytes(image)
+    assert command_line.main(["check", f"--output={tmp_path}", str(path)]) == 0
+    document = json.loads((tmp_path / f"attention.{target}.json").read_text())
+    products = {name: kernel["tensor"] for name, kernel in document["kernels"].items()}
+    # 64 keys: the product with queries, that with values, and the sums of the probabilities.
+    assert products == {"attention_fp4_hd64": {PRODUCT: 8 + 8 + 1}, "attention_fp4_hd128": {PRODUCT: 16 + 16 + 1}}
+    assert not any("unknown" in kernel or "spill_loads" in kernel for kernel in document["kernels"].values())
