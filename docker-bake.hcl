@@ -1438,7 +1438,7 @@ target "_test_sage3-cu129" {
   args = {
     SMS     = "10.0 12.0 12.1"
     PTX     = "12.1"
-    KERNELS = "attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 mean quantize quantize_wide"
+    KERNELS = "attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp4_hd128@12.0,12.1 attention_fp4_hd64@12.0,12.1 fp4_delta@12.0,12.1 fp4_finish@12.0,12.1 fp4_pack@12.0,12.1 fp4_product@12.0,12.1 fp4_statistics@12.0,12.1 mean quantize quantize_wide"
   }
 }
 
@@ -1446,7 +1446,7 @@ target "_test_sage3-cu128" {
   args = {
     SMS     = "10.0 12.0"
     PTX     = "12.0"
-    KERNELS = "attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 mean quantize quantize_wide"
+    KERNELS = "attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp4_hd128@12.0 attention_fp4_hd64@12.0 fp4_delta@12.0 fp4_finish@12.0 fp4_pack@12.0 fp4_product@12.0 fp4_statistics@12.0 mean quantize quantize_wide"
   }
 }
 
@@ -1463,7 +1463,7 @@ target "_test_sage3-cu130" {
   args = {
     SMS     = "10.0 12.0 12.1"
     PTX     = "12.1"
-    KERNELS = "attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 mean quantize quantize_wide"
+    KERNELS = "attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp4_hd128@12.0,12.1 attention_fp4_hd64@12.0,12.1 fp4_delta@12.0,12.1 fp4_finish@12.0,12.1 fp4_pack@12.0,12.1 fp4_product@12.0,12.1 fp4_statistics@12.0,12.1 mean quantize quantize_wide"
   }
 }
 
@@ -1471,7 +1471,7 @@ target "_test_sage3-cu132" {
   args = {
     SMS     = "10.0 12.0 12.1"
     PTX     = "12.1"
-    KERNELS = "attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 mean quantize quantize_wide"
+    KERNELS = "attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp4_hd128@12.0,12.1 attention_fp4_hd64@12.0,12.1 fp4_delta@12.0,12.1 fp4_finish@12.0,12.1 fp4_pack@12.0,12.1 fp4_product@12.0,12.1 fp4_statistics@12.0,12.1 mean quantize quantize_wide"
   }
 }
 

@@ -48,7 +48,7 @@ func TestStagesCopyOnlyTheirOwnSources(t *testing.T) {
 		if got := copied.FindAllString(compile, -1); !slices.Equal(got, sources) {
 			t.Errorf("SM %s compiles %v, want %v", sm, got, sources)
 		}
-		if !strings.Contains(compile, "--sm "+sm.String()+" ") {
+		if !strings.Contains(compile, "--sm "+share.sources[0].Arch(sm).String()+" ") {
 			t.Errorf("SM %s is not what its stage compiles for: %s", sm, compile)
 		}
 	}

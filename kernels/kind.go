@@ -20,21 +20,22 @@ type Kind struct {
 	Mask     bool     `toml:"mask"`      // takes an attention mask, and nothing else
 	Starts   bool     `toml:"starts"`    // takes sequences of different lengths behind each other
 	HeadDims []int    `toml:"head_dims"` // of the kind's kernels; each kernel serves smaller head dims too
-	Launcher string   `toml:"launcher"`  // the function of the C interface: attention or wgmma
+	Launcher string   `toml:"launcher"`  // the function of the C interface: attention, wgmma or fp4
 	Packages []string `toml:"packages"`  // packages whose wheels hold the kind
 }
 
 // The values that some keys of a kind take.
 var (
 	kindNames     = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
-	kindValues    = []string{"16bit", "e4m3"}
+	kindValues    = []string{"16bit", "e4m3", fp4Values}
 	kindSums      = []string{"float32", "float16"}
-	kindLaunchers = []string{"attention", "wgmma"}
+	kindLaunchers = []string{"attention", "wgmma", "fp4"}
 )
 
 const (
 	largestHeadDim = 256
 	largestE4M3    = 448
+	fp4Values      = "e2m1"
 )
 
 // Operation is what the kind computes: the name of its container in a fatbin, as attention_fp8.
@@ -135,6 +136,8 @@ func (k *Set) completeSources() error {
 			return k.errorAt(source.File, "%s is of a kind: its kernels follow from that", source.File)
 		case len(source.Packages) > 0:
 			return k.errorAt(source.File, "%s is of a kind: its packages follow from that", source.File)
+		case kind.Values == fp4Values && source.Suffix != "a":
+			return k.errorAt(source.File, "%s is of kind %q: only targets with the suffix \"a\" have FP4 instructions", source.File, kind.Name)
 		case !strings.HasPrefix(path.Base(source.File), kind.Operation()+"_sm"):
 			return k.errorAt(source.File, "%s is of kind %q: its name begins with %s_sm", source.File, kind.Name, kind.Operation())
 		}

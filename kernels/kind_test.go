@@ -45,9 +45,9 @@ func TestMistakesInKindsPointAtTheirPlace(t *testing.T) {
 	for _, test := range []struct{ name, old, new, at, message string }{
 		{"unknown key", "mask = false", "masks = 1", "7:1", `unknown key "kind.masks"`},
 		{"name", `name = "fp8"`, `name = "FP8"`, "3:8", "lower-case words"},
-		{"values", `"e4m3"`, `"e5m2"`, "4:10", `values "e5m2": want 16bit or e4m3`},
+		{"values", `"e4m3"`, `"e5m2"`, "4:10", `values "e5m2": want 16bit or e4m3 or e2m1`},
 		{"sums", `"float32"`, `"float64"`, "5:8", "want float32 or float16"},
-		{"launcher", `"attention"`, `"none"`, "10:12", "want attention or wgmma"},
+		{"launcher", `"attention"`, `"none"`, "10:12", "want attention or wgmma or fp4"},
 		{"scale too large", "448.0", "448.5", "6:13", "at most 448"},
 		{"no scale", "scale_max = 448.0", "", "2:1", "want more than 0"},
 		{"scale of 16-bit values", `"e4m3"`, `"16bit"`, "6:13", "for e4m3 values alone"},
@@ -58,6 +58,7 @@ func TestMistakesInKindsPointAtTheirPlace(t *testing.T) {
 		{"unknown package", "attention\"\npackages = [\"sage2\"]", "attention\"\npackages = [\"sage9\"]", "11:12", `package "sage9" is none of sage2`},
 		{"packages of a source", `sms = ["8.9"]`, "sms = [\"8.9\"]\npackages = [\"sage2\"]", "15:8", "its packages follow from that"},
 		{"kind of a source", `kind = "fp8"`, `kind = "fp4"`, "15:8", `kind "fp4", which has no [[kind]]`},
+		{"FP4 without a suffix", "values = \"e4m3\"\nsums = \"float32\"\nscale_max = 448.0", "values = \"e2m1\"\nsums = \"float32\"", "14:8", `only targets with the suffix "a"`},
 		{"name of a source", "attention_fp8_sm89", "attention_sm89", "15:8", "begins with attention_fp8_sm"},
 		{"kernels of a kind", `sms = ["8.9"]`, "sms = [\"8.9\"]\nkernels = [\"x\"]", "15:8", "follow from that"},
 		{"twice", "[[source]]", oneKind[strings.Index(oneKind, "[[kind]]"):strings.Index(oneKind, "[[source]]")] + "[[source]]", "14:8", "two entries"},
@@ -82,7 +83,7 @@ func TestEveryKindIsUsed(t *testing.T) {
 		kind    Kind
 		message string
 	}{
-		{"no source", Kind{Name: "fp4", Packages: []string{"sage2"}}, `no source is of kind "fp4"`},
+		{"no source", Kind{Name: "fp0", Packages: []string{"sage2"}}, `no source is of kind "fp0"`},
 	} {
 		changed := *k
 		changed.Kinds = append(slices.Clone(k.Kinds), test.kind)

@@ -23,6 +23,7 @@ fi
 if [[ ${1:-} == test ]]; then
     need python3-pytest python3 -c 'import pytest'
     need python3-venv python3 -c 'import ensurepip'
+    need python3-numpy python3 -c 'import numpy'
     # The C interface of the other platforms: a loader for Arm and one for Windows.
     need qemu-user command -v qemu-aarch64
     need libc6-arm64-cross test -e /usr/aarch64-linux-gnu/lib/libc.so.6

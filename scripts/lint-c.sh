@@ -6,6 +6,6 @@ cd "$(dirname "$0")/.."
 tools=$(scripts/lint-tools.sh)
 action=(--dry-run --Werror)
 [[ ${1:-} != fix ]] || action=(-i)
-find csrc -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' |
+find csrc -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' -o -name '*.cpp' |
     xargs "$tools/clang_format/data/bin/clang-format" "${action[@]}" ||
     { echo "error: csrc is not laid out as .clang-format says; run: scripts/lint-c.sh fix" >&2 && exit 1; }

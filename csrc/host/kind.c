@@ -12,6 +12,11 @@ const sageattn_kernel_facts sageattn_kernels[SAGEATTN_KERNELS] = {
     [SAGEATTN_KERNEL_VALUE_FINISH] = {"quantize_value", "value_finish", NULL, 0},
     [SAGEATTN_KERNEL_WGMMA_SAMPLE] = {"quantize_wgmma", "wgmma_sample", NULL, 0},
     [SAGEATTN_KERNEL_WGMMA_PACK] = {"quantize_wgmma", "wgmma_pack", NULL, 0},
+    [SAGEATTN_KERNEL_FP4_STATISTICS] = {"quantize_fp4", "fp4_statistics", NULL, 0},
+    [SAGEATTN_KERNEL_FP4_FINISH] = {"quantize_fp4", "fp4_finish", NULL, 0},
+    [SAGEATTN_KERNEL_FP4_PACK] = {"quantize_fp4", "fp4_pack", NULL, 0},
+    [SAGEATTN_KERNEL_FP4_DELTA] = {"quantize_fp4", "fp4_delta", NULL, 0},
+    [SAGEATTN_KERNEL_FP4_PRODUCT] = {"quantize_fp4", "fp4_product", NULL, 0},
 #define X(kernel, operation, name, head_dim) [SAGEATTN_KERNEL_##kernel] = {operation, name, name "_traits", head_dim},
     SAGEATTN_ATTENTION_KERNELS(X)
 #undef X
@@ -41,6 +46,7 @@ enum sageattn_kernel sageattn_kind_kernel(const sageattn_kind_facts* kind, int64
 
 enum sageattn_kernel sageattn_kind_quantizer(const sageattn_kind_facts* kind) {
     if (kind->launcher == SAGEATTN_LAUNCHER_WGMMA) return SAGEATTN_KERNEL_WGMMA_PACK;
+    if (kind->launcher == SAGEATTN_LAUNCHER_FP4) return SAGEATTN_KERNEL_FP4_PACK;
     return kind->e4m3 ? SAGEATTN_KERNEL_VALUE_QUANTIZE : SAGEATTN_KERNEL_QUANTIZE;
 }
 

@@ -16,6 +16,11 @@ enum sageattn_kernel {
     SAGEATTN_KERNEL_VALUE_FINISH,
     SAGEATTN_KERNEL_WGMMA_SAMPLE,
     SAGEATTN_KERNEL_WGMMA_PACK,
+    SAGEATTN_KERNEL_FP4_STATISTICS,
+    SAGEATTN_KERNEL_FP4_FINISH,
+    SAGEATTN_KERNEL_FP4_PACK,
+    SAGEATTN_KERNEL_FP4_DELTA,
+    SAGEATTN_KERNEL_FP4_PRODUCT,
 #define X(kernel, operation, name, head_dim) SAGEATTN_KERNEL_##kernel,
     SAGEATTN_ATTENTION_KERNELS(X)
 #undef X
@@ -31,7 +36,7 @@ typedef struct sageattn_kernel_facts {
 
 extern const sageattn_kernel_facts sageattn_kernels[SAGEATTN_KERNELS];
 
-enum sageattn_launcher { SAGEATTN_LAUNCHER_ATTENTION, SAGEATTN_LAUNCHER_WGMMA };
+enum sageattn_launcher { SAGEATTN_LAUNCHER_ATTENTION, SAGEATTN_LAUNCHER_WGMMA, SAGEATTN_LAUNCHER_FP4 };
 
 typedef struct sageattn_kind_facts {
     const char* name;

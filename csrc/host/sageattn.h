@@ -21,7 +21,7 @@
 #define SAGEATTN_API __attribute__((visibility("default")))
 #endif
 
-#define SAGEATTN_ABI_VERSION 3
+#define SAGEATTN_ABI_VERSION 4
 
 enum sageattn_status {
     SAGEATTN_OK = 0,

@@ -1,8 +1,7 @@
 /* The workspace of the wgmma path: arrays one after the other, each on a multiple of 128 bytes. */
 #include "check.h"
 #include "wgmma.h"
-
-enum { ALIGNMENT = 128 };
+#include "workspace.h"
 
 sageattn_wgmma_counts sageattn_wgmma_count(const sageattn_wgmma_params* p) {
     sageattn_wgmma_counts n;
@@ -14,29 +13,24 @@ sageattn_wgmma_counts sageattn_wgmma_count(const sageattn_wgmma_params* p) {
     return n;
 }
 
-static int64_t take(int64_t* end, int64_t bytes) {
-    const int64_t offset = *end;
-    *end += sageattn_divide_up(bytes, ALIGNMENT) * ALIGNMENT;
-    return offset;
-}
-
 sageattn_wgmma_layout sageattn_wgmma_lay_out(const sageattn_wgmma_counts* n) {
     const int64_t number = sizeof(float);
     const int64_t key_rows = n->key_heads * n->key_tiles * SAGEATTN_WGMMA_KEY_TILE;
     const int64_t channels = n->key_heads * n->columns * number;
     sageattn_wgmma_layout at;
     at.size = 0;
-    at.schedule = take(&at.size, 2 * sizeof(int32_t));
-    at.key = take(&at.size, key_rows * n->columns);
-    at.value = take(&at.size, key_rows * n->columns);
-    at.key_scale = take(&at.size, n->key_heads * n->key_tiles * SAGEATTN_WGMMA_KEY_SCALES * number);
-    at.value_scale = take(&at.size, channels);
-    at.value_mean = take(&at.size, channels);
-    at.key_shift = take(&at.size, channels);
-    at.value_shift = take(&at.size, channels);
-    at.value_largest = take(&at.size, channels);
-    at.parts_seen = take(&at.size, n->key_heads * sizeof(int32_t));
-    at.parts_done = take(&at.size, n->key_heads * sizeof(int32_t));
-    at.value_residual = take(&at.size, channels * n->key_tiles);
+    at.schedule = sageattn_workspace_take(&at.size, 2 * sizeof(int32_t));
+    at.key = sageattn_workspace_take(&at.size, key_rows * n->columns);
+    at.value = sageattn_workspace_take(&at.size, key_rows * n->columns);
+    at.key_scale =
+        sageattn_workspace_take(&at.size, n->key_heads * n->key_tiles * SAGEATTN_WGMMA_KEY_SCALES * number);
+    at.value_scale = sageattn_workspace_take(&at.size, channels);
+    at.value_mean = sageattn_workspace_take(&at.size, channels);
+    at.key_shift = sageattn_workspace_take(&at.size, channels);
+    at.value_shift = sageattn_workspace_take(&at.size, channels);
+    at.value_largest = sageattn_workspace_take(&at.size, channels);
+    at.parts_seen = sageattn_workspace_take(&at.size, n->key_heads * sizeof(int32_t));
+    at.parts_done = sageattn_workspace_take(&at.size, n->key_heads * sizeof(int32_t));
+    at.value_residual = sageattn_workspace_take(&at.size, channels * n->key_tiles);
     return at;
 }

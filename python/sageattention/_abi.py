@@ -1,4 +1,5 @@
-"""The C interface of libsageattn, field for field: csrc/host/sageattn.h and sageattn_wgmma.h are the original.
+"""The C interface of libsageattn, field for field: csrc/host/sageattn.h, sageattn_wgmma.h and
+sageattn_fp4.h are the original.
 
 Nothing here touches the library; ``tests/installed/test_abi.py`` compares every constant, size and
 offset with the headers.
@@ -9,7 +10,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-ABI_VERSION = 3
+ABI_VERSION = 4
 
 # sageattn_status
 OK = 0
@@ -200,6 +201,36 @@ class WgmmaParams(ctypes.Structure):
     ]
 
 
+class Fp4Params(ctypes.Structure):
+    """sageattn_fp4_params."""
+
+    _fields_ = [
+        ("size", ctypes.c_uint64),
+        ("query", Tensor),
+        ("key", Tensor),
+        ("value", Tensor),
+        ("output", Tensor),
+        ("bias", ctypes.c_void_p),
+        ("bias_batch_stride", ctypes.c_int64),
+        ("bias_head_stride", ctypes.c_int64),
+        ("workspace", ctypes.c_void_p),
+        ("workspace_size", ctypes.c_int64),
+        ("lse", ctypes.c_void_p),
+        ("batch", ctypes.c_int64),
+        ("query_heads", ctypes.c_int64),
+        ("key_heads", ctypes.c_int64),
+        ("query_rows", ctypes.c_int64),
+        ("key_rows", ctypes.c_int64),
+        ("head_dim", ctypes.c_int64),
+        ("sm_scale", ctypes.c_float),
+        ("causal", ctypes.c_int32),
+        ("per_block_mean", ctypes.c_int32),
+        ("smooth_v", ctypes.c_int32),
+        ("dtype", ctypes.c_int32),
+        ("output_dtype", ctypes.c_int32),
+    ]
+
+
 class ImageInfo(ctypes.Structure):
     """sageattn_image_info."""
 
@@ -244,6 +275,7 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "sageattn_quantize_value_params": QuantizeValueParams,
     "sageattn_attention_params": AttentionParams,
     "sageattn_wgmma_params": WgmmaParams,
+    "sageattn_fp4_params": Fp4Params,
     "sageattn_image_info": ImageInfo,
     "sageattn_device_info": DeviceInfo,
 }
@@ -289,5 +321,14 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "sageattn_wgmma_attention": (
         ctypes.c_int,
         [ctypes.POINTER(WgmmaParams), ctypes.c_int32, ctypes.c_void_p],
+    ),
+    "sageattn_fp4_workspace": (ctypes.c_int64, [ctypes.POINTER(Fp4Params)]),
+    "sageattn_fp4_attention": (
+        ctypes.c_int,
+        [ctypes.POINTER(Fp4Params), ctypes.c_int32, ctypes.c_void_p],
+    ),
+    "sageattn_fp4_product": (
+        ctypes.c_int,
+        [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p],
     ),
 }

@@ -102,5 +102,16 @@ KINDS = {
             head_dims=(64, 128),
             launcher="wgmma",
         ),
+        Kind(
+            number=6,
+            name="fp4",
+            values="e2m1",
+            sums="float32",
+            scale_max=0.0,
+            mask=False,
+            starts=False,
+            head_dims=(64, 128),
+            launcher="fp4",
+        ),
     )
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../../host/sageattn.h"
+#include "../../host/sageattn_fp4.h"
 #include "../../host/sageattn_wgmma.h"
 #include "system.h"
 
@@ -34,7 +35,10 @@
     X(quantize_value)  \
     X(attention)       \
     X(wgmma_workspace) \
-    X(wgmma_attention)
+    X(wgmma_attention) \
+    X(fp4_workspace)   \
+    X(fp4_attention)   \
+    X(fp4_product)
 
 static struct {
 #define X(name) __typeof__(&sageattn_##name) name;
@@ -75,6 +79,7 @@ static void print_sizes(void) {
     printf("size %s %zu\n", "QuantizeValueParams", sizeof(sageattn_quantize_value_params));
     printf("size %s %zu\n", "AttentionParams", sizeof(sageattn_attention_params));
     printf("size %s %zu\n", "WgmmaParams", sizeof(sageattn_wgmma_params));
+    printf("size %s %zu\n", "Fp4Params", sizeof(sageattn_fp4_params));
     printf("size %s %zu\n", "DeviceInfo", sizeof(sageattn_device_info));
     printf("size %s %zu\n", "ImageInfo", sizeof(sageattn_image_info));
 }
@@ -142,6 +147,22 @@ static int attend_wgmma(int32_t dtype, int32_t output) {
     return library.wgmma_attention(&params, 0, NULL);
 }
 
+static int attend_fp4(int32_t dtype, int32_t output) {
+    const sageattn_fp4_params params = {
+        .size = sizeof params,
+        .batch = 1,
+        .query_heads = 1,
+        .key_heads = 1,
+        .query_rows = 1,
+        .key_rows = 1,
+        .head_dim = 64,
+        .sm_scale = 1,
+        .dtype = dtype,
+        .output_dtype = output,
+    };
+    return library.fp4_attention(&params, 0, NULL);
+}
+
 /* A number of a dtype that kernels would read as another one is refused before anything else happens. */
 static void check_dtypes(void) {
     const int none = 0, half = SAGEATTN_FLOAT16, e4m3 = SAGEATTN_FLOAT8_E4M3, bad = SAGEATTN_INVALID_ARGUMENT;
@@ -153,6 +174,8 @@ static void check_dtypes(void) {
             CHECK_ERROR(attend(SAGEATTN_KIND_FP16, half, dtype, none), bad, "output_dtype is");
             CHECK_ERROR(attend_wgmma(dtype, half), bad, "dtype is");
             CHECK_ERROR(attend_wgmma(half, dtype), bad, "output_dtype is");
+            CHECK_ERROR(attend_fp4(dtype, half), bad, "dtype is");
+            CHECK_ERROR(attend_fp4(half, dtype), bad, "output_dtype is");
             CHECK_ERROR(
                 library.mean(
                     &(sageattn_mean_params){.size = sizeof(sageattn_mean_params), .head_dim = 64, .dtype = dtype}, 0,

@@ -14,7 +14,7 @@ from support.expectation import header_file
 from sageattention import _abi, _library, _shapes
 from sageattention._kinds import KINDS
 
-HEADERS = ("kinds.h", "sageattn.h", "sageattn_wgmma.h")
+HEADERS = ("kinds.h", "sageattn.h", "sageattn_wgmma.h", "sageattn_fp4.h")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_functions(text: str) -> None:
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler here")
 def test_the_compiler_agrees(tmp_path: Path) -> None:
-    lines = ["#include <stddef.h>", '#include "sageattn_wgmma.h"']
+    lines = ["#include <stddef.h>", *(f'#include "{name}"' for name in HEADERS)]
     for name, struct in _abi.STRUCTS.items():
         lines.append(f'_Static_assert(sizeof({name}) == {ctypes.sizeof(struct)}, "{name}");')
         for field, (offset, _) in mirror(struct).items():

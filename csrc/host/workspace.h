@@ -1,0 +1,16 @@
+/* Arrays of a workspace lie one after the other, each on a multiple of 128 bytes. */
+#ifndef SAGEATTN_WORKSPACE_H
+#define SAGEATTN_WORKSPACE_H
+
+#include "check.h"
+
+enum { SAGEATTN_WORKSPACE_ALIGNMENT = 128 };
+
+/* The offset of an array of so many bytes; *end moves behind it. */
+static inline int64_t sageattn_workspace_take(int64_t* end, int64_t bytes) {
+    const int64_t offset = *end;
+    *end += sageattn_divide_up(bytes, SAGEATTN_WORKSPACE_ALIGNMENT) * SAGEATTN_WORKSPACE_ALIGNMENT;
+    return offset;
+}
+
+#endif

@@ -1,0 +1,24 @@
+// The 16-bit product of csrc/device/ptx/mma_m16n8.cuh, in float32.
+#pragma once
+
+#include "ptx/number.cuh"
+
+struct SixteenBitOperands {
+    u32 a[4], b[2];
+};
+
+// d += a * b
+template <class Value>
+void mma_16bit(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+    const auto all = cpu::gather(SixteenBitOperands{{a[0], a[1], a[2], a[3]}, {b0, b1}});
+    const int g = lane_index() / 4, t = lane_index() % 4;
+    for (int k = 0; k < 16; ++k) {
+        const int from = k % 8 / 2, shift = k % 2 * 16;
+        for (int i = 0; i < 4; ++i) {
+            const u32 left = all[4 * g + from].a[k / 8 * 2 + i / 2] >> shift;
+            const u32 right = all[4 * (2 * t + i % 2) + from].b[k / 8] >> shift;
+            d[i] += to_float(static_cast<u16>(left), Value::kIsBfloat16) *
+                    to_float(static_cast<u16>(right), Value::kIsBfloat16);
+        }
+    }
+}
