@@ -13,6 +13,7 @@ require_torch()
 from . import _operators as _operators  # registers torch.ops.sageattention
 from . import _qattn as _qattn  # registers the operators of 2.2's extension modules
 from ._describe import describe
+from ._probe_cases import probe
 from .core import (
     sageattn,
     sageattn_qk_int8_pv_fp8_cuda,
@@ -31,6 +32,7 @@ __all__ = [
     "per_block_int8",
     "per_channel_fp8",
     "per_warp_int8",
+    "probe",
     "sageattn",
     "sageattn_qk_int8_pv_fp8_cuda",
     "sageattn_qk_int8_pv_fp8_cuda_sm90",

@@ -1,4 +1,8 @@
-"""python -m sageattention [--json]: what was found, and which kernel each function would take."""
+"""python -m sageattention: what was found, and which kernel each function would take.
+
+python -m sageattention probe launches every kernel that this machine's GPUs can run, on tiny tensors, and compares
+each with a float64 reference: paste it into a report.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +10,50 @@ import argparse
 import io
 import json
 import sys
+from collections.abc import Sequence
 
+from . import _probe, _probe_cases
 from ._describe import collect, describe
 
+EPILOG = """\
+examples:
+  python -m sageattention                 versions, GPUs, the kernel of each function and why
+  python -m sageattention probe           do the kernels compute what they should, here?
+  python -m sageattention probe --json    the same for programs
 
-def main() -> None:
-    """Prints the report. Always exits 0: the report also names what is missing."""
-    parser = argparse.ArgumentParser(prog="python -m sageattention", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="as JSON")
-    if isinstance(
-        sys.stdout, io.TextIOWrapper
-    ):  # a Windows code page may lack letters of a path
+exit status of probe: 0 all kernels are right, 1 one failed, 2 usage, 3 no GPU. Without a command it is always 0: that
+report also names what is missing.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(
+        prog="python -m sageattention",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = found.add_argument
+    add("command", nargs="?", choices=("probe",), help="without one: the report of describe()")
+    add("--json", action="store_true", help="as JSON")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the report and returns the exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a Windows code page may lack letters of a path
         sys.stdout.reconfigure(errors="backslashreplace")
-    if parser.parse_args().json:
+    options = parser().parse_args(arguments)
+    if options.command == "probe":
+        found = _probe.collect(_probe_cases.of_device)
+        print(json.dumps(found, indent=2) if options.json else _probe.render(found))
+        return _probe.status(found)
+    if options.json:
         print(json.dumps(collect(), indent=2))
     else:
         describe()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

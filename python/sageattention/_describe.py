@@ -35,9 +35,9 @@ HEAD_DIMS = (64, 128, 256)
 TRITONS = ("triton", "triton-windows", "pytorch-triton")
 
 
-def collect() -> dict[str, Any]:
-    """The report of describe() as plain data for JSON. Names what is missing, never raises."""
-    found: dict[str, Any] = {
+def versions() -> dict[str, Any]:
+    """Versions of the package and of what it runs on, as plain data for JSON. Never raises."""
+    return {
         "sageattention": version(),
         "build": _build_tag(),
         "python": platform.python_version(),
@@ -46,8 +46,13 @@ def collect() -> dict[str, Any]:
         "torch_cuda": torch.version.cuda,
         "triton": _triton.version() or None,
         "driver": _driver.version(),
-        "fatbin": str(_library.fatbin_path()),
     }
+
+
+def collect() -> dict[str, Any]:
+    """The report of describe() as plain data for JSON. Names what is missing, never raises."""
+    found = versions()
+    found["fatbin"] = str(_library.fatbin_path())
     cubins, ptx, problem = _images()
     found["sms"], found["ptx"] = [*map(sm_text, cubins)], [*map(sm_text, ptx)]
     found["gpus"], found["problem"] = ([], problem) if problem else _gpus()
@@ -126,18 +131,23 @@ def _build_tag() -> str:
     return match[1] if match else ""
 
 
-def render(found: dict[str, Any]) -> str:
-    """The report as text."""
+def header(found: dict[str, Any]) -> list[str]:
+    """The lines of versions()."""
     build = f", build {found['build']}" if found["build"] else ""
     cuda = f"CUDA {found['torch_cuda']}" if found["torch_cuda"] else "no CUDA"
     driver = found["driver"] or ("of unknown version" if found["gpus"] else "not found")
-    lines = [
+    return [
         f"sageattention {found['sageattention']}{build}",
         f"Python {found['python']} on {found['platform']}",
         f"torch {found['torch']} ({cuda}), Triton {found['triton'] or 'none'}",
         f"driver {driver}",
-        f"SMs in the wheel: {' '.join(found['sms']) or 'none'}; PTX: {' '.join(found['ptx']) or 'none'}",
     ]
+
+
+def render(found: dict[str, Any]) -> str:
+    """The report as text."""
+    sms, ptx = (" ".join(found[name]) or "none" for name in ("sms", "ptx"))
+    lines = [*header(found), f"SMs in the wheel: {sms}; PTX: {ptx}"]
     if found["problem"]:
         lines.append(f"no GPU: {found['problem']}")
     for index, gpu in enumerate(found["gpus"]):
