@@ -34,7 +34,8 @@ class Call(NamedTuple):
     """An attention to plan: checked operands, outputs to write, options.
 
     Sequences behind each other (varlen) are views of batch 1 in NHD layout, with the lengths of
-    queries and of keys. The mask is expanded: [batch, query heads, query rows, key rows].
+    queries and of keys; same_lengths: both are surely the same. The mask is expanded: [batch, query
+    heads, query rows, key rows].
     """
 
     query: Operand
@@ -49,6 +50,7 @@ class Call(NamedTuple):
     granularity: int
     smooth_k: bool
     lengths: tuple[Lengths, Lengths] | None = None
+    same_lengths: bool = False
 
     def request(self, method: str) -> Request:
         """The request that decides the kernel of this call."""

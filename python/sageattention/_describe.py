@@ -6,18 +6,15 @@ sageattention.describe() and python -m sageattention print the report.
 from __future__ import annotations
 
 import platform
-import re
 import sysconfig
-from importlib import metadata
 from typing import Any
 
 import torch
 
-from . import _abi, _diagnosis, _dispatch, _driver, _kernels, _library, _triton
+from . import _abi, _choice, _diagnosis, _dispatch, _driver, _kernels, _library, _requirements, _triton
 from ._call import Request
 from ._kernels import Sm, sm_text
 from ._kinds import KINDS
-from ._requirements import DISTRIBUTION, version
 
 # function -> request. The kernel depends on the head dim: the report asks for each of HEAD_DIMS.
 FUNCTIONS = {
@@ -38,8 +35,8 @@ TRITONS = ("triton", "triton-windows", "pytorch-triton")
 def versions() -> dict[str, Any]:
     """Versions of the package and of what it runs on, as plain data for JSON. Never raises."""
     return {
-        "sageattention": version(),
-        "build": _build_tag(),
+        "sageattention": _requirements.version(),
+        "build": _requirements.build_tag(),
         "python": platform.python_version(),
         "platform": sysconfig.get_platform(),
         "torch": str(torch.__version__),
@@ -72,7 +69,12 @@ def _images() -> tuple[list[Sm], list[Sm], str]:
 def _gpus() -> tuple[list[dict[str, Any]], str]:
     devices, problem = _diagnosis.devices()
     gpus = [
-        {"name": device.name, "sm": sm_text(device.sm), "choices": _choices_for_device(index)}
+        {
+            "name": device.name,
+            "sm": sm_text(device.sm),
+            "choices": _choices_for_device(index),
+            "table": _choice.describe(index),
+        }
         for index, device in enumerate(devices)
     ]
     return gpus, problem
@@ -122,15 +124,6 @@ def _choices(choose: Any) -> dict[str, list[dict[str, Any]]]:
     return table
 
 
-def _build_tag() -> str:
-    try:
-        text = metadata.distribution(DISTRIBUTION).read_text("WHEEL") or ""
-    except metadata.PackageNotFoundError:
-        return ""
-    match = re.search(r"^Build: (.*)$", text, re.MULTILINE)
-    return match[1] if match else ""
-
-
 def header(found: dict[str, Any]) -> list[str]:
     """The lines of versions()."""
     build = f", build {found['build']}" if found["build"] else ""
@@ -152,6 +145,7 @@ def render(found: dict[str, Any]) -> str:
         lines.append(f"no GPU: {found['problem']}")
     for index, gpu in enumerate(found["gpus"]):
         lines += ["", f"GPU {index}: {gpu['name']}, SM {gpu['sm']}", *_rows(gpu["choices"])]
+        lines.append(f"  {gpu['table']}")
     for sm, choices in found.get("choices", {}).items():
         lines += ["", f"on SM {sm}", *_rows(choices)]
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """Decides which kernel a call takes, and says why. describe() prints the same decisions.
 
-A method is what a public function asks for: "auto" (sageattn), "fp16" (float16 values, sums in
-float32), "fp16_accum_f16" (float16 values, sums in float16 within a key tile), "fp8" and
+A method is what a public function asks for: "auto" (sageattn), "quantised" (the same, but see _choice), "fp16"
+(float16 values, sums in float32), "fp16_accum_f16" (float16 values, sums in float16 within a key tile), "fp8" and
 "fp8_accum_f16" (the same with E4M3 values), "triton". Where a GPU lacks the kernel of a method, a
 more precise kernel serves. "only:" before a kind (see _kinds) takes that kind or raises an error;
 tests and measurements use it.
@@ -17,9 +17,9 @@ from ._call import Request
 from ._kernels import Sm, sm_text
 from ._kinds import KINDS
 
-METHODS = ("auto", "fp16", "fp16_accum_f16", "fp8", "fp8_accum_f16", "triton")
-TRITON = "triton"
-ONLY = "only:"
+AUTO, QUANTISED, TRITON, ONLY = "auto", "quantised", "triton", "only:"
+METHODS = (AUTO, QUANTISED, "fp16", "fp16_accum_f16", "fp8", "fp8_accum_f16", TRITON)
+TORCH = "torch"  # stands beside the kinds in the tables of _choice
 
 _EXACT = "float16 values are summed in float32 at full rate here"
 _HALF_RATE = (
@@ -62,7 +62,7 @@ _FP8_ON_SM90: Preferences = (("fp8_wgmma", _WGMMA), ("fp16", _PRECISE))  # mma e
 def known(method: str) -> bool:
     """Whether this is a method."""
     kind = method[len(ONLY) :] if method.startswith(ONLY) else None
-    return method in METHODS if kind is None else kind in KINDS
+    return method in METHODS if kind is None else kind in KINDS or kind == TORCH
 
 
 class Choice(NamedTuple):
@@ -107,7 +107,7 @@ def _preferences(request: Request, sm: Sm) -> Preferences:
 
 
 def _unmasked(method: str, sm: Sm) -> Preferences:
-    if method == "auto":
+    if method in (AUTO, QUANTISED):
         faster = _AUTO.get(sm, _AUTO.get(sm[0], ()))
         return (*faster, ("fp16", _SLOWER if faster else _EXACT))
     return _FP8_ON_SM90 if sm == (9, 0) and method.startswith("fp8") else _ASKED[method]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 
-from . import _dispatch, _operand, _run, _shapes, _triton
+from . import _choice, _dispatch, _operand, _run, _sdpa, _shapes, _triton
 from ._call import Call, Lengths
 from ._kinds import KINDS, Kind
 from ._operand import Operand
@@ -161,7 +161,13 @@ class ForwardVarlen(NamedTuple):
         if largest_query is not None or largest_key is not None:
             return self._with_lengths().run()
         tensors = query, key, value, mask, query_starts, key_starts
-        return PLANS.get((*_identity(*tensors), *options), self._plan)(*tensors)
+        identity = (*_identity(*tensors), *options, self._same_lengths())
+        return PLANS.get(identity, self._plan)(*tensors)
+
+    def _same_lengths(self) -> bool:
+        """Whether queries and keys surely have the same lengths."""
+        starts = self.query_starts.data_ptr(), self.key_starts.data_ptr()
+        return starts[0] == starts[1] and self.query_rows == self.key_rows
 
     def _plan(self) -> Plan:
         outputs, query, key, mask = self._checked(), self.query, self.key, self.mask
@@ -180,6 +186,7 @@ class ForwardVarlen(NamedTuple):
             Operand.of(_operand.VALUE, self.value[None]), output, lse,
             None if mask is None else Operand.of(_operand.MASK, mask),
             True, self.causal, self.sm_scale, self.granularity, self.smooth_k, lengths,
+            self._same_lengths(),
         )  # fmt: skip
         return _plan(call, self.method, outputs, query.device)
 
@@ -211,8 +218,10 @@ def _nothing_seen(outputs: Outputs) -> Plan:
 
 
 def _plan(call: Call, method: str, outputs: Outputs, device: torch.device) -> Plan:
-    """The plan of a call whose operands have no addresses yet, on the kernel that the dispatcher takes for it."""
-    choice = _dispatch.choose(device.index, call.request(method))
+    """The plan of a call whose operands have no addresses yet."""
+    choice = _choice.choose(device.index, call, method)
+    if choice.kind == _dispatch.TORCH:
+        return _sdpa.plan(call)
     if choice.kind == _dispatch.TRITON:
         return functools.partial(_triton.run, call)
     return _by_library(call, KINDS[choice.kind], outputs, device)

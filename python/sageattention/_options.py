@@ -27,14 +27,15 @@ _METHODS = {
 
 
 class Options(NamedTuple):
-    """causal is a sageattn_causal. sm_scale None stands for head_dim ** -0.5."""
+    """causal is a sageattn_causal. sm_scale None stands for head_dim ** -0.5. always: no call goes to torch."""
 
     causal: int
     sm_scale: float | None
+    always: bool = False
 
     @classmethod
     def of(cls, kwargs: dict[str, Any], is_causal: bool, sm_scale: float | None) -> Options:
-        """Reads scale, causal_alignment and dropout_p from the keywords and ignores other keywords.
+        """Reads scale, causal_alignment, dropout_p and always_quantize from the keywords and ignores others.
 
         Raises ValueError for an unknown causal_alignment.
         """
@@ -44,7 +45,13 @@ class Options(NamedTuple):
         if kwargs.get("dropout_p"):
             _warn("dropout_p is ignored: sageattention is for inference")
         causal = _ALIGNMENTS[alignment] if is_causal else _abi.NOT_CAUSAL
-        return cls(causal, kwargs.get("scale") if sm_scale is None else sm_scale)
+        scale = kwargs.get("scale") if sm_scale is None else sm_scale
+        return cls(causal, scale, bool(kwargs.get("always_quantize")))
+
+    @property
+    def auto(self) -> str:
+        """The method of the functions that take the best kernel."""
+        return "quantised" if self.always else "auto"
 
     def scale(self, query: torch.Tensor) -> float:
         """The factor of the scores; head_dim ** -0.5 by default."""

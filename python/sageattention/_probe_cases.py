@@ -42,7 +42,7 @@ def of_device(device: torch.device) -> Iterator[Case]:
         yield _attention(device, kind, head_dim, _code(sm, kind, head_dim))
     if not _triton.why_not(sm, Request(_dispatch.TRITON)):
         for head_dim in (64, 128):
-            calls = (_dense(device, _dispatch.TRITON, head_dim, torch.float16, 0, False, _abi.PER_BLOCK),)
+            calls = (dense(device, _dispatch.TRITON, head_dim, torch.float16, 0, False, _abi.PER_BLOCK),)
             yield Case(f"triton_hd{head_dim}", "compiled", _dispatch.TRITON, calls, BOUND)
 
 
@@ -83,15 +83,15 @@ def _attention(device: torch.device, kind: Kind, head_dim: int, code: str) -> Ca
     """A kind of kernel on float16 and causal bfloat16, and on sequences behind each other where it takes these."""
     method = _dispatch.ONLY + kind.name
     calls = [
-        _dense(device, method, head_dim, torch.float16, _abi.NOT_CAUSAL, kind.mask),
-        _dense(device, method, head_dim, torch.bfloat16, _abi.CAUSAL_TOP_LEFT, kind.mask),
+        dense(device, method, head_dim, torch.float16, _abi.NOT_CAUSAL, kind.mask),
+        dense(device, method, head_dim, torch.bfloat16, _abi.CAUSAL_TOP_LEFT, kind.mask),
     ]
     if kind.starts and not kind.mask:
-        calls.append(_varlen(device, method, head_dim))
+        calls.append(varlen(device, method, head_dim))
     return Case(kind.kernel(head_dim), code, method, calls, BOUND_E4M3 if kind.e4m3 else BOUND)
 
 
-def _dense(
+def dense(
     device: torch.device,
     method: str,
     head_dim: int,
@@ -124,8 +124,28 @@ def _on(device: torch.device, head_dim: int, dtype: torch.dtype) -> Operands:
     return q, k, v
 
 
-def _varlen(device: torch.device, method: str, head_dim: int) -> tuple[Tensors, Tensors]:
-    """Queries as keys and values too: the lengths of both are the same."""
+def square(
+    device: torch.device, method: str, head_dim: int, dtype: torch.dtype
+) -> tuple[Tensors, Tensors]:
+    """Causal, with as many queries as keys."""
+    _, k, v = operands(head_dim, dtype)
+    q = k.repeat_interleave(HEADS // KEY_HEADS, 1) - 1
+
+    def launch() -> torch.Tensor:
+        there = (x.to(device) for x in (q, k, v))
+        output: torch.Tensor
+        output, _ = OPERATORS.forward(
+            *there, None, False, _abi.CAUSAL_TOP_LEFT, head_dim**-0.5, method, _abi.PER_THREAD, True, False
+        )
+        return output
+
+    return launch, lambda: reference.attention(q, k, v, True)[0]
+
+
+def varlen(
+    device: torch.device, method: str, head_dim: int, causal: bool = True
+) -> tuple[Tensors, Tensors]:
+    """Sequences behind each other, whose queries are keys and values too: the lengths of both are the same."""
     rows = operands(head_dim, torch.float16)[0][0].transpose(0, 1).contiguous()
     there, starts = rows.to(device), torch.tensor(STARTS, dtype=torch.int32, device=device)
     longest = max(end - begin for begin, end in zip(STARTS, STARTS[1:]))
@@ -134,12 +154,12 @@ def _varlen(device: torch.device, method: str, head_dim: int) -> tuple[Tensors, 
         output: torch.Tensor
         output, _ = OPERATORS.forward_varlen(
             there, there, there, None, starts, starts, longest, longest,
-            _abi.CAUSAL_TOP_LEFT, head_dim**-0.5, method, _abi.PER_THREAD, True, False,
+            _abi.CAUSAL_TOP_LEFT if causal else _abi.NOT_CAUSAL, head_dim**-0.5, method, _abi.PER_THREAD, True, False,
         )  # fmt: skip
         return output
 
     def wanted() -> torch.Tensor:
-        return reference.varlen_attention(rows, rows, rows, [*STARTS], [*STARTS], True)[0]
+        return reference.varlen_attention(rows, rows, rows, [*STARTS], [*STARTS], causal)[0]
 
     return launch, wanted
 

@@ -1,7 +1,8 @@
-"""What the installed wheel says about itself: its version and the torch it asks for."""
+"""What the installed wheel says about itself: its version, its build and the torch it asks for."""
 
 from __future__ import annotations
 
+import re
 from importlib import metadata
 from pathlib import Path
 
@@ -35,3 +36,13 @@ def require_torch() -> None:
         raise ImportError(
             f"sageattention needs PyTorch: pip install '{wanted}'", name="torch"
         ) from error
+
+
+def build_tag() -> str:
+    """The build tag of the installed wheel, such as "280.129", or ""."""
+    try:
+        text = metadata.distribution(DISTRIBUTION).read_text("WHEEL") or ""
+    except metadata.PackageNotFoundError:
+        return ""
+    match = re.search(r"^Build: (.*)$", text, re.MULTILINE)
+    return match[1] if match else ""

@@ -64,13 +64,17 @@ def sageattn(
     and v, and a mask may be the fourth argument, before dropout_p and is_causal, as in torch. The
     sageattn_qk_int8_pv_... functions accept torch's names and order too.
 
+    Where a table, measured on this model of GPU, says that quantising such a call loses, the call goes to torch's own
+    attention, whose output is more precise (never with return_lse, and only what torch computes alike); describe()
+    tells. always_quantize=True and SAGEATTN_ALWAYS=1 keep every call, and without a table nothing is handed over.
+
     Raises InputError, which is an AssertionError and a ValueError, for tensors that are not all float16 or
     all bfloat16, not on one GPU or not contiguous in the head dim, and for masks that do not fit; ValueError for
     shapes and options, NotImplementedError where a gradient is needed, RuntimeError when no kernel can run.
     """
     options = Options.of(kwargs, is_causal, sm_scale)
     return _attend(
-        q, k, v, attn_mask, tensor_layout, options, "auto", "per_thread", True, return_lse
+        q, k, v, attn_mask, tensor_layout, options, options.auto, "per_thread", True, return_lse
     )
 
 
@@ -219,12 +223,14 @@ def sageattn_varlen(
     q, k, v = cast_for_autocast(q, k, v)
     check_tensors(q, k, v)
     options = Options.of(kwargs, is_causal, sm_scale)
-    query_starts, key_starts = int32_starts(cu_seqlens_q, q), int32_starts(cu_seqlens_k, k)
+    query_starts = int32_starts(cu_seqlens_q, q)
+    same = cu_seqlens_k is cu_seqlens_q
+    key_starts = query_starts if same else int32_starts(cu_seqlens_k, k)
     query_rows, largest_query = largest_length("max_seqlen_q", max_seqlen_q, q.shape[0])
     key_rows, largest_key = largest_length("max_seqlen_k", max_seqlen_k, k.shape[0])
     output, lse = OPERATORS.forward_varlen(
         q, k, v, usable_mask(attn_mask, q), query_starts, key_starts, query_rows, key_rows,
-        options.causal, options.scale(q), "auto", _abi.PER_THREAD, bool(smooth_k), bool(return_lse),
+        options.causal, options.scale(q), options.auto, _abi.PER_THREAD, bool(smooth_k), bool(return_lse),
         largest_query, largest_key,
     )  # fmt: skip
     return (output, lse) if return_lse else output

@@ -40,7 +40,7 @@ class Ours(Method):
         return str(package().top.__version__)
 
     def why_not(self, case: Case) -> str:
-        if case.lengths and self._request != "auto":
+        if case.lengths and self._request not in ("auto", "quantised"):
             return f"sequences of different lengths are {VARLEN}'s"
         try:
             self._choice(case)
@@ -50,13 +50,16 @@ class Ours(Method):
 
     def identity(self, case: Case) -> str:
         found, choice = package(), self._choice(case)
+        if self._is_handed_over(case):
+            return "torch's scaled_dot_product_attention"
         if choice.kind == found.dispatch.TRITON:
             return "triton"
         return str(found.kinds.KINDS[choice.kind].kernel(case.head_dim))
 
     def parts(self, case: Case) -> tuple[str, ...]:
         # The Triton kernel for sequences has no entry of its own; masks are measured through the function alone.
-        alone = not case.mask and not (case.lengths and self.identity(case) == "triton")
+        identity = self.identity(case)
+        alone = not case.mask and not identity.startswith("torch") and not (case.lengths and identity == "triton")
         return ("kernel", "whole") if alone else ("whole",)
 
     def _choice(self, case: Case) -> Any:
@@ -66,19 +69,31 @@ class Ours(Method):
         )
         return found.dispatch.choose(_device(), request)
 
+    def _is_handed_over(self, case: Case) -> bool:
+        """Whether the package's table gives such calls to torch."""
+        found = package()
+        if self._request != "auto" or found.choice.always():
+            return False
+        flags = case.causal, bool(case.mask), bool(case.lengths)
+        sizes = case.query_rows, case.key_rows, case.batch * case.heads
+        cell = found.choice.measured(_device(), found.table.Shape(case.head_dim, *flags, *sizes))
+        return cell is not None and bool(cell.torch)
+
     def prepare(self, case: Case, operands: Operands) -> Calls:
         found, kind = package(), self._choice(case).kind
         q, k, v, starts, longest, mask = operands
         function = getattr(found.top, VARLEN if case.lengths else self.title)
 
-        masked = {} if mask is None else {"attn_mask": mask}
+        options: dict[str, Any] = {} if mask is None else {"attn_mask": mask}
+        if self._request == "quantised":
+            options["always_quantize"] = True
 
         def whole() -> torch.Tensor:
             output: torch.Tensor
             if case.lengths:
-                output = function(q, k, v, starts, starts, longest, longest, is_causal=case.causal)
+                output = function(q, k, v, starts, starts, longest, longest, is_causal=case.causal, **options)
             else:
-                output = function(q, k, v, is_causal=case.causal, **masked)
+                output = function(q, k, v, is_causal=case.causal, **options)
             return output
 
         alone = {"fp8_wgmma": _wgmma, found.dispatch.TRITON: _triton}.get(kind, _plain)
@@ -198,6 +213,7 @@ def our_methods() -> list[Method]:
     """sageattn first: the others are left out where they run its kernel."""
     return [
         Ours("sageattn", "sageattn", "auto"),
+        Ours("quantised", "sageattn", "quantised"),  # where a table hands the calls of the first to torch
         Ours("fp8-sm90", "sageattn_qk_int8_pv_fp8_cuda_sm90", "fp8"),
         Ours("fp8", "sageattn_qk_int8_pv_fp8_cuda", "fp8_accum_f16"),
         Ours("fp16", "sageattn_qk_int8_pv_fp16_cuda", "fp16"),

@@ -17,6 +17,7 @@ class Package(NamedTuple):
     top: Any
     abi: Any
     call: Any
+    choice: Any
     dispatch: Any
     kernels: Any
     kinds: Any
@@ -24,6 +25,7 @@ class Package(NamedTuple):
     operand: Any
     plan: Any
     run: Any
+    table: Any
 
 
 

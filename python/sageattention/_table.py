@@ -1,0 +1,136 @@
+"""Measured tables: which kernel, or torch's own attention, was the fastest for which calls on a GPU.
+
+A call takes the cell of the smallest measured call that is at least as large in every respect; beyond the largest
+length or number of heads that was measured, it counts as that large. Quantising pays for itself in long calls, so
+what torch wins it wins for all smaller calls too.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ._call import Call
+
+FORMAT = 1
+
+
+class Shape(NamedTuple):
+    """What the speed of a call depends on. heads: those of the query in all sequences of the batch together."""
+
+    head_dim: int
+    causal: bool
+    masked: bool
+    varlen: bool
+    rows: int
+    keys: int
+    heads: int
+
+    @classmethod
+    def of(cls, call: Call) -> Shape:
+        """The shape of a call; of sequences behind each other, the largest lengths count."""
+        batch, second, third, head_dim = call.query.shape
+        heads, rows = (third, second) if call.nhd else (second, third)
+        keys = call.key.shape[1 if call.nhd else 2]
+        if call.lengths is not None:
+            batch, rows, keys = call.lengths[0].batch, call.lengths[0].rows, call.lengths[1].rows
+        causal, masked = bool(call.causal), call.mask is not None
+        return cls(head_dim, causal, masked, call.lengths is not None, rows, keys, batch * heads)
+
+    @property
+    def size(self) -> int:
+        return self.rows * self.keys * self.heads
+
+    @property
+    def variant(self) -> str:
+        """ "causal, mask" or the like."""
+        words = ("sequences behind each other", self.varlen), ("causal", self.causal), ("mask", self.masked)
+        return ", ".join(word for word, holds in words if holds) or "plain"
+
+    def text(self) -> str:
+        return f"{self.rows} queries, {self.keys} keys, {self.heads} heads of {self.head_dim}, {self.variant}"
+
+
+class Cell(NamedTuple):
+    """A measured call: the fastest of our kernels (a kind, or "triton"), whether torch is faster still, all times.
+
+    The times are microseconds; those of kernels that compute wrongly are not among them.
+    """
+
+    shape: Shape
+    kernel: str
+    torch: bool
+    times: dict[str, float]
+
+
+class Machine(NamedTuple):
+    """Where a table was measured. wheel names the version and build of the kernels."""
+
+    gpu: str
+    driver: str
+    torch: str
+    cudnn: str
+    wheel: str
+
+
+class Table(NamedTuple):
+    """The cells of one GPU."""
+
+    machine: Machine
+    cells: tuple[Cell, ...]
+
+    def find(self, shape: Shape) -> Cell | None:
+        """The cell for a call, or None if nothing like it was measured."""
+        alike = [
+            cell
+            for cell in self.cells
+            if cell.shape[1:4] == shape[1:4] and cell.shape.head_dim >= shape.head_dim
+        ]
+        head_dim = min((cell.shape.head_dim for cell in alike), default=0)
+        alike = [cell for cell in alike if cell.shape.head_dim == head_dim]
+        if not alike:
+            return None
+        rows, keys, heads = (
+            min(size, max(cell.shape[axis] for cell in alike))
+            for axis, size in enumerate(shape[4:], start=4)
+        )
+        larger = [
+            cell
+            for cell in alike
+            if cell.shape.rows >= rows and cell.shape.keys >= keys and cell.shape.heads >= heads
+        ]
+        return min(larger, key=lambda cell: cell.shape.size, default=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        cells = [
+            {**cell.shape._asdict(), "kernel": cell.kernel, "torch": cell.torch, "times": cell.times}
+            for cell in self.cells
+        ]
+        return {"format": FORMAT, "machine": self.machine._asdict(), "cells": cells}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Table:
+        """The table of to_json(). Raises ValueError for anything else."""
+        try:
+            if data["format"] != FORMAT:
+                raise ValueError(f"it has format {data['format']!r}, this package reads {FORMAT}")
+            machine = Machine(*(_of(str, data["machine"][name]) for name in Machine._fields))
+            return cls(machine, tuple(map(_cell, data["cells"])))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"it is no table: {type(error).__name__}: {error}") from error
+
+
+def _cell(data: Any) -> Cell:
+    flags = ("causal", "masked", "varlen")
+    shape = Shape(*(_of(bool if name in flags else int, data[name]) for name in Shape._fields))
+    if min(shape.head_dim, shape.rows, shape.keys, shape.heads) < 1:
+        raise ValueError(f"it has a cell of no size: {shape}")
+    times = {_of(str, name): float(_of((int, float), time)) for name, time in data["times"].items()}
+    return Cell(shape, _of(str, data["kernel"]), _of(bool, data["torch"]), times)
+
+
+def _of(wanted: Any, value: Any) -> Any:
+    """The value. Raises TypeError unless it has this type; True is no number."""
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+        raise TypeError(f"{value!r} is no {getattr(wanted, '__name__', 'number')}")
+    return value

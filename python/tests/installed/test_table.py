@@ -1,0 +1,184 @@
+"""Measured tables: which cell a call takes, what a file may say, and when a stored one counts."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sageattention import _cache, _library, _shipped
+from sageattention._table import Cell, Machine, Shape, Table
+
+HERE = Machine("NVIDIA Test 1", "580.1", "2.8.0+cu128", "9.10", "2.2.0 - 5")
+
+
+def shape(rows: int, keys: int, heads: int = 64, head_dim: int = 128, causal: bool = False) -> Shape:
+    return Shape(head_dim, causal, False, False, rows, keys, heads)
+
+
+def cell(rows: int, keys: int, heads: int = 64, head_dim: int = 128, torch: bool = False) -> Cell:
+    return Cell(shape(rows, keys, heads, head_dim), "fp16", torch, {"fp16": 2.0, "torch": 1.0})
+
+
+TABLE = Table(
+    HERE,
+    (
+        *(cell(rows, rows, heads, torch=rows <= 1024) for rows in (256, 1024, 4096) for heads in (16, 64)),
+        cell(4096, 112, torch=True),
+        cell(4096, 4096, 64, 256, torch=True),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (shape(256, 256), (256, 256, 64)),
+        (shape(257, 256), (1024, 1024, 64)),
+        (shape(100, 100, 8), (256, 256, 16)),
+        (shape(1024, 1024, 17), (1024, 1024, 64)),
+        (shape(1024, 1024, 1000), (1024, 1024, 64)),
+        (shape(2000, 2000, 1), (4096, 4096, 16)),
+        (shape(100000, 100000), (4096, 4096, 64)),
+        (shape(100000, 77), (4096, 112, 64)),
+        (shape(2048, 512), (4096, 4096, 64)),
+        (shape(2048, 512, head_dim=80), (4096, 4096, 64)),
+        (shape(300, 77), (4096, 112, 64)),
+        (shape(200, 77), (256, 256, 64)),
+    ],
+)
+def test_a_call_takes_the_smallest_cell_that_is_as_large(call: Shape, expected: tuple[int, ...]) -> None:
+    found = TABLE.find(call)
+    assert found is not None and (found.shape.rows, found.shape.keys, found.shape.heads) == expected
+    assert found.shape.head_dim == 128
+
+
+def test_nothing_is_said_of_what_was_not_measured() -> None:
+    assert TABLE.find(shape(128, 128, causal=True)) is None
+    assert TABLE.find(shape(128, 128, head_dim=257)) is None
+    wide = TABLE.find(shape(128, 128, head_dim=160))
+    assert wide is not None and wide.shape.head_dim == 256
+    assert Table(HERE, ()).find(shape(1, 1)) is None
+
+
+def test_json_gives_the_same_table() -> None:
+    assert Table.from_json(json.loads(json.dumps(TABLE.to_json()))) == TABLE
+
+
+def changed(**values: Any) -> dict[str, Any]:
+    return {**TABLE.to_json(), **values}
+
+
+BROKEN_CELL = {**TABLE.to_json()["cells"][0]}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        [],
+        {},
+        changed(format=2),
+        changed(machine={}),
+        changed(machine={**HERE._asdict(), "gpu": 1}),
+        changed(cells=None),
+        changed(cells=[{}]),
+        changed(cells=[{**BROKEN_CELL, "rows": 0}]),
+        changed(cells=[{**BROKEN_CELL, "rows": True}]),
+        changed(cells=[{**BROKEN_CELL, "rows": "8"}]),
+        changed(cells=[{**BROKEN_CELL, "torch": 1}]),
+        changed(cells=[{**BROKEN_CELL, "times": {"fp16": "fast"}}]),
+        changed(cells=[{**BROKEN_CELL, "times": [1]}]),
+    ],
+)
+def test_anything_else_is_refused(data: Any) -> None:
+    with pytest.raises(ValueError, match="it "):
+        Table.from_json(data)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    monkeypatch.delenv("SAGEATTN_TUNE", raising=False)
+    return tmp_path
+
+
+def test_what_was_written_is_read(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _cache.read(HERE) is None
+    place = _cache.write(TABLE)
+    assert place == cache / "sageattention" / "choice-NVIDIA-Test-1.json"
+    assert [*place.parent.iterdir()] == [place]
+    assert _cache.read(HERE) == TABLE
+    assert _cache.read(HERE._replace(gpu="NVIDIA Test 2")) is None
+    monkeypatch.setenv("SAGEATTN_TUNE", "0")
+    assert _cache.read(HERE) is None
+
+
+def test_a_failed_write_leaves_the_old_table(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = _cache.write(TABLE)
+
+    def fails(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(OSError, match="No space"):
+        _cache.write(Table(HERE, ()))
+    assert _cache.read(HERE) == TABLE
+    assert [*place.parent.iterdir()] == [place]
+
+
+@pytest.mark.parametrize("field", Machine._fields[1:])
+def test_a_table_of_another_machine_is_ignored_with_one_line(
+    field: str, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _cache.write(TABLE)
+    assert _cache.read(HERE._replace(**{field: "another"})) is None
+    (line,) = caplog.messages
+    assert f"measured with {field}" in line and "run it again" in line
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"format": 1}', b" " * ((1 << 20) + 1), b"null"],
+    ids=["empty", "cut", "bytes", "deep", "short", "large", "null"],
+)
+def test_a_damaged_file_is_ignored_with_one_line(
+    data: bytes, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _cache.write(TABLE).write_bytes(data)
+    assert _cache.read(HERE) is None
+    (line,) = caplog.messages
+    assert "is ignored" in line and caplog.records[0].levelno == logging.WARNING
+
+
+def test_a_folder_in_its_place_is_ignored_with_one_line(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _cache.path(HERE.gpu).mkdir(parents=True)
+    assert _cache.read(HERE) is None
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+def test_a_file_of_another_user_is_ignored_with_one_line(
+    cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    os.chown(_cache.write(TABLE), 65534, 65534)
+    assert _cache.read(HERE) is None
+    assert "another user" in caplog.text and len(caplog.messages) == 1
+
+
+def test_a_shipped_table_is_for_its_card_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_shipped, "TABLES", (TABLE,))
+    assert _shipped.find(HERE._replace(driver="1", wheel="-", torch="2.8.1+cu126")) is TABLE
+    for other in ({"gpu": "NVIDIA Test"}, {"torch": "2.9.0"}, {"torch": "2.80.0"}, {"cudnn": "9.1"}):
+        assert _shipped.find(HERE._replace(**other)) is None
+
+
+def test_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_library, "fatbin_path", lambda: tmp_path / "none")
+    found = _cache.machine("a GPU")
+    assert found.gpu == "a GPU" and found.torch and found.wheel.endswith(" 0")

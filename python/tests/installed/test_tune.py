@@ -1,0 +1,118 @@
+"""tune: what is measured, what is left out, what is taken, and how a table is shown. Times are made up here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from xml.etree import ElementTree
+
+import pytest
+import torch
+
+from sageattention import _tune, _tune_report
+from sageattention._table import Machine, Shape, Table
+
+MACHINE = Machine("NVIDIA <Test>", "580.1", "2.8.0", "9.10", "2.2.0")
+LONG, SHORT = Shape(128, False, False, False, 4096, 4096, 64), Shape(128, False, False, False, 256, 256, 64)
+
+
+def source(
+    times: dict[str, float], default: str = "fp16", log: list[tuple[str, Shape]] | None = None
+) -> _tune.Source:
+    def microseconds(name: str, shape: Shape) -> float:
+        if log is not None:
+            log.append((name, shape))
+        if times[name] < 0:
+            raise RuntimeError("no kernel\nfor this")
+        return times[name]
+
+    return _tune.Source(lambda shape: [*times], lambda shape: default, microseconds)
+
+
+@pytest.mark.parametrize(
+    ("times", "kernel", "handed"),
+    [
+        ({"fp16": 10, "fp8": 9, "torch": 12}, "fp8", False),
+        ({"fp16": 10, "fp8": 9.9, "torch": 12}, "fp16", False),
+        ({"fp16": 10, "torch": 9}, "fp16", True),
+        ({"fp16": 10, "torch": 9.9}, "fp16", False),
+        ({"fp16": 10, "torch": 11, "torch cudnn": 5}, "fp16", False),
+        ({"fp8": 10}, "fp8", False),
+        ({"triton": 3, "fp16": 10, "torch": 2}, "triton", True),
+    ],
+)
+def test_what_is_taken(times: dict[str, float], kernel: str, handed: bool) -> None:
+    cell = _tune.judge(LONG, times, "fp16")
+    assert cell is not None and (cell.kernel, cell.torch) == (kernel, handed)
+
+
+def test_without_a_kernel_of_ours_there_is_no_cell() -> None:
+    assert _tune.judge(LONG, {"torch": 1.0}, "fp16") is None
+
+
+def test_what_fails_is_told_and_not_taken() -> None:
+    result = _tune.measure([LONG, SHORT], source({"fp16": 10, "fp8": -1}))
+    assert [cell.kernel for cell in result.cells] == ["fp16", "fp16"]
+    assert result.notes == ("fp8 (head dim 128, plain): no kernel for this",)
+
+
+def test_what_is_far_behind_in_long_calls_is_not_tried_again() -> None:
+    log: list[tuple[str, Shape]] = []
+    causal = LONG._replace(causal=True)
+    times = {"fp16": 10, "fp8": 20, "triton": 30, "torch": 40, "torch flash": 20, "torch efficient": 90}
+    _tune.measure([LONG, SHORT, causal], source(times, log=log))
+    assert [name for name, shape in log if shape == LONG] == [*times]
+    assert [name for name, shape in log if shape == SHORT] == ["fp16", "torch", "torch flash"]
+    assert [name for name, shape in log if shape == causal] == [name for name in times if name != "triton"]
+
+
+def test_the_time_is_kept() -> None:
+    ticks = iter(range(100))
+    clock: Callable[[], float] = lambda: float(next(ticks))  # noqa: E731
+    result = _tune.measure([LONG, SHORT, LONG, SHORT], source({"fp16": 1.0}), 2.0, clock)
+    assert len(result.cells) == 2
+    assert result.notes == ("2 calls were not measured: 2 seconds were over",)
+
+
+def test_shapes() -> None:
+    wanted = [*_tune.shapes()]
+    assert len(set(wanted)) == len(wanted)
+    assert wanted[0] == LONG, "what the time may not suffice for comes last"
+    for group in {shape[:4] for shape in wanted}:
+        alike = [shape for shape in wanted if shape[:4] == group]
+        corner = tuple(max(shape[axis] for shape in alike) for axis in (4, 5, 6))
+        assert corner in {shape[4:] for shape in alike}, "every call must find a cell"
+
+
+def table() -> Table:
+    times = {"fp16": 10.0, "torch": 8.0, "torch cudnn": 8.0}
+    return Table(MACHINE, _tune.measure(_tune.shapes(), source(times)).cells)
+
+
+def test_text_and_picture() -> None:
+    found = table()
+    text = _tune_report.text(found)
+    assert "head dim 256, sequences behind each other, causal" in text
+    assert text.count("torch 8") == len(found.cells)
+    assert text.splitlines()[5].split()[:5] == ["64", "4096", "16", "torch", "0.80"]
+    root = ElementTree.fromstring(_tune_report.svg(found))
+    circles = [*root.iter("{http://www.w3.org/2000/svg}circle")]
+    assert len(circles) == len(found.cells)
+    assert all(circle.get("fill") == "white" for circle in circles)
+    sizes = float(root.get("width", "0")), float(root.get("height", "0"))
+    assert all(0 < float(c.get("cx", "-1")) < sizes[0] and 0 < float(c.get("cy", "-1")) < sizes[1] for c in circles)
+    assert _tune_report.svg(Table(MACHINE, ())).endswith("</svg>\n")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_without_a_gpu() -> None:
+    command = [sys.executable, "-m", "sageattention", "tune"]
+    result = subprocess.run(command, check=False, capture_output=True, text=True, cwd="/")
+    assert result.returncode == 3 and result.stdout == ""
+    assert result.stderr.startswith("error: no GPU: ")
+
+
+def test_json_of_the_table() -> None:
+    assert Table.from_json(json.loads(json.dumps(table().to_json()))) == table()
