@@ -15,6 +15,7 @@ import os
 from . import _cache, _dispatch, _library, _sdpa, _shipped
 from ._call import Call
 from ._dispatch import AUTO, ONLY, QUANTISED, TORCH, TRITON, Choice
+from ._kinds import KINDS
 from ._table import Cell, Shape, Table
 
 _log = logging.getLogger(__package__)
@@ -42,10 +43,13 @@ def measured(device: int, shape: Shape) -> Cell | None:
 
 def _of_table(device: int, call: Call, cell: Cell) -> Choice | None:
     """The table's own kernel, if it serves this call."""
-    if cell.kernel == TRITON and call.lengths is not None and call.lse is not None:
-        return None
-    method = TRITON if cell.kernel == TRITON else ONLY + cell.kernel
-    if not _dispatch.known(method):  # of a package that has other kinds
+    if cell.kernel == TRITON:
+        serves, method = call.lengths is None or call.lse is None, TRITON
+    else:
+        kind = KINDS.get(cell.kernel)
+        serves = kind is not None and kind.mask == (call.mask is not None) and (kind.starts or call.lengths is None)
+        method = ONLY + cell.kernel
+    if not serves:
         return None
     try:
         found = _dispatch.choose(device, call.request(method))

@@ -160,11 +160,13 @@ def test_a_call_that_torch_computes_otherwise_takes_the_tables_kernel(with_table
     q = torch.empty(1, 2, 20, 64, dtype=torch.float16)
     lse = Operand.of(_operand.LSE, torch.zeros(1))
     assert _choice.choose(0, planned(q, q, lse=lse), "auto").kind == "fp16"
+    for kernel in ("fp8_wgmma", "fp16_masked", "of another package"):
+        with_table.setattr(_choice, "table", lambda device, kernel=kernel: table(kernel))
+        varlen = planned(q, q, lse=lse, nhd=True, lengths=lengths())
+        assert _choice.choose(0, varlen, "auto").kind == "fp8", "no kernel for sequences without a mask"
     with_table.setattr(_choice, "table", lambda device: table("triton"))
     varlen = planned(q, q, lse=lse, nhd=True, lengths=lengths())
     assert _choice.choose(0, varlen, "auto").kind == "fp8", "Triton gives no LSE there"
-    with_table.setattr(_choice, "table", lambda device: table("of another package"))
-    assert _choice.choose(0, planned(q, q), "quantised").kind == "fp8"
 
 
 def test_it_is_said_once_and_described(
