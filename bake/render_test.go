@@ -143,3 +143,21 @@ func TestArgumentsMeetTheirReaders(t *testing.T) {
 		}
 	}
 }
+
+// BuildKit reads the names of all stages, whichever of them is built: an argument in a name needs a default.
+func TestArgumentsOfStageNamesHaveDefaults(t *testing.T) {
+	m, k := matrixtest.Definition(t, sourceDir)
+	content, err := RenderDockerfile(m, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`(?m)^FROM \S*\$\{(\w+)\}`).FindAllSubmatch(content, -1)
+	if len(names) < len(m.SMs()) {
+		t.Fatalf("%d stages with an argument in their name", len(names))
+	}
+	for _, name := range names {
+		if !regexp.MustCompile(`(?m)^ARG ` + string(name[1]) + `=\S`).Match(content) {
+			t.Errorf("the argument %s has no default", name[1])
+		}
+	}
+}
