@@ -24,6 +24,14 @@ type Code struct {
 	Loadable    bool         `json:"loadable"`
 }
 
+// place is what a program loads the code from: a file, or for a cubin file its directory, of which the program picks one.
+func (c Code) place() string {
+	if path.Ext(c.Member) == ".cubin" {
+		return path.Dir(c.Member) + "/"
+	}
+	return c.Member
+}
+
 func codeOf(w *wheel.Wheel) []Code {
 	sums := map[Code]Code{}
 	add := func(c Code, stored, bytes int64) {

@@ -7,6 +7,7 @@
 //	kernels.go           kernels and what they take
 //	compiler.go          what the check of the compiler found, by the wheel's record
 //	host.go, manylinux.go, windows.go, symbols.go, mangled.go   shared objects
+//	native.go            libraries of all formats: names, run paths
 //	findings.go          what is wrong with the wheel
 //	torch.go             whether a torch exports what the wheel needs
 //	policy.go, rules.go  what a policy file asks for

@@ -2,13 +2,14 @@ package audit
 
 import (
 	"fmt"
-	"path"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/wheel"
 	"github.com/sagebuild/sagebuild/internal/wheel/device"
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
+	"github.com/sagebuild/sagebuild/internal/wheel/object"
 	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -44,21 +45,19 @@ func (r *Report) add(severity finding.Severity, code finding.Code, member, forma
 
 // checkHost compares the shared objects with the platform tags, and reports why an object fails on other machines.
 func (r *Report) checkHost() {
-	if len(r.Objects) == 0 {
+	natives := r.natives()
+	if len(natives) == 0 {
 		return
 	}
 	if r.Info.Purelib {
 		r.warn(CodePurelib, "", "WHEEL says Root-Is-Purelib: true, yet there are shared objects")
 	}
 	for _, tag := range r.Filename.Platform {
-		r.checkPlatform(tag)
+		r.checkPlatform(tag, natives)
 	}
+	r.checkExtensions(natives)
 	for _, object := range r.Objects {
-		for _, directory := range object.RPath {
-			if !strings.HasPrefix(directory, "$ORIGIN") && !strings.HasPrefix(directory, "${ORIGIN}") {
-				r.warn(finding.CodeRPath, object.Member, "its run path %q is a directory of the machine it was built on", directory)
-			}
-		}
+		r.checkRunPath(object)
 		if !object.Stripped {
 			r.warn(finding.CodeUnstripped, object.Member, "it carries a symbol table or debug information")
 		}
@@ -69,16 +68,21 @@ func (r *Report) checkHost() {
 	}
 }
 
-// checkPlatform compares one platform tag with all objects. A tag for several systems is a promise for each.
-func (r *Report) checkPlatform(tag string) {
+// checkPlatform compares one platform tag with all libraries. A tag for several systems is a promise for each.
+func (r *Report) checkPlatform(tag string, natives []native) {
 	if tag == "any" {
-		r.fail(CodePlatformTag, "", "the platform tag is any, yet there are shared objects for %s", r.Objects[0].Machine)
+		r.fail(CodePlatformTag, "", "the platform tag is any, yet there are shared objects for %s", natives[0].where())
 		return
 	}
 	platform := wheel.ParsePlatform(tag)
-	for _, object := range r.wheel.Objects {
-		if !platform.Fits(object) {
-			r.fail(CodePlatformTag, object.Member, "it is for %s on %s, the platform tag is %s", object.Format.System(), object.Machine, tag)
+	fits := func(n native) bool { return platform.Fits(n.system, n.machine) }
+	for _, n := range natives {
+		switch {
+		case fits(n):
+		case n.extension || !slices.ContainsFunc(natives, fits):
+			r.fail(CodePlatformTag, n.member, "it is for %s, the platform tag is %s", n.where(), tag)
+		default:
+			r.warn(CodePlatformTag, n.member, "it is for %s, the platform tag is %s: only a program that picks its libraries itself can use it", n.where(), tag)
 		}
 	}
 	if oldest := oldestGlibc(platform.Machine); newer(oldest, platform.Glibc) && platform.Glibc != "" {
@@ -119,30 +123,41 @@ func (f Floor) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// checkDevice warns of files that no later GPU can load.
+// checkDevice warns of files, and of directories of cubin files, that no later GPU can load.
 func (r *Report) checkDevice() {
 	newest := map[string]kernels.Arch{}
 	forward := map[string]bool{}
+	linked := map[string]kernels.Image{} // PTX that only a device linker reads
 	var members []string
 	for _, code := range r.Code {
+		member := code.place()
+		ptx := code.Kind == device.KindPTX || code.Kind == device.KindRelocatablePTX
 		if !code.Loadable {
+			if image := (kernels.Image{Arch: code.Arch, PTX: true}); ptx && image.Arch.Compare(linked[member].Arch) > 0 {
+				linked[member] = image
+			}
 			continue
 		}
-		forward[code.Member] = forward[code.Member] || code.Kind == device.KindPTX && code.Arch.Suffix == ""
+		forward[member] = forward[member] || code.Kind == device.KindPTX && code.Arch.Suffix == ""
 		if code.Kind != device.KindCubin {
 			continue
 		}
-		if _, ok := newest[code.Member]; !ok {
-			members = append(members, code.Member)
+		if _, ok := newest[member]; !ok {
+			members = append(members, member)
 		}
-		if code.Arch.Compare(newest[code.Member]) > 0 {
-			newest[code.Member] = code.Arch
+		if code.Arch.Compare(newest[member]) > 0 {
+			newest[member] = code.Arch
 		}
 	}
 	for _, member := range members {
-		if !forward[member] {
-			r.warn(finding.CodePTXMissing, member, "it holds no PTX that later GPUs could compile; the newest cubin is for SM %s", newest[member])
+		if forward[member] {
+			continue
 		}
+		besides := ""
+		if image, ok := linked[member]; ok {
+			besides = fmt.Sprintf("; %s is in the section for the device linker alone, which no driver reads", image)
+		}
+		r.warn(finding.CodePTXMissing, member, "it holds no PTX that later GPUs could compile; the newest cubin is for SM %s%s", newest[member], besides)
 	}
 }
 
@@ -165,14 +180,15 @@ func (r *Report) checkPlan(options Options) {
 
 // checkUnread names the libraries that the audit cannot read, so that nobody takes its silence for praise.
 func (r *Report) checkUnread() {
-	var unread []string
-	for _, member := range r.wheel.Members {
-		switch strings.ToLower(path.Ext(member.Name)) {
-		case ".dylib", ".lib", ".a":
-			unread = append(unread, member.Name)
-		}
+	members := map[string][]string{}
+	for _, foreign := range r.wheel.Foreign {
+		members[foreign.Format] = append(members[foreign.Format], foreign.Member)
 	}
-	if len(unread) > 0 {
-		r.warn(CodeUnread, "", "files of a format that is not read: %s", few(unread))
+	for _, format := range slices.Sorted(maps.Keys(members)) {
+		if format == object.DebugFile {
+			r.warn(finding.CodeUnstripped, few(members[format]), "debug information that was split from a library: no loader reads it")
+		} else {
+			r.warn(CodeUnread, few(members[format]), "libraries of a format that is not read: %s", format)
+		}
 	}
 }

@@ -3,7 +3,19 @@ package audit
 import (
 	"strconv"
 	"strings"
+
+	"github.com/ianlancetaylor/demangle"
 )
+
+// demangled is a symbol as its source has it: c10::Error::what() const. Whatever is no C++ name stays as it is.
+func demangled(symbol string) string {
+	name, version, versioned := strings.Cut(symbol, "@")
+	plain := demangle.Filter(name)
+	if versioned {
+		plain += "@" + version
+	}
+	return plain
+}
 
 // namespaceOf returns the outermost namespace of a C++ symbol ("c10", "at", "std"), or "" for names without one and
 // names that are not mangled. Rules: Itanium C++ ABI 5.1; only the beginning of a name is read.

@@ -33,6 +33,7 @@ type Report struct {
 	Torch    *TorchResult   `json:"torch,omitempty"`
 	Findings []Finding      `json:"findings"`
 
+	all   bool         // every finding is written as text, not some of each code
 	wheel *wheel.Wheel // nil for bytes that are no wheel
 	own   owned
 }
@@ -50,6 +51,7 @@ type Options struct {
 	Policy  *Policy        // may be nil
 	Torch   string         // a torch wheel or a directory with torch's libraries; "" asks no torch
 	Kernels bool           // keep each kernel, not only sums
+	All     bool           // write every finding as text, not some of each code
 	// FindTorch takes the place of Torch. The audit calls FindTorch only for a wheel that needs symbols of torch.
 	FindTorch func(*wheel.Wheel) (string, error)
 }
@@ -78,7 +80,7 @@ func Run(path string, options Options) (*Report, error) {
 func New(w *wheel.Wheel, options Options) *Report {
 	r := &Report{
 		Path: w.Path, Name: w.Name, Size: w.Size, SHA256: w.SHA256,
-		Filename: w.Filename, Info: w.Info, Metadata: w.Metadata, wheel: w, own: ownedBy(w),
+		Filename: w.Filename, Info: w.Info, Metadata: w.Metadata, all: options.All, wheel: w, own: ownedBy(w),
 	}
 	r.Code = codeOf(w)
 	r.GPUs = coverages(w, options.Matrix)

@@ -83,7 +83,7 @@ func (r *Report) headTable() *ui.Table {
 	case r.Torch.Path == "":
 		add("torch", "no symbol of it is needed")
 	default:
-		add("torch", fmt.Sprintf("%d symbols asked of %d libraries, %d missing", r.Torch.Asked, r.Torch.Libraries, len(r.Torch.Missing)))
+		add("torch", fmt.Sprintf("%s asked of %s, %d missing", ui.Count(r.Torch.Asked, "symbol"), ui.Plural(r.Torch.Libraries, "library", "libraries"), len(r.Torch.Missing)))
 	}
 	return table
 }
@@ -253,30 +253,54 @@ func (r *Report) symbolTable() *ui.Table {
 	last := ""
 	for _, g := range r.Symbols {
 		table.Add(ui.Text(once(&last, g.Member)), ui.Text(string(g.Group)), ui.Number(fmt.Sprint(g.Count)), ui.Number(fmt.Sprint(g.Weak)),
-			ui.Text(shorten(g.Symbols[0])))
+			ui.Text(shorten(demangled(g.Symbols[0]))))
 	}
 	return table
 }
 
-// shorten keeps mangled names from filling the screen.
+// shorten keeps long names from filling the screen.
 func shorten(name string) string {
-	const most = 60
-	if len(name) <= most {
+	const most = 80
+	letters := []rune(name)
+	if len(letters) <= most {
 		return name
 	}
-	return name[:most] + "…"
+	return string(letters[:most]) + "…"
 }
 
 var severityColors = map[finding.Severity]ui.Color{finding.Error: ui.Red, finding.Warning: ui.Yellow}
 
+// shownFindings is how many findings of one code people see without --all.
+const shownFindings = 5
+
 func (r *Report) findingTable() *ui.Table {
 	table := &ui.Table{Header: []string{"finding", "code", "file", "what"}}
+	type kind struct {
+		severity finding.Severity
+		code     finding.Code
+	}
+	counts := map[kind]int{}
 	for _, f := range r.Findings {
-		what := f.Message
-		if f.Rule != nil {
-			what = f.Rule.String() + ": " + what
+		counts[kind{f.Severity, f.Code}]++
+	}
+	shown := map[kind]int{}
+	for _, f := range r.Findings {
+		of := kind{f.Severity, f.Code}
+		severity := ui.Cell{Text: string(f.Severity), Color: severityColors[f.Severity]}
+		rest := counts[of] - shownFindings
+		switch shown[of]++; {
+		case r.all || rest <= 1 || shown[of] <= shownFindings:
+			table.Add(severity, ui.Text(string(f.Code)), ui.Text(dash(f.Member)), ui.Text(f.text()))
+		case shown[of] == shownFindings+1:
+			table.Add(severity, ui.Text(string(f.Code)), ui.Text("-"), ui.Text(ui.Count(rest, "more finding")+" of this code; --all lists them"))
 		}
-		table.Add(ui.Cell{Text: string(f.Severity), Color: severityColors[f.Severity]}, ui.Text(string(f.Code)), ui.Text(dash(f.Member)), ui.Text(what))
 	}
 	return table
+}
+
+func (f Finding) text() string {
+	if f.Rule != nil {
+		return f.Rule.String() + ": " + f.Message
+	}
+	return f.Message
 }

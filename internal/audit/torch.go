@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel"
 	"github.com/sagebuild/sagebuild/internal/wheel/object"
 )
@@ -28,7 +29,8 @@ type TorchResult struct {
 
 // MissingSymbol is an undefined symbol that torch does not export.
 type MissingSymbol struct {
-	Name    string   `json:"name"`
+	Name    string   `json:"name"`              // mangled, as libraries have it
+	Plain   string   `json:"plain"`             // as its source has it
 	Library string   `json:"library,omitempty"` // the DLL that must give the symbol
 	Members []string `json:"members"`           // the objects that need the symbol
 }
@@ -77,22 +79,30 @@ func (r *Report) askTorch(path string) error {
 	return nil
 }
 
+// told is a symbol as its source has it, and as a linker's error has it.
+func told(symbol string) string {
+	if plain := demangled(symbol); plain != symbol {
+		return plain + " (" + symbol + ")"
+	}
+	return symbol
+}
+
 // checkTorch reports what torch lacks. It reports an absent DLL once, not once for each symbol of the DLL.
 func (r *Report) checkTorch(libraries map[string]bool) {
 	counts := map[string]int{}
 	for _, symbol := range r.Torch.Missing {
 		switch {
 		case symbol.Library == "":
-			r.fail(CodeTorchSymbol, symbol.Members[0], "torch does not export %s", symbol.Name)
+			r.fail(CodeTorchSymbol, symbol.Members[0], "torch does not export %s", told(symbol.Name))
 		case libraries[symbol.Library]:
-			r.fail(CodeTorchSymbol, symbol.Members[0], "torch's %s does not export %s", symbol.Library, symbol.Name)
+			r.fail(CodeTorchSymbol, symbol.Members[0], "torch's %s does not export %s", symbol.Library, told(symbol.Name))
 		default:
 			counts[symbol.Library]++
 		}
 	}
 	r.Torch.Absent = slices.Sorted(maps.Keys(counts))
 	for _, library := range r.Torch.Absent {
-		r.fail(CodeTorchSymbol, "", "torch has no %s, which must give %d symbols", library, counts[library])
+		r.fail(CodeTorchSymbol, "", "torch has no %s, which must give %s", library, ui.Count(counts[library], "symbol"))
 	}
 }
 
@@ -205,7 +215,7 @@ func left(names map[wanted][]string, open map[wanted]bool) []MissingSymbol {
 	var list []MissingSymbol
 	for symbol, members := range names {
 		if open[symbol] {
-			list = append(list, MissingSymbol{symbol.name, symbol.library, members})
+			list = append(list, MissingSymbol{symbol.name, demangled(symbol.name), symbol.library, members})
 		}
 	}
 	slices.SortFunc(list, func(a, b MissingSymbol) int {

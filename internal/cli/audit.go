@@ -22,8 +22,8 @@ registers and shared memory of kernels, the oldest glibc and libstdc++ that shar
 provide each undefined symbol, or the DLLs that a DLL imports, and findings with a severity.
 
 Any error among the findings makes the exit code 4. A policy file adds rules and changes severities; --torch looks every
-symbol of torch up in a torch wheel, in the directory where one is installed, or in a release such as 2.8.0, which pip
-fetches once from the index it is set to, the only use of a network; --diff tells two wheels apart.
+symbol of torch up in a torch wheel, in the directory where one is installed, or in a release such as 2.8.0 or 2.8, which
+pip fetches once from the index it is set to, the only use of a network; --diff tells two wheels apart.
 docs/audit.md describes policy files, findings and their limits.`
 
 const auditExamples = `  sagebuild audit dist/*.whl
@@ -34,7 +34,7 @@ const auditExamples = `  sagebuild audit dist/*.whl
 
 type auditOptions struct {
 	matrix, policy, torch, source string
-	kernels, diff                 bool
+	kernels, diff, all            bool
 	state                         stateOptions
 }
 
@@ -48,10 +48,11 @@ func newAudit(app *App) *cobra.Command {
 		RunE:    func(cmd *cobra.Command, wheels []string) error { return runAudit(cmd.Context(), app, options, wheels) },
 	}
 	cmd.Flags().StringVar(&options.policy, "policy", "", "HCL `FILE` with required SMs, size limits and allowed dependencies")
-	cmd.Flags().StringVar(&options.torch, "torch", "", "torch wheel, directory of an installed torch, or release to fetch: `PATH|X.Y.Z`")
+	cmd.Flags().StringVar(&options.torch, "torch", "", "torch wheel, directory of an installed torch, or release to fetch, 2.8 for its newest patch: `PATH|X.Y[.Z]`")
 	cmd.Flags().StringVar(&options.source, "source", ".", "`DIR`ectory with lock/, whose hashes a fetched torch must have where it pins the release")
 	options.state.addFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&options.kernels, "kernels", false, "list every kernel, not only sums")
+	cmd.Flags().BoolVar(&options.all, "all", false, "write every finding, not some of each code")
 	cmd.Flags().BoolVar(&options.diff, "diff", false, "compare two wheels: SMs, sizes, symbols, kernels")
 	cmd.Flags().StringVar(&options.matrix, "matrix", "", "matrix definition `FILE`, which names the GPUs (default: the built-in one)")
 	app.addJSON(cmd, "the audit")
@@ -80,7 +81,7 @@ func runAudit(ctx context.Context, app *App, options auditOptions, wheels []stri
 }
 
 func (o auditOptions) load(ctx context.Context, app *App) (settings audit.Options, err error) {
-	settings.Torch, settings.Kernels = o.torch, o.kernels
+	settings.Torch, settings.Kernels, settings.All = o.torch, o.kernels, o.all
 	if torch.IsRelease(o.torch) && !exists(o.torch) {
 		if settings.FindTorch, err = o.fetchTorch(ctx, app); err != nil {
 			return settings, err

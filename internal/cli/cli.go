@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -46,7 +47,15 @@ func Main(ctx context.Context, args []string, out, err *os.File) int {
 	app := &App{Console: ui.NewConsole(out, err)}
 	root := newRoot(app)
 	root.SetArgs(args)
+	app.json = asksForJSON(args) // a mistake before --json on the command line is told as JSON too
 	return app.exit(ctx, root.ExecuteContext(ctx))
+}
+
+func asksForJSON(args []string) bool {
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	return slices.Contains(args, "--json") || slices.Contains(args, "--json=true")
 }
 
 // addJSON gives a command that prints data its --json.

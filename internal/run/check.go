@@ -23,7 +23,11 @@ func (p *Project) check(path string, target bake.Target) error {
 		return fmt.Errorf("checking %s: %w", target.Wheel, err)
 	}
 	var wrong []error
+	hint := "sagebuild bake --print " + target.Cell
 	for _, f := range findings {
+		if f.Code == finding.CodeCompiled { // it lay in the build cache since
+			hint = "sagebuild clean --all"
+		}
 		if f.Severity == finding.Error {
 			wrong = append(wrong, errors.New(strings.TrimPrefix(f.String(), "error: ")))
 		}
@@ -32,5 +36,5 @@ func (p *Project) check(path string, target bake.Target) error {
 		return nil
 	}
 	return &diag.Error{Class: diag.Mismatch, Message: target.Wheel + " is not what the plan says",
-		Err: errors.New(strings.ReplaceAll(errors.Join(wrong...).Error(), "\n", "; ")), Hint: "sagebuild bake --print " + target.Cell}
+		Err: errors.New(strings.ReplaceAll(errors.Join(wrong...).Error(), "\n", "; ")), Hint: hint}
 }

@@ -33,16 +33,16 @@ type Store struct {
 
 // Request is a torch release for one interpreter, system and machine.
 type Request struct {
-	Version string // 2.8.0, or 2.8.0+cu129 where an index has a wheel for each CUDA
+	Version string // 2.8.0, or 2.8.0+cu129 where an index has a wheel for each CUDA; 2.8 is its newest patch
 	Python  string // 3.12
 	System  string // linux or windows
 	Machine string // x86_64 or aarch64
 }
 
-// release is X.Y.Z with PEP 440's local part.
-var release = regexp.MustCompile(`^(\d+\.\d+)\.\d+(\+[a-z0-9]+(\.[a-z0-9]+)*)?$`)
+// release is X.Y.Z with PEP 440's local part, or X.Y, which stands for its newest patch.
+var release = regexp.MustCompile(`^(\d+\.\d+)(?:\.\d+(\+[a-z0-9]+(\.[a-z0-9]+)*)?)?$`)
 
-// IsRelease says whether a text names a release of torch, such as 2.8.0 or 2.8.0+cu129.
+// IsRelease says whether a text names a release of torch, such as 2.8.0, 2.8.0+cu129 or 2.8.
 func IsRelease(text string) bool { return release.MatchString(text) }
 
 var cpython = regexp.MustCompile(`^cp3(\d+)$`)
@@ -62,6 +62,17 @@ func RequestFor(version string, name wheel.Filename) (Request, error) {
 		}
 	}
 	return request, diag.Usagef("sagebuild audit --torch DIR WHEEL", "no torch can be fetched for the platform %s: name a directory or a wheel", strings.Join(name.Platform, "."))
+}
+
+// isSeries reports whether the version leaves the patch open.
+func (r Request) isSeries() bool { return strings.Count(r.Version, ".") == 1 }
+
+// specifier is what pip is asked for where no lock file pins the release.
+func (r Request) specifier() string {
+	if r.isSeries() {
+		return "torch==" + r.Version + ".*"
+	}
+	return "torch==" + r.Version
 }
 
 // lock names the lock file that may pin the release, in the directory of lock files.
@@ -242,7 +253,7 @@ func findPip(ctx context.Context) ([]string, error) {
 
 // requirement is what pip is asked for, with hashes where a lock file pins the very release.
 func (s Store) requirement(request Request) (text string, hashed bool, err error) {
-	plain := "torch==" + request.Version
+	plain := request.specifier()
 	name, err := request.lock()
 	if err != nil {
 		return "", false, err
@@ -257,7 +268,7 @@ func (s Store) requirement(request Request) (text string, hashed bool, err error
 	joined := strings.ReplaceAll(string(lock), "\\\n", " ")
 	for line := range strings.SplitSeq(joined, "\n") {
 		fields := strings.Fields(line)
-		if len(fields) > 1 && fields[0] == plain {
+		if len(fields) > 1 && (fields[0] == plain || request.isSeries() && strings.HasPrefix(fields[0], "torch=="+request.Version+".")) {
 			return strings.Join(fields, " ") + "\n", true, nil
 		}
 	}

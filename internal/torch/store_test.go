@@ -149,7 +149,7 @@ func TestReleaseThatIsNotThere(t *testing.T) {
 
 func TestIsRelease(t *testing.T) {
 	for text, want := range map[string]bool{
-		"2.8.0": true, "2.10.1": true, "2.8.0+cu129": true, "2.8": false, "2": false, "": false, "2.8.0/..": false,
+		"2.8.0": true, "2.10.1": true, "2.8.0+cu129": true, "2.8": true, "2.8+cu129": false, "2": false, "": false, "2.8.0/..": false,
 		"2.8.0rc1": false, "v2.8.0": false, "2.8.0+": false, "2.8.0 ": false, "site-packages/torch": false,
 	} {
 		if IsRelease(text) != want {

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	pep440 "github.com/aquasecurity/go-pep440-version"
+
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
@@ -11,9 +13,15 @@ import (
 // the four, so a wheel renamed after its build installs with one installer and fails with the next.
 func (w *Wheel) checkAgreement(report *finding.List) {
 	w.checkWheelFile(report)
+	if report.HasAbout(finding.CodeHeaderFormat, w.DistInfo+"/METADATA") {
+		return // unreadable: what it lacks follows
+	}
 	if w.Metadata.Name == "" || w.Metadata.Version == "" {
 		report.Fail(finding.CodeHeaderFormat, w.DistInfo+"/METADATA", "it names no distribution or no version")
 		return
+	}
+	if _, err := pep440.Parse(w.Metadata.Version); err != nil {
+		report.Fail(finding.CodeVersion, w.DistInfo+"/METADATA", "%q is no version by PEP 440: installers refuse it", w.Metadata.Version)
 	}
 	if w.Filename.Distribution == "" {
 		return
@@ -31,6 +39,9 @@ func (w *Wheel) checkAgreement(report *finding.List) {
 
 func (w *Wheel) checkWheelFile(report *finding.List) {
 	member := w.DistInfo + "/WHEEL"
+	if report.HasAbout(finding.CodeHeaderFormat, member) {
+		return
+	}
 	if w.Info.WheelVersion == "" {
 		report.Fail(finding.CodeHeaderFormat, member, "it is missing or names no Wheel-Version")
 		return

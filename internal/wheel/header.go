@@ -42,6 +42,9 @@ func (h Headers) Get(name string) string {
 // ParseHeaders reads "Name: value" lines up to the first blank line; a line that begins with a blank continues the
 // value of the line before. ParseHeaders does not read the description after the blank line.
 func ParseHeaders(data []byte) (Headers, error) {
+	if bytes.HasPrefix(data, []byte("\ufeff")) {
+		return nil, finding.Refuse(finding.CodeHeaderFormat, "", "it begins with a byte order mark, behind which no installer finds a field")
+	}
 	var headers Headers
 	for number := 1; len(data) > 0; number++ {
 		line, rest, _ := bytes.Cut(data, []byte("\n"))

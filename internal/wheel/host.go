@@ -31,7 +31,7 @@ func sameLibrary(format object.Format, pattern, name string) bool {
 func (w *Wheel) checkObjects(want Expectation, report *finding.List) {
 	for _, object := range w.Objects {
 		for _, tag := range w.Filename.Platform {
-			if !ParsePlatform(tag).Fits(object) {
+			if !ParsePlatform(tag).Fits(object.Format.System(), object.Machine) {
 				report.Fail(finding.CodeMachine, object.Member, "it is for %s on %s, the platform tag is %s", object.Format.System(), object.Machine, tag)
 			}
 		}

@@ -24,6 +24,7 @@ type reading struct {
 
 	member   Member
 	objects  []object.Object
+	foreign  []object.Foreign
 	fatbins  []device.Fatbin
 	cubins   []device.Cubin
 	info     *Info     // of WHEEL
@@ -65,6 +66,7 @@ func (w *Wheel) readMembers(a *archive) []*reading {
 func (w *Wheel) join(r *reading) {
 	w.Members = append(w.Members, r.member)
 	w.Objects = append(w.Objects, r.objects...)
+	w.Foreign = append(w.Foreign, r.foreign...)
 	w.Fatbins = append(w.Fatbins, r.fatbins...)
 	w.Cubins = append(w.Cubins, r.cubins...)
 	if r.info != nil {
@@ -117,6 +119,7 @@ func (r *reading) readContent(name string, c content.Content) {
 		}
 		cubin.Member = name
 		r.cubins = append(r.cubins, cubin)
+	case r.isForeign(name, c):
 	case object.Is(name, c):
 		r.readObject(name, c)
 	case device.IsFatbin(head[:]) || path.Ext(name) == ".fatbin":
@@ -124,6 +127,14 @@ func (r *reading) readContent(name string, c content.Content) {
 	default:
 		r.checkExtension(name)
 	}
+}
+
+func (r *reading) isForeign(name string, c content.Content) bool {
+	foreign, ok := object.FindForeign(name, c)
+	if ok {
+		r.foreign = append(r.foreign, foreign)
+	}
+	return ok
 }
 
 // checkExtension reports files whose names promise a format that they do not have.
@@ -135,6 +146,8 @@ func (r *reading) checkExtension(name string) {
 		r.problems.Fail(finding.CodeObjectFormat, name, "it is no ELF file")
 	case object.IsDLL(name):
 		r.problems.Fail(finding.CodeObjectFormat, name, "it is no PE file")
+	case path.Ext(name) == ".dylib":
+		r.problems.Fail(finding.CodeObjectFormat, name, "it is no Mach-O file")
 	}
 }
 

@@ -2,10 +2,13 @@ package wheel
 
 import (
 	"bytes"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/csv"
 	"errors"
+	"hash"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -66,8 +69,9 @@ func parseRecordEntry(fields []string) (RecordEntry, error) {
 	return entry, nil
 }
 
-// checkRecord compares RECORD with the members that are there. RECORD itself and its signatures have no hash.
-func (w *Wheel) checkRecord(entries []RecordEntry, report *finding.List) {
+// checkRecord compares RECORD with the members that are there. RECORD itself and its signatures have no hash. The error is
+// for members that cannot be unpacked.
+func (w *Wheel) checkRecord(a *archive, entries []RecordEntry, report *finding.List) error {
 	listed := map[string]bool{}
 	members := map[string]*Member{}
 	for i := range w.Members {
@@ -81,7 +85,9 @@ func (w *Wheel) checkRecord(entries []RecordEntry, report *finding.List) {
 		if member := members[entry.Path]; member == nil {
 			report.Fail(finding.CodeRecordAbsent, entry.Path, "RECORD lists it, the wheel does not hold it")
 		} else if !w.unhashed(entry.Path) {
-			checkRecordEntry(entry, member, report)
+			if err := a.checkRecordEntry(entry, member, report); err != nil {
+				return err
+			}
 		}
 	}
 	for _, member := range w.Members {
@@ -89,6 +95,7 @@ func (w *Wheel) checkRecord(entries []RecordEntry, report *finding.List) {
 			report.Fail(finding.CodeRecordUnlisted, member.Name, "RECORD does not list it")
 		}
 	}
+	return nil
 }
 
 func (w *Wheel) unhashed(name string) bool {
@@ -96,14 +103,32 @@ func (w *Wheel) unhashed(name string) bool {
 	return name == record || name == record+".jws" || name == record+".p7s"
 }
 
-func checkRecordEntry(entry RecordEntry, member *Member, report *finding.List) {
-	switch {
-	case entry.Algorithm != "sha256":
-		report.Fail(finding.CodeRecordHash, entry.Path, "RECORD has no SHA-256 of it")
-	case !bytes.Equal(entry.Hash, member.sum[:]):
-		report.Fail(finding.CodeRecordHash, entry.Path, "its SHA-256 differs from RECORD")
+// strongHashes are those besides SHA-256 that RECORD may have and that are checked: the format wants SHA-256 or better.
+var strongHashes = map[string]func() hash.Hash{"sha384": sha512.New384, "sha512": sha512.New}
+
+// weakHashes are those that the format forbids. Source: PyPA, "Recording installed projects", the RECORD file, and
+// "Binary distribution format".
+var weakHashes = []string{"", "md5", "sha1", "sha224"}
+
+func (a *archive) checkRecordEntry(entry RecordEntry, member *Member, report *finding.List) error {
+	sum := member.sum[:]
+	if begin, ok := strongHashes[entry.Algorithm]; ok {
+		hash := begin()
+		if err := a.copyTo(hash, a.member(member.Name)); err != nil {
+			return err
+		}
+		sum = hash.Sum(nil)
+	}
+	switch _, strong := strongHashes[entry.Algorithm]; {
+	case slices.Contains(weakHashes, entry.Algorithm):
+		report.Fail(finding.CodeRecordHash, entry.Path, "RECORD has no hash of it that is SHA-256 or better")
+	case entry.Algorithm != "sha256" && !strong:
+		report.Warn(finding.CodeRecordHash, entry.Path, "its %s in RECORD was not checked; SHA-256, SHA-384 and SHA-512 are", entry.Algorithm)
+	case !bytes.Equal(entry.Hash, sum):
+		report.Fail(finding.CodeRecordHash, entry.Path, "its %s differs from RECORD", strings.Replace(strings.ToUpper(entry.Algorithm), "SHA", "SHA-", 1))
 	}
 	if entry.Size >= 0 && entry.Size != member.Size {
 		report.Fail(finding.CodeRecordSize, entry.Path, "it has %d bytes, RECORD says %d", member.Size, entry.Size)
 	}
+	return nil
 }

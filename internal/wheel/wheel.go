@@ -28,6 +28,7 @@ type Wheel struct {
 	Metadata Metadata          `json:"metadata"`
 	Members  []Member          `json:"members"`
 	Objects  []object.Object   `json:"objects,omitempty"`
+	Foreign  []object.Foreign  `json:"foreign,omitempty"` // libraries in formats that are not read
 	Fatbins  []device.Fatbin   `json:"fatbins,omitempty"`
 	Cubins   []device.Cubin    `json:"cubins,omitempty"` // standalone cubin files
 	Compiled *Compiled         `json:"compiled,omitempty"`
@@ -125,8 +126,7 @@ func (w *Wheel) inspect(a *archive, problems *finding.List) error {
 		*problems = append(*problems, finding.Of(err, finding.CodeRecordFormat, w.DistInfo+"/RECORD"))
 		return nil
 	}
-	w.checkRecord(entries, problems)
-	return nil
+	return w.checkRecord(a, entries, problems)
 }
 
 // findDistInfo picks the one top-level *.dist-info directory.

@@ -23,11 +23,10 @@ const (
 	MemoryBytes = 64 << 20
 	MaxReaders  = 4 // members that are read side by side
 
-	MaxContainers    = 65_536  // fatbins in one wheel
-	MaxEntries       = 262_144 // entries in all fatbins of one wheel
-	MaxFatbinNesting = 4
-	MaxCubinBytes    = 256 << 20 // one cubin, unpacked
-	MaxDeviceBytes   = 16 << 30  // all cubins of a wheel, unpacked
+	MaxContainers  = 65_536    // fatbins in one wheel
+	MaxEntries     = 262_144   // entries in all fatbins of one wheel
+	MaxCubinBytes  = 256 << 20 // one cubin, unpacked
+	MaxDeviceBytes = 16 << 30  // all cubins of a wheel, unpacked
 
 	MaxDynamic     = 65_536 // strings in a dynamic section, versions that an object needs
 	MaxSymbols     = 2 << 20

@@ -2,6 +2,7 @@ package device
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/wheel/content"
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
@@ -20,13 +21,16 @@ const (
 	KindIndex          Kind = "index"
 	KindRelocatablePTX Kind = "relocatable-ptx"
 	KindTile           Kind = "tile-ir"
-	kindNested         Kind = "nested" // its payload is a list of entries; never reported
+	kindConcatenated   Kind = "concatenated" // entries that are packed together; reported where they cannot be read
 )
 
 var kinds = map[uint16]Kind{
 	0x1: KindPTX, 0x2: KindCubin, 0x4: KindOldCubin, 0x8: KindLTO, 0x20: KindIndex,
-	0x40: KindRelocatablePTX, 0x80: KindTile, 0x100: kindNested,
+	0x40: KindRelocatablePTX, 0x80: KindTile, 0x100: kindConcatenated,
 }
+
+// known reports whether cuobjdump's labels have the kind too.
+func (k Kind) known() bool { return !strings.HasPrefix(string(k), "0x") }
 
 // Bits of an entry's flags; others are set too, so they are tested one by one.
 const (
@@ -55,28 +59,24 @@ const (
 	maxEntryHeader   = 4096
 )
 
-// parseEntries reads the entries of a container. The entries of a nested list stand in the place of the list.
-func parseEntries(c content.Content, left *content.Budget, depth int) ([]Entry, error) {
-	if depth > content.MaxFatbinNesting {
-		return nil, finding.Refuse(finding.CodeFatbinFormat, "", "fatbin entries are nested too deep")
-	}
+// parseEntries reads the entries of a container. Concatenated entries stand in the place of the one that wraps them.
+func parseEntries(c content.Content, left *content.Budget) ([]Entry, error) {
 	var entries []Entry
 	err := eachEntry(c, left, func(header []byte, payload content.Content) error {
-		found, err := parseEntry(header, payload, left, depth)
-		entries = append(entries, found...)
-		return err
+		entries = append(entries, parseEntry(header, payload, left)...)
+		return nil
 	})
 	return entries, err
 }
 
-// eachEntry walks the entries of a container; payload is what follows an entry's header.
+// eachEntry walks the entries of a container, each with its whole header and the payload that follows.
 func eachEntry(c content.Content, left *content.Budget, visit func(header []byte, payload content.Content) error) error {
 	for at := uint64(0); at < uint64(c.Size); {
 		if !left.TakeEntry() {
 			return finding.Refuse(finding.CodeFatbinFormat, "", "there are more than %d fatbin entries", content.MaxEntries)
 		}
-		var header [entryHeaderBytes]byte
-		if content.ReadFull(c.R, header[:], int64(at)) != nil {
+		header := make([]byte, entryHeaderBytes)
+		if content.ReadFull(c.R, header, int64(at)) != nil {
 			return finding.Refuse(finding.CodeFatbinFormat, "", "a fatbin entry is cut short")
 		}
 		length, stored := uint64(little.Uint32(header[4:])), little.Uint64(header[8:])
@@ -84,7 +84,9 @@ func eachEntry(c content.Content, left *content.Budget, visit func(header []byte
 		if !ok || length < entryHeaderBytes || length > maxEntryHeader {
 			return finding.Refuse(finding.CodeFatbinFormat, "", "a fatbin entry reaches beyond the end of its fatbin")
 		}
-		if err := visit(header[:], payload); err != nil {
+		whole, _ := c.Slice(at, length)
+		header, _ = whole.Bytes(maxEntryHeader)
+		if err := visit(header, payload); err != nil {
 			return err
 		}
 		at += length + stored
@@ -93,30 +95,39 @@ func eachEntry(c content.Content, left *content.Budget, visit func(header []byte
 }
 
 // parseEntry reads one entry: usually one, several where it wraps others.
-func parseEntry(header []byte, payload content.Content, left *content.Budget, depth int) ([]Entry, error) {
-	number := little.Uint16(header)
-	entry := Entry{
-		Kind:    kinds[number],
-		Version: fmt.Sprintf("%d.%d", little.Uint16(header[26:]), little.Uint16(header[24:])),
-		Flags:   little.Uint64(header[40:]),
-		Stored:  payload.Size,
-		Size:    payload.Size,
-	}
-	entry.Arch = archOf(little.Uint32(header[28:]), suffixOf(entry.Flags))
-	if entry.Kind == "" {
-		entry.Kind = Kind(fmt.Sprintf("0x%x", number))
-	}
-	if entry.Kind == kindNested {
-		return parseEntries(payload, left, depth+1)
-	}
+func parseEntry(header []byte, payload content.Content, left *content.Budget) []Entry {
+	entry := entryOf(header)
+	entry.Stored, entry.Size = payload.Size, payload.Size
 	packed, err := entry.setCompression(header, payload)
-	if err == nil && entry.Kind == KindCubin {
+	switch {
+	case err != nil:
+	case entry.Kind == kindConcatenated:
+		var inside []Entry
+		if inside, err = entry.readConcatenated(header, packed, left); err == nil {
+			return inside
+		}
+	case entry.Kind == KindCubin:
 		err = entry.readCubin(packed, left)
 	}
 	if err != nil {
 		entry.errors = append(entry.errors, err)
 	}
-	return []Entry{entry}, nil
+	return []Entry{entry}
+}
+
+// entryOf reads the fields that the header of an entry and a row of concatenated entries have at the same places.
+func entryOf(header []byte) Entry {
+	number := little.Uint16(header)
+	entry := Entry{
+		Kind:    kinds[number],
+		Version: fmt.Sprintf("%d.%d", little.Uint16(header[26:]), little.Uint16(header[24:])),
+		Flags:   little.Uint64(header[40:]),
+	}
+	if entry.Kind == "" {
+		entry.Kind = Kind(fmt.Sprintf("0x%x", number))
+	}
+	entry.Arch = archOf(little.Uint32(header[28:]), suffixOf(entry.Flags))
+	return entry
 }
 
 func suffixOf(flags uint64) string {

@@ -2,6 +2,8 @@ package device
 
 import (
 	"encoding/binary"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/wheel/content"
@@ -53,7 +55,11 @@ func ReadFatbins(member, section string, c content.Content, left *content.Budget
 // hide each other: of one container the driver loads one image.
 func (f *Fatbin) reportEntries(problems *finding.List) {
 	seen := map[kernels.Arch]bool{}
+	unknown := map[Kind]int{}
 	for _, entry := range f.Entries {
+		if !entry.Kind.known() {
+			unknown[entry.Kind]++
+		}
 		if entry.Kind == KindCubin && seen[entry.Arch] && !f.Relocatable() {
 			problems.Fail(finding.CodeSMDuplicate, f.Member, "one fatbin has two cubins for SM %s, a driver loads one of them", entry.Arch)
 		}
@@ -62,13 +68,16 @@ func (f *Fatbin) reportEntries(problems *finding.List) {
 			*problems = append(*problems, finding.Of(err, finding.CodeCubinFormat, f.Member))
 		}
 	}
+	for _, kind := range slices.Sorted(maps.Keys(unknown)) {
+		problems.Warn(finding.CodeFatbinFormat, f.Member, "entries of the unknown kind %s: %d; what they hold was not read", kind, unknown[kind])
+	}
 }
 
 // ParseFatbins reads every container and its entries.
 func ParseFatbins(c content.Content, left *content.Budget) ([]Fatbin, error) {
 	var fatbins []Fatbin
 	err := eachFatbin(c, left, func(at int64, whole, entries content.Content) error {
-		list, err := parseEntries(entries, left, 0)
+		list, err := parseEntries(entries, left)
 		fatbins = append(fatbins, Fatbin{Offset: at, Size: whole.Size, Entries: list})
 		return err
 	})

@@ -62,32 +62,6 @@ func TestCubins(t *testing.T) {
 	}
 }
 
-// TestFatbinNested wraps the entries of a fatbin in an entry of kind 0x100.
-func TestFatbinNested(t *testing.T) {
-	plain := wheeltest.Fixture(t, "plain.fatbin")
-	entries, err := ParseFatbins(content.Of(nest(plain, 1)), content.NewBudget())
-	if err != nil || len(entries) != 1 || len(entries[0].Entries) != 6 {
-		t.Fatalf("%+v, error %v", entries, err)
-	}
-	if _, err := ParseFatbins(content.Of(nest(plain, content.MaxFatbinNesting+1)), content.NewBudget()); err == nil {
-		t.Error("entries nested too deep were read")
-	}
-}
-
-func nest(fatbin []byte, depth int) []byte {
-	entries := fatbin[fatbinHeaderBytes:]
-	for range depth {
-		head := make([]byte, entryHeaderBytes)
-		little.PutUint16(head, 0x100)
-		little.PutUint32(head[4:], entryHeaderBytes)
-		little.PutUint64(head[8:], uint64(len(entries)))
-		entries = append(head, entries...)
-	}
-	head := bytes.Clone(fatbin[:fatbinHeaderBytes])
-	little.PutUint64(head[8:], uint64(len(entries)))
-	return append(head, entries...)
-}
-
 // TestFatbinDamage changes single fields of the first entry.
 func TestFatbinDamage(t *testing.T) {
 	const entry = fatbinHeaderBytes

@@ -11,8 +11,8 @@ import (
 func FuzzFatbin(f *testing.F) {
 	for _, name := range []string{"plain.fatbin", "speed.fatbin", "size.fatbin"} {
 		f.Add(wheeltest.FirstEntry(wheeltest.Fixture(f, name)))
-		f.Add(nest(wheeltest.FirstEntry(wheeltest.Fixture(f, name)), 2))
 	}
+	f.Add(wheeltest.Fixture(f, "concat.fatbin"))
 	f.Add(wheeltest.PTXFatbin([]byte("// PTX")))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		fatbins, _ := ParseFatbins(content.Of(data), content.NewBudget())

@@ -51,7 +51,8 @@ type Section struct {
 // Program is an entry of the table of program headers, a part of the file that the loader uses.
 type Program struct {
 	Kind         elf.ProgType
-	Offset, Size uint64
+	Flags        elf.ProgFlag
+	Offset, Size uint64 // in the file
 }
 
 // Is says whether a file with this head is an ELF file of any class.
@@ -96,6 +97,7 @@ func ParsePrograms(table []byte) []Program {
 	for ; len(table) >= ProgramBytes; table = table[ProgramBytes:] {
 		programs = append(programs, Program{
 			Kind:   elf.ProgType(little.Uint32(table)),
+			Flags:  elf.ProgFlag(little.Uint32(table[4:])),
 			Offset: little.Uint64(table[8:]),
 			Size:   little.Uint64(table[32:]),
 		})

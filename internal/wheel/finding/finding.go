@@ -146,6 +146,11 @@ func (f *List) Has(code Code) bool {
 	return slices.ContainsFunc(*f, func(one Finding) bool { return one.Code == code })
 }
 
+// HasAbout reports whether a finding about the member has the code.
+func (f *List) HasAbout(code Code, member string) bool {
+	return slices.ContainsFunc(*f, func(one Finding) bool { return one.Code == code && one.Member == member })
+}
+
 func (f *List) Warn(code Code, member, format string, args ...any) {
 	*f = append(*f, Finding{Warning, code, fmt.Sprintf(format, args...), member})
 }

@@ -118,7 +118,9 @@ func (o *Object) setDynamic(tag elf.DynTag, text string) {
 	case elf.DT_SONAME:
 		o.SOName = text
 	default:
-		o.RPath = append(o.RPath, strings.Split(text, ":")...)
+		if text != "" { // the loader ignores an empty one
+			o.RPath = append(o.RPath, strings.Split(text, ":")...)
+		}
 	}
 }
 

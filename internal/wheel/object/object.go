@@ -4,6 +4,7 @@
 //	elfobject.go, versions.go             ELF
 //	pe.go, window.go                      PE: headers, and tables by their address
 //	peimport.go, peexport.go, pedebug.go  what a DLL needs, what it gives, what the linker left in it
+//	foreign.go                            libraries in formats that are not read
 //	exports.go                            what a large object defines, read forward only
 package object
 

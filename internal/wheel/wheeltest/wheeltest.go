@@ -12,7 +12,7 @@ import (
 	"github.com/sagebuild/sagebuild/tests/dll"
 )
 
-//go:embed testdata/*.so testdata/*.dll testdata/*.fatbin testdata/*.cubin
+//go:embed testdata/*.so testdata/*.dll testdata/*.fatbin testdata/*.cubin testdata/*.dylib testdata/*.wasm
 var fixtures embed.FS
 
 // Fixture returns a file of testdata.

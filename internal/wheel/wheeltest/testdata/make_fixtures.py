@@ -1,7 +1,8 @@
 """Makes the binary files of this directory: see README.md.
 
 Wants the PyPI packages nvidia-cuda-nvrtc-cu12, nvidia-nvfatbin-cu12 and ziglang. With the argument "cuda13" it
-wants nvidia-cuda-nvrtc 13 alone and makes one cubin.
+wants nvidia-cuda-nvrtc 13 and nvidia-cuda-nvcc 13.5, and makes what these alone can. With "foreign" it wants ziglang
+alone.
 """
 
 import ctypes
@@ -9,6 +10,7 @@ import pathlib
 import site
 import subprocess
 import sys
+import tempfile
 
 HERE = pathlib.Path(__file__).parent
 PACKAGES = pathlib.Path(site.getsitepackages()[0])
@@ -20,7 +22,9 @@ def load(pattern):
     return ctypes.CDLL(str(next(PACKAGES.glob(pattern))))
 
 
-if sys.argv[1:] == ["cuda13"]:
+if sys.argv[1:] == ["foreign"]:
+    pass
+elif sys.argv[1:] == ["cuda13"]:
     load("nvidia/cu13/lib/libnvrtc-builtins.so.*")
     NVRTC = load("nvidia/cu13/lib/libnvrtc.so.*")
 else:
@@ -65,6 +69,36 @@ def fatbin(cubins, ptx, settings):
     return fetch(NVFATBIN.nvFatbinSize, NVFATBIN.nvFatbinGet, handle)
 
 
+def concatenated():
+    """A fatbin whose cubins are one compressed entry, as fatbinary makes it from CUDA 13.5 on."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [next(PACKAGES.glob("nvidia/cu13/bin/fatbinary")), "--64", "--concat", f"--create={folder}/concat.fatbin"]
+        for kind, sm, target in (("elf", "80", "sm_80"), ("elf", "90a", "sm_90a"), ("ptx", "121", "compute_121")):
+            path = pathlib.Path(folder, target)
+            path.write_bytes(compile_source(target))
+            command.append(f"--image3=kind={kind},sm={sm},file={path}")
+        subprocess.run(command, check=True)
+        return pathlib.Path(folder, "concat.fatbin").read_bytes()
+
+
+def foreign():
+    """Libraries that the readers know by their first bytes alone."""
+    def build(output, target, *arguments):
+        command = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-O2", "-o", output, *arguments]
+        subprocess.run(command, check=True, cwd=HERE)
+
+    build("macos.dylib", "x86_64-macos", "-shared", "-g0", "-s", "answer.c")
+    build("i686.so", "x86-linux-gnu.2.17", "-shared", "-fPIC", "-g0", "-s", "answer.c")
+    build("module.wasm", "wasm32-freestanding", "-nostdlib", "-g0", "-Wl,--no-entry", "-Wl,--export=answer", "answer.c")
+    build("i686.dll", "x86-windows-gnu", "-shared", "-nostdlib", "-fno-stack-protector", "-g0", "-s", "answer.c")
+    (HERE / "answer.lib").unlink(missing_ok=True)
+    # Nothing of the machine that makes it: no start files of zig, whose debug information names their folder.
+    here = "-fdebug-compilation-dir=."
+    build("symbols.tmp", "x86_64-linux-gnu.2.17", "-shared", "-fPIC", "-nostdlib", "-g", here, "answer.c")
+    subprocess.run(["objcopy", "--only-keep-debug", "symbols.tmp", "debug.so"], check=True, cwd=HERE)
+    (HERE / "symbols.tmp").unlink()
+
+
 def zig(output, target, *arguments):
     subprocess.run(
         [sys.executable, "-m", "ziglang", "cc", "-target", target, "-shared", "-fPIC", "-O2", "-g0",
@@ -80,7 +114,11 @@ def windows(output, *arguments):
 
 
 def main():
+    if sys.argv[1:] == ["foreign"]:
+        foreign()
+        return
     if sys.argv[1:] == ["cuda13"]:
+        (HERE / "concat.fatbin").write_bytes(concatenated())
         (HERE / "sm_90a_cuda13.cubin").write_bytes(compile_source("sm_90a"))
         return
     cubins = {target: compile_source("sm_" + target) for target in TARGETS}
