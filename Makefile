@@ -111,7 +111,7 @@ test-wheels: tools build ## the default wheel, and the universal one of every pl
 	$(SAGEBUILD) test default
 
 .PHONY: test-clients
-test-clients: test-tools build ## the wheels of dist/ with Hugging Face's kernels, kernel-abi-check, pip and uv
+test-clients: test-tools build ## the wheels of dist/ with kernels, kernel-abi-check, pip, uv, and over another SageAttention
 	scripts/test-clients.sh
 
 .PHONY: test-torches

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Exports the universal wheels of a directory and checks the export with Hugging Face's kernels and kernel-abi-check,
-# pinned by hash; then pip and uv install every wheel of the directory from an index.
+# Tries the wheels of a directory with what people install and load them by, pinned by hash: the export of the universal
+# wheels with Hugging Face's kernels and kernel-abi-check, every wheel with pip and uv from an index, and one over
+# another SageAttention.
 #
 #   scripts/test-clients.sh [DIST]
 #
@@ -14,6 +15,10 @@ export PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 
 python3 -m pip install --quiet --no-deps --no-compile --require-hashes --target "$temporary/site" \
     -r lock/kernels.txt -r lock/uv.txt
+python3 -m pip download --quiet --no-deps --require-hashes --dest "$temporary/upstream" -r lock/upstream.txt
+export PATH=$temporary/site/bin:$PATH
+
 bin/sagebuild export --format hf-kernels --dist "$dist" --output "$temporary/kernel"
 PYTHONPATH=$temporary/site python3 scripts/check-kernel.py "$temporary/kernel"
-PYTHONPATH=$temporary/site PATH=$temporary/site/bin:$PATH bin/sagebuild index --check --dist "$dist"
+bin/sagebuild index --check --dist "$dist"
+python3 scripts/check-beside.py "$dist"/sageattention-*-py3-none-*linux*_"$(uname -m)".whl "$temporary"/upstream/*.whl
