@@ -52,6 +52,13 @@ accum_f16() { # output
     backend fatbin --output "$1" "$temporary/accum-f16"
 }
 
+# FP4 kernels for SM 9.0, whose product is emulated: for tests alone.
+fp4() { # output
+    backend compile --allow-spills --sm 9.0 --define SAGEATTN_EMULATE_FP4 --include "$root/csrc/device" \
+        --output "$temporary/fp4" "$root"/csrc/device/fp4/*_sm120.cu
+    backend fatbin --output "$1" "$temporary/fp4"
+}
+
 # The same folders as in the repository, so that the tests find each other.
 copy_tests() { # directory
     mkdir -p "$1/python/sageattention" "$1/python/tests" "$1/csrc/tests" "$1/scripts"
@@ -112,6 +119,7 @@ prepare() { # directory, wheel
     family sm75 7.5 "$directory/families/sm75.fatbin"
     family sm70 7.0 "$directory/families/sm70.fatbin"
     accum_f16 "$directory/families/accum-f16.fatbin"
+    fp4 "$directory/families/fp4.fatbin"
     backend compile --sm 12.0 --include "$root/csrc/device" --output "$temporary/other" "$root/csrc/device/quantize/quantize.cu"
     backend fatbin --output "$directory/families/other.fatbin" "$temporary/other"
     "$python" -m pip download --quiet --dest "$directory/wheels" --only-binary :all: --python-version 3.10 \
@@ -176,7 +184,7 @@ families() {
     "$python" -c 'import torch
 major, minor = torch.cuda.get_device_capability()
 sm = 10 * major + minor
-print(*["sm75"] * (sm >= 75), *["sm70"] * (sm >= 70), *["accum-f16"] * (sm == 90))'
+print(*["sm75"] * (sm >= 75), *["sm70"] * (sm >= 70), *["accum-f16", "fp4"] * (sm == 90))'
 }
 
 test_families() { # names
@@ -186,6 +194,7 @@ test_families() { # names
         case $name in
         sm70) note="PTX, m8n8k4 emulated" ;;
         accum-f16) note="compiled for SM 9.0" what=("$kernels/test_value.py") ;;
+        fp4) note="FP4 product emulated" what=("$kernels/test_fp4.py") ;;
         esac
         SAGEATTN_FAMILY_NOTE=$note tests "$name" 90 "$bundle/families/$name.fatbin" "${what[@]}"
     done
@@ -247,9 +256,14 @@ run() { # bundle, output
     speed
     sanitize wheel "$wheel_fatbin"
     for name in "${names[@]}"; do
-        [[ $name != accum-f16 ]] || # SM 9.0
+        case $name in
+        accum-f16) # SM 9.0
             sanitize wgmma "$wheel_fatbin" sanitize_wgmma.py
-        sanitize "$name" "$bundle/families/$name.fatbin"
+            sanitize "$name" "$bundle/families/$name.fatbin"
+            ;;
+        fp4) sanitize fp4 "$bundle/families/fp4.fatbin" sanitize_fp4.py ;;
+        *) sanitize "$name" "$bundle/families/$name.fatbin" ;;
+        esac
     done
     [[ -z ${GPU_RESULTS_BENCH:-} ]] || bench
 

@@ -1,5 +1,6 @@
 """What the FP4 kernels compute, in array arithmetic: x is the module of the arrays, numpy or torch."""
 
+import functools
 import math
 
 BLOCK = 128  # rows of a block
@@ -79,6 +80,7 @@ def position(index):
     return base + 8 * i + 2 * t + e
 
 
+@functools.cache
 def places(role, columns):
     """[128][of a sum] -> the nibble of its code and the byte of its scale in a block: two nested lists."""
     width = BLOCK if role == "value" else columns

@@ -21,6 +21,7 @@ PARTS = {
     "sm75": "csrc/tests, compute_75 PTX",
     "sm70": "csrc/tests, compute_70 PTX",
     "accum-f16": "csrc/tests/test_value.py, kernels of other SMs compiled for 9.0",
+    "fp4": "csrc/tests/test_fp4.py, kernels of SM 12.0 compiled for 9.0 with an emulated product",
 }
 
 

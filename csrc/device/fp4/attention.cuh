@@ -38,7 +38,7 @@ class Fp4Attention {
     DEVICE void prepare() const {
         for (int i = 0; i < Shape::kStages; ++i) {
             barrier_init(stage(i).full(), 1);
-            barrier_init(stage(i).empty(), work.warps());
+            barrier_init(stage(i).empty(), work.warps() * kFp4Arrivals);
         }
         barrier_init_done();
         for (int i = 0; i < min(Shape::kStages, work.tiles); ++i) load(i);
@@ -58,7 +58,7 @@ class Fp4Attention {
             barrier_wait(stage(tile).full(), stage(tile).parity());
             attend_tile(tile);
             __syncwarp();
-            if (lane == 0) barrier_arrive(stage(tile).empty());
+            if (lane < kFp4Arrivals) barrier_arrive(stage(tile).empty());
         }
 #pragma unroll
         for (int r = 0; r < 2; ++r) write_row(r);

@@ -7,6 +7,14 @@
 template <int kColumns>
 constexpr int kFp4Warps = kColumns == 64 ? 16 : 12;
 
+// Lanes that say that their warp is done with a block of keys. One can say it for all, but compute-sanitizer does not
+// see that the others have read before; so in kernels for tests, each says it.
+#if defined(SAGEATTN_EMULATE_FP4)
+constexpr int kFp4Arrivals = 32;
+#else
+constexpr int kFp4Arrivals = 1;
+#endif
+
 template <int kColumnCount>
 struct Fp4Shape {
     static constexpr int kColumns = kColumnCount;

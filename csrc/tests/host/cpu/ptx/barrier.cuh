@@ -4,8 +4,8 @@
 #include "ptx/base.cuh"
 
 struct Barrier {
-    u8 expected, missing, parity, unused;
-    int bytes;  // that have not come yet
+    u16 expected, missing;
+    u32 parity : 1, bytes : 31;  // bytes that have not come yet
 };
 
 inline Barrier& barrier_at(u32 address) { return *reinterpret_cast<Barrier*>(fp4_memory + address); }
@@ -15,7 +15,7 @@ inline void barrier_end_phase(Barrier& barrier) {
 }
 
 inline void barrier_init(u32 address, int arrivals) {
-    barrier_at(address) = {static_cast<u8>(arrivals), static_cast<u8>(arrivals), 0, 0, 0};
+    barrier_at(address) = {static_cast<u16>(arrivals), static_cast<u16>(arrivals), 0, 0};
 }
 
 inline void barrier_init_done() {}
@@ -31,5 +31,5 @@ inline void barrier_expect(u32 address, int bytes) {
 }
 
 inline void barrier_wait(u32 address, int parity) {
-    while (barrier_at(address).parity == parity) cpu::yield();
+    while (static_cast<int>(barrier_at(address).parity) == parity) cpu::yield();
 }
