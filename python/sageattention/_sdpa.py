@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -75,7 +76,7 @@ def _dense(
         else:
             group = query.shape[1] // key.shape[1]
             key, value = (x.repeat_interleave(group, 1) for x in (key, value))
-    with torch.no_grad(), _without_autocast():
+    with _plainly():
         output = attention(
             query, key, value, mask, 0.0, bool(call.causal), scale=call.sm_scale, **options
         )
@@ -99,8 +100,12 @@ def _varlen(
     return output.contiguous(), query.new_empty(0, dtype=torch.float32)
 
 
-def _without_autocast() -> contextlib.AbstractContextManager[Any]:
-    """Autocast would give the output its own dtype."""
-    if torch.is_autocast_enabled("cuda"):
-        return torch.autocast("cuda", enabled=False)
-    return contextlib.nullcontext()
+@contextlib.contextmanager
+def _without_autocast() -> Iterator[None]:
+    with torch.no_grad(), torch.autocast("cuda", enabled=False):
+        yield
+
+
+def _plainly() -> contextlib.AbstractContextManager[Any]:
+    """No gradient; and no autocast, which would give the output its own dtype."""
+    return _without_autocast() if torch.is_autocast_enabled("cuda") else torch.no_grad()

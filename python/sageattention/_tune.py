@@ -1,8 +1,8 @@
 """Measures which kernel, or torch's own attention, is the fastest for which calls: `python -m sageattention tune`.
 
-Calls are timed as programs make them, back to back through the operators, so that a short call costs the host's time
-too. Before, every kernel is checked by probe, and torch's attention against the same references: what computes wrongly
-is never chosen. Nothing here knows a GPU: see _tune_gpu.
+Calls go through the operators, and what counts is the GPU's time for all launches of a call: the host's time is alike
+for all ways. Before, every kernel is checked by probe, and torch's attention against the same references: what computes
+wrongly is never chosen. Nothing here knows a GPU: see _tune_gpu.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def text(table: Table) -> str:
     machine = table.machine
     lines = [
         f"{machine.gpu}, driver {machine.driver}, torch {machine.torch}, cuDNN {machine.cudnn}",
-        "microseconds a call, back to back; × torch: how many times as fast as torch's attention",
+        "microseconds of the GPU for a call; × torch: how many times as fast as torch's attention",
     ]
     for (head_dim, variant), cells in _groups(table).items():
         lines += ["", f"head dim {head_dim}, {variant}", _row("queries", "keys", "heads", "taken", "× torch", "")]
