@@ -28,8 +28,11 @@ class Outputs(NamedTuple):
     lse: tuple[int, ...]
 
     def new(self, query: torch.Tensor) -> Pair:
-        """Room for both."""
-        return query.new_empty(self.output), query.new_empty(self.lse, dtype=torch.float32)
+        """Room for both, contiguous."""
+        # empty_like takes half the time of new_empty, but keeps the strides of the query.
+        same = query.is_contiguous()
+        output = torch.empty_like(query) if same else query.new_empty(self.output)
+        return output, query.new_empty(self.lse, dtype=torch.float32)
 
     def operands(self, query: torch.Tensor, batched: bool) -> tuple[Operand, Operand | None]:
         """Both as operands, the LSE only if it is wanted; batched: with a batch of 1 in front."""

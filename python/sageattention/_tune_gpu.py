@@ -24,8 +24,8 @@ BACKENDS = {
     "torch cudnn": "CUDNN_ATTENTION",
     "torch efficient": "EFFICIENT_ATTENTION",
 }
-_SAMPLES, _MICROSECONDS, _MOST_CALLS = 5, 2000.0, 40
-_GRAPH_MICROSECONDS, _GRAPH_CALLS = 400.0, 10
+_SAMPLES, _MICROSECONDS, _MOST_CALLS = 5, 1500.0, 20
+_CYCLES_TO_QUEUE = 200_000  # 0.1 ms, in which the host queues a call
 Operands = tuple[Any, ...]
 
 
@@ -121,46 +121,17 @@ def _backend(name: str) -> contextlib.AbstractContextManager[Any]:
 
 
 def timed(call: Callable[[], Any]) -> float:
-    """Microseconds of the GPU for a call, the median of some samples.
-
-    Short calls are replayed from a CUDA graph: launched one by one they would take the host's time, which is alike
-    for all ways and noisy.
-    """
+    """Microseconds of the GPU for a call, the median of some samples of calls back to back."""
     call()
     once = _sample(call, 2)
-    calls = int(max(1, min(_GRAPH_MICROSECONDS / once, _GRAPH_CALLS)))
-    repeated = _captured(call, calls) if once < _GRAPH_MICROSECONDS else call
-    _sample(repeated, 1)
-    if repeated is call:
-        calls = 1
-    count = int(min(max(_MICROSECONDS / (once * calls), 2), _MOST_CALLS))
-    return statistics.median(_sample(repeated, count) / calls for _ in range(_SAMPLES))
-
-
-def _captured(call: Callable[[], Any], calls: int) -> Callable[[], None]:
-    """A function that replays a graph of so many calls."""
-    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()  # type: ignore[no-untyped-call,unused-ignore]
-    torch.cuda.synchronize()
-    with torch.cuda.stream(stream):
-        # torch.cuda.graph would also collect Python's garbage and empty the allocator's cache, for each of hundreds.
-        graph.capture_begin(pool=_pool())
-        try:
-            for _ in range(calls):
-                call()
-        finally:
-            graph.capture_end()
-    torch.cuda.synchronize()
-    return graph.replay  # type: ignore[no-any-return,unused-ignore]
-
-
-@functools.cache
-def _pool() -> Any:
-    """The memory of all graphs: only one is alive at a time."""
-    return torch.cuda.graph_pool_handle()
+    count = int(min(max(_MICROSECONDS / once, 2), _MOST_CALLS))
+    return statistics.median(_sample(call, count) for _ in range(_SAMPLES))
 
 
 def _sample(call: Callable[[], Any], count: int) -> float:
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call,unused-ignore]
+    # While the GPU is kept busy, the host queues all calls: what is timed does not wait for the host.
+    torch.cuda._sleep(count * _CYCLES_TO_QUEUE)
     begin.record()  # type: ignore[no-untyped-call,unused-ignore]
     for _ in range(count):
         call()

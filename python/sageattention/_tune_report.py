@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from ._dispatch import TORCH
 from ._table import Cell, Table
 
-_SIZE, _GAP, _LEFT, _TOP = (260, 150), (70, 62), 60, 64
+_SIZE, _GAP, _LEFT, _TOP = (350, 150), (60, 62), 50, 64
 _LOWEST, _HIGHEST = 0.25, 4.0  # of the ratio to torch
 _OURS, _HANDED = "#1a6f3c", "#b3402e"
 
@@ -86,7 +86,7 @@ def _panel(x: float, y: float, title: str, cells: list[Cell]) -> list[str]:
         parts.append(_text(x - 32, level_y + 4, f"{level:g}", 11))
     for index, (rows, keys) in enumerate(places):
         label = str(rows) if rows == keys else f"{rows}×{keys}"
-        parts.append(_text(x + (index + 0.1) * step, y + _SIZE[1] + 16, label, 9))
+        parts.append(_text(x + (index + 0.5) * step, y + _SIZE[1] + 16, label, 9, "middle"))
     for heads in sorted({cell.shape.heads for cell in cells}):
         series = [cell for cell in cells if cell.shape.heads == heads]
         parts += _series(x, y, step, places, series)
@@ -121,5 +121,6 @@ def _y(top: float, value: float) -> float:
     return top + 16 + (1 - part) * (_SIZE[1] - 16)
 
 
-def _text(x: float, y: float, words: str, size: int) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="#222">{html.escape(words)}</text>'
+def _text(x: float, y: float, words: str, size: int, anchor: str = "start") -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text {place} font-size="{size}" fill="#222">{html.escape(words)}</text>'

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sageattention import _cache, _library, _shipped
+from sageattention._kinds import KINDS
 from sageattention._table import Cell, Machine, Shape, Table
 
 HERE = Machine("NVIDIA Test 1", "580.1", "2.8.0+cu128", "9.10", "2.2.0 - 5")
@@ -176,6 +177,16 @@ def test_a_shipped_table_is_for_its_card_alone(monkeypatch: pytest.MonkeyPatch) 
     assert _shipped.find(HERE._replace(driver="1", wheel="-", torch="2.8.1+cu126")) is TABLE
     for other in ({"gpu": "NVIDIA Test"}, {"torch": "2.9.0"}, {"torch": "2.80.0"}, {"cudnn": "9.1"}):
         assert _shipped.find(HERE._replace(**other)) is None
+
+
+@pytest.mark.parametrize("table", _shipped.TABLES, ids=lambda table: table.machine.gpu)
+def test_shipped_tables_name_kernels_that_serve_their_calls(table: Table) -> None:
+    assert Table.from_json(json.loads(json.dumps(table.to_json()))) == table
+    for found in table.cells:
+        kind = KINDS[found.kernel]
+        assert kind.mask == found.shape.masked and (kind.starts or not found.shape.varlen)
+        assert table.find(found.shape) == found
+        assert found.torch == (found.times["torch"] < 0.98 * found.times[found.kernel])
 
 
 def test_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,56 @@
+"""ship-table.py: what it takes of a measurement, and that the package reads it."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parent / "ship-table.py"
+CELL = {"head_dim": 64, "causal": True, "masked": False, "varlen": False, "rows": 8, "keys": 8, "heads": 4,
+        "kernel": "fp8", "torch": True, "times": {"fp8": 2.0, "torch": 1.0, "torch cudnn": 1.5}}  # fmt: skip
+MACHINE = {"gpu": "a GPU", "driver": "1", "torch": "2.8", "cudnn": "9.1", "wheel": "-"}
+
+
+@pytest.fixture
+def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    target = tmp_path / "_shipped.py"
+    target.write_text("# tables, by scripts/ship-table.py\n_DATA: Any = []\n# end of the tables\nafter = 1\n")
+    return target
+
+
+def run(target: Path, *arguments: str) -> int:
+    script = runpy.run_path(str(SCRIPT))
+    script["main"].__globals__["TARGET"] = target
+    before, sys.argv = sys.argv, ["ship-table.py", *arguments]
+    try:
+        return int(script["main"]())
+    finally:
+        sys.argv = before
+
+
+def test_the_choice_and_its_times_are_kept(target: Path, tmp_path: Path) -> None:
+    plain = {**CELL, "causal": False, "kernel": "fp16", "torch": False, "times": {"fp16": 1.0}}
+    measured = tmp_path / "tables.json"
+    measured.write_text(json.dumps([{"format": 1, "machine": MACHINE, "cells": [CELL, plain]}]))
+    assert run(target, str(measured)) == 0
+    found: dict[str, object] = {"Any": object}
+    exec(target.read_text(), found)
+    row = (64, True, False, False, 8, 8, 4, "fp8", True, {"fp8": 2.0, "torch": 1.0})
+    other = (64, False, False, False, 8, 8, 4, "fp16", False, {"fp16": 1.0})
+    assert found["_DATA"] == [(tuple(MACHINE.values()), [row, other])]
+    assert found["after"] == 1
+    assert run(target, str(measured), "--variant", "plain") == 0
+    exec(target.read_text(), found)
+    assert found["_DATA"] == [(tuple(MACHINE.values()), [other])]
+
+
+def test_nothing_to_ship_is_an_error(target: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    measured = tmp_path / "tables.json"
+    measured.write_text(json.dumps([{"format": 1, "machine": MACHINE, "cells": [CELL]}]))
+    before = target.read_text()
+    assert run(target, str(measured), "--variant", "mask") == 1
+    assert target.read_text() == before and "no call of mask" in capsys.readouterr().err
