@@ -13,6 +13,10 @@ func (a *App) exit(ctx context.Context, err error) int {
 	if err == nil {
 		return 0
 	}
+	var child exitStatus
+	if errors.As(err, &child) {
+		return int(child)
+	}
 	err = classify(ctx, err)
 	if a.json && !errors.Is(err, errReported) {
 		_ = a.Console.JSON(jsonError(err))

@@ -41,6 +41,8 @@ func writeRebuilt(app *App, options *verifyOptions, all []*run.Rebuilt, results 
 // hint is the command that shows more of what differs.
 func (o *verifyOptions) hint(wheel *run.Rebuilt) string {
 	switch {
+	case wheel.Result == run.Unreadable:
+		return "sagebuild matrix"
 	case wheel.Result != run.Different:
 		return "sagebuild bake " + wheel.Target
 	case wheel.Kept != "":
@@ -64,7 +66,10 @@ func writeWheels(w io.Writer, all []*run.Rebuilt) error {
 }
 
 func writeWheel(w io.Writer, r *run.Rebuilt) {
-	fmt.Fprintf(w, "%s\n  target    %s\n", r.Wheel, r.Target)
+	fmt.Fprintln(w, r.Wheel)
+	if r.Target != "" {
+		fmt.Fprintf(w, "  target    %s\n", r.Target)
+	}
 	if r.SHA256 != "" {
 		fmt.Fprintf(w, "  sha256    %s\n", r.SHA256)
 	}
@@ -75,6 +80,12 @@ func writeWheel(w io.Writer, r *run.Rebuilt) {
 		fmt.Fprintf(w, "  result    different\n  rebuilt   %s\n", r.Rebuilt)
 	default:
 		fmt.Fprintf(w, "  result    %s\n", r.Result)
+	}
+	if r.Revision != "" {
+		fmt.Fprintf(w, "  commit    %s\n", r.Revision)
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(w, "  note      %s\n", note)
 	}
 	for _, problem := range r.Problems {
 		fmt.Fprintf(w, "  problem   %s\n", problem)

@@ -2,12 +2,14 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/revision"
 	"github.com/sagebuild/sagebuild/internal/run"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -19,17 +21,27 @@ SM and their sections, and the first line of a text. Provenance and SHA256SUMS b
 Steps whose inputs did not change come from the build cache, so verify says whether this source makes the wheel. With
 --no-cache it runs every step again, and says whether the steps give the same bytes; with an empty directory as --state it
 says so of a machine that never built the wheel. A wheel carries the time of SOURCE_DATE_EPOCH: set it to the value of the
-first build.`
+first build.
+
+Provenance names the commit that a wheel was built from, and verify says where this source is at another one or has
+changes. --revision builds the wheel by that commit instead: it takes the commit's files out of this repository, compiles
+its sagebuild (which needs Go), and lets that one verify.`
 
 const verifyExamples = `  sagebuild verify dist/*.whl
   sagebuild verify --no-cache dist/*.whl
+  sagebuild verify --revision WHEEL
+  sagebuild verify --revision=v2.2.0 WHEEL
   sagebuild verify --state "$(mktemp -d)" --json WHEEL
   sagebuild verify --keep rebuilt WHEEL && sagebuild audit --diff WHEEL rebuilt/*.whl`
 
 type verifyOptions struct {
 	buildOptions
-	keep string
+	keep     string
+	revision string // a commit, or fromProvenance
 }
+
+// fromProvenance stands for the commit that the provenance of the wheels names.
+const fromProvenance = "provenance"
 
 func newVerify(app *App) *cobra.Command {
 	options := &verifyOptions{buildOptions: buildOptions{jobs: 4, keepGoing: true}}
@@ -38,11 +50,18 @@ func newVerify(app *App) *cobra.Command {
 		Short:   "Build wheels again and say whether the bytes are the same",
 		Long:    verifyHelp,
 		Example: verifyExamples,
-		RunE:    func(cmd *cobra.Command, wheels []string) error { return runVerify(cmd.Context(), app, options, wheels) },
+		RunE: func(cmd *cobra.Command, wheels []string) error {
+			if options.revision != "" && len(wheels) > 0 {
+				return verifyByRevision(cmd, options, wheels)
+			}
+			return runVerify(cmd.Context(), app, options, wheels)
+		},
 	}
 	options.plan.addSourceFlags(cmd.Flags())
 	options.addBuilderFlags(cmd.Flags())
 	cmd.Flags().StringVar(&options.keep, "keep", "", "leave what was built, where it differs, in `DIR`")
+	cmd.Flags().StringVar(&options.revision, "revision", "", "build by this `COMMIT` of the source's repository; without one, by that of the wheel's provenance")
+	cmd.Flags().Lookup("revision").NoOptDefVal = fromProvenance
 	app.addJSON(cmd, "the verdicts")
 	return cmd
 }
@@ -55,7 +74,7 @@ func runVerify(ctx context.Context, app *App, options *verifyOptions, wheels []s
 	if err != nil {
 		return err
 	}
-	files, selection, err := selectWheels(p.Matrix, wheels)
+	files, unreadable, selection, err := selectWheels(p.Matrix, wheels)
 	if err != nil {
 		return err
 	}
@@ -72,32 +91,44 @@ func runVerify(ctx context.Context, app *App, options *verifyOptions, wheels []s
 	if err != nil {
 		return err
 	}
-	return writeRebuilt(app, options, rebuilt, results)
+	compareRevisions(rebuilt, revision.Of(ctx, options.plan.source))
+	return writeRebuilt(app, options, append(rebuilt, unreadable...), results)
 }
 
-// selectWheels finds the target of each wheel by its name. The files are by target.
-func selectWheels(m *matrix.Matrix, wheels []string) (map[string]string, []matrix.Selection, error) {
+// selectWheels finds the target of each wheel by its name. The files are by target. Of several wheels, one that is no
+// wheel of the matrix is unreadable, and the others are built; the error is for a command line with none to build.
+func selectWheels(m *matrix.Matrix, wheels []string) (files map[string]string, unreadable []*run.Rebuilt, selection []matrix.Selection, err error) {
 	if len(wheels) == 0 {
-		return nil, nil, diag.Usagef("sagebuild verify dist/*.whl", "verify wants at least one wheel")
+		return nil, nil, nil, diag.Usagef("sagebuild verify dist/*.whl", "verify wants at least one wheel")
 	}
-	files := map[string]string{}
+	files = map[string]string{}
 	var targets []string
+	var wrong []error
 	for _, path := range wheels {
-		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-			return nil, nil, diag.Usagef("ls dist", "%s is no file", path)
-		}
-		target, err := cellOfWheel(m, filepath.Base(path), "sagebuild matrix")
+		target, err := targetOfWheel(m, path)
 		if err != nil {
-			return nil, nil, err
+			wrong = append(wrong, err)
+			unreadable = append(unreadable, &run.Rebuilt{Wheel: path, Result: run.Unreadable, Notes: []string{}, Problems: []string{err.Error()}})
+			continue
 		}
 		if other := files[target]; other != "" {
-			return nil, nil, diag.Usagef("sagebuild verify "+path, "%s and %s are of one target: verify one after the other", other, path)
+			return nil, nil, nil, diag.Usagef("sagebuild verify "+path, "%s and %s are of one target: verify one after the other", other, path)
 		}
 		files[target] = path
 		targets = append(targets, target)
 	}
-	selection, err := m.Select(targets)
-	return files, selection, err
+	if len(targets) == 0 {
+		return nil, nil, nil, errors.Join(wrong...)
+	}
+	selection, err = m.Select(targets)
+	return files, unreadable, selection, err
+}
+
+func targetOfWheel(m *matrix.Matrix, path string) (string, error) {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return "", diag.Usagef("ls dist", "%s is no file", path)
+	}
+	return cellOfWheel(m, filepath.Base(path), "sagebuild matrix")
 }
 
 // place gives a run the directory that receives what it builds: the one that keeps it, or a temporary one. It returns

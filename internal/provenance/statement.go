@@ -23,6 +23,20 @@ type statement struct {
 	Type          string    `json:"_type"`
 	PredicateType string    `json:"predicateType"`
 	Subject       []subject `json:"subject"`
+	Predicate     predicate `json:"predicate"`
+}
+
+// predicate is the part of the provenance that names the source: BuildKit puts the git revision beside its metadata.
+type predicate struct {
+	RunDetails struct {
+		Metadata struct {
+			BuildKit struct {
+				VCS struct {
+					Revision string `json:"revision"`
+				} `json:"vcs"`
+			} `json:"buildkit_metadata"`
+		} `json:"metadata"`
+	} `json:"runDetails"`
 }
 
 // subject is a file that the statement is about.
@@ -39,6 +53,16 @@ func CheckStatement(text []byte, name, sha256 string) error {
 		return err
 	}
 	return s.check(name, sha256)
+}
+
+// Revision is the commit that the statement names, with "-dirty" behind it where files differed from it. It is empty where
+// the statement names none, or is none.
+func Revision(text []byte) string {
+	s, err := parseStatement(text)
+	if err != nil {
+		return ""
+	}
+	return s.Predicate.RunDetails.Metadata.BuildKit.VCS.Revision
 }
 
 func parseStatement(text []byte) (*statement, error) {

@@ -19,8 +19,9 @@ import (
 
 // How the rebuild of a wheel ends.
 const (
-	Identical = "identical"
-	Different = "different"
+	Identical  = "identical"
+	Different  = "different"
+	Unreadable = "unreadable" // no wheel of the matrix: nothing was built
 )
 
 // Rebuilt is what came of one wheel that was built again.
@@ -30,9 +31,11 @@ type Rebuilt struct {
 	Result     string                `json:"result"` // identical, different, failed or skipped
 	Cached     bool                  `json:"cached"` // every step came from the build cache
 	SHA256     string                `json:"sha256"`
-	Rebuilt    string                `json:"rebuilt,omitempty"` // SHA-256 of what was built
-	Kept       string                `json:"kept,omitempty"`    // path of what was built
-	Problems   []string              `json:"problems"`          // of the files beside the wheel, or of a wheel that is none
+	Rebuilt    string                `json:"rebuilt,omitempty"`  // SHA-256 of what was built
+	Kept       string                `json:"kept,omitempty"`     // path of what was built
+	Revision   string                `json:"revision,omitempty"` // of the source, by the wheel's provenance
+	Notes      []string              `json:"notes"`              // what to know of the source and the files beside the wheel
+	Problems   []string              `json:"problems"`           // of the files beside the wheel, or of a wheel that is none
 	Difference *wheel.ByteDifference `json:"difference,omitempty"`
 	Failure    *report.Failure       `json:"failure,omitempty"` // of the build
 }
@@ -66,7 +69,7 @@ func (r *Run) Rebuild(ctx context.Context, wheels map[string]string, keep bool) 
 }
 
 func newRebuilt(wheels map[string]string, target bake.Target) *Rebuilt {
-	return &Rebuilt{Wheel: wheels[target.Cell], Target: target.Cell, Problems: []string{}}
+	return &Rebuilt{Wheel: wheels[target.Cell], Target: target.Cell, Notes: []string{}, Problems: []string{}}
 }
 
 // inOrder lists the wheels in the order of the results. One that was not compared has the outcome of its build.
@@ -115,13 +118,17 @@ func (r *Rebuilt) compare(path string) (err error) {
 func (r *Rebuilt) lookBeside() error {
 	name := filepath.Base(r.Wheel)
 	list, err := sums.Read(filepath.Dir(r.Wheel))
-	if err != nil {
+	switch sum, listed := list[name]; {
+	case err != nil:
 		r.Problems = append(r.Problems, err.Error())
-	} else if sum, listed := list[name]; listed && sum != r.SHA256 {
+	case listed && sum != r.SHA256:
 		r.Problems = append(r.Problems, fmt.Sprintf("%s says SHA-256 %s", sums.File, sum))
+	case !listed:
+		r.Notes = append(r.Notes, "no "+sums.File+" beside it lists it")
 	}
 	text, err := os.ReadFile(provenance.StatementFile(r.Wheel))
 	if errors.Is(err, os.ErrNotExist) {
+		r.Notes = append(r.Notes, "it has no provenance beside it")
 		return nil
 	}
 	if err != nil {
@@ -130,5 +137,6 @@ func (r *Rebuilt) lookBeside() error {
 	if err := provenance.CheckStatement(text, name, r.SHA256); err != nil {
 		r.Problems = append(r.Problems, provenance.StatementFile(name)+": "+err.Error())
 	}
+	r.Revision = provenance.Revision(text)
 	return nil
 }
