@@ -200,3 +200,11 @@ func lockState(ctx context.Context, root string, config Config) (*flock.Flock, e
 	}
 	return lock, nil
 }
+
+// errLocked names the process that holds the lock. That process wrote its id into the lock file.
+func errLocked(root, owner string) error {
+	if owner = strings.TrimSpace(owner); owner == "" {
+		return environment("fuser -v "+lockPath(root), "the state directory %s is in use by another process", root)
+	}
+	return environment("ps -fp "+owner, "the state directory %s is in use by process %s", root, owner)
+}

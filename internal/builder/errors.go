@@ -41,14 +41,6 @@ func errNoOverlay(root string, err error) error {
 	return e
 }
 
-// errLocked names the process that holds the lock. That process wrote its id into the lock file.
-func errLocked(root, owner string) error {
-	if owner = strings.TrimSpace(owner); owner == "" {
-		return environment("fuser -v "+lockPath(root), "the state directory %s is in use by another process", root)
-	}
-	return environment("ps -fp "+owner, "the state directory %s is in use by process %s", root, owner)
-}
-
 func errDiskFull(dir string, err error) error {
 	e := environment("sagebuild clean --all, or --state DIR on a larger disk", "the disk of the state directory %s is full", dir)
 	e.Err = err
