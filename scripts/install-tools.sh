@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that sagebuild runs, and only those that are missing; with the argument "test" also
-# those that its tests need, with "lint" those of make lint alone.
+# those that its tests need, with "lint" those of make lint alone, with "browser" the one in which tests click through
+# the page of a site.
 set -euo pipefail
 
 missing=()
@@ -11,7 +12,9 @@ need() { # need PACKAGE TEST...: the package is missing where the test fails
 }
 
 need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
-if [[ ${1:-} != lint ]]; then
+if [[ ${1:-} == browser ]]; then
+    need chromium command -v chromium
+elif [[ ${1:-} != lint ]]; then
     need runc command -v runc
     need mmdebstrap command -v mmdebstrap
     need debian-archive-keyring test -e /usr/share/keyrings/debian-archive-keyring.gpg

@@ -4,19 +4,27 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/index"
 	"github.com/sagebuild/sagebuild/internal/ui"
+	"github.com/sagebuild/sagebuild/matrix"
 )
 
 const indexHelp = `Index turns a directory of wheels into a static site for pip and uv, with a simple index for each torch and CUDA:
 SITE/simple/cu129/torch2.8/. Any web server can serve it. SITE/index.html asks people for torch, CUDA and Python and
 shows the one command they need.
 
+Without a choice of torch, SITE/simple/ serves the wheels that fit several torches, and sdists.
+
 Every wheel is read and checked first. A site is replaced as a whole in one step, and keeps files that sagebuild did not
 write. It never loses a wheel or changes one under the same name, unless told to.
+
+Attestations beside the wheels (FILE.publish.attestation, PEP 740) are published with --publisher, which names the
+workflow that signed them, and --url, the address that the site will have.
 
 --check publishes nothing. It proves an index instead: the real pip and the real uv of this machine install every wheel of
 dist/, or of the site that --output names, from its index on the loopback interface; each must choose exactly this file and
@@ -25,6 +33,7 @@ leave torch alone. docs/index.md says what that proves.`
 func newIndex(app *App) *cobra.Command {
 	var options index.Options
 	var check bool
+	var publisher, definition string
 	cmd := &cobra.Command{
 		Use:     "index",
 		Short:   "Publish the wheels of dist/ as a static site for pip and uv",
@@ -33,6 +42,9 @@ func newIndex(app *App) *cobra.Command {
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !check {
+				if err := completeIndex(&options, publisher, definition); err != nil {
+					return err
+				}
 				return runIndex(cmd.Context(), app, options)
 			}
 			source := siteOptions{dist: options.Dist}
@@ -46,9 +58,26 @@ func newIndex(app *App) *cobra.Command {
 	cmd.Flags().StringVar(&options.Output, "output", "site", "`DIR`ectory that is the site")
 	cmd.Flags().BoolVar(&options.AllowShrink, "allow-shrink", false, "let published wheels disappear that are no longer in dist/")
 	cmd.Flags().BoolVar(&options.Replace, "replace", false, "let published wheels change under the same name")
+	cmd.Flags().StringVar(&options.URL, "url", "", "`URL` at which the site will be served")
+	cmd.Flags().StringVar(&publisher, "publisher", "", "workflow that signed the attestations: `github:OWNER/REPOSITORY/FILE`")
+	cmd.Flags().StringVar(&definition, "matrix", "", "matrix definition `FILE`, which names the GPUs (default: the built-in one)")
 	cmd.Flags().BoolVar(&check, "check", false, "publish nothing, prove for every wheel that pip and uv install it")
 	app.addJSON(cmd, "the published wheels, or the proofs")
 	return cmd
+}
+
+// completeIndex reads what the flags name.
+func completeIndex(options *index.Options, publisher, definition string) (err error) {
+	if options.URL != "" && !isURL(options.URL) {
+		return diag.Usagef("sagebuild index --url https://HOST/", "--url %s is no address of a web server", options.URL)
+	}
+	if publisher != "" {
+		if options.Publisher, err = index.ParsePublisher(publisher); err != nil {
+			return err
+		}
+	}
+	options.Matrix, err = matrix.Load(definition)
+	return err
 }
 
 func runIndex(ctx context.Context, app *App, options index.Options) error {
@@ -61,18 +90,21 @@ func runIndex(ctx context.Context, app *App, options index.Options) error {
 			return err
 		}
 		app.Console.Note("published %s: %s", result.Output, changes(result))
+		if left := index.Unattested(options, slices.Concat(result.Wheels, result.Sdists)); left > 0 {
+			app.Console.Note("%s left out: --publisher says who signed", ui.Count(left, "attestation"))
+		}
 		return nil
 	})
 }
 
 func publishedTable(r *index.Result) *ui.Table {
 	table := &ui.Table{Header: []string{"index", "wheel", "size"}}
-	for _, entry := range r.Wheels {
+	for _, entry := range slices.Concat(r.Wheels, r.Sdists) {
 		table.Add(ui.Text(entry.Channel.Dir()+"/"), ui.Text(entry.Filename), ui.Number(ui.Size(entry.Size).String()))
 	}
 	return table
 }
 
 func changes(r *index.Result) string {
-	return fmt.Sprintf("%d wheels added, %d changed, %d removed, %d kept", len(r.Added), len(r.Changed), len(r.Removed), r.Kept)
+	return fmt.Sprintf("%s added, %d changed, %d removed, %d kept", ui.Count(len(r.Added), "file"), len(r.Changed), len(r.Removed), r.Kept)
 }

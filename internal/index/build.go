@@ -14,6 +14,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/digest"
+	"github.com/sagebuild/sagebuild/matrix"
 )
 
 // Options say what is published where.
@@ -22,12 +23,16 @@ type Options struct {
 	Output string // the site
 	// AllowShrink lets published wheels disappear, Replace lets published wheels change.
 	AllowShrink, Replace bool
+	URL                  string         // where the site will be served, "" if that is not known
+	Publisher            Publisher      // who signed the attestations in Dist; the zero Publisher leaves them out
+	Matrix               *matrix.Matrix // names the GPUs of index.html
 }
 
 // Result is a published site and how it differs from the one before.
 type Result struct {
 	Output  string   `json:"output"`
 	Wheels  []Entry  `json:"wheels"`
+	Sdists  []Entry  `json:"sdists,omitempty"`
 	Indexes []string `json:"indexes"` // directories for --index-url, below Output
 	Added   []string `json:"added"`
 	Changed []string `json:"changed"`
@@ -56,16 +61,32 @@ func Build(ctx context.Context, options Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	result := compare(published, entries)
+	if err := options.attest(entries, output); err != nil {
+		return nil, err
+	}
+	result := compare(published, newManifest(entries))
 	result.Output = options.Output
 	if err := options.permit(result); err != nil {
 		return nil, err
 	}
-	s := &site{dir: swap.aside, old: output, dist: options.Dist, entries: entries}
+	s := &site{dir: swap.aside, old: output, dist: options.Dist, url: options.URL, matrix: options.Matrix, entries: entries}
 	if err := s.write(ctx); err != nil {
 		return nil, fmt.Errorf("writing the site: %w", err)
 	}
 	return result, swap.publish()
+}
+
+// attest gives each entry its provenance object. PEP 740 wants links to these to be whole URLs.
+func (o Options) attest(entries []Entry, site string) error {
+	for i := range entries {
+		if err := entries[i].attest(o.Dist, site, o.Publisher); err != nil {
+			return err
+		}
+		if entries[i].ProvenanceSHA256 != "" && o.URL == "" {
+			return diag.Usagef("sagebuild index --url https://HOST/", "%s has attestations, and links to them need the address of the site", entries[i].Filename)
+		}
+	}
+	return nil
 }
 
 // realPath follows links, so that a link to a site goes on leading to the site.
@@ -76,14 +97,18 @@ func realPath(dir string) (string, error) {
 	return filepath.Abs(dir)
 }
 
-// scan inspects the wheels of a directory. It takes the facts of a published wheel with the same bytes from the
+// scan inspects the wheels and sdists of a directory. It takes the facts of a published wheel with the same bytes from the
 // manifest. It compares bytes, not times, because reproducible wheels all have the same time.
 func scan(ctx context.Context, dist string, published *Manifest) ([]Entry, error) {
 	files, err := filepath.Glob(filepath.Join(dist, "*.whl"))
 	if err != nil {
 		return nil, err
 	}
-	if len(files) == 0 {
+	sdists, err := filepath.Glob(filepath.Join(dist, "*.tar.gz"))
+	if err != nil {
+		return nil, err
+	}
+	if files = append(files, sdists...); len(files) == 0 {
 		return nil, diag.Usagef("sagebuild bake", "there are no wheels in %s", dist)
 	}
 	entries, wrong := make([]Entry, len(files)), make([]error, len(files))
@@ -96,6 +121,11 @@ func scan(ctx context.Context, dist string, published *Manifest) ([]Entry, error
 		return nil, err
 	}
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Path(), b.Path()) })
+	for _, entry := range entries {
+		if isChannel.MatchString(entry.Project) {
+			return nil, refused(filepath.Join(dist, entry.Filename), fmt.Errorf("the site has a directory %s of its own", entry.Project))
+		}
+	}
 	return entries, conflicts(entries)
 }
 
@@ -110,27 +140,30 @@ func each(n int, do func(int)) {
 }
 
 func inspectOnce(file string, published *Manifest) (Entry, error) {
+	inspect := Inspect
+	if strings.HasSuffix(file, ".tar.gz") {
+		inspect = InspectSdist
+	}
 	known, ok := published.find(filepath.Base(file))
 	if !ok {
-		return Inspect(file)
+		return inspect(file)
 	}
 	stat, err := os.Stat(file)
 	if err != nil {
 		return Entry{}, err
 	}
 	if stat.Size() != known.Size {
-		return Inspect(file)
+		return inspect(file)
 	}
 	if sum, err := digest.File(file); err != nil || sum == known.SHA256 {
 		return known, err
 	}
-	return Inspect(file)
+	return inspect(file)
 }
 
-func compare(published *Manifest, entries []Entry) *Result {
-	r := &Result{Wheels: entries, Added: []string{}, Changed: []string{}, Removed: []string{}}
-	current := Manifest{Wheels: entries}
-	for _, entry := range entries {
+func compare(published, current *Manifest) *Result {
+	r := &Result{Wheels: current.Wheels, Sdists: current.Sdists, Added: []string{}, Changed: []string{}, Removed: []string{}}
+	for _, entry := range current.entries() {
 		if !slices.Contains(r.Indexes, entry.Channel.Dir()) {
 			r.Indexes = append(r.Indexes, entry.Channel.Dir())
 		}
@@ -143,10 +176,13 @@ func compare(published *Manifest, entries []Entry) *Result {
 			r.Kept++
 		}
 	}
-	for _, entry := range published.Wheels {
+	for _, entry := range published.entries() {
 		if _, ok := current.find(entry.Filename); !ok {
 			r.Removed = append(r.Removed, entry.Filename)
 		}
+	}
+	if slices.Contains(r.Indexes, universalDir) {
+		r.Indexes = append([]string{RootDir}, r.Indexes...)
 	}
 	return r
 }

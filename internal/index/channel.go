@@ -14,8 +14,14 @@ type Channel struct {
 	CUDA  matrix.Version `json:"cuda,omitzero"`  // two numbers: 12.9
 }
 
-// universalDir holds the wheels that no build tag ties to a torch.
+// universalDir holds what no build tag ties to a torch: wheels for several, and sdists.
 const universalDir = "simple/universal"
+
+// RootDir is the index of those who do not want to choose. It links what lies in universalDir.
+const RootDir = "simple"
+
+// isChannel matches the directories of RootDir that are no projects.
+var isChannel = regexp.MustCompile(`^(universal|cu[0-9]+)$`)
 
 // buildTagPattern is {torch: major, minor, patch}.{CUDA: major, minor}. The first and the last digit of torch and the
 // first two of CUDA are single numbers, so 2100.130 can only be 2.10.0 and 13.0.
@@ -45,6 +51,14 @@ func (c Channel) Dir() string {
 		return universalDir
 	}
 	return "simple/cu" + c.CUDA.Digits() + "/torch" + c.Torch.Minor().String()
+}
+
+// Index is the directory below the site that installers are given: of universal wheels the root, where all of them are.
+func (c Channel) Index() string {
+	if c.IsUniversal() {
+		return RootDir
+	}
+	return c.Dir()
 }
 
 // Requirement is the dependency that a wheel of the channel must have, so that no installer changes torch.

@@ -102,7 +102,7 @@ func (c *checker) all(ctx context.Context, proofs []Proof) []Proof {
 // one runs one installer, and looks at what arrived.
 func (c *checker) one(ctx context.Context, run string, p *Proof) error {
 	o := order{
-		index: fmt.Sprintf("%s/%s/%s/%s/", c.server.URL, p.Page, run, p.entry.Channel.Dir()), stubs: c.server.URL + "/stubs/",
+		index: fmt.Sprintf("%s/%s/%s/%s/", c.server.URL, p.Page, run, p.entry.Channel.Index()), stubs: c.server.URL + "/stubs/",
 		target: filepath.Join(c.work, run), requirement: p.entry.Project + "==" + p.entry.Version,
 		platform: p.entry.names.Platform[0], python: p.entry.pythonVersion(),
 	}

@@ -22,7 +22,7 @@ const DefaultDist = "dist"
 // index of the user.
 func InstallCommands(c Candidate, need Need, site, dist string) Commands {
 	if site != "" {
-		index := strings.TrimSuffix(site, "/") + "/" + c.Channel.Dir() + "/"
+		index := strings.TrimSuffix(site, "/") + "/" + c.Channel.Index() + "/"
 		what := c.Project + "==" + c.Version
 		return Commands{
 			Pip: fmt.Sprintf("pip install --index-url %s %s", quote(index), what),

@@ -32,6 +32,9 @@ func conflicts(entries []Entry) error {
 
 // keys has one element for each combination of the file's compressed tags.
 func (e Entry) keys() []string {
+	if e.IsSdist() {
+		return []string{e.Dir() + " " + e.Version}
+	}
 	var keys []string
 	for _, python := range e.names.Python {
 		for _, abi := range e.names.ABI {

@@ -2,7 +2,9 @@
 // and proves it with the real installers.
 //
 //	channel.go                      what a build tag says: torch and CUDA
-//	entry.go, conflict.go           what a wheel says, and wheels that an installer could not tell apart
+//	entry.go, sdist.go              what a wheel says, and an sdist
+//	attestation.go                  who signed it (PEP 740)
+//	conflict.go                     wheels that an installer could not tell apart
 //	manifest.go                     wheels.json, the list of all wheels of a site
 //	simple.go, page.go              the pages for installers and for people
 //	build.go, site.go, swap.go      publishing: compare with what is published, write aside, exchange

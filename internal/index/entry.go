@@ -19,7 +19,7 @@ import (
 	"github.com/sagebuild/sagebuild/kernels"
 )
 
-// Entry is one wheel of a site.
+// Entry is one wheel or sdist of a site.
 type Entry struct {
 	Filename       string         `json:"filename"`
 	Project        string         `json:"project"` // normalised by PEP 503
@@ -29,10 +29,13 @@ type Entry struct {
 	RequiresDist   []string       `json:"requiresDist,omitempty"`
 	Size           int64          `json:"size"`
 	SHA256         string         `json:"sha256"`
-	MetadataSHA256 string         `json:"metadataSha256"`
-	SMs            []kernels.Arch `json:"sms,omitempty"` // targets with machine code
-	PTX            []kernels.Arch `json:"ptx,omitempty"` // targets with PTX, which newer GPUs compile
-	names          wheel.Filename
+	MetadataSHA256 string         `json:"metadataSha256,omitempty"` // "" of sdists, whose metadata a build may change
+	SMs            []kernels.Arch `json:"sms,omitempty"`            // targets with machine code
+	PTX            []kernels.Arch `json:"ptx,omitempty"`            // targets with PTX, which newer GPUs compile
+	// ProvenanceSHA256 is the hash of the provenance object (PEP 740), "" if there is none.
+	ProvenanceSHA256 string `json:"provenanceSha256,omitempty"`
+	names            wheel.Filename
+	provenance       []byte
 }
 
 // metadataLimit bounds METADATA, which clients load whole.

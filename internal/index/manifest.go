@@ -26,6 +26,7 @@ const manifestFormat = 1
 type Manifest struct {
 	Format int     `json:"format"`
 	Wheels []Entry `json:"wheels"`
+	Sdists []Entry `json:"sdists,omitempty"`
 }
 
 // ParseManifest reads a manifest and checks whatever becomes a path, a link, part of a command or a line on a
@@ -43,8 +44,29 @@ func ParseManifest(text []byte) (*Manifest, error) {
 			return nil, fmt.Errorf("wheel %d: %w", i, err)
 		}
 	}
+	for i := range m.Sdists {
+		if err := errors.Join(m.Sdists[i].checkSdist(), m.Sdists[i].checkTexts()); err != nil {
+			return nil, fmt.Errorf("sdist %d: %w", i, err)
+		}
+	}
 	return m, nil
 }
+
+// newManifest is the manifest of a site with these files.
+func newManifest(entries []Entry) *Manifest {
+	m := &Manifest{Format: manifestFormat}
+	for _, entry := range entries {
+		if entry.IsSdist() {
+			m.Sdists = append(m.Sdists, entry)
+		} else {
+			m.Wheels = append(m.Wheels, entry)
+		}
+	}
+	return m
+}
+
+// entries are all files of the site.
+func (m *Manifest) entries() []Entry { return slices.Concat(m.Wheels, m.Sdists) }
 
 func (e *Entry) check() (err error) {
 	if e.names, err = wheel.ParseFilename(e.Filename); err != nil {
@@ -61,7 +83,15 @@ func (e *Entry) check() (err error) {
 		return fmt.Errorf("%s does not belong to project %q", e.Filename, e.Project)
 	case strings.ReplaceAll(e.Version, "-", "_") != e.names.Version:
 		return fmt.Errorf("%s does not have version %q", e.Filename, e.Version)
-	case !isSHA256(e.SHA256) || !isSHA256(e.MetadataSHA256) || e.Size < 0:
+	case !isSHA256(e.MetadataSHA256):
+		return fmt.Errorf("%s has a malformed hash of its metadata", e.Filename)
+	}
+	return e.checkTexts()
+}
+
+// checkTexts is about what wheels and sdists have in common.
+func (e *Entry) checkTexts() error {
+	if !isSHA256(e.SHA256) || e.ProvenanceSHA256 != "" && !isSHA256(e.ProvenanceSHA256) || e.Size < 0 {
 		return fmt.Errorf("%s has a malformed hash or size", e.Filename)
 	}
 	for _, text := range append(slices.Clone(e.RequiresDist), e.RequiresPython) {
@@ -108,9 +138,10 @@ func checkEmpty(dir string) error {
 
 // find returns the entry of a file name.
 func (m *Manifest) find(filename string) (Entry, bool) {
-	at := slices.IndexFunc(m.Wheels, func(e Entry) bool { return e.Filename == filename })
+	all := m.entries()
+	at := slices.IndexFunc(all, func(e Entry) bool { return e.Filename == filename })
 	if at < 0 {
 		return Entry{}, false
 	}
-	return m.Wheels[at], true
+	return all[at], true
 }

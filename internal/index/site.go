@@ -16,31 +16,33 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/sums"
+	"github.com/sagebuild/sagebuild/matrix"
 )
 
 // site is one site that is being written.
 type site struct {
-	dir, old, dist string
-	entries        []Entry
-	sums           sums.List // of every other file that sagebuild wrote
+	dir, old, dist, url string
+	matrix              *matrix.Matrix
+	entries             []Entry
+	sums                sums.List // of every other file that sagebuild wrote
 }
 
 // write fills dir, from which nothing is served yet.
 func (s *site) write(ctx context.Context) error {
 	s.sums = sums.List{}
 	for _, entry := range s.entries {
-		if err := errors.Join(ctx.Err(), s.addWheel(entry)); err != nil {
+		if err := errors.Join(ctx.Err(), s.addFile(entry)); err != nil {
 			return err
 		}
 	}
 	if err := s.addIndexes(); err != nil {
 		return err
 	}
-	manifest, err := indented(Manifest{Format: manifestFormat, Wheels: s.entries})
+	manifest, err := indented(newManifest(s.entries))
 	if err != nil {
 		return err
 	}
-	page, err := humanPage(s.entries)
+	page, err := humanPage(s.entries, s.matrix)
 	if err != nil {
 		return err
 	}
@@ -50,7 +52,7 @@ func (s *site) write(ctx context.Context) error {
 	if err := s.writeSums(); err != nil {
 		return err
 	}
-	return s.carryOver()
+	return errors.Join(s.carryOver(), readable(s.dir))
 }
 
 // add writes a file and remembers its hash.
@@ -67,8 +69,8 @@ func writeFile(file string, text []byte) error {
 	return os.WriteFile(file, text, 0o644)
 }
 
-// addWheel stores the wheel and, where PEP 658 wants it, the METADATA beside the wheel.
-func (s *site) addWheel(entry Entry) error {
+// addFile stores a wheel or an sdist, and beside it what PEP 658 and PEP 740 want there: METADATA and the provenance.
+func (s *site) addFile(entry Entry) error {
 	to := filepath.Join(s.dir, entry.Path())
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
@@ -79,6 +81,14 @@ func (s *site) addWheel(entry Entry) error {
 		}
 	}
 	s.sums[entry.Path()] = entry.SHA256
+	if entry.ProvenanceSHA256 != "" {
+		if err := s.add(entry.provenancePath(), entry.provenance); err != nil {
+			return err
+		}
+	}
+	if entry.IsSdist() {
+		return nil
+	}
 	text, err := entry.metadata(to)
 	if err != nil {
 		return err
@@ -116,29 +126,42 @@ func copyChecked(from, to, want string) error {
 	return nil
 }
 
-// addIndexes writes the pages of each channel and of each project in it.
+// addIndexes writes the pages of each channel, of the root, and of each project in them.
 func (s *site) addIndexes() error {
 	channels := map[string]map[string][]Entry{}
-	for _, entry := range s.entries {
-		dir := entry.Channel.Dir()
+	list := func(dir string, entry Entry) {
 		if channels[dir] == nil {
 			channels[dir] = map[string][]Entry{}
 		}
 		channels[dir][entry.Project] = append(channels[dir][entry.Project], entry)
 	}
+	for _, entry := range s.entries {
+		list(entry.Channel.Dir(), entry)
+		if entry.Channel.IsUniversal() {
+			list(RootDir, entry)
+		}
+	}
 	for dir, projects := range channels {
-		names := slices.Sorted(maps.Keys(projects))
-		html, htmlErr := channelHTML(names)
-		text, err := channelPEP691(names)
-		if err := errors.Join(htmlErr, err, s.addPair(dir, html, text)); err != nil {
+		if err := s.addIndex(dir, projects); err != nil {
 			return err
 		}
-		for name, entries := range projects {
-			html, htmlErr := projectHTML(name, entries)
-			text, err := projectPEP691(name, entries)
-			if err := errors.Join(htmlErr, err, s.addPair(path.Join(dir, name), html, text)); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+func (s *site) addIndex(dir string, projects map[string][]Entry) error {
+	names := slices.Sorted(maps.Keys(projects))
+	html, htmlErr := channelHTML(names)
+	text, err := channelPEP691(names)
+	if err := errors.Join(htmlErr, err, s.addPair(dir, html, text)); err != nil {
+		return err
+	}
+	for name, entries := range projects {
+		page := newProjectFiles(dir, s.url, name, entries)
+		html, htmlErr := page.html()
+		text, err := page.json()
+		if err := errors.Join(htmlErr, err, s.addPair(path.Join(dir, name), html, text)); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -179,4 +202,20 @@ func carry(from, to string) error {
 		return err
 	}
 	return os.Link(from, to)
+}
+
+// readable gives everybody the right to read a site: a web server is another user, and whoever publishes may have a
+// umask that hides new files.
+func readable(dir string) error {
+	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir():
+			return os.Chmod(path, 0o755)
+		case entry.Type().IsRegular():
+			return os.Chmod(path, 0o644)
+		}
+		return nil
+	})
 }

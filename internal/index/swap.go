@@ -3,6 +3,7 @@ package index
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -21,7 +22,7 @@ type swap struct {
 // process left behind.
 func newSwap(output string) (*swap, error) {
 	parent := filepath.Dir(output)
-	if err := os.MkdirAll(parent, 0o755); err != nil {
+	if err := makeReadable(parent); err != nil {
 		return nil, err
 	}
 	lock, err := system.TryLock(parent)
@@ -46,4 +47,18 @@ func (s *swap) publish() error { return durable.Replace(s.aside, s.output) }
 func (s *swap) close() {
 	_ = os.RemoveAll(s.aside)
 	s.parent.Close()
+}
+
+// makeReadable makes a directory and those above it, and lets everybody into those that it makes.
+func makeReadable(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := makeReadable(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return os.Chmod(dir, 0o755)
 }
