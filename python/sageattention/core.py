@@ -8,8 +8,9 @@ Every function takes, besides its own, these keywords: attn_mask (bool, True whe
 float, added to the scaled scores; broadcastable to [batch, query heads, query rows, key rows] in
 both layouts; together with is_causal both hold), scale (torch's name of sm_scale), causal_alignment
 ("top_left", the default: query i sees keys 0 to i; "bottom_right": query i sees keys 0 to i + key
-rows - query rows). Further keywords are ignored, as in 2.2. Under torch.autocast float32 inputs are
-cast to autocast's dtype. A row that sees no key gives 0 and LSE -infinity.
+rows - query rows). sageattn and sageattn_varlen also take always_quantize: see sageattn. Further
+keywords are ignored, as in 2.2. Under torch.autocast float32 inputs are cast to autocast's dtype. A
+row that sees no key gives 0 and LSE -infinity.
 """
 
 from __future__ import annotations
