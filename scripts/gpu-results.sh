@@ -44,10 +44,12 @@ family() { # name, SM, output
     backend fatbin --output "$3" "$temporary/$1"
 }
 
-# Kernels that a wheel holds for other SMs alone, compiled for SM 9.0: sums within a key tile.
+# Kernels that a wheel holds for other SMs alone, compiled for SM 9.0: sums within a key tile, in float16, and by the
+# product with scales, which is emulated.
 accum_f16() { # output
-    backend compile --sm 9.0 --include "$root/csrc/device" --output "$temporary/accum-f16" \
-        "$root"/csrc/device/mma/attention_{fp16_sm80,fp16_accum_f16_sm80,fp8_sm89,fp8_accum_f16_sm89}.cu \
+    backend compile --sm 9.0 --define SAGEATTN_EMULATE_FP8_SCALED --include "$root/csrc/device" \
+        --output "$temporary/accum-f16" \
+        "$root"/csrc/device/mma/attention_{fp16_sm80,fp16_accum_f16_sm80,fp8_sm89,fp8_accum_f16_sm89,fp8_scaled_sm120}.cu \
         "$root"/csrc/device/quantize/{quantize,quantize_value}.cu
     backend fatbin --output "$1" "$temporary/accum-f16"
 }

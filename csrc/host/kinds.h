@@ -10,7 +10,8 @@ enum sageattn_kind {
     SAGEATTN_KIND_FP8 = 3,
     SAGEATTN_KIND_FP8_ACCUM_F16 = 4,
     SAGEATTN_KIND_FP8_WGMMA = 5,
-    SAGEATTN_KIND_FP4 = 6
+    SAGEATTN_KIND_FP4 = 6,
+    SAGEATTN_KIND_FP8_SCALED = 7
 };
 
 #endif

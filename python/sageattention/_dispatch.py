@@ -2,7 +2,8 @@
 
 A method is what a public function asks for: "auto" (sageattn), "quantised" (the same, but see _choice), "fp16"
 (float16 values, sums in float32), "fp16_accum_f16" (float16 values, sums in float16 within a key tile), "fp8" and
-"fp8_accum_f16" (the same with E4M3 values), "triton". Where a GPU lacks the kernel of a method, a
+"fp8_accum_f16" (the same with E4M3 values), "fp8_scaled" (E4M3 values, sums in float32, by the product with scales of
+SM 12.x), "triton". Where a GPU lacks the kernel of a method, a
 more precise kernel serves. "only:" before a kind (see _kinds) takes that kind or raises an error;
 tests and measurements use it.
 """
@@ -10,6 +11,7 @@ tests and measurements use it.
 from __future__ import annotations
 
 import functools
+import os
 from typing import Callable, NamedTuple
 
 from . import _kernels, _library, _triton
@@ -18,7 +20,7 @@ from ._kernels import Sm, sm_text
 from ._kinds import KINDS
 
 AUTO, QUANTISED, TRITON, ONLY = "auto", "quantised", "triton", "only:"
-METHODS = (AUTO, QUANTISED, "fp16", "fp16_accum_f16", "fp8", "fp8_accum_f16", TRITON)
+METHODS = (AUTO, QUANTISED, "fp16", "fp16_accum_f16", "fp8", "fp8_accum_f16", "fp8_scaled", TRITON)
 TORCH = "torch"  # stands beside the kinds in the tables of _choice
 
 _EXACT = "float16 values are summed in float32 at full rate here"
@@ -27,6 +29,9 @@ _HALF_RATE = (
 )
 _FP8 = "E4M3 values, twice the rate of float16"
 _FP8_ACCUM_F16 = "E4M3 values summed in float16 within a key tile: the fastest here"
+_FP8_SCALED = (
+    "as asked for: E4M3 values, float32 sums by the product with scales; proven by emulation, not yet run on SM 12.x"
+)
 _WGMMA = "wgmma with INT8 keys and E4M3 values: the fastest on SM 9.0"
 _SLOWER = "float16 values summed in float32: the wheel has no faster kernel for this"
 _PRECISE = "more precise than asked for; the wheel has no other kernel for this"
@@ -52,6 +57,11 @@ _ASKED: dict[str, Preferences] = {
     "fp8": (("fp8", "E4M3 values, float32 sums, as asked for"), ("fp16", _PRECISE)),
     "fp8_accum_f16": (
         ("fp8_accum_f16", "as asked for"),
+        ("fp8", "E4M3 values, float32 sums, as asked for"),
+        ("fp16", _PRECISE),
+    ),
+    "fp8_scaled": (
+        ("fp8_scaled", _FP8_SCALED),
         ("fp8", "E4M3 values, float32 sums, as asked for"),
         ("fp16", _PRECISE),
     ),
@@ -106,7 +116,14 @@ def _preferences(request: Request, sm: Sm) -> Preferences:
     return tuple(pair for pair in kinds if KINDS[pair[0]].starts) if request.varlen else kinds
 
 
+def _scaled() -> bool:
+    """SAGEATTN_FP8_SCALED: wherever E4M3 values are summed, the product with scales does it, if the GPU has it."""
+    return os.environ.get("SAGEATTN_FP8_SCALED", "0") not in ("", "0")
+
+
 def _unmasked(method: str, sm: Sm) -> Preferences:
+    if sm[0] == 12 and method in (AUTO, QUANTISED, "fp8", "fp8_accum_f16") and _scaled():
+        return _ASKED["fp8_scaled"]
     if method in (AUTO, QUANTISED):
         faster = _AUTO.get(sm, _AUTO.get(sm[0], ()))
         return (*faster, ("fp16", _SLOWER if faster else _EXACT))

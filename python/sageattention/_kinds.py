@@ -113,5 +113,16 @@ KINDS = {
             head_dims=(64, 128),
             launcher="fp4",
         ),
+        Kind(
+            number=7,
+            name="fp8_scaled",
+            values="e4m3",
+            sums="float32",
+            scale_max=448.0,
+            mask=False,
+            starts=False,
+            head_dims=(64, 96, 128, 192, 256),
+            launcher="attention",
+        ),
     )
 }

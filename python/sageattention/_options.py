@@ -21,7 +21,7 @@ _ALIGNMENTS = {
 # function -> pv_accum_dtype -> method of the dispatcher
 _METHODS = {
     "fp16": {"fp32": "fp16", "fp16+fp32": "fp16_accum_f16", "fp16": "fp16_accum_f16"},
-    "fp8": {"fp32": "fp8", "fp32+fp32": "fp8", "fp32+fp16": "fp8_accum_f16"},
+    "fp8": {"fp32": "fp8", "fp32+fp32": "fp8", "fp32+fp16": "fp8_accum_f16", "scaled": "fp8_scaled"},
     "fp8_sm90": {"fp32+fp32": "fp8"},
 }
 

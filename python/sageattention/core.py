@@ -156,7 +156,8 @@ def sageattn_qk_int8_pv_fp8_cuda(
 ) -> Result:
     """As sageattn with E4M3 values, one scale a channel.
 
-    pv_accum_dtype is "fp32", "fp32+fp32" (the same here) or "fp32+fp16" (float16 within a key tile). Values are
+    pv_accum_dtype is "fp32", "fp32+fp32" (the same here), "fp32+fp16" (float16 within a key tile) or "scaled" (float32,
+    by the product with scales of SM 12.x, else the same as "fp32"). Values are
     always smoothed, so that their mean is not rounded away; smooth_v is ignored, with 2.2's warning where 2.2
     warns. GPUs without FP8 kernels, masks and lengths that differ take float16 values, which are more precise.
     """

@@ -1,4 +1,4 @@
-"""FP4 kernels are compiled for the instructions of SM 12.0a and 12.1a, or not at all."""
+"""Products with scales are compiled for the instructions of SM 12.0a and 12.1a, or not at all."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from build_backend.sass import disassembly
 
 DEVICE = Path(__file__).parents[3] / "csrc" / "device"
 SOURCES = [DEVICE / "fp4" / name for name in ("attention_fp4_sm120.cu", "quantize_fp4_sm120.cu")]
+SCALED = DEVICE / "mma" / "attention_fp8_scaled_sm120.cu"
 PRODUCT = "OMMA.SF.16864.F32.E2M1.E2M1.UE4M3.4X"
 
 
@@ -26,11 +27,11 @@ def compiler() -> nvrtc.Nvrtc:
         pytest.skip(f"{error}: {error.hint}")
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("source", [*SOURCES, SCALED], ids=lambda path: path.stem)
 @pytest.mark.parametrize("target", ["sm_90", "sm_100a", "sm_120"])
 def test_no_other_target_is_compiled(compiler: nvrtc.Nvrtc, source: Path, target: str) -> None:
     """A wheel could otherwise hold the emulated form, which is for tests."""
-    with pytest.raises(BuildError, match="FP4 needs sm_120a or sm_121a"):
+    with pytest.raises(BuildError, match="needs? sm_120a or sm_121a"):
         compile_command.compile_source(compiler, source, target, [str(DEVICE)])
 
 

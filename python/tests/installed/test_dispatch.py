@@ -19,8 +19,8 @@ FULL = {
     (8, 9): {"fp16", "fp16_masked", "fp16_accum_f16", "fp8", "fp8_accum_f16"},
     (9, 0): {"fp16", "fp16_masked", "fp8", "fp8_wgmma"},
     (10, 0): {"fp16", "fp16_masked", "fp8"},
-    (12, 0): {"fp16", "fp16_masked", "fp16_accum_f16", "fp8", "fp8_accum_f16"},
-    (12, 1): {"fp16", "fp16_masked", "fp16_accum_f16", "fp8", "fp8_accum_f16"},
+    (12, 0): {"fp16", "fp16_masked", "fp16_accum_f16", "fp8", "fp8_accum_f16", "fp8_scaled"},
+    (12, 1): {"fp16", "fp16_masked", "fp16_accum_f16", "fp8", "fp8_accum_f16", "fp8_scaled"},
 }
 NO_TRITON = "Triton is not installed"
 
@@ -66,6 +66,20 @@ def test_what_is_asked_for_or_more_precise(sm: tuple[int, int]) -> None:
     assert fastest == ("fp8_accum_f16" if "fp8_accum_f16" in images else fp8)
     assert kind(Request("triton"), sm, images, "") == "triton"
     assert kind(Request("triton"), sm, images) == "fp16"
+
+
+def test_the_product_with_scales_is_taken_if_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SAGEATTN_FP8_SCALED", raising=False)
+    assert kind(Request("fp8_scaled"), (12, 0), FULL[12, 0]) == "fp8_scaled"
+    assert kind(Request("fp8_scaled"), (8, 9), FULL[8, 9]) == "fp8"
+    assert kind(Request("fp8_scaled"), (9, 0), FULL[9, 0]) == "fp8_wgmma"
+    assert kind(Request("fp8_scaled", masked=True), (12, 0), FULL[12, 0]) == "fp16_masked"
+    assert kind(Request("fp8_scaled"), (12, 1), {"fp16", "fp8"}) == "fp8"
+    monkeypatch.setenv("SAGEATTN_FP8_SCALED", "1")
+    for method in ("auto", "quantised", "fp8", "fp8_accum_f16"):
+        assert kind(Request(method), (12, 1), FULL[12, 1]) == "fp8_scaled"
+        assert kind(Request(method), (8, 9), FULL[8, 9]).startswith("fp8")
+    assert kind(Request("fp16"), (12, 1), FULL[12, 1]) == "fp16"
 
 
 def test_the_compiler_may_lack_half_precision_sums() -> None:
