@@ -15,6 +15,12 @@ class ProjectError(BuildError):
     """A pyproject.toml that does not say what a wheel needs."""
 
 
+def locate(package: Path) -> Path:
+    """The pyproject.toml of a package: its own, or that of the folder around it."""
+    own = package.resolve() / "pyproject.toml"
+    return own if own.is_file() else package.resolve().parent / own.name
+
+
 def read(path: Path) -> dict[str, Any]:
     """The [project] table. Raises ProjectError, naming the file, for what is missing or unreadable."""
     try:

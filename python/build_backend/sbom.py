@@ -62,7 +62,7 @@ class Block(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the `sbom` command."""
     add = parser.add_argument
-    add("--pyproject", type=Path, required=True, metavar="FILE", help="names the wheel's project")
+    add("--package", type=Path, required=True, metavar="DIR", help="the Python package")
     add("--version", required=True, help="of the wheel, for example 2.2.0")
     add("--build-tag", help="of the wheel, for example 280.129")
     add("--wheels", type=Path, nargs="+", default=[], metavar="FILE", help="locked wheels")
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the SBOM. Raises SBOMError, before anything is written, or OSError."""
-    name = project.read(args.pyproject)["name"]
+    name = project.read(project.locate(args.package))["name"]
     blocks = read_system(args.system.read_text("utf-8"))
     components = [part for path in args.wheels for part in wheel_components(path)]
     components += base_components(args.dpkg_status.read_text("utf-8"), blocks.get("base"))

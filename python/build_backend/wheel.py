@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--platform-tag", required=True, help="for example linux_x86_64")
     add("--requires", action="append", default=[], help="a requirement, for example 'torch==2.8.*'")
     add("--requires-python", help="instead of pyproject.toml's, for example '>=3.12,<3.13'")
-    add("--pyproject", type=Path, metavar="FILE", help="default: pyproject.toml beside the package")
+    add("--pyproject", type=Path, metavar="FILE", help="default: that in the package, or beside it")
     add(
         "--license",
         type=Path,
@@ -115,8 +115,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pyproject(args: argparse.Namespace) -> Path:
-    package: Path = args.package.resolve()
-    return args.pyproject or package.parent / "pyproject.toml"
+    return args.pyproject or project.locate(args.package)
 
 
 def check_names(version: str, build_tag: str | None, tags: Tags) -> None:
@@ -168,11 +167,15 @@ def payload(package: Path, library: Path, fatbin: Path) -> list[Entry]:
 
 
 def package_files(package: Path) -> Iterator[Path]:
-    """Python files and the typing marker, without tests, caches, built files and hidden ones."""
-    for path in sorted(package.rglob("*")):
+    """Python files and the typing marker, without tests, caches, built files and hidden ones.
+
+    A folder that is a link to another package counts as a copy of that package.
+    """
+    found = (Path(folder, name) for folder, _, names in os.walk(package, followlinks=True) for name in names)
+    for path in sorted(found):
         parts = path.relative_to(package).parts
         skipped = any(part.startswith(".") or part in ("__pycache__", "tests") for part in parts)
-        if not skipped and path.is_file() and (path.suffix == ".py" or path.name == "py.typed"):
+        if not skipped and (path.suffix == ".py" or path.name == "py.typed"):
             yield path
 
 

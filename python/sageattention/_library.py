@@ -23,6 +23,17 @@ _HINTS = {
     _abi.CUDA_ERROR: "if an earlier kernel failed, `compute-sanitizer python ...` names it",
 }
 
+
+
+class _Place(NamedTuple):
+    """Where a package keeps its library and kernels, and the variable that names other kernels."""
+
+    folder: Path
+    fatbin: str
+    variable: str
+
+
+_place = _Place(Path(__file__).parent / "lib", "sageattn.fatbin", "SAGEATTN_FATBIN")
 _lock = threading.Lock()
 _loaded: ctypes.CDLL | None = None
 
@@ -35,6 +46,12 @@ class Device(NamedTuple):
     usable: bool
 
 
+def use(folder: Path, fatbin: str, variable: str) -> None:
+    """For a package that has a copy of this one inside: where its library and kernels are. Call it before any other."""
+    global _place
+    _place = _Place(folder, fatbin, variable)
+
+
 def library_path() -> Path:
     """Where this package keeps its shared library.
 
@@ -42,9 +59,8 @@ def library_path() -> Path:
     them in lib/x86_64-linux and the like.
     """
     name = "sageattn.dll" if sys.platform == "win32" else "libsageattn.so"
-    folder = Path(__file__).parent / "lib"
-    shared = folder / _platform()
-    return (shared if shared.is_dir() else folder) / name
+    shared = _place.folder / _platform()
+    return (shared if shared.is_dir() else _place.folder) / name
 
 
 def _platform() -> str:
@@ -55,8 +71,8 @@ def _platform() -> str:
 
 def fatbin_path() -> Path:
     """The kernels to load: SAGEATTN_FATBIN if set, otherwise those of the installed package."""
-    override = os.environ.get("SAGEATTN_FATBIN")
-    return Path(override) if override else Path(__file__).parent / "lib" / "sageattn.fatbin"
+    override = os.environ.get(_place.variable)
+    return Path(override) if override else _place.folder / _place.fatbin
 
 
 def library() -> ctypes.CDLL:

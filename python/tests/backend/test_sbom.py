@@ -106,7 +106,7 @@ def write(folder: Path, **changes: str) -> bytes:
         (folder / name).write_text(text)
     parser = argparse.ArgumentParser()
     sbom.add_arguments(parser)
-    given = [f"--pyproject={folder / 'pyproject.toml'}", "--version=2.2.0"]
+    given = [f"--package={folder / 'sageattention'}", "--version=2.2.0"]
     given += [f"--build-tag={options['build_tag']}"]
     given += [f"--wheels={folder / 'uv.txt'}", f"--system={folder / 'system.hcl'}"]
     given += [f"--dpkg-status={folder / 'status'}", f"--python={options['python']}"]

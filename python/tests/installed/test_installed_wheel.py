@@ -11,24 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 from support import fatbin, record
-from support.expectation import expect, universal, wheel_file
+from support.expectation import expect, planned_kernels, universal, wheel_file
 
 from sageattention import _library
 
 
 def wheel_fields(distribution: metadata.Distribution) -> Message:
     return HeaderParser().parsestr(distribution.read_text("WHEEL") or "")
-
-
-def expected_kernels() -> dict[str, frozenset[str]]:
-    """SM -> kernels: "mean" is on every SM, "attention_fp8_wgmma_hd64@9.0,10.0" on those."""
-    sms = expect("SMS").split()
-    planned: dict[str, set[str]] = {sm: set() for sm in sms}
-    for text in expect("KERNELS").split():
-        kernel, _, owners = text.partition("@")
-        for sm in owners.split(",") if owners else sms:
-            planned[sm].add(kernel)
-    return {sm: frozenset(names) for sm, names in planned.items()}
 
 
 def test_installed_files_are_those_of_record(distribution: metadata.Distribution) -> None:
@@ -83,7 +72,7 @@ def test_runs_on_the_torch_of_the_cell() -> None:
 def test_fatbin_holds_the_planned_kernels(distribution: metadata.Distribution) -> None:
     ptx = expect("PTX")
     data = _library.fatbin_path().read_bytes()
-    assert fatbin.findings(data, expected_kernels(), "" if ptx == "none" else ptx) == []
+    assert fatbin.findings(data, planned_kernels(), "" if ptx == "none" else ptx) == []
 
 
 def test_library_opens_and_reads_the_fatbin(distribution: metadata.Distribution) -> None:

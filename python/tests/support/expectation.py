@@ -1,5 +1,6 @@
 """What the build says about the wheel under test, through environment variables.
 
+    SAGEATTN_EXPECTED_MODULE     sageattention, what is imported and installed
     SAGEATTN_EXPECTED_VERSION    2.2.0
     SAGEATTN_EXPECTED_BUILD_TAG  280.129; set and empty for the universal wheel, which has none
     SAGEATTN_EXPECTED_TAG        cp312-cp312-linux_x86_64
@@ -24,7 +25,7 @@ import pytest
 
 NAMES = tuple(
     f"SAGEATTN_EXPECTED_{name}"
-    for name in ("VERSION", "BUILD_TAG", "TAG", "TORCH", "SMS", "PTX", "KERNELS")
+    for name in ("MODULE", "VERSION", "BUILD_TAG", "TAG", "TORCH", "SMS", "PTX", "KERNELS")
 )
 _MAY_BE_EMPTY = "SAGEATTN_EXPECTED_BUILD_TAG"
 _ABOVE = Path(__file__).parent.joinpath("..", "..").resolve()
@@ -40,6 +41,17 @@ def expect(name: str) -> str:
     if any(os.environ.get(other) for other in NAMES):
         pytest.fail(f"{name} is not set although other expectations are")
     pytest.skip(f"{name} is not set")
+
+
+def planned_kernels() -> dict[str, frozenset[str]]:
+    """SM -> kernels: "mean" is on every SM, "attention_fp8_wgmma_hd64@9.0,10.0" on those."""
+    sms = expect("SMS").split()
+    planned: dict[str, set[str]] = {sm: set() for sm in sms}
+    for text in expect("KERNELS").split():
+        kernel, _, owners = text.partition("@")
+        for sm in owners.split(",") if owners else sms:
+            planned[sm].add(kernel)
+    return {sm: frozenset(names) for sm, names in planned.items()}
 
 
 def universal() -> bool:
