@@ -20,7 +20,7 @@ const (
 // bounded cuts errors down to what a person would read: a file that is no definition has a mistake on every line.
 func bounded(errs []error) []error {
 	if len(errs) > maxErrors {
-		more := &diag.Error{Class: diag.Usage, Message: fmt.Sprintf("and %d more mistakes", len(errs)-maxErrors)}
+		more := &diag.Error{Class: diag.Usage, Message: fmt.Sprintf("mistakes besides: %d", len(errs)-maxErrors)}
 		errs = append(errs[:maxErrors:maxErrors], more)
 	}
 	for i, err := range errs {

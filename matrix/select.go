@@ -3,6 +3,7 @@ package matrix
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -157,8 +158,24 @@ func didYouMean(name string, names []string) string {
 	if strings.ContainsAny(name, "*?[") {
 		return "sagebuild matrix lists the targets that a pattern can match"
 	}
-	if near := diag.Suggest(name, names); near != "" {
+	if near := diag.Suggest(name, ofSameTorch(name, names)); near != "" {
 		return fmt.Sprintf("did you mean %s?", near)
 	}
 	return "sagebuild matrix lists the targets and groups"
+}
+
+var torchName = regexp.MustCompile(`pytorch([0-9.]+)`)
+
+// ofSameTorch leaves out the names with another torch than a name has, if it has one: a wheel for another torch is never
+// what somebody means.
+func ofSameTorch(name string, names []string) []string {
+	said := torchName.FindStringSubmatch(name)
+	if said == nil {
+		return names
+	}
+	digits := strings.ReplaceAll(said[1], ".", "")
+	return slices.DeleteFunc(slices.Clone(names), func(other string) bool {
+		torch := torchName.FindStringSubmatch(other)
+		return torch == nil || torch[1] != digits
+	})
 }

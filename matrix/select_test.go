@@ -176,10 +176,11 @@ func TestSelectTestsOfAUniversalWheel(t *testing.T) {
 func TestSelectUnknown(t *testing.T) {
 	m := load(t, "")
 	for _, test := range []struct{ name, hint string }{
-		{"pytorch99", "did you mean pytorch2"},
+		{"pytorch99", "sagebuild matrix lists the targets and groups"},
+		{"pytorch2.8", "did you mean pytorch28?"},
 		{"sage2-al", "did you mean sage2-all?"},
 		{"linux-sage2-pytorch28-cu129-python31", "did you mean linux-sage2-pytorch28-cu129-python310?"},
-		{"linux-sage2-pytorch28-cu128-python312", "did you mean linux-sage2-pytorch27-cu128-python312?"},
+		{"linux-sage2-pytorch28-cu128-python312", "did you mean linux-sage2-pytorch28-cu129-python312?"},
 		{"default,stable", "sagebuild matrix"},
 		{"banana", "sagebuild matrix"},
 		{"darwin-*", "sagebuild matrix"},

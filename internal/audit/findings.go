@@ -21,6 +21,7 @@ const (
 	CodePurelib       finding.Code = "purelib"        // WHEEL calls a wheel with shared objects pure
 	CodePython        finding.Code = "python-library" // links libpython (not in static Pythons) or another Python's DLL
 	CodeUnread        finding.Code = "not-read"       // libraries in a format that is not read
+	CodeUnreadable    finding.Code = "unreadable"     // no file, or one that may not be read
 	CodeTorchSymbol   finding.Code = "torch-symbol"   // torch does not export a symbol that the wheel needs
 	CodePolicySM      finding.Code = "policy-sm"      // a required SM does not load natively
 	CodePolicyPTX     finding.Code = "policy-ptx"

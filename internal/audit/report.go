@@ -65,7 +65,7 @@ func Run(path string, options Options) (*Report, error) {
 		return refused(path, refusal), nil
 	}
 	if err != nil {
-		return nil, &diag.Error{Class: diag.Usage, Message: "reading the wheel", Hint: "sagebuild audit FILE.whl", Err: err}
+		return nil, &diag.Error{Class: diag.Usage, Message: "reading the wheel", Hint: "ls -l " + path, Err: err}
 	}
 	r := New(w, options)
 	if err := r.lookUp(options); err != nil {
@@ -106,6 +106,13 @@ func refused(path string, refusal *finding.Refusal) *Report {
 		r.Size = info.Size()
 	}
 	r.fail(refusal.Code, refusal.Member, "%s", refusal.Message)
+	return r
+}
+
+// Unreadable is the report on a file that could not be read at all, among others that could.
+func Unreadable(path string, err error) *Report {
+	r := &Report{Path: path, Name: filepath.Base(path)}
+	r.fail(CodeUnreadable, "", "%v", err)
 	return r
 }
 

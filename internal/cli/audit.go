@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -113,10 +115,15 @@ func (o auditOptions) fetchTorch(ctx context.Context, app *App) (func(*wheel.Whe
 	}, nil
 }
 
+// auditAll audits each wheel. Of several, one that cannot be read does not keep the others from their reports.
 func auditAll(settings audit.Options, wheels []string) ([]*audit.Report, error) {
 	reports := make([]*audit.Report, 0, len(wheels))
 	for _, wheel := range wheels {
 		report, err := audit.Run(wheel, settings)
+		var failed *fs.PathError
+		if len(wheels) > 1 && errors.As(err, &failed) && failed.Path == wheel {
+			report, err = audit.Unreadable(wheel, err), nil
+		}
 		if err != nil {
 			return nil, err
 		}

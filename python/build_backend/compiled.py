@@ -18,6 +18,7 @@ from .errors import BuildError
 
 NAME = "compiled.json"
 FORMAT = 1
+_HINT = "python3 -m build_backend check --help"
 
 
 def images(paths: Iterable[Path]) -> bytes:
@@ -38,10 +39,10 @@ def _record(path: Path) -> dict[str, Any]:
     digest = _digest(path)
     record = path.with_suffix(".json")
     if not record.exists():
-        raise BuildError(f"{path.name} was not checked: {record.name} is missing", "python3 -m build_backend check --help")
+        raise BuildError(f"{path.name} was not checked: {record.name} is missing", _HINT)
     found: dict[str, Any] = json.loads(handover.read(record))
     if found["sha256"] != digest:
-        raise BuildError(f"{record.name} is of another cubin than {path.name}", "python3 -m build_backend check --help")
+        raise BuildError(f"{record.name} is of another cubin than {path.name}", _HINT)
     return found
 
 

@@ -160,7 +160,8 @@ def test_compiled_json_has_what_went_into_the_fatbin(compiler: nvrtc.Nvrtc, tmp_
     handover.write(folder / "quantize.sm_90.json", json.dumps(found).encode())
     assert command_line.main(pack) == 0
     images = json.loads(handover.read(record))["images"]
-    assert [image.get("cubin") or image["ptx"] for image in images] == ["quantize.compute_90.ptx", "quantize.sm_90.cubin"]
+    names = [image.get("cubin") or image["ptx"] for image in images]
+    assert names == ["quantize.compute_90.ptx", "quantize.sm_90.cubin"]
     assert images[1] == found
     ptx = [entry.payload for entry in fatbin_reader.read_file(output) if entry.kind == fatbin_reader.PTX]
     assert hashlib.sha256(compiled.plain_ptx(ptx[0].rstrip(b"\0"))).hexdigest() == images[0]["sha256"]

@@ -72,7 +72,8 @@ def fatbin(cubins, ptx, settings):
 def concatenated():
     """A fatbin whose cubins are one compressed entry, as fatbinary makes it from CUDA 13.5 on."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [next(PACKAGES.glob("nvidia/cu13/bin/fatbinary")), "--64", "--concat", f"--create={folder}/concat.fatbin"]
+        program = next(PACKAGES.glob("nvidia/cu13/bin/fatbinary"))
+        command = [program, "--64", "--concat", f"--create={folder}/concat.fatbin"]
         for kind, sm, target in (("elf", "80", "sm_80"), ("elf", "90a", "sm_90a"), ("ptx", "121", "compute_121")):
             path = pathlib.Path(folder, target)
             path.write_bytes(compile_source(target))
