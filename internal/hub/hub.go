@@ -55,7 +55,7 @@ func Export(options Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	output, err := filepath.Abs(options.Output)
+	output, err := realPath(options.Output)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +74,14 @@ func Export(options Options) (*Result, error) {
 	}
 	result.Output = options.Output
 	return result, durable.Replace(made, output)
+}
+
+// realPath follows links, so that a link to an export goes on leading to it.
+func realPath(dir string) (string, error) {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	return filepath.Abs(dir)
 }
 
 // checkOutput refuses a directory that holds something else than an earlier export.

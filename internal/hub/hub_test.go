@@ -182,6 +182,26 @@ func TestExportReplacesItsOwn(t *testing.T) {
 	}
 }
 
+func TestExportFollowsALink(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink("kernel", link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "kernel"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := export(t, link, linux()); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link is gone: %v", err)
+	}
+	if got := tree(t, filepath.Join(dir, "kernel")); len(got) == 0 {
+		t.Error("nothing was written to the link's directory")
+	}
+}
+
 func TestExportRefuses(t *testing.T) {
 	newer, other := arm(), arm()
 	newer.version = "2.3.0"
