@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Check the wheel's plugins with the programs that they are for: SGLang, vLLM-Omni, whichever is installed beside it.
 
-    scripts/check-plugins.py                exit status 1 if a program does not come to this package
+    scripts/check-plugins.py [PROGRAM]      exit status 1 if a program does not come to this package
 
 The programs' own code finds the entry points, loads the plugins and looks up the class behind their names for
-SageAttention; a layer of that class then attends with fake tensors. Needs no GPU.
+SageAttention; a layer of that class then attends with fake tensors. Needs no GPU: the packages' __init__ modules, which
+start engines up and import what only works on one, are left out.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import importlib
 import importlib.util
 import sys
 from importlib import metadata
-from types import SimpleNamespace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import torch
@@ -66,15 +68,36 @@ def vllm_omni() -> type:
 
 
 PROGRAMS = {"sglang": sglang, "vllm_omni": vllm_omni}
+# Packages whose __init__ modules are left out.
+STARTED = {
+    "sglang": ("sglang", "sglang.srt", "sglang.multimodal_gen"),
+    "vllm_omni": tuple(
+        "vllm_omni" + below
+        for below in ("", ".diffusion", ".diffusion.attention", ".diffusion.attention.backends")
+    ),
+}
+
+
+def leave_out_startup(name: str) -> None:
+    """Puts an empty package, with the folder of the real one, in the place of each."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None and spec.submodule_search_locations
+    top = Path(spec.submodule_search_locations[0])
+    for package in STARTED[name]:
+        module = ModuleType(package)
+        module.__path__ = [str(top.joinpath(*package.split(".")[1:]))]
+        sys.modules[package] = module
 
 
 def main() -> int:
-    found = [name for name in PROGRAMS if importlib.util.find_spec(name)]
+    asked = sys.argv[1:] or [*PROGRAMS]
+    found = [name for name in asked if name in PROGRAMS and importlib.util.find_spec(name)]
     if not found:
-        print(f"none of {', '.join(PROGRAMS)} is installed", file=sys.stderr)
+        print(f"none of {', '.join(asked)} is installed", file=sys.stderr)
         return 2
     failed = False
     for name in found:
+        leave_out_startup(name)
         backend = PROGRAMS[name]()
         failed |= not backend.__module__.startswith(OURS)
         print(f"{name} {metadata.version(name)}: {backend.__module__}.{backend.__qualname__}")

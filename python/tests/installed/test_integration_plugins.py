@@ -7,7 +7,7 @@ vllm_omni/diffusion/attention/backends/registry.py (register_diffusion_backend),
 sglang 0.5.23: sglang/multimodal_gen/runtime/platforms/plugins.py (the group sglang.multimodal_gen.plugins),
 sglang/srt/plugins/hook_registry.py, sglang/multimodal_gen/runtime/layers/attention/backends/sage_attn.py.
 
-scripts/try-clients.sh runs the real ones.
+scripts/check-plugins.py tries the real ones, where they are installed.
 """
 
 from __future__ import annotations
