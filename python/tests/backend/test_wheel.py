@@ -100,6 +100,27 @@ def build(source: Path) -> Build:
     return run
 
 
+def test_a_package_of_its_own_with_a_copy_of_another(build: Build, source: Path) -> None:
+    """A link to another package becomes a copy of it; a pyproject.toml in the package goes before the one beside it."""
+    outer = source / "python" / "outer"
+    for name, text in {"__init__.py": "", "pyproject.toml": PYPROJECT, "README.md": "# outer"}.items():
+        handover.write(outer / name, text.replace('name = "sageattention"', 'name = "outer"').encode())
+    (outer / "_core").symlink_to(Path("..", "sageattention"), target_is_directory=True)
+    path = build(package=str(outer), license=str(source / "LICENSE"))
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.startswith("outer/")]
+    assert path.name.startswith("outer-2.2.0-")
+    assert names == [
+        "outer/__init__.py",
+        "outer/_core/__init__.py",
+        "outer/_core/core.py",
+        "outer/_core/deep/__init__.py",
+        "outer/_core/py.typed",
+        "outer/lib/kernels.fatbin",
+        "outer/lib/libsageattn.so",
+    ]
+
+
 def test_name_and_contents(build: Build) -> None:
     path = build()
     assert path.name == "sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl"
