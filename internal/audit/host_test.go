@@ -175,8 +175,8 @@ func TestPlan(t *testing.T) {
 				missing++
 			}
 		}
-		if missing != 7 || !r.Failed() {
-			t.Errorf("%s: %d SMs missing, want 7.5, 8.6, 8.7, 8.9, 9.0, 10.0 and 12.0: %+v", name, missing, r.Findings)
+		if missing != 9 || !r.Failed() {
+			t.Errorf("%s: %d SMs missing, want 7.5, 8.6, 8.7, 8.9, 9.0, 10.0, 12.0, 12.0a and 12.1a: %+v", name, missing, r.Findings)
 		}
 	}
 }
