@@ -2,6 +2,7 @@ package bake
 
 import (
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -144,11 +145,15 @@ func selectCells(m *matrix.Matrix, all []Part, name string) ([]matrix.Cell, erro
 		}
 		return nil, err
 	}
-	var cells []matrix.Cell
-	for _, selected := range selection {
-		cells = append(cells, selected.Cell)
+	return cellsOf(selection), nil
+}
+
+func cellsOf(selection []matrix.Selection) []matrix.Cell {
+	cells := make([]matrix.Cell, len(selection))
+	for i, selected := range selection {
+		cells[i] = selected.Cell
 	}
-	return cells, nil
+	return cells
 }
 
 // NewPartPlan lists what building the parts does, in their order.
@@ -177,6 +182,23 @@ func newPartTarget(part Part, options PlanOptions) Target {
 		target.Args[a.name] = a.value
 	}
 	return target
+}
+
+// IsPart says whether the target is a part alone, and makes no wheel.
+func (t Target) IsPart() bool { return t.Wheel == "" }
+
+// importParts lets every target take its parts from directories, in the place of the stages that make them.
+func (p *Plan) importParts(parts []Part, options PlanOptions) {
+	stages := map[string]string{}
+	for _, part := range parts {
+		stages[part.Name] = part.Stage
+		p.Imports = append(p.Imports, newPartTarget(part, options))
+	}
+	for _, target := range p.Targets {
+		for _, name := range target.Parts {
+			target.Contexts[stages[name]] = Context{Reference: filepath.Join(options.PartsDir, name)}
+		}
+	}
 }
 
 // steps are the stages that make the part.

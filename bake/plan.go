@@ -13,8 +13,9 @@ import (
 
 // Plan lists everything that a command will do, before the command does any of it.
 type Plan struct {
-	Command string   `json:"command"` // bake, test, verify or compile
-	Matrix  string   `json:"matrix"`  // the definition file
+	Command string   `json:"command"`           // bake, test, verify or compile
+	Matrix  string   `json:"matrix"`            // the definition file
+	Imports []Target `json:"imports,omitempty"` // parts that were compiled before
 	Targets []Target `json:"targets"`
 }
 
@@ -56,6 +57,7 @@ type PlanOptions struct {
 	PythonImage     string // image, or context, of a test's CPython, with {python} for its version
 	Locked          bool   // trees of lock/system.hcl instead of the images of docker-bake.hcl
 	WheelFile       string // tests: a wheel that exists already, instead of building one
+	PartsDir        string // directory with the parts that the wheels need; "" compiles them
 }
 
 // NewPlan lists what building and testing the selection does, in its order. A time that no wheel can have is an
@@ -68,6 +70,9 @@ func NewPlan(m *matrix.Matrix, k *kernels.Set, selection []matrix.Selection, opt
 	shares := sharesOf(m, k)
 	for _, selected := range selection {
 		plan.Targets = append(plan.Targets, newTarget(m, k, shares, selected, options))
+	}
+	if options.PartsDir != "" && options.WheelFile == "" {
+		plan.importParts(Parts(m, k, cellsOf(selection)), options)
 	}
 	return plan, nil
 }

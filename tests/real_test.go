@@ -100,8 +100,11 @@ func (tr *tree) append(name, text string) {
 
 // command is sagebuild on this tree, with the small matrix and progress as JSON unless args say otherwise.
 func (tr *tree) command(args ...string) *exec.Cmd {
-	all := append([]string{args[0], "--source", tr.source, "--dist", tr.dist, "--state", tr.state,
+	all := append([]string{args[0], "--source", tr.source, "--state", tr.state,
 		"--matrix", filepath.Join("testdata", "small.hcl"), "--progress", "json", "--json"}, args[1:]...)
+	if args[0] != "compile" {
+		all = append(all, "--dist", tr.dist)
+	}
 	return exec.Command("sagebuild", all...)
 }
 

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -14,14 +13,16 @@ const compileHelp = `Compile builds the native code that wheels share, and no wh
 (kernels-cu129-sm90), the host library of one platform (host-linux). The names of these parts and patterns select them; a
 target or a group means the parts of its wheels, and no name at all means every part.
 
-What it makes lies in the build cache, and with --cache-to wherever other machines can take it from: a bake that imports
-that cache compiles nothing. Such a cache is as small as the code, unless mode=max adds the compilers. 'sagebuild matrix
---stages' lists the parts, and which wheels need them.`
+With --output each part is left in a directory of its own, and a bake with --parts packs wheels of them on any machine and
+compiles nothing; a part that was compiled from other sources is refused. With --cache-to the parts go to a cache of BuildKit
+too, which spares a later compile what did not change, mostly: BuildKit may still build a step whose result it could have
+found there. Such a cache is as small as the code, unless mode=max adds the compilers. 'sagebuild matrix --stages' lists
+the parts.`
 
 const compileExamples = `  sagebuild compile
   sagebuild compile 'kernels-cu129-*' host-linux
-  sagebuild compile kernels-cu130-sm90 --cache-to type=registry,ref=registry.example/cache:{part}
-  sagebuild bake pytorch215 --cache-from type=registry,ref=registry.example/cache:{part}`
+  sagebuild compile pytorch215 --output parts && sagebuild bake pytorch215 --parts parts
+  sagebuild compile kernels-cu130-sm90 --cache-from type=gha,scope={part} --cache-to type=gha,scope={part}`
 
 func newCompile(app *App) *cobra.Command {
 	options := &buildOptions{jobs: 4, each: run.PartPlaceholder}
@@ -34,6 +35,7 @@ func newCompile(app *App) *cobra.Command {
 	}
 	options.plan.addSourceFlags(cmd.Flags())
 	options.addBuilderFlags(cmd.Flags())
+	cmd.Flags().StringVar(&options.parts, "output", "", "leave the parts in `DIR`, for bake --parts")
 	app.addJSON(cmd, "the results")
 	return cmd
 }
@@ -61,9 +63,10 @@ func runCompile(ctx context.Context, app *App, options *buildOptions, names []st
 	if err != nil || r == nil {
 		return err
 	}
-	if r.Options.Dist, err = os.MkdirTemp("", "sagebuild-compile-"); err != nil {
+	done, err := place(r, options.parts)
+	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(r.Options.Dist)
+	defer done()
 	return options.execute(ctx, app, r, (*run.Run).Compile)
 }

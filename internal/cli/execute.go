@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"time"
 
@@ -36,8 +37,20 @@ func (o *buildOptions) newRun(app *App, p *run.Project, plan *bake.Plan) (*run.R
 	return &run.Run{Project: p, Plan: plan, Options: run.Options{
 		Source: o.plan.source, Dist: o.plan.dist, State: state, StateLimit: int64(o.stateLimit), Wait: o.wait,
 		Builder: o.builder, Progress: string(o.progress), Out: app.Console.Err, Notes: notes{app.Console},
-		Jobs: o.jobs, KeepGoing: o.keepGoing, NoCache: o.noCache, CacheFrom: o.cacheFrom, CacheTo: o.cacheTo,
+		Jobs: o.jobs, KeepGoing: o.keepGoing, NoCache: o.noCache, CacheFrom: o.cacheFrom, CacheTo: o.cacheTo, Parts: o.parts,
 	}}, nil
+}
+
+// place gives a run the directory that receives what it makes: the one that keeps it, or a temporary one. It returns the
+// function that removes the temporary one.
+func place(r *run.Run, keep string) (func(), error) {
+	if keep != "" {
+		r.Options.Dist = keep
+		return func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "sagebuild-")
+	r.Options.Dist = dir
+	return func() { _ = os.RemoveAll(dir) }, err
 }
 
 // execute carries out a plan by one of a run's methods and prints the table of its targets. An interrupted run ends

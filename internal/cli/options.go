@@ -69,12 +69,18 @@ type buildOptions struct {
 	keepGoing, noCache bool
 	cacheFrom, cacheTo []string
 	jobs               int
+	parts              string // directory of parts
 	each               string // what stands for a target's name in caches; "" is run.TargetPlaceholder
 }
 
 func (o *buildOptions) addFlags(flags *pflag.FlagSet) {
 	o.plan.addFlags(flags)
 	o.addBuilderFlags(flags)
+	o.addPartsFlag(flags)
+}
+
+func (o *buildOptions) addPartsFlag(flags *pflag.FlagSet) {
+	flags.StringVar(&o.parts, "parts", "", "compile nothing: take kernels and host libraries from `DIR`, where 'sagebuild compile --output DIR' left them")
 }
 
 // addBuilderFlags adds those that say how and where to build.
@@ -91,8 +97,8 @@ func (o *buildOptions) addBuilderFlags(flags *pflag.FlagSet) {
 	flags.Var(&o.progress, "progress", "progress display: "+strings.Join(progressModes, "|"))
 	flags.BoolVar(&o.keepGoing, "keep-going", false, "finish the other targets when one fails")
 	flags.BoolVar(&o.noCache, "no-cache", false, "run every step again")
-	flags.StringArrayVar(&o.cacheFrom, "cache-from", nil, o.cacheFromHelp())
-	flags.StringArrayVar(&o.cacheTo, "cache-to", nil, "where to export the cache, in the same syntax, "+o.eachTarget()+" standing for each name; may be repeated")
+	flags.StringArrayVar(&o.cacheFrom, "cache-from", nil, "cache to import, in buildx syntax (type=gha,scope="+o.eachTarget()+"), "+o.eachTarget()+" standing for each name; may be repeated")
+	flags.StringArrayVar(&o.cacheTo, "cache-to", nil, "where to export the cache, in the same syntax; may be repeated")
 	flags.IntVar(&o.jobs, "jobs", o.jobs, "targets at a time; 1 is one build step at a time as well, which takes the least memory")
 }
 
@@ -103,20 +109,12 @@ func (o *buildOptions) check() error {
 	}
 	err := checkPlaceholders("--python-image", o.pythonImage, bake.PythonPlaceholder)
 	for _, cache := range o.cacheFrom {
-		err = errors.Join(err, checkPlaceholders("--cache-from", cache, o.eachTarget(), run.PartPlaceholder))
+		err = errors.Join(err, checkPlaceholders("--cache-from", cache, o.eachTarget()))
 	}
 	for _, cache := range o.cacheTo {
 		err = errors.Join(err, checkPlaceholders("--cache-to", cache, o.eachTarget()))
 	}
 	return err
-}
-
-func (o *buildOptions) cacheFromHelp() string {
-	help := "cache to import, in buildx syntax (type=gha,scope={part}), {part} standing for each part of a target ('sagebuild matrix --stages')"
-	if o.eachTarget() == run.TargetPlaceholder {
-		help += ", {target} for its name"
-	}
-	return help + "; may be repeated"
 }
 
 // eachTarget is what stands for the name of a target of the plan.
@@ -131,11 +129,11 @@ func (o *buildOptions) eachTarget() string {
 var placeholder = regexp.MustCompile(`\{[^{}]*\}|%s`)
 
 // checkPlaceholders refuses those that nothing takes the place of.
-func checkPlaceholders(flag, value string, known ...string) error {
+func checkPlaceholders(flag, value, known string) error {
 	for _, found := range placeholder.FindAllString(value, -1) {
-		if !slices.Contains(known, found) {
-			hint := flag + " " + strings.ReplaceAll(value, found, known[0])
-			return diag.Usagef(hint, "%s %s: %s stands for nothing here, only %s does", flag, value, found, strings.Join(slices.Compact(known), " or "))
+		if found != known {
+			hint := flag + " " + strings.ReplaceAll(value, found, known)
+			return diag.Usagef(hint, "%s %s: %s stands for nothing here, only %s does", flag, value, found, known)
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -33,6 +34,12 @@ func (o *buildOptions) makePlan(command string, p *run.Project, selection []matr
 	}
 	options := o.planOptions(command)
 	options.WheelFile = wheel
+	if o.parts != "" {
+		var err error
+		if options.PartsDir, err = filepath.Abs(o.parts); err != nil {
+			return nil, err
+		}
+	}
 	return bake.NewPlan(p.Matrix, p.Kernels, selection, options)
 }
 

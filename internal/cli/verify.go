@@ -82,7 +82,7 @@ func runVerify(ctx context.Context, app *App, options *verifyOptions, wheels []s
 	if err != nil || r == nil {
 		return err
 	}
-	done, err := options.place(r)
+	done, err := place(r, options.keep)
 	if err != nil {
 		return err
 	}
@@ -129,16 +129,4 @@ func targetOfWheel(m *matrix.Matrix, path string) (string, error) {
 		return "", diag.Usagef("ls dist", "%s is no file", path)
 	}
 	return cellOfWheel(m, filepath.Base(path), "sagebuild matrix")
-}
-
-// place gives a run the directory that receives what it builds: the one that keeps it, or a temporary one. It returns
-// the function that removes the temporary one.
-func (o *verifyOptions) place(r *run.Run) (func(), error) {
-	if o.keep != "" {
-		r.Options.Dist = o.keep
-		return func() {}, nil
-	}
-	dir, err := os.MkdirTemp("", "sagebuild-verify-")
-	r.Options.Dist = dir
-	return func() { _ = os.RemoveAll(dir) }, err
 }

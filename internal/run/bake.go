@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -59,35 +58,6 @@ func checkProvenance(wheel string, text []byte) error {
 		return &diag.Error{Class: diag.Mismatch, Message: "the provenance of " + filepath.Base(wheel) + " is not of this wheel", Err: err}
 	}
 	return nil
-}
-
-// compile builds one part. What it makes stays in the cache: the directory is measured, and goes with staging.
-func (s *session) compile(ctx context.Context, target bake.Target, row *report.Row) error {
-	dir, result, err := s.build(ctx, target)
-	if err != nil {
-		return err
-	}
-	row.Outcome = outcome(result)
-	row.Size, err = size(dir)
-	if err == nil && row.Size == 0 {
-		return &diag.Error{Class: diag.Mismatch, Message: "stage " + target.Stage + " made no file"}
-	}
-	return err
-}
-
-// size adds up the files below a directory, in bytes.
-func size(dir string) (total int64, err error) {
-	err = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		info, err := entry.Info()
-		if err == nil {
-			total += info.Size()
-		}
-		return err
-	})
-	return total, err
 }
 
 // outcome of a build that succeeded.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,7 @@ type Options struct {
 	Jobs       int       // targets at a time; 1 is one build step at a time as well
 	KeepGoing  bool      // finish the other targets when one fails
 	NoCache    bool      // run every step again
+	Parts      string    // directory that receives compiled parts, or from which the plan's imports come; empty for none
 	CacheFrom  []string  // caches to import, in buildx syntax, with TargetPlaceholder and PartPlaceholder
 	CacheTo    []string  // where to export the cache, in the same syntax
 }
@@ -60,7 +62,7 @@ type Result struct {
 // Bake builds every wheel of the plan, checks it and moves it into dist/.
 func (r *Run) Bake(ctx context.Context) ([]Result, error) { return r.each(ctx, (*session).bake) }
 
-// Compile builds every part of the plan, for the cache alone.
+// Compile builds every part of the plan, for the cache and for the directory of parts.
 func (r *Run) Compile(ctx context.Context) ([]Result, error) { return r.each(ctx, (*session).compile) }
 
 // Test tests every wheel of the plan and moves what the tests wrote into dist/test-results/, whether they pass or not.
@@ -87,6 +89,15 @@ func (r *Run) each(ctx context.Context, do work) ([]Result, error) {
 	return results, err
 }
 
+// jobs is how many targets are done at a time. Parts that may come from a cache are done one after the other: of builds
+// side by side one may read the base through the connection of another, which ends as soon as its part is found.
+func (s *session) jobs() int {
+	if len(s.Options.CacheFrom) > 0 && slices.ContainsFunc(s.Plan.Targets, bake.Target.IsPart) {
+		return 1
+	}
+	return s.Options.Jobs
+}
+
 // all does every target of the plan.
 func (s *session) all(ctx context.Context, do work) []Result {
 	results := make([]Result, len(s.Plan.Targets))
@@ -94,7 +105,7 @@ func (s *session) all(ctx context.Context, do work) []Result {
 		results[i] = Result{Target: target, Row: report.Row{Target: target.Name, SMs: target.SMs, Excluded: target.Excluded}}
 	}
 	started, ended := time.Now(), atomic.Int32{}
-	errs := pool{s.Options.Jobs, s.Options.KeepGoing}.each(ctx, len(results), func(ctx context.Context, i int) error {
+	errs := pool{s.jobs(), s.Options.KeepGoing}.each(ctx, len(results), func(ctx context.Context, i int) error {
 		err := do(s, ctx, results[i].Target, &results[i].Row)
 		s.builder.Say(progress(int(ended.Add(1)), len(results), time.Since(started), results[i].Target.Name, err))
 		return err

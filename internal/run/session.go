@@ -27,6 +27,9 @@ func (r *Run) open(ctx context.Context) (_ *session, err error) {
 	if s.dockerfile, err = bake.RenderDockerfile(r.Project.Matrix, r.Project.Kernels); err != nil {
 		return nil, err
 	}
+	if err := r.checkParts(s.dockerfile); err != nil {
+		return nil, err
+	}
 	s.builder, err = builder.Open(ctx, builder.Config{
 		Address: r.Options.Builder, State: r.Options.State, StateLimit: r.Options.StateLimit, Wait: r.Options.Wait,
 		Steps:   stepsAtATime(r.Options.Jobs),
@@ -94,23 +97,17 @@ func (s *session) build(ctx context.Context, target bake.Target) (string, *build
 	return dir, result, err
 }
 
-// What may stand in the caches of Options.
+// TargetPlaceholder stands for a target's name in the caches of Options, PartPlaceholder for that of a part.
 const (
-	TargetPlaceholder = "{target}" // a target's name
-	PartPlaceholder   = "{part}"   // each part of a target: a cache with the word becomes as many as the target has parts
+	TargetPlaceholder = "{target}"
+	PartPlaceholder   = "{part}"
 )
 
 func caches(options []string, target bake.Target) []string {
+	name := strings.NewReplacer(TargetPlaceholder, target.Name, PartPlaceholder, target.Name)
 	var all []string
 	for _, option := range options {
-		option = strings.ReplaceAll(option, TargetPlaceholder, target.Name)
-		if !strings.Contains(option, PartPlaceholder) {
-			all = append(all, option)
-			continue
-		}
-		for _, part := range target.Parts {
-			all = append(all, strings.ReplaceAll(option, PartPlaceholder, part))
-		}
+		all = append(all, name.Replace(option))
 	}
 	return all
 }
