@@ -40,7 +40,7 @@ TOOL_PLATFORMS ?= all
 
 .PHONY: tool-wheels
 tool-wheels: ## sagebuild itself as wheels for Linux, macOS and Windows, in dist/tool
-	go run ./scripts/tool-wheels -platforms $(TOOL_PLATFORMS)
+	go run ./scripts/tool-wheels -platforms $(TOOL_PLATFORMS) $(TOOL_OPTIONS)
 
 .PHONY: generate
 generate: build ## the files that are generated: docker-bake.hcl, BUILD_MATRIX.md, dockerfiles/Dockerfile, docs/cli.md, tables of kernels

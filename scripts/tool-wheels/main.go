@@ -4,6 +4,7 @@
 //	main.go        what is built
 //	build.go       the binary of a platform, and what it says about itself
 //	version.go     its version as PEP 440 writes it
+//	changelog.go   that a release has its section in CHANGELOG.md
 //	metadata.go    METADATA and WHEEL
 //	licenses.go    the licences of everything that is linked into it
 //	pack.go        the wheel
@@ -44,14 +45,15 @@ var targets = []target{
 func main() {
 	output := flag.String("output", "dist/tool", "`directory` that receives the wheels")
 	platforms := flag.String("platforms", "all", "`list` of systems such as linux/amd64,windows/amd64")
+	release := flag.Bool("release", false, "refuse what is not a tagged release that CHANGELOG.md begins with")
 	flag.Parse()
-	if err := run(*output, *platforms); err != nil {
+	if err := run(*output, *platforms, *release); err != nil {
 		fmt.Fprintln(os.Stderr, "tool-wheels: error:", err)
 		os.Exit(1)
 	}
 }
 
-func run(output, platforms string) error {
+func run(output, platforms string, release bool) error {
 	wanted, err := choose(platforms)
 	if err != nil {
 		return err
@@ -65,7 +67,7 @@ func run(output, platforms string) error {
 	}
 	defer os.RemoveAll(work)
 	for _, t := range wanted {
-		if err := makeWheel(t, work, output); err != nil {
+		if err := makeWheel(t, work, output, release); err != nil {
 			return fmt.Errorf("%s: %w", t, err)
 		}
 	}
@@ -92,10 +94,16 @@ func choose(platforms string) ([]target, error) {
 }
 
 // makeWheel builds and packs one wheel and prints where it lies.
-func makeWheel(t target, work, output string) error {
+func makeWheel(t target, work, output string, release bool) error {
 	b, err := build(t, work)
 	if err != nil {
 		return err
+	}
+	if release {
+		changelog, err := os.ReadFile("CHANGELOG.md")
+		if err := errors.Join(err, checkRelease(b.version, string(changelog))); err != nil {
+			return err
+		}
 	}
 	licenses, err := thirdParty(t)
 	if err != nil {
