@@ -11,7 +11,20 @@ const sageattn_kernel_facts sageattn_kernels[SAGEATTN_KERNELS] = {
     [SAGEATTN_KERNEL_VALUE_QUANTIZE] = {"quantize_value", "value_quantize", NULL, 0},
     [SAGEATTN_KERNEL_VALUE_FINISH] = {"quantize_value", "value_finish", NULL, 0},
     [SAGEATTN_KERNEL_WGMMA_SAMPLE] = {"quantize_wgmma", "wgmma_sample", NULL, 0},
-    [SAGEATTN_KERNEL_WGMMA_PACK] = {"quantize_wgmma", "wgmma_pack", NULL, 0},
+    [SAGEATTN_KERNEL_WGMMA_PACK_HD64_FP16] = {"quantize_wgmma", "wgmma_pack_hd64_fp16", NULL, 0},
+    [SAGEATTN_KERNEL_WGMMA_PACK_HD64_BF16] = {"quantize_wgmma", "wgmma_pack_hd64_bf16", NULL, 0},
+    [SAGEATTN_KERNEL_WGMMA_PACK_HD128_FP16] = {"quantize_wgmma", "wgmma_pack_hd128_fp16", NULL, 0},
+    [SAGEATTN_KERNEL_WGMMA_PACK_HD128_BF16] = {"quantize_wgmma", "wgmma_pack_hd128_bf16", NULL, 0},
+    [SAGEATTN_KERNEL_WGMMA_PACK_VARLEN_HD64_FP16] = {"quantize_wgmma_varlen", "wgmma_pack_varlen_hd64_fp16", NULL, 0},
+    [SAGEATTN_KERNEL_WGMMA_PACK_VARLEN_HD64_BF16] = {"quantize_wgmma_varlen", "wgmma_pack_varlen_hd64_bf16", NULL, 0},
+    [SAGEATTN_KERNEL_WGMMA_PACK_VARLEN_HD128_FP16] = {"quantize_wgmma_varlen", "wgmma_pack_varlen_hd128_fp16", NULL,
+                                                      0},
+    [SAGEATTN_KERNEL_WGMMA_PACK_VARLEN_HD128_BF16] = {"quantize_wgmma_varlen", "wgmma_pack_varlen_hd128_bf16", NULL,
+                                                      0},
+    [SAGEATTN_KERNEL_WGMMA_SEE_KEYS] = {"prepare_wgmma", "wgmma_see_keys", NULL, 0},
+    [SAGEATTN_KERNEL_WGMMA_SEE] = {"prepare_wgmma", "wgmma_see", NULL, 0},
+    [SAGEATTN_KERNEL_WGMMA_BIAS_KEYS] = {"prepare_wgmma", "wgmma_bias_keys", NULL, 0},
+    [SAGEATTN_KERNEL_WGMMA_ORDER] = {"prepare_wgmma", "wgmma_order", NULL, 0},
     [SAGEATTN_KERNEL_FP4_STATISTICS] = {"quantize_fp4", "fp4_statistics", NULL, 0},
     [SAGEATTN_KERNEL_FP4_FINISH] = {"quantize_fp4", "fp4_finish", NULL, 0},
     [SAGEATTN_KERNEL_FP4_PACK] = {"quantize_fp4", "fp4_pack", NULL, 0},
@@ -45,7 +58,8 @@ enum sageattn_kernel sageattn_kind_kernel(const sageattn_kind_facts* kind, int64
 }
 
 enum sageattn_kernel sageattn_kind_quantizer(const sageattn_kind_facts* kind) {
-    if (kind->launcher == SAGEATTN_LAUNCHER_WGMMA) return SAGEATTN_KERNEL_WGMMA_PACK;
+    if (kind->launcher == SAGEATTN_LAUNCHER_WGMMA)
+        return kind->starts ? SAGEATTN_KERNEL_WGMMA_PACK_VARLEN_HD64_FP16 : SAGEATTN_KERNEL_WGMMA_PACK_HD64_FP16;
     if (kind->launcher == SAGEATTN_LAUNCHER_FP4) return SAGEATTN_KERNEL_FP4_PACK;
     return kind->e4m3 ? SAGEATTN_KERNEL_VALUE_QUANTIZE : SAGEATTN_KERNEL_QUANTIZE;
 }

@@ -1,4 +1,4 @@
-/* sageattn_wgmma_attention: checks, kernel arguments, three launches. */
+/* sageattn_wgmma_attention: checks, kernel arguments, three launches or four. */
 #include "wgmma.h"
 
 #include "check.h"
@@ -21,6 +21,7 @@ static int check_counts(const sageattn_wgmma_params* p) {
         return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: head_dim is %lld, it must be 1 to 128", function,
                              (long long)p->head_dim);
     SAGEATTN_TRY(sageattn_check_groups(function, p->query_heads, p->key_heads));
+    SAGEATTN_TRY(sageattn_wgmma_check_mask(function, p));
     if (p->query_rows > MAX_ROWS || p->key_rows > MAX_ROWS || p->batch * p->query_heads > MAX_HEADS ||
         p->batch * p->key_heads > MAX_HEADS)
         return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: more than %d rows, or heads of all batches", function,
@@ -39,15 +40,10 @@ static int check_choices(const sageattn_wgmma_params* p) {
     return sageattn_check_scale(function, p->sm_scale);
 }
 
-/* A call, and what follows from its parameters. */
-typedef struct call {
-    const sageattn_wgmma_params* p;
-    sageattn_wgmma_counts n;
-    sageattn_wgmma_layout at;
-} call;
+typedef sageattn_wgmma_call call;
 
-static call make_call(const sageattn_wgmma_params* p) {
-    call c = {.p = p, .n = sageattn_wgmma_count(p)};
+static call make_call(const sageattn_wgmma_params* p, int32_t device, void* stream) {
+    call c = {.p = p, .n = sageattn_wgmma_count(p), .device = device, .stream = stream};
     c.at = sageattn_wgmma_lay_out(&c.n);
     return c;
 }
@@ -63,8 +59,10 @@ static int check_workspace(const call* c) {
 
 static int quantize_views(const sageattn_wgmma_params* p, sageattn_wgmma_quantize_arguments* a) {
     const int64_t keys = p->batch * p->key_heads * p->key_rows;
-    SAGEATTN_TRY(sageattn_check_view(function, "key", &p->key, keys, 2, p->dtype, 16, &a->key));
-    return sageattn_check_view(function, "value", &p->value, keys, 2, p->dtype, 16, &a->value);
+    const sageattn_tensor key = sageattn_sequences_view(p->key, p->key_starts);
+    const sageattn_tensor value = sageattn_sequences_view(p->value, p->key_starts);
+    SAGEATTN_TRY(sageattn_check_view(function, "key", &key, keys, 2, p->dtype, 16, &a->key));
+    return sageattn_check_view(function, "value", &value, keys, 2, p->dtype, 16, &a->value);
 }
 
 static void quantize_workspace(const call* c, sageattn_wgmma_quantize_arguments* a) {
@@ -97,22 +95,39 @@ static void quantize_numbers(const call* c, sageattn_wgmma_quantize_arguments* a
     a->smooth_k = p->smooth_k;
 }
 
+/* By the columns, the dtype, and whether there are starts. */
+static enum sageattn_kernel packer(const call* c) {
+    const int wide = c->n.columns == 128, bfloat16 = c->p->dtype == SAGEATTN_BFLOAT16;
+    const int first =
+        c->p->key_starts == NULL ? SAGEATTN_KERNEL_WGMMA_PACK_HD64_FP16 : SAGEATTN_KERNEL_WGMMA_PACK_VARLEN_HD64_FP16;
+    return (enum sageattn_kernel)(first + 2 * wide + bfloat16);
+}
+
+/* Blocks of wgmma_pack: for each head those that share its values and one for each tile of its keys; with starts, as
+ * many as its sequences can have tiles, for both. */
+static int64_t pack_blocks(const call* c, int parts) {
+    const sageattn_wgmma_counts* const n = &c->n;
+    return sageattn_blocks(n->tiled_heads, n->key_tiles + (c->p->key_starts == NULL ? parts : n->key_tiles));
+}
+
 /* Launches wgmma_sample and wgmma_pack; the second begins while the first runs, and waits for it. */
-static int launch_quantizers(const call* c, int32_t device, void* stream) {
+static int launch_quantizers(const call* c) {
     const sageattn_wgmma_counts* const n = &c->n;
     const int threads = (int)(2 * n->columns);
     sageattn_wgmma_quantize_arguments a = {0};
     sageattn_loaded pack;
-    SAGEATTN_TRY(sageattn_find(SAGEATTN_KERNEL_WGMMA_PACK, device, &pack));
+    SAGEATTN_TRY(sageattn_find(packer(c), c->device, &pack));
     SAGEATTN_TRY(quantize_views(c->p, &a));
     quantize_workspace(c, &a);
     quantize_numbers(c, &a);
+    sageattn_wgmma_seen(c, &a);
     if (a.parts > pack.multiprocessors) a.parts = pack.multiprocessors; /* a head's wait for each other */
-    SAGEATTN_TRY(sageattn_run_early(SAGEATTN_KERNEL_WGMMA_SAMPLE, device, stream, n->key_heads * 2, threads, &a));
+    SAGEATTN_TRY(
+        sageattn_run_early(SAGEATTN_KERNEL_WGMMA_SAMPLE, c->device, c->stream, n->key_heads * 2, threads, &a));
     if (a.key_tiles == 0) return SAGEATTN_OK;
     pack.traits = (sageattn_traits){.threads = threads};
     pack.early = 1;
-    return sageattn_launch(&pack, stream, n->key_heads * (a.parts + a.key_tiles), &a);
+    return sageattn_launch(&pack, c->stream, pack_blocks(c, a.parts), &a);
 }
 
 static void attention_workspace(const call* c, sageattn_wgmma_attention_arguments* a) {
@@ -125,12 +140,14 @@ static void attention_workspace(const call* c, sageattn_wgmma_attention_argument
     a->value_scale = (const float*)(base + at->value_scale);
     a->value_mean = (const float*)(base + at->value_mean);
     a->lse = c->p->lse;
+    a->lse_head_stride = c->p->query_starts != NULL ? c->p->total_query_rows : c->p->query_rows;
+    a->lse_batch_stride = c->p->query_starts != NULL ? 0 : c->p->query_heads * c->p->query_rows;
     a->schedule = (int*)(base + at->schedule);
 }
 
 /* causal_offset: query i sees keys 0 … i + causal_offset. */
 static int64_t causal_offset(const sageattn_wgmma_params* p) {
-    if (p->causal == SAGEATTN_NOT_CAUSAL) return p->key_rows;
+    if (p->causal == SAGEATTN_NOT_CAUSAL) return SAGEATTN_WGMMA_NO_LIMIT;
     return p->causal == SAGEATTN_CAUSAL_TOP_LEFT ? 0 : p->key_rows - p->query_rows;
 }
 
@@ -147,6 +164,7 @@ static void attention_numbers(const call* c, sageattn_wgmma_attention_arguments*
     const sageattn_wgmma_counts* const n = &c->n;
     a->scale_log2 = p->sm_scale * SAGEATTN_LOG2_E;
     a->sm_scale = p->sm_scale;
+    a->batch = (int)p->batch;
     a->heads = (int)n->query_heads;
     a->query_heads = (int)p->query_heads;
     a->key_heads = (int)p->key_heads;
@@ -154,47 +172,73 @@ static void attention_numbers(const call* c, sageattn_wgmma_attention_arguments*
     a->key_rows = (int)p->key_rows;
     a->head_dim = (int)p->head_dim;
     a->key_tiles = (int)n->key_tiles;
+    a->causal = p->causal;
     a->causal_offset = (int)causal_offset(p);
     a->group = (int)schedule_group(p);
 }
 
-static int launch_attention(const call* c, int32_t device, void* stream) {
+/* Blocks of 64 query rows, at most; kernels count tiles of several such blocks. */
+static int query_blocks(const call* c, int64_t* blocks) {
     const sageattn_wgmma_params* const p = c->p;
-    const enum sageattn_kernel kernel =
-        sageattn_kind_kernel(sageattn_kind_find(SAGEATTN_KIND_FP8_WGMMA), p->head_dim);
-    sageattn_wgmma_attention_arguments a = {0};
-    sageattn_loaded loaded;
+    const int64_t heads = p->query_starts != NULL ? p->query_heads : c->n.query_heads;
+    const int64_t of_head = p->query_starts != NULL ? p->total_query_rows / SAGEATTN_WGMMA_QUERY_BLOCK + p->batch
+                                                    : sageattn_divide_up(p->query_rows, SAGEATTN_WGMMA_QUERY_BLOCK);
+    *blocks = heads * of_head;
+    if (*blocks <= INT32_MAX / 2) return SAGEATTN_OK;
+    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %lld blocks of queries: split the batch", function,
+                         (long long)*blocks);
+}
+
+static int attention_views(const call* c, sageattn_wgmma_attention_arguments* a) {
+    const sageattn_wgmma_params* const p = c->p;
     const int64_t queries = p->batch * p->query_heads * p->query_rows;
-    SAGEATTN_TRY(sageattn_check_view(function, "query", &p->query, queries, 2, p->dtype, 16, &a.query));
-    SAGEATTN_TRY(sageattn_check_view(function, "output", &p->output, queries, 2, p->output_dtype, 16, &a.output));
-    SAGEATTN_TRY(sageattn_check_pointer(function, "lse", p->lse, 0, sizeof(float)));
+    const sageattn_tensor query = sageattn_sequences_view(p->query, p->query_starts);
+    const sageattn_tensor output = sageattn_sequences_view(p->output, p->query_starts);
+    SAGEATTN_TRY(sageattn_check_view(function, "query", &query, queries, 2, p->dtype, 16, &a->query));
+    SAGEATTN_TRY(sageattn_check_view(function, "output", &output, queries, 2, p->output_dtype, 16, &a->output));
+    return sageattn_check_pointer(function, "lse", p->lse, 0, sizeof(float));
+}
+
+static int launch_attention(const call* c, const sageattn_loaded* kernel) {
+    sageattn_wgmma_attention_arguments a = {0};
+    sageattn_loaded loaded = *kernel;
+    int64_t blocks;
+    SAGEATTN_TRY(attention_views(c, &a));
     attention_workspace(c, &a);
     attention_numbers(c, &a);
-    /* Blocks of 64 rows; kernels count tiles of several such blocks. */
-    const int64_t blocks = a.heads * sageattn_divide_up(p->query_rows, SAGEATTN_WGMMA_QUERY_BLOCK);
-    if (blocks > INT32_MAX / 2)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %lld blocks of queries: split the batch", function,
-                             (long long)blocks);
-    SAGEATTN_TRY(sageattn_find(kernel, device, &loaded));
+    SAGEATTN_TRY(sageattn_wgmma_mask(c, loaded.traits.query_rows, &a));
+    SAGEATTN_TRY(query_blocks(c, &blocks));
     /* The kernel reads queries before it waits. So it may begin early only behind the quantisers, which have waited
      * for the launch that wrote the queries. */
-    loaded.early = p->steps == SAGEATTN_WGMMA_ALL;
-    return sageattn_launch(&loaded, stream, blocks < loaded.multiprocessors ? blocks : loaded.multiprocessors, &a);
+    loaded.early = c->p->steps == SAGEATTN_WGMMA_ALL;
+    return sageattn_launch(&loaded, c->stream, blocks < loaded.multiprocessors ? blocks : loaded.multiprocessors, &a);
+}
+
+static int find_attention(const call* c, sageattn_loaded* kernel) {
+    const sageattn_kind_facts* const kind = sageattn_kind_find(sageattn_wgmma_kind(c->p));
+    SAGEATTN_TRY(sageattn_find(sageattn_kind_kernel(kind, c->p->head_dim), c->device, kernel));
+    if (kernel->traits.query_rows > 0) return SAGEATTN_OK;
+    return sageattn_fail(SAGEATTN_NO_IMAGE, "%s: %s comes from another version of the kernels", function,
+                         sageattn_kernels[kernel->kernel].name);
 }
 
 int64_t sageattn_wgmma_workspace(const sageattn_wgmma_params* p) {
     if (sageattn_check_size(function, p, p == NULL ? 0 : p->size, sizeof *p) != SAGEATTN_OK) return -1;
-    return check_counts(p) == SAGEATTN_OK ? make_call(p).at.size : -1;
+    return check_counts(p) == SAGEATTN_OK ? make_call(p, 0, NULL).at.size : -1;
 }
 
 int sageattn_wgmma_attention(const sageattn_wgmma_params* p, int32_t device, void* stream) {
+    sageattn_loaded attention;
     SAGEATTN_TRY(sageattn_check_size(function, p, p == NULL ? 0 : p->size, sizeof *p));
     SAGEATTN_TRY(check_counts(p));
     SAGEATTN_TRY(check_choices(p));
-    const call c = make_call(p);
+    const call c = make_call(p, device, stream);
     SAGEATTN_TRY(check_workspace(&c));
     if (p->batch * p->query_heads * p->query_rows == 0) return SAGEATTN_OK;
-    if (p->steps != SAGEATTN_WGMMA_ATTEND) SAGEATTN_TRY(launch_quantizers(&c, device, stream));
-    if (p->steps != SAGEATTN_WGMMA_QUANTIZE) SAGEATTN_TRY(launch_attention(&c, device, stream));
-    return SAGEATTN_OK;
+    SAGEATTN_TRY(find_attention(&c, &attention));
+    if (p->steps != SAGEATTN_WGMMA_ATTEND) {
+        SAGEATTN_TRY(sageattn_wgmma_prepare(&c, attention.traits.query_rows));
+        SAGEATTN_TRY(launch_quantizers(&c));
+    }
+    return p->steps == SAGEATTN_WGMMA_QUANTIZE ? SAGEATTN_OK : launch_attention(&c, &attention);
 }

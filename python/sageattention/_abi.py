@@ -183,6 +183,10 @@ class WgmmaParams(ctypes.Structure):
         ("key", Tensor),
         ("value", Tensor),
         ("output", Tensor),
+        ("mask", Tensor),
+        ("mask_column_stride", ctypes.c_int64),
+        ("query_starts", ctypes.c_void_p),
+        ("key_starts", ctypes.c_void_p),
         ("workspace", ctypes.c_void_p),
         ("workspace_size", ctypes.c_int64),
         ("lse", ctypes.c_void_p),
@@ -192,12 +196,16 @@ class WgmmaParams(ctypes.Structure):
         ("query_rows", ctypes.c_int64),
         ("key_rows", ctypes.c_int64),
         ("head_dim", ctypes.c_int64),
+        ("total_query_rows", ctypes.c_int64),
+        ("total_key_rows", ctypes.c_int64),
         ("sm_scale", ctypes.c_float),
         ("causal", ctypes.c_int32),
         ("smooth_k", ctypes.c_int32),
         ("dtype", ctypes.c_int32),
         ("output_dtype", ctypes.c_int32),
         ("steps", ctypes.c_int32),
+        ("mask_dtype", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
     ]
 
 

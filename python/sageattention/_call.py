@@ -10,12 +10,12 @@ from ._operand import Operand
 
 
 class Request(NamedTuple):
-    """Everything but the GPU that decides the kernel. _dispatch explains method."""
+    """Everything but the GPU that decides the kernel. _dispatch explains method, mask_form mask."""
 
     method: str = "auto"
     head_dim: int = 128
     bfloat16: bool = False
-    masked: bool = False
+    mask: str = ""
     varlen: bool = False
 
 
@@ -59,6 +59,26 @@ class Call(NamedTuple):
             method,
             query.shape[-1],
             query.dtype == torch.bfloat16,
-            self.mask is not None,
+            mask_form(self.mask),
             self.lengths is not None,
         )
+
+
+def mask_strides(mask: Operand) -> tuple[int, ...]:
+    """The strides of an expanded mask, 0 where a dimension has one element."""
+    return tuple(0 if size == 1 else step for size, step in zip(mask.shape, mask.stride()))
+
+
+def mask_form(mask: Operand | None) -> str:
+    """What of a mask decides which kernels read it: "" for none, "bool", "float" or "other".
+
+    "float" is what the wgmma kernels read of masks of floats: one row for all queries, or rows of
+    neighbouring keys on multiples of four numbers. All other masks of floats are "other".
+    """
+    if mask is None:
+        return ""
+    if mask.dtype == torch.bool:
+        return "bool"
+    *outer, row, column = mask_strides(mask)
+    in_fours = all(step % 4 == 0 for step in (*outer, row, mask.shape[-1])) and column == 1
+    return "float" if row == 0 or in_fours else "other"

@@ -19,7 +19,7 @@ from ._kinds import KINDS
 # function -> request. The kernel depends on the head dim: the report asks for each of HEAD_DIMS.
 FUNCTIONS = {
     "sageattn": Request("auto"),
-    "sageattn, attn_mask": Request("auto", masked=True),
+    "sageattn, attn_mask": Request("auto", mask="bool"),
     "sageattn_varlen": Request("auto", varlen=True),
     "sageattn_qk_int8_pv_fp16_cuda": Request("fp16"),
     "sageattn_qk_int8_pv_fp16_cuda, fp16+fp32": Request("fp16_accum_f16"),

@@ -17,7 +17,7 @@ from typing import Callable, NamedTuple
 from . import _kernels, _library, _triton
 from ._call import Request
 from ._kernels import Sm, sm_text
-from ._kinds import KINDS
+from ._kinds import KINDS, Kind
 
 AUTO, QUANTISED, TRITON, ONLY = "auto", "quantised", "triton", "only:"
 METHODS = (AUTO, QUANTISED, "fp16", "fp16_accum_f16", "fp8", "fp8_accum_f16", "fp8_scaled", TRITON)
@@ -69,6 +69,22 @@ _ASKED: dict[str, Preferences] = {
 _FP8_ON_SM90: Preferences = (("fp8_wgmma", _WGMMA), ("fp16", _PRECISE))  # mma emulates E4M3
 
 
+# (mask_form of the mask, whether sequences lie behind each other) -> the kind that takes such calls and no others.
+_WGMMA_KINDS = {
+    ("", False): "fp8_wgmma",
+    ("bool", False): "fp8_wgmma_masked",
+    ("float", False): "fp8_wgmma_biased",
+    ("", True): "fp8_wgmma_varlen",
+}
+
+
+def takes(kind: Kind, mask: str, varlen: bool) -> bool:
+    """Whether a kind computes calls with such a mask (see mask_form), or with sequences behind each other."""
+    if kind.launcher == "wgmma":
+        return _WGMMA_KINDS.get((mask, varlen)) == kind.name
+    return kind.mask == bool(mask) and (kind.starts or not varlen)
+
+
 def known(method: str) -> bool:
     """Whether this is a method."""
     kind = method[len(ONLY) :] if method.startswith(ONLY) else None
@@ -89,6 +105,8 @@ def decide(request: Request, sm: Sm, has: Callable[[str], bool], no_triton: str)
     """
     if request.method.startswith(ONLY):
         kind = request.method[len(ONLY) :]
+        if not takes(KINDS[kind], request.mask, request.varlen):
+            raise RuntimeError(f"{KINDS[kind].operation} does not take such a call")
         if has(kind):
             return Choice(kind, "asked for")
         raise RuntimeError(f"no {KINDS[kind].operation} kernel for SM {sm_text(sm)} here")
@@ -100,7 +118,7 @@ def decide(request: Request, sm: Sm, has: Callable[[str], bool], no_triton: str)
                 reason = f"{no_triton}: the CUDA kernel serves"
             return Choice(kind, reason)
     if not no_triton:
-        what = "a mask" if request.masked and has("fp16") else f"SM {sm_text(sm)}"
+        what = "a mask" if request.mask and has("fp16") else f"SM {sm_text(sm)}"
         return Choice(TRITON, f"the wheel has no kernel for {what} here")
     raise RuntimeError(
         f"no kernel for this call on SM {sm_text(sm)}: this wheel has SMs {_kernels.images_text()}, "
@@ -110,10 +128,21 @@ def decide(request: Request, sm: Sm, has: Callable[[str], bool], no_triton: str)
 
 def _preferences(request: Request, sm: Sm) -> Preferences:
     """Kinds that can serve a request, best first. The last is the most precise."""
-    if request.masked:
-        return tuple((kind.name, _MASKED) for kind in KINDS.values() if kind.mask)
+    faster = _faster_on_sm90(request) if sm == (9, 0) else ()
+    if request.mask:
+        return (*faster, ("fp16_masked", _MASKED))
     kinds = _unmasked(request.method, sm)
-    return tuple(pair for pair in kinds if KINDS[pair[0]].starts) if request.varlen else kinds
+    if request.varlen:
+        return (*faster, *(pair for pair in kinds if takes(KINDS[pair[0]], "", varlen=True)))
+    return kinds
+
+
+def _faster_on_sm90(request: Request) -> Preferences:
+    """The wgmma kernel for a mask or for sequences of different lengths; none takes both."""
+    kind = _WGMMA_KINDS.get((request.mask, request.varlen))
+    if kind is None or request.method in ("fp16", "fp16_accum_f16", TRITON):
+        return ()
+    return ((kind, _WGMMA),)
 
 
 def _scaled() -> bool:

@@ -20,6 +20,8 @@ from ._plan import LibraryPlan, Pair, Plan, Plans, Workspace
 
 PLANS = Plans()
 
+_MASK_ALIGNMENT = 16  # bytes that kernels read of a mask at a time; torch allocates multiples of it
+
 
 class Outputs(NamedTuple):
     """Shapes of a call's output, which has the query's dtype, and of its float32 LSE, (0,) if none is wanted.
@@ -92,6 +94,8 @@ class Forward(NamedTuple):
 
     def run(self) -> Pair:
         query, key, value, mask, *options = self
+        if mask is not None and mask.data_ptr() % _MASK_ALIGNMENT:
+            return self._replace(mask=mask.clone()).run()
         identity = (*_identity(query, key, value, mask), *options)
         return PLANS.get(identity, self._plan)(query, key, value, mask, None, None)
 

@@ -42,7 +42,7 @@ def of_device(device: torch.device) -> Iterator[Case]:
         yield _attention(device, kind, head_dim, _code(sm, kind, head_dim))
     if not _triton.why_not(sm, Request(_dispatch.TRITON)):
         for head_dim in (64, 128):
-            calls = (dense(device, _dispatch.TRITON, head_dim, torch.float16, 0, False, _abi.PER_BLOCK),)
+            calls = (dense(device, _dispatch.TRITON, head_dim, torch.float16, 0, "", _abi.PER_BLOCK),)
             yield Case(f"triton_hd{head_dim}", "compiled", _dispatch.TRITON, calls, BOUND)
 
 
@@ -81,12 +81,12 @@ def expected(head_dim: int, dtype: torch.dtype, causal: int, masked: bool) -> to
 
 def _attention(device: torch.device, kind: Kind, head_dim: int, code: str) -> Case:
     """A kind of kernel on float16 and causal bfloat16, and on sequences behind each other where it takes these."""
-    method = _dispatch.ONLY + kind.name
-    calls = [
-        dense(device, method, head_dim, torch.float16, _abi.NOT_CAUSAL, kind.mask),
-        dense(device, method, head_dim, torch.bfloat16, _abi.CAUSAL_TOP_LEFT, kind.mask),
-    ]
-    if kind.starts and not kind.mask:
+    method, calls = _dispatch.ONLY + kind.name, []
+    mask = next((form for form in ("", "bool", "float") if _dispatch.takes(kind, form, False)), None)
+    if mask is not None:
+        for dtype, causal in (torch.float16, _abi.NOT_CAUSAL), (torch.bfloat16, _abi.CAUSAL_TOP_LEFT):
+            calls.append(dense(device, method, head_dim, dtype, causal, mask))
+    if _dispatch.takes(kind, "", True):
         calls.append(varlen(device, method, head_dim))
     return Case(kind.kernel(head_dim), code, method, calls, BOUND_E4M3 if kind.e4m3 else BOUND)
 
@@ -97,25 +97,27 @@ def dense(
     head_dim: int,
     dtype: torch.dtype,
     causal: int,
-    masked: bool,
+    mask_form: str = "",
     granularity: int = _abi.PER_THREAD,
 ) -> tuple[Tensors, Tensors]:
     def launch() -> torch.Tensor:
-        q, k, v, mask = _there(device, head_dim, dtype, masked)
+        q, k, v = _on(device, head_dim, dtype)
+        mask = _mask(mask_form, device)
         output: torch.Tensor
         output, _ = OPERATORS.forward(
             q, k, v, mask, False, causal, head_dim**-0.5, method, granularity, True, False
         )
         return output
 
-    return launch, lambda: expected(head_dim, dtype, causal, masked)
+    return launch, lambda: expected(head_dim, dtype, causal, bool(mask_form))
 
 
-def _there(
-    device: torch.device, head_dim: int, dtype: torch.dtype, masked: bool
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    q, k, v = _on(device, head_dim, dtype)
-    return q, k, v, seen().to(device) if masked else None
+def _mask(form: str, device: torch.device) -> torch.Tensor | None:
+    """seen() in the form of _call.mask_form: "" for none, "bool" or "float"."""
+    if not form:
+        return None
+    mask = seen() if form == "bool" else torch.zeros(ROWS, KEYS).masked_fill_(~seen(), float("-inf"))
+    return mask.to(device)
 
 
 @functools.lru_cache(maxsize=2)

@@ -65,7 +65,7 @@ def why_not(sm: tuple[int, int], request: Request) -> str:
         return f"Triton {version()} is older than {OLDEST[0]}.{OLDEST[1]}"
     if release < _DECLARED_SETUPTOOLS and not _there("setuptools"):
         return f"Triton {version()} imports setuptools: pip install setuptools"
-    if request.varlen and request.masked:
+    if request.varlen and request.mask:
         return "Triton takes no mask for sequences of different lengths"
     oldest = (8, 0) if request.bfloat16 or release >= _AMPERE else (7, 5)
     if sm < oldest:

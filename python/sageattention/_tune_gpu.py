@@ -49,8 +49,7 @@ class Gpu:
         kinds = [
             kind.name
             for kind in KINDS.values()
-            if kind.mask == shape.masked
-            and (kind.starts or not shape.varlen)
+            if _dispatch.takes(kind, _mask_form(shape), shape.varlen)
             and _kernels.has(self.device.index, kind, shape.head_dim)
         ]
         found = [name for name in kinds if ONLY + name not in self._wrong]
@@ -69,7 +68,7 @@ class Gpu:
 
     def _request(self, method: str, shape: Shape) -> Request:
         bfloat16 = self._dtype == torch.bfloat16
-        return Request(method, shape.head_dim, bfloat16, shape.masked, shape.varlen)
+        return Request(method, shape.head_dim, bfloat16, _mask_form(shape), shape.varlen)
 
     def microseconds(self, name: str, shape: Shape) -> float:
         """The median time of a call. Raises RuntimeError for what fails."""
@@ -107,6 +106,10 @@ class Gpu:
             places = [shape.rows * index for index in range(batch + 1)]
             starts = torch.tensor(places, dtype=torch.int32, device=self.device)
         return q, k, v, mask, starts
+
+
+def _mask_form(shape: Shape) -> str:
+    return "bool" if shape.masked else ""
 
 
 def _backend(name: str) -> contextlib.AbstractContextManager[Any]:
@@ -149,8 +152,8 @@ def _torch_cases(device: torch.device) -> list[Case]:
     calls = _probe_cases
     method, dtype = ONLY + TORCH, torch.float16
     dims = (64, 128, 256)
-    plain = [calls.dense(device, method, dim, dtype, 0, False) for dim in dims]
-    masked = [calls.dense(device, method, dim, dtype, 0, True) for dim in dims]
+    plain = [calls.dense(device, method, dim, dtype, 0) for dim in dims]
+    masked = [calls.dense(device, method, dim, dtype, 0, "bool") for dim in dims]
     square = [calls.square(device, method, dim, dtype) for dim in dims]
     found = [
         (_case_name(False, False, False), plain),

@@ -159,7 +159,8 @@ def sageattn_qk_int8_pv_fp8_cuda(
     pv_accum_dtype is "fp32", "fp32+fp32" (the same here), "fp32+fp16" (float16 within a key tile) or "scaled" (float32,
     by the product with scales of SM 12.x, else the same as "fp32"). Values are
     always smoothed, so that their mean is not rounded away; smooth_v is ignored, with 2.2's warning where 2.2
-    warns. GPUs without FP8 kernels, masks and lengths that differ take float16 values, which are more precise.
+    warns. What no FP8 kernel
+    takes (GPUs without one; masks and lengths that differ, but on SM 9.0) takes float16 values, which are more precise.
     """
     method = method_of("fp8", pv_accum_dtype)
     warn_unused_smoothing(smooth_v, pv_accum_dtype, "fp32")

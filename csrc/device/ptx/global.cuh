@@ -19,8 +19,11 @@ DEVICE uint4 load_l2_16(const void* address) {
     return v;
 }
 
-DEVICE float load_l2_4(const float* address) {
-    float v;
-    asm volatile("ld.global.cg.f32 %0, [%1];" : "=f"(v) : "l"(address) : "memory");
+DEVICE u32 load_l2(const u32* address) {
+    u32 v;
+    asm volatile("ld.global.cg.u32 %0, [%1];" : "=r"(v) : "l"(address) : "memory");
     return v;
 }
+
+DEVICE int load_l2(const int* address) { return load_l2(reinterpret_cast<const u32*>(address)); }
+DEVICE float load_l2(const float* address) { return __uint_as_float(load_l2(reinterpret_cast<const u32*>(address))); }

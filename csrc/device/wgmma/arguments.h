@@ -3,8 +3,13 @@
  * Tiles lie in memory as the matrix instructions read shared memory: chunk c (16 bytes) of row r is at c ^ (r mod 8)
  * in rows of 128 bytes, at c ^ (r / 2 mod 4) in rows of 64. Zeros fill the last tile:
  *   key    int8 [batch * key heads, tiles of 128 keys][128][columns]
- *   value  E4M3 [batch * key heads, tiles of 128 keys][columns][128]: transposed
- * columns is 64 or 128, whatever the head dim. tiles.cuh says which key is which row of a tile.
+ *   value  E4M3 [batch * key heads, tiles of 128 keys][columns + 8][128]: transposed. The last 8 rows are ones, which
+ *          sum the probabilities up, but for keys that do not exist or that nobody sees: those have zeros in all rows
+ * columns is 64 or 128, whatever the head dim. tiles.cuh says which key is which row of a tile. A key that does not
+ * exist or that nobody sees is a copy of one that somebody sees: its score is never a maximum of its own.
+ *
+ * starts, or null, are those of sageattn.h: tensors have one batch, in which sequences lie behind each other. A
+ * head's tiles are those of all sequences: sequence b begins at tile starts[b] / 128 + b.
  */
 #ifndef SAGEATTN_WGMMA_PARAMS_H
 #define SAGEATTN_WGMMA_PARAMS_H
@@ -16,6 +21,42 @@
 #define SAGEATTN_WGMMA_KEY_SCALES 4 /* scales of a tile: one for every 32 keys */
 #define SAGEATTN_WGMMA_PARTS 128    /* blocks that share the values of a head, at most: they wait for each other */
 #define SAGEATTN_WGMMA_THREADS 256  /* of a block that quantises, at most: 2 for each of the columns */
+#define SAGEATTN_WGMMA_MASK_THREADS 1024  /* of wgmma_order and wgmma_see_keys */
+#define SAGEATTN_WGMMA_SEE_THREADS 256    /* of wgmma_see */
+#define SAGEATTN_WGMMA_NO_LIMIT (1 << 30) /* causal_offset of rows that see all keys */
+
+/* What the rows of a block of 64 see of a tile. A byte holds the classes of a query tile: the rows that a block of
+ * threads of the attention takes, two bits for each 64. */
+enum sageattn_wgmma_class { SAGEATTN_WGMMA_NONE = 0, SAGEATTN_WGMMA_SOME = 1, SAGEATTN_WGMMA_WHOLE = 2 };
+
+/* A boolean mask [batch, heads, rows, keys], its strides in bytes, as bits and classes. Batch and heads are those
+ * that differ. Bit i of word w of a tile is key 32 w + i; beyond the last key it is that of the last key. */
+typedef struct sageattn_wgmma_mask_arguments {
+    sageattn_view mask;
+    long long column_stride;
+    unsigned* bits;         /* [batch, heads, rows, tiles, 4] */
+    unsigned char* classes; /* [batch, heads, query tiles, tiles padded to a multiple of 4] */
+    int* count;             /* [batch]: keys that are seen, by wgmma_see_keys alone */
+    int heads, rows, keys;
+    int tiles, query_tiles;
+} sageattn_wgmma_mask_arguments;
+
+/* Additive masks of one row for all queries, [batch, heads, keys], as float32 that wgmma kernels read. */
+typedef struct sageattn_wgmma_bias_arguments {
+    sageattn_view bias;
+    long long column_stride; /* bytes */
+    float* output;           /* [batch, heads, padded_keys] */
+    int dtype;               /* sageattn_dtype: 0 float16, 1 bfloat16, 2 float32 */
+    int heads, keys, padded_keys;
+} sageattn_wgmma_bias_arguments;
+
+/* The order of sequences, by the work of a query tile: those that take longest come first. */
+typedef struct sageattn_wgmma_order_arguments {
+    const int *query_starts, *key_starts;
+    int* sequence;                   /* [batch]: the sequences in order */
+    int* end;                        /* [batch]: query tiles of the sequences up to this one, in order */
+    int batch, query_rows, key_rows; /* rows: at most */
+} sageattn_wgmma_order_arguments;
 
 typedef struct sageattn_wgmma_quantize_arguments {
     sageattn_view key, value;
@@ -29,9 +70,12 @@ typedef struct sageattn_wgmma_quantize_arguments {
     int* parts_seen;                 /* [batch * key heads]: blocks of values that published their largest */
     int* parts_done;                 /* the same: those that packed their tiles */
     int* schedule;                   /* [2], zeroed for the attention */
-    int batch, key_heads, key_rows, head_dim, columns;
-    int key_tiles;
-    int parts; /* blocks that share the values of a head */
+    const unsigned* seen;            /* [batch, key_tiles, 4]: bits of the keys that somebody sees; or null: all */
+    const int* seen_count;           /* [batch], with seen */
+    const int* starts;               /* or null */
+    int batch, key_heads, key_rows, head_dim, columns; /* key_rows: with starts at most */
+    int key_tiles;                                     /* of a head */
+    int parts;                                         /* blocks that share the values of a head */
     int smooth_k;
 } sageattn_wgmma_quantize_arguments;
 
@@ -41,12 +85,26 @@ typedef struct sageattn_wgmma_attention_arguments {
     const float *key_scale, *value_scale, *value_mean;
     const float* key_shift; /* read for the LSE alone */
     float* lse;             /* or null */
+    long long lse_batch_stride, lse_head_stride;
+    /* The kernel with a boolean mask: what sageattn_wgmma_mask_arguments describes. Without bits, classes suffice. */
+    const unsigned* bits;
+    const unsigned char* classes;
+    long long bits_batch_stride, bits_head_stride, bits_row_stride;     /* words */
+    long long class_batch_stride, class_head_stride, class_tile_stride; /* bytes */
+    /* The kernel with an additive mask. Four keys from a multiple of 4 on lie in aligned memory that may be read. */
+    sageattn_view bias;
+    int bias_dtype; /* sageattn_dtype: 0 float16, 1 bfloat16, 2 float32 */
+    /* The kernel with starts. */
+    const int *query_starts, *key_starts;
+    const int *order, *order_end; /* as wgmma_order wrote them */
+    int batch;
     float scale_log2, sm_scale;
     int* schedule; /* the next tile, and how many blocks have ended: zeros between launches */
     int heads;     /* batch * query heads */
-    int query_heads, key_heads, query_rows, key_rows, head_dim;
-    int key_tiles;
-    int causal_offset; /* query i sees keys up to i + causal_offset */
+    int query_heads, key_heads, query_rows, key_rows, head_dim; /* rows: with starts at most */
+    int key_tiles;                                              /* of a head */
+    int causal;                                                 /* sageattn_causal */
+    int causal_offset; /* query i sees keys up to i + causal_offset; with starts it follows from the sequence */
     int group;         /* heads whose rows are taken in turn, so that their keys stay in the L2 cache */
 } sageattn_wgmma_attention_arguments;
 

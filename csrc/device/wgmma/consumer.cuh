@@ -6,6 +6,8 @@
 // over a row of thousands of keys would lose percents of a sum of one sign.
 #pragma once
 
+#include "bias.cuh"
+#include "classes.cuh"
 #include "queries.cuh"
 #include "shape.cuh"
 #include "softmax.cuh"
@@ -17,6 +19,8 @@ template <class Shape>
 class WgmmaConsumer {
     static constexpr int kOutputs = Shape::kColumns / 2;  // accumulators of a lane
     static constexpr int kPartials = kOutputs + 4;        // and those of the row sums
+    using Softmax = WgmmaSoftmax<Shape::kBiased>;
+    using Hidden = typename HiddenBy<Shape::kMasked>::Type;
 
     const sageattn_wgmma_attention_arguments& p;
     const u32 shared;
@@ -38,7 +42,7 @@ class WgmmaConsumer {
             barrier_wait(barriers.work_full(stage), ring.work_parity());
             if (work(kHead) < 0) break;
             quantize_queries();
-            WgmmaSoftmax softmax;
+            Softmax softmax;
             attend(softmax);
             finish(softmax);
             release(barriers.work_empty(stage));
@@ -59,7 +63,18 @@ class WgmmaConsumer {
     }
 
     // Reads a field of the WgmmaWork each time it is needed: registers are scarce in the loop over tiles.
-    enum Field { kHead, kBatch, kKeyHead, kFirstQuery, kTiles };
+    enum Field {
+        kHead,
+        kBatch,
+        kFirstQuery,
+        kKeyHead,
+        kTiles,
+        kFirstTile,
+        kQueryStart,
+        kQueryRows,
+        kKeyRows,
+        kLimit
+    };
     DEVICE u32 work_field(Field field) const {
         return load_shared_4(shared + Shape::kWorkAt + ring.work_stage() * Shape::kWork + field * 4);
     }
@@ -67,13 +82,19 @@ class WgmmaConsumer {
 
     DEVICE int first_query() const { return work(kFirstQuery) + warpgroup * SAGEATTN_WGMMA_QUERY_BLOCK; }
 
+    // Of the sequence, or of all.
+    DEVICE int query_start() const { return Shape::kStarts ? work(kQueryStart) : 0; }
+    DEVICE int query_rows() const { return Shape::kStarts ? work(kQueryRows) : p.query_rows; }
+    DEVICE int key_rows() const { return Shape::kStarts ? work(kKeyRows) : p.key_rows; }
+    DEVICE int offset() const { return Shape::kStarts ? work(kLimit) : p.causal_offset; }
+
     // Quantises the warpgroup's rows into shared memory, 16 a warp. After the first barrier nobody reads the
     // previous rows; after the second, these are complete. The launch before this one may run until then, unless the
     // LSE needs the keys' shift, which an earlier launch writes.
     DEVICE void quantize_queries() const {
         const WgmmaQueries<Shape::kColumns> queries;
         Words<4> fetched[queries.kSteps];
-        queries.fetch(fetched, p, work(kBatch), work(kHead), first_query());
+        queries.fetch(fetched, p, work(kBatch), work(kHead), query_start(), query_rows(), first_query());
         if (p.lse != nullptr) grid_wait();
         warpgroup_sync(warpgroup);
         const u32 scales = warpgroup * SAGEATTN_WGMMA_QUERY_BLOCK * 4;
@@ -84,14 +105,47 @@ class WgmmaConsumer {
         grid_wait();
     }
 
-    DEVICE void attend(WgmmaSoftmax& softmax) {
-        const int tiles = visible_tiles(p, first_query(), SAGEATTN_WGMMA_QUERY_BLOCK);
+    DEVICE void attend(Softmax& softmax) {
 #pragma unroll
         for (int i = 0; i < kOutputs; ++i) output[i] = 0.0f;
+        if constexpr (Shape::kMasked) attend_seen(softmax);
+        else attend_all(softmax);
+    }
+
+    DEVICE void attend_all(Softmax& softmax) {
+        const WgmmaRowsSeen rows = {query_rows(), key_rows(), offset()};
+        const int tiles = rows.visible_tiles(first_query(), SAGEATTN_WGMMA_QUERY_BLOCK);
 #pragma unroll 1
         for (int tile = work(kTiles); tile > tiles; --tile) skip();
 #pragma unroll 1
-        for (int tile = tiles - 1; tile >= 0; --tile) attend_tile(softmax, tile);
+        for (int tile = tiles - 1; tile >= 0; --tile) {
+            int s[64];
+            barrier_wait(barriers.key_full(ring.stage()), ring.parity());
+            multiply_keys(s);
+            attend_tile(softmax, s, tile, (tile + 1) * SAGEATTN_WGMMA_KEY_TILE > first_query() + offset() + 1);
+        }
+    }
+
+    // The tiles that the loading thread found.
+    DEVICE void attend_seen(Softmax& softmax) {
+        bool more = work(kTiles) != 0;
+#pragma unroll 1
+        while (more) {
+            int s[64];
+            barrier_wait(barriers.key_full(ring.stage()), ring.parity());
+            multiply_keys(s);  // before the class is known: most tiles are seen
+            // One lane reads for all of the warp: the one that gives the buffer back.
+            const u32 at = shared + Shape::kTileAt + ring.stage() * Shape::kTile;
+            const WgmmaTile tile(__reduce_or_sync(0xFFFFFFFFu, lane_index() == 0 ? load_shared_4(at) : 0));
+            const int seen = tile.seen_by(warpgroup);
+            more = !tile.last();
+            if (seen == SAGEATTN_WGMMA_NONE) {
+                wgmma_wait<0>(s);
+                skip();
+            } else {
+                attend_tile(softmax, s, tile.index(), seen == SAGEATTN_WGMMA_SOME);
+            }
+        }
     }
 
     // Passes over a tile that other warpgroups of the block see and this one does not.
@@ -103,16 +157,26 @@ class WgmmaConsumer {
         ring.advance();
     }
 
-    DEVICE void attend_tile(WgmmaSoftmax& softmax, int tile) {
-        int s[64];
+    // s: the scores, on their way. limited: not every row sees all of the tile.
+    DEVICE void attend_tile(Softmax& softmax, int (&s)[64], int tile, bool limited) {
         u32 weights[16];
         float partial[kPartials];
-        barrier_wait(barriers.key_full(ring.stage()), ring.parity());
-        multiply_keys(s);
         const float scale = key_scale(tile);
+        Hidden hidden;
+        if constexpr (Shape::kMasked) hidden = mask_bits(tile, limited);
         wgmma_wait<0>(s);
         release(barriers.key_empty(ring.stage()));
-        probabilities(weights, softmax, s, scale, tile);
+        if constexpr (Shape::kBiased) {
+            float x[64];
+            add_bias(x, s, scale, tile);
+            limit(hidden, tile, limited);
+            softmax.probabilities(weights, x, limited, hidden);
+        } else {
+            float scales[2];
+            multiply_scales(scales, scale);
+            limit(hidden, tile, limited);
+            softmax.probabilities(weights, s, scales, limited, hidden);
+        }
         barrier_wait(barriers.value_full(ring.stage()), ring.parity());
         multiply_values(partial, weights);
         wgmma_wait<0>(partial, weights);
@@ -121,30 +185,49 @@ class WgmmaConsumer {
         ring.advance();
     }
 
-    DEVICE void probabilities(u32 (&weights)[16], WgmmaSoftmax& softmax, int (&s)[64], float key_scale,
-                              int tile) const {
-        float scale[2];
-        multiply_scales(scale, key_scale);
-        const int first = first_query();
-        const bool masked = (tile + 1) * SAGEATTN_WGMMA_KEY_TILE > visible_keys(p, first);
-        int seen[2] = {0, 0};
-        if (masked) {
-            const int row = opaque(first) + lane_row();
-            const int lane_keys = tile * SAGEATTN_WGMMA_KEY_TILE + lane_index() % 4 * 32;
-            seen[0] = visible_keys(p, row) - lane_keys;
-            seen[1] = visible_keys(p, row + 8) - lane_keys;
-        }
-        softmax.probabilities(weights, s, scale, masked, seen);
+    DEVICE void add_bias(float (&x)[64], const int (&s)[64], float key_scale, int tile) const {
+        float scales[2];
+        multiply_scales(scales, key_scale);
+        const WgmmaBias bias(p, work(kBatch), work(kHead), opaque(first_query()) + lane_row(), tile);
+        ::add_bias(x, s, scales, bias);
+    }
+
+    // How many of the lane's 32 keys of a tile the causal limit leaves each of its two rows.
+    DEVICE void limit(SeenCounts& seen, int tile, bool limited) const {
+        seen = {{0, 0}};
+        if (!limited) return;
+        seen.count[0] = opaque(first_query()) + lane_row() + offset() + 1 - tile * SAGEATTN_WGMMA_KEY_TILE -
+                        lane_index() % 4 * 32;
+        seen.count[1] = seen.count[0] + 8;
+    }
+
+    DEVICE void limit(SeenBits& seen, int tile, bool limited) const {
+        SeenCounts counts;
+        limit(counts, tile, limited);
+#pragma unroll
+        for (int r = 0; r < 2; ++r) seen.bits[r] &= first_bits(counts.count[r]);
+    }
+
+    // Those that the mask leaves.
+    DEVICE SeenBits mask_bits(int tile, bool limited) const {
+        SeenBits seen = {{~0u, ~0u}};
+        if (!limited || p.bits == nullptr) return seen;
+        const u32* const head = p.bits + work(kBatch) * p.bits_batch_stride + work(kHead) * p.bits_head_stride +
+                                tile * 4 + lane_index() % 4;
+        const int row = opaque(first_query()) + lane_row(), last = p.query_rows - 1;
+#pragma unroll
+        for (int r = 0; r < 2; ++r) seen.bits[r] = load_l2(head + min(row + 8 * r, last) * p.bits_row_stride);
+        return seen;
     }
 
     // The scale of the lane's 32 keys of the tile. It does not go through shared memory, because one lane of a warp
     // gives a buffer back for all. The index fits 32 bits: more tiles fit no memory.
     DEVICE float key_scale(int tile) const {
-        const u32 first = (work_field(kKeyHead) * p.key_tiles + tile) * SAGEATTN_WGMMA_KEY_SCALES;
-        return load_l2_4(p.key_scale + (first + opaque(threadIdx.x) % 4));
+        const u32 first = (work_field(kFirstTile) + tile) * SAGEATTN_WGMMA_KEY_SCALES;
+        return load_l2(p.key_scale + (first + opaque(threadIdx.x) % 4));
     }
 
-    // For each of the lane's two rows: how many of its 32 keys the row sees.
+    // For each of the lane's two rows.
     DEVICE void multiply_scales(float (&scale)[2], float key) const {
         const u32 queries =
             shared + Shape::kQueryScaleAt + (opaque(warpgroup) * SAGEATTN_WGMMA_QUERY_BLOCK + lane_row()) * 4;
@@ -167,8 +250,8 @@ class WgmmaConsumer {
 
     // Starts partial = probabilities . [values, ones].
     DEVICE void multiply_values(float (&partial)[kPartials], const u32 (&weights)[16]) const {
-        const unsigned long long values = wgmma_operand<128>(shared + Shape::kValueAt) +
-                                          static_cast<u32>(ring.stage() * ((Shape::kValue + Shape::kOnes) / 16));
+        const unsigned long long values =
+            wgmma_operand<128>(shared + Shape::kValueAt) + static_cast<u32>(ring.stage() * (Shape::kValue / 16));
         wgmma_fence();
         wgmma_e4m3<true>(partial, weights, values);
 #pragma unroll
@@ -176,7 +259,7 @@ class WgmmaConsumer {
         wgmma_commit();
     }
 
-    DEVICE void add(WgmmaSoftmax& softmax, const float (&partial)[kPartials]) {
+    DEVICE void add(Softmax& softmax, const float (&partial)[kPartials]) {
 #pragma unroll
         for (int i = 0; i < kOutputs; ++i) output[i] = fmaf(output[i], softmax.rescale[i / 2 % 2], partial[i]);
 #pragma unroll
@@ -184,21 +267,21 @@ class WgmmaConsumer {
             softmax.sum[r] = fmaf(softmax.sum[r], softmax.rescale[r], partial[kOutputs + 2 * r]);
     }
 
-    DEVICE void finish(const WgmmaSoftmax& softmax) const {
-        const int head = work(kHead), first = first_query();
+    DEVICE void finish(const Softmax& softmax) const {
+        const int first = first_query();
         char* const base = static_cast<char*>(p.output.data) + work(kBatch) * p.output.batch_stride +
-                           (head - work(kBatch) * p.query_heads) * p.output.head_stride;
+                           work(kHead) * p.output.head_stride + query_start() * p.output.row_stride;
         float scale[kOutputs / 2], mean[kOutputs / 2];  // of the lane's channels, 8 in each 32
         load_channels(scale, p.value_scale);
         load_channels(mean, p.value_mean);
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
             const int query = first + lane_row() + 8 * r;
-            if (query < p.query_rows) write_row(r, softmax.sum[r], scale, mean, base + query * p.output.row_stride);
+            if (query < query_rows()) write_row(r, softmax.sum[r], scale, mean, base + query * p.output.row_stride);
         }
         if (p.lse == nullptr) return;
 #pragma unroll
-        for (int r = 0; r < 2; ++r) write_lse(softmax, r, head, first + lane_row() + 8 * r);
+        for (int r = 0; r < 2; ++r) write_lse(softmax, r, first + lane_row() + 8 * r);
     }
 
     // Loads all of them before anything is written: the compiler would make each load wait for the store before it.
@@ -243,13 +326,14 @@ class WgmmaConsumer {
             if (i < count) target[i] = static_cast<u16>(word[i / 2] >> (i % 2 * 16));
     }
 
-    DEVICE void write_lse(const WgmmaSoftmax& softmax, int r, int head, int query) const {
+    DEVICE void write_lse(const Softmax& softmax, int r, int query) const {
         const float sum = softmax.sum[r];
-        if (lane_index() % 4 != 0 || query >= p.query_rows) return;
+        const long long index = work(kBatch) * p.lse_batch_stride + work(kHead) * p.lse_head_stride + query_start();
+        const int rows = query_rows();
+        if (lane_index() % 4 != 0 || query >= rows) return;
         const u32 dots = shared + Shape::kQueryDotAt + (warpgroup * SAGEATTN_WGMMA_QUERY_BLOCK + lane_row()) * 4;
         const float mean_dot = __uint_as_float(load_shared_4(dots + 8 * 4 * r));
         const float log2_sum = softmax.maximum[r] - kOffset + log2_fast(sum);
-        p.lse[static_cast<long long>(head) * p.query_rows + query] =
-            sum > 0.0f ? fmaf(SAGEATTN_LN_2, log2_sum, mean_dot) : __int_as_float(0xFF800000);
+        p.lse[index + query] = sum > 0.0f ? fmaf(SAGEATTN_LN_2, log2_sum, mean_dot) : __int_as_float(0xFF800000);
     }
 };

@@ -1,6 +1,7 @@
 // The thread that takes work from the schedule and loads its tiles.
 #pragma once
 
+#include "classes.cuh"
 #include "shape.cuh"
 #include "ptx/bulk.cuh"
 #include "ptx/grid.cuh"
@@ -17,26 +18,42 @@ class WgmmaProducer {
         : p(arguments), shared(shared_memory), barriers{shared_memory + Shape::kBarrierAt} {}
 
     DEVICE void run() {
-        const int end = WgmmaWork::count(p);
-#pragma unroll 1
-        for (int index = blockIdx.x; index < end; index = gridDim.x + atomicAdd(p.schedule, 1)) {
-            const WgmmaWork work = WgmmaWork::at(p, index);
-            prefetch_queries(work);
-            hand_on(work);
-            load_keys(work);
-            ring.advance_work();
-        }
+        // Earlier launches write the order of sequences and the classes of tiles.
+        if (Shape::kStarts || Shape::kMasked) grid_wait();
+        if constexpr (Shape::kStarts) take_work(WgmmaSequences(p));
+        else take_work(WgmmaSchedule(p));
         hand_on(WgmmaWork::none());
         leave();
     }
 
   private:
+    template <class Schedule>
+    DEVICE void take_work(const Schedule& schedule) {
+        const int end = schedule.count();
+#pragma unroll 1
+        for (int index = blockIdx.x; index < end; index = gridDim.x + atomicAdd(p.schedule, 1)) {
+            const WgmmaWork work = schedule.at(index);
+            prefetch_queries(work);
+            if constexpr (Shape::kMasked) {
+                load_seen_keys(work);
+            } else {
+                hand_on(work);
+                load_keys(work);
+            }
+            ring.advance_work();
+        }
+    }
+
     DEVICE void hand_on(const WgmmaWork& work) const {
         const int stage = ring.work_stage();
         barrier_wait(barriers.work_empty(stage), ring.work_parity() ^ 1);
         const u32 at = shared + Shape::kWorkAt + stage * Shape::kWork;
-        store_shared_16(at, make_uint4(work.head, work.batch, work.key_head, work.first_query));
-        store_shared_4(at + 16, work.tiles);
+        store_shared_16(at, make_uint4(work.head, work.batch, work.first_query, work.key_head));
+        store_shared_8(at + 16, make_uint2(work.tiles, work.first_tile));
+        if constexpr (Shape::kStarts) {
+            store_shared_8(at + 24, make_uint2(work.query_start, work.rows.query_rows));
+            store_shared_8(at + 32, make_uint2(work.rows.key_rows, work.rows.offset));
+        }
         barrier_arrive(barriers.work_full(stage));
         grid_wait();  // the launch before writes the tiles that are loaded next
     }
@@ -44,10 +61,10 @@ class WgmmaProducer {
     // Brings the rows into the L2 cache; each warpgroup reads its own when it comes to them.
     DEVICE void prefetch_queries(const WgmmaWork& work) const {
         if (!p.query.vectors) return;
-        const int batch = work.batch, rows = min(kQueryTile, p.query_rows - work.first_query);
-        const char* row = static_cast<const char*>(p.query.data) + batch * p.query.batch_stride +
-                          (work.head - batch * p.query_heads) * p.query.head_stride +
-                          work.first_query * p.query.row_stride;
+        const int rows = min(kQueryTile, work.rows.query_rows - work.first_query);
+        const char* row = static_cast<const char*>(p.query.data) + work.batch * p.query.batch_stride +
+                          work.head * p.query.head_stride +
+                          (work.query_start + work.first_query) * p.query.row_stride;
         const int bytes = p.head_dim * 2 & ~15;
         if (bytes == 0) return;
         if (bytes == p.query.row_stride) return bulk_prefetch(row, rows * bytes);
@@ -55,26 +72,39 @@ class WgmmaProducer {
         for (int i = 0; i < rows; ++i) bulk_prefetch(row + i * p.query.row_stride, bytes);
     }
 
-    // The last tile first: it is the one that may need a mask.
+    // The last tile first: it is the one that may need a limit.
     DEVICE void load_keys(const WgmmaWork& work) {
-        const long long first = static_cast<long long>(work.key_head) * p.key_tiles;
 #pragma unroll 1
-        for (int tile = work.tiles - 1; tile >= 0; --tile) {
-            load_tile(first + tile);
-            ring.advance();
+        for (int tile = work.tiles - 1; tile >= 0; --tile) load_tile(work.first_tile + tile);
+    }
+
+    // The tiles that some warpgroup sees, with what each sees of them.
+    DEVICE void load_seen_keys(WgmmaWork work) {
+        WgmmaClasses classes(p, work);
+        WgmmaTile tile = classes.before(work.tiles);
+        work.tiles = tile.index() + 1;
+        hand_on(work);
+#pragma unroll 1
+        while (!tile.none()) {
+            const WgmmaTile next = classes.before(tile.index());
+            load_tile(work.first_tile + tile.index(), tile.packed(next.none()));
+            tile = next;
         }
     }
 
-    DEVICE void load_tile(long long tile) const {
+    // packed: for the kernel with a mask.
+    DEVICE void load_tile(long long tile, u32 packed = 0) {
         const int stage = ring.stage();
         const u32 key = barriers.key_full(stage), value = barriers.value_full(stage);
         barrier_wait(barriers.key_empty(stage), ring.parity() ^ 1);
+        if constexpr (Shape::kMasked) store_shared_4(shared + Shape::kTileAt + stage * Shape::kTile, packed);
         barrier_expect(key, Shape::kKey);
         bulk_load(shared + Shape::kKeyAt + stage * Shape::kKey, p.key + tile * Shape::kKey, Shape::kKey, key);
         barrier_wait(barriers.value_empty(stage), ring.parity() ^ 1);
         barrier_expect(value, Shape::kValue);
-        bulk_load(shared + Shape::kValueAt + stage * (Shape::kValue + Shape::kOnes), p.value + tile * Shape::kValue,
-                  Shape::kValue, value);
+        bulk_load(shared + Shape::kValueAt + stage * Shape::kValue, p.value + tile * Shape::kValue, Shape::kValue,
+                  value);
+        ring.advance();
     }
 
     // The last block leaves the schedule as it found it, so that a launch needs no memset before it.

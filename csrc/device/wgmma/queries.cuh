@@ -16,8 +16,8 @@ struct WgmmaQueries {
     DEVICE int row(int step) const { return thread / 32 % 4 * 16 + step * kAtOnce + thread % 32 / kLanes; }
 
     DEVICE void fetch(Words<4> (&x)[kSteps], const sageattn_wgmma_attention_arguments& p, int batch, int head,
-                      int first) const {
-        const WgmmaRows<4> rows(p.query, batch, head - batch * p.query_heads, p.query_rows, p.head_dim, column());
+                      int start, int query_rows, int first) const {
+        const WgmmaRows<4> rows(p.query, batch, head, start, query_rows, p.head_dim, column());
         rows.fetch(x, [&](int i) { return first + row(i); });
     }
 

@@ -77,14 +77,15 @@ DEVICE u32 load_number(const char* source, bool there) {
 // Columns column … column + 2 * kWords - 1 of a head's rows. All threads of a block branch alike.
 template <int kWords>
 struct WgmmaRows {
-    const char* source;  // of row 0
+    const char* source;  // of row 0, which is row `start` of the view
     long long stride;    // bytes
     int rows, columns;   // rows of the head; columns from the thread's first on
     bool vectors;
 
-    DEVICE WgmmaRows(const sageattn_view& view, int batch, int head, int row_count, int head_dim, int column)
+    DEVICE WgmmaRows(const sageattn_view& view, int batch, int head, int start, int row_count, int head_dim,
+                     int column)
         : source(static_cast<const char*>(view.data) + batch * view.batch_stride + head * view.head_stride +
-                 column * 2),
+                 start * view.row_stride + column * 2),
           stride(view.row_stride),
           rows(row_count),
           columns(head_dim - column),

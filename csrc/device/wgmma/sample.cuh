@@ -3,7 +3,7 @@
 // follow single rows that are far off: the sums of 16 groups are sorted, and those in the middle count.
 #pragma once
 
-#include "rows.cuh"
+#include "place.cuh"
 
 constexpr int kSampleGroups = 16, kGroupRows = 8;
 
@@ -35,16 +35,36 @@ DEVICE int sample_row(u32 sample, int rows) {
     return __umulhi(sample << 25 | (sample * 40503u & 0xFFFFu) << 9, rows);
 }
 
+// The first row from `row` on that bits show, or the last before the end; without bits the row.
+DEVICE int seen_row(const u32* bits, int row, int rows) {
+    if (bits == nullptr) return row;
+    const int words = divide_up(rows, 32);
+    for (int step = 0; step <= words; ++step) {
+        const int word = (row / 32 + step) % words;
+        const u32 seen = load_l2(bits + word) & (step == 0 ? ~0u << row % 32 : ~0u);
+        if (seen != 0) return min(32 * word + __ffs(seen) - 1, rows - 1);
+    }
+    return rows;  // none: zeros are read
+}
+
 template <int kColumns, class Number>
 DEVICE void sample_rows(const sageattn_wgmma_quantize_arguments& p, SampleMemory<kColumns>& memory) {
     constexpr int kLanes = kColumns / 8;
     const bool values = blockIdx.x % 2 == 0;
-    const int head = blockIdx.x / 2, column = threadIdx.x % kLanes * 8;
+    const int head = blockIdx.x / 2, batch = head / p.key_heads, column = threadIdx.x % kLanes * 8;
     const long long at = static_cast<long long>(head) * kColumns + threadIdx.x;
-    const WgmmaRows<4> rows(values ? p.value : p.key, head / p.key_heads, head % p.key_heads, p.key_rows, p.head_dim,
+    int start = 0, key_rows = p.key_rows;
+    if (p.starts != nullptr) {
+        start = load_l2(p.starts + batch);
+        key_rows = min(key_rows, load_l2(p.starts + batch + 1) - start);
+    }
+    const u32* const bits = p.seen == nullptr ? nullptr : p.seen + batch * p.key_tiles * 4;
+    const WgmmaRows<4> rows(values ? p.value : p.key, batch, head - batch * p.key_heads, start, key_rows, p.head_dim,
                             column);
     Words<4> fetched[kGroupRows];
-    rows.fetch(fetched, [&](int i) { return sample_row(i * kSampleGroups + threadIdx.x / kLanes, p.key_rows); });
+    rows.fetch(fetched, [&](int i) {
+        return seen_row(bits, sample_row(i * kSampleGroups + threadIdx.x / kLanes, key_rows), key_rows);
+    });
 
     float x[8], total[8] = {};
 #pragma unroll

@@ -3,6 +3,10 @@
 
 #include "arguments.h"
 #include "ptx/base.cuh"
+#include "ptx/global.cuh"
+
+// What a kernel takes besides a causal limit: nothing; a boolean mask; an additive one; sequences behind each other.
+enum class WgmmaVariant { kPlain, kMasked, kBiased, kStarts };
 
 // Warpgroups that attend, 64 rows each. Three keep the tensor cores busy best, but compilers before CUDA 12.8 need
 // more registers than three leave each other.
@@ -15,42 +19,100 @@ constexpr int kWgmmaThreads = (kConsumers + 1) * 128;  // one more warpgroup loa
 constexpr int kQueryTile =
     kConsumers * SAGEATTN_WGMMA_QUERY_BLOCK;  // rows that a block of threads attends to at a time
 
-// A query row sees keys 0 … visible_keys - 1.
-DEVICE int visible_keys(const sageattn_wgmma_attention_arguments& p, int query) {
-    return max(0, min(p.key_rows, query + p.causal_offset + 1));
-}
+DEVICE int divide_up(int count, int size) { return (count + size - 1) / size; }
 
-// How many tiles of keys any of the `rows` rows from `first` on sees.
-DEVICE int visible_tiles(const sageattn_wgmma_attention_arguments& p, int first, int rows) {
-    if (first >= p.query_rows) return 0;
-    const int keys = visible_keys(p, min(first + rows, p.query_rows) - 1);
-    return (keys + SAGEATTN_WGMMA_KEY_TILE - 1) / SAGEATTN_WGMMA_KEY_TILE;
-}
+// Tiles of a head before those of a sequence that begins at this row.
+DEVICE int first_tile(int start, int sequence) { return start / SAGEATTN_WGMMA_KEY_TILE + sequence; }
+
+// The rows of one attention. Query row i sees keys 0 … i + offset.
+struct WgmmaRowsSeen {
+    int query_rows, key_rows, offset;
+
+    DEVICE int visible_keys(int query) const { return max(0, min(key_rows, query + offset + 1)); }
+
+    // How many tiles of keys any of the `rows` rows from `first` on sees.
+    DEVICE int visible_tiles(int first, int rows) const {
+        if (first >= query_rows) return 0;
+        return divide_up(visible_keys(min(first + rows, query_rows) - 1), SAGEATTN_WGMMA_KEY_TILE);
+    }
+};
 
 // kQueryTile query rows of a head. The loading thread fills it in and hands it on in shared memory.
 struct WgmmaWork {
-    int head, batch, key_head, first_query;  // head: -1 if there is no more work
-    int tiles;                               // of keys that any of the rows sees
+    int head, batch, first_query;  // head: -1 if there is no more work
+    int key_head;                  // counted through all batches
+    int tiles, first_tile;         // of keys that any of the rows sees; where they begin
+    int query_start;               // the first row of the sequence, with starts
+    WgmmaRowsSeen rows;
 
-    DEVICE static int count(const sageattn_wgmma_attention_arguments& p) { return p.heads * tiles_per_head(p); }
+    DEVICE static WgmmaWork none() { return {-1, 0, 0, 0, 0, 0, 0, {0, 0, 0}}; }
+};
+
+// The work of a call, numbered.
+class WgmmaSchedule {
+    const sageattn_wgmma_attention_arguments& p;
+
+  public:
+    DEVICE WgmmaSchedule(const sageattn_wgmma_attention_arguments& arguments) : p(arguments) {}
+
+    DEVICE int count() const { return p.heads * tiles_per_head(); }
 
     // Groups of heads come one after the other, so that their keys stay in the cache; in a group, the rows that see
     // most keys come first.
-    DEVICE static WgmmaWork at(const sageattn_wgmma_attention_arguments& p, int index) {
-        const int per_group = p.group * tiles_per_head(p);
+    DEVICE WgmmaWork at(int index) const {
+        const int per_group = p.group * tiles_per_head();
         const int group = index / per_group, rest = index - group * per_group;
         const int members = min(p.group, p.heads - group * p.group);
         const int turn = rest / members;
-        const int head = group * p.group + rest - turn * members, batch = head / p.query_heads;
-        const int key_head = batch * p.key_heads + (head - batch * p.query_heads) / (p.query_heads / p.key_heads);
-        const int first = (tiles_per_head(p) - 1 - turn) * kQueryTile;
-        return {head, batch, key_head, first, visible_tiles(p, first, kQueryTile)};
+        const int of_all = group * p.group + rest - turn * members, batch = of_all / p.query_heads;
+        const int head = of_all - batch * p.query_heads;
+        const int key_head = batch * p.key_heads + head / (p.query_heads / p.key_heads);
+        const int first = (tiles_per_head() - 1 - turn) * kQueryTile;
+        const WgmmaRowsSeen rows = {p.query_rows, p.key_rows, p.causal_offset};
+        return {head, batch, first, key_head, rows.visible_tiles(first, kQueryTile), key_head * p.key_tiles, 0, rows};
     }
-
-    DEVICE static WgmmaWork none() { return {-1, 0, 0, 0, 0}; }
 
   private:
-    DEVICE static int tiles_per_head(const sageattn_wgmma_attention_arguments& p) {
-        return (p.query_rows + kQueryTile - 1) / kQueryTile;
+    DEVICE int tiles_per_head() const { return divide_up(p.query_rows, kQueryTile); }
+};
+
+// The same for sequences behind each other: those of most keys first, a sequence head by head, and of a head the rows
+// that see most keys first.
+class WgmmaSequences {
+    const sageattn_wgmma_attention_arguments& p;
+
+  public:
+    DEVICE WgmmaSequences(const sageattn_wgmma_attention_arguments& arguments) : p(arguments) {}
+
+    DEVICE int count() const { return end(p.batch - 1) * p.query_heads; }
+
+    DEVICE WgmmaWork at(int index) const {
+        int low = 0, high = p.batch - 1;  // the first sequence in order that ends after `index`
+        while (low < high) {
+            const int middle = (low + high) / 2;
+            if (index < end(middle) * p.query_heads) high = middle;
+            else low = middle + 1;
+        }
+        const int before = low == 0 ? 0 : end(low - 1), tiles = end(low) - before;
+        const int rest = index - before * p.query_heads, head = rest / tiles;
+        const int sequence = load_l2(p.order + low);
+        const int query_start = load_l2(p.query_starts + sequence), key_start = load_l2(p.key_starts + sequence);
+        WgmmaRowsSeen rows;
+        rows.query_rows = min(p.query_rows, load_l2(p.query_starts + sequence + 1) - query_start);
+        rows.key_rows = min(p.key_rows, load_l2(p.key_starts + sequence + 1) - key_start);
+        rows.offset = p.causal == 0 ? SAGEATTN_WGMMA_NO_LIMIT : p.causal == 1 ? 0 : rows.key_rows - rows.query_rows;
+        const int first = (tiles - 1 - (rest - head * tiles)) * kQueryTile;
+        const int key_head = head / (p.query_heads / p.key_heads);
+        return {head,
+                sequence,
+                first,
+                sequence * p.key_heads + key_head,
+                rows.visible_tiles(first, kQueryTile),
+                key_head * p.key_tiles + first_tile(key_start, sequence),
+                query_start,
+                rows};
     }
+
+  private:
+    DEVICE int end(int rank) const { return load_l2(p.order_end + rank); }
 };

@@ -4,27 +4,31 @@
 #include "schedule.cuh"
 #include "ptx/barrier.cuh"
 
-template <int kColumnCount>
+template <int kColumnCount, WgmmaVariant kVariant>
 struct WgmmaShape {
     static constexpr int kColumns = kColumnCount;
+    static constexpr bool kMasked = kVariant == WgmmaVariant::kMasked;
+    static constexpr bool kBiased = kVariant == WgmmaVariant::kBiased;
+    static constexpr bool kStarts = kVariant == WgmmaVariant::kStarts;
     static constexpr int kStages = kColumns == 128 ? 2 : 4;
     static constexpr int kQueryBlock = SAGEATTN_WGMMA_QUERY_BLOCK * kColumns;
     static constexpr int kQuery = kConsumers * kQueryBlock;
     static constexpr int kQueryScale = kQueryTile * 4;
     static constexpr int kKey = SAGEATTN_WGMMA_KEY_TILE * kColumns;
-    static constexpr int kValue = kColumns * SAGEATTN_WGMMA_KEY_TILE;
-    static constexpr int kOnes = 8 * SAGEATTN_WGMMA_KEY_TILE;  // 8 more rows of a value tile sum the probabilities
+    static constexpr int kValue = (kColumns + 8) * SAGEATTN_WGMMA_KEY_TILE;  // with the rows of ones
 
     // Offsets of arrays. Keys and values have an element a stage; queries have one, of which each warpgroup writes
     // its part.
     static constexpr int kKeyAt = 0;
     static constexpr int kValueAt = kKeyAt + kStages * kKey;
-    static constexpr int kQueryAt = kValueAt + kStages * (kValue + kOnes);
+    static constexpr int kQueryAt = kValueAt + kStages * kValue;
     static constexpr int kQueryScaleAt = kQueryAt + kQuery;
     static constexpr int kQueryDotAt = kQueryScaleAt + kQueryScale;
     static constexpr int kWorkAt = kQueryDotAt + kQueryScale;
-    static constexpr int kWork = 32;  // a WgmmaWork; there are two
-    static constexpr int kBarrierAt = kWorkAt + 2 * kWork;
+    static constexpr int kWork = 48;  // a WgmmaWork; there are two
+    static constexpr int kTileAt = kWorkAt + 2 * kWork;
+    static constexpr int kTile = kMasked ? 4 : 0;  // a WgmmaTile
+    static constexpr int kBarrierAt = kTileAt + kStages * kTile;
     static constexpr int kSharedMemory = kBarrierAt + 8 * (4 * kStages + 4);
 };
 

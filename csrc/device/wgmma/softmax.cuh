@@ -11,46 +11,115 @@
 constexpr float kOffset = 8.0f;
 constexpr float kNothingSeen = -1e30f;  // maximum of a row that has seen no key
 
-// Two rows of a lane, r = 0 and 1: g and g + 8.
-struct WgmmaSoftmax {
-    float maximum[2] = {kNothingSeen, kNothingSeen};  // of x = log2(e) * sm_scale * q . k
-    float sum[2] = {0.0f, 0.0f};                      // of the rounded probabilities
-    float rescale[2];                                 // factor of the sums before the last tile, by its maximum
+// How many of a lane's 32 keys each of its two rows sees.
+struct SeenCounts {
+    int count[2];
 
-    // seen: how many of the lane's 32 keys each row sees, if the tile needs a mask.
-    DEVICE void probabilities(u32 (&weights)[16], int (&s)[64], const float (&scale)[2], bool masked,
-                              const int (&seen)[2]) {
-        if (masked) hide(s, seen);
+    DEVICE bool none(int r) const { return count[r] <= 0; }
+    DEVICE bool hides(int r, int key) const { return key >= count[r]; }
+};
+
+// Which of a lane's 32 keys each of its two rows sees.
+struct SeenBits {
+    u32 bits[2];
+
+    DEVICE bool none(int r) const { return bits[r] == 0; }
+    DEVICE bool hides(int r, int key) const { return (bits[r] >> key & 1) == 0; }
+};
+
+template <bool kBits>
+struct HiddenBy {
+    using Type = SeenCounts;
+};
+template <>
+struct HiddenBy<true> {
+    using Type = SeenBits;
+};
+
+// Row and key of element i.
+DEVICE constexpr int element_row(int i) { return i / 2 % 2; }
+DEVICE constexpr int element_key(int i) { return i / 4 * 2 + i % 2; }
+
+// x = log2(e) * (sm_scale * q . k + bias). bias loads four keys of a row at a time.
+template <class Bias>
+DEVICE void add_bias(float (&x)[64], const int (&s)[64], const float (&scale)[2], const Bias& bias) {
+#pragma unroll
+    for (int c = 0; c < 8; ++c) {
+        float added[4];
+#pragma unroll
+        for (int r = 0; r < 2; ++r) {
+            if (r == 0 || bias.rows_differ()) bias.load(added, r, c);
+#pragma unroll
+            for (int j = 0; j < 4; ++j) {
+                const int i = 8 * c + j / 2 * 4 + 2 * r + j % 2;
+                x[i] = fmaf(static_cast<float>(s[i]), scale[r], added[j]);
+            }
+        }
+    }
+}
+
+// Two rows of a lane, r = 0 and 1: g and g + 8. kBiased: scores have an additive mask, which may be as low as float32
+// goes: such a key counts for a row that sees no better one, -infinity never does.
+template <bool kBiased>
+struct WgmmaSoftmax {
+    static constexpr float kLowest = kBiased ? -3.402823466e38f : kNothingSeen;
+
+    float maximum[2] = {kLowest, kLowest};  // of x = log2(e) * (sm_scale * q . k + bias)
+    float sum[2] = {0.0f, 0.0f};            // of the rounded probabilities
+    float rescale[2];                       // factor of the sums before the last tile, by its maximum
+
+    // limited: hidden says which keys the rows see; else all of them.
+    template <class Hidden>
+    DEVICE void probabilities(u32 (&weights)[16], int (&s)[64], const float (&scale)[2], bool limited,
+                              const Hidden& hidden) {
+        if (limited) hide(s, hidden);
         float x[64];
-        maxima(s, scale, masked, seen);
+        maxima(s, scale, limited, hidden);
 #pragma unroll
         for (int i = 0; i < 64; ++i) {
-            const int r = i / 2 % 2;
+            const int r = element_row(i);
             x[i] = exp2_fast(fmaf(static_cast<float>(s[i]), scale[r], kOffset - maximum[r]));
         }
-        if (masked) zero(x, seen);
+        // Where scales are tiny, hidden products alone would not make the probabilities zero.
+        if (limited) set_hidden(x, hidden, 0.0f);
+        pack_tile(weights, x);
+    }
+
+    // The same of scores that are x already.
+    template <class Hidden>
+    DEVICE void probabilities(u32 (&weights)[16], float (&x)[64], bool limited, const Hidden& hidden) {
+        if (limited) set_hidden(x, hidden, __int_as_float(0xFF800000));
 #pragma unroll
-        for (int c = 0; c < 4; ++c) pack_chunk(weights + 4 * c, x + 16 * c);
+        for (int r = 0; r < 2; ++r) {
+            float largest = x[2 * r];
+#pragma unroll
+            for (int i = 0; i < 64; ++i)
+                if (element_row(i) == r) largest = fmaxf(largest, x[i]);
+            raise(r, largest);
+        }
+#pragma unroll
+        for (int i = 0; i < 64; ++i) x[i] = exp2_fast(x[i] - (maximum[element_row(i)] - kOffset));
+        pack_tile(weights, x);
     }
 
   private:
-    DEVICE static bool hidden(int i, const int (&seen)[2]) { return i / 4 * 2 + i % 2 >= seen[i / 2 % 2]; }
-
-    DEVICE static void hide(int (&s)[64], const int (&seen)[2]) {
+    template <class Hidden>
+    DEVICE static void hide(int (&s)[64], const Hidden& hidden) {
 #pragma unroll
         for (int i = 0; i < 64; ++i)
-            if (hidden(i, seen)) s[i] = static_cast<int>(0x80000000u);
+            if (hidden.hides(element_row(i), element_key(i))) s[i] = static_cast<int>(0x80000000u);
     }
 
-    // Sets hidden probabilities to zero: where scales are tiny, hidden products alone would not make them so.
-    DEVICE static void zero(float (&x)[64], const int (&seen)[2]) {
+    template <class Hidden>
+    DEVICE static void set_hidden(float (&x)[64], const Hidden& hidden, float value) {
 #pragma unroll
         for (int i = 0; i < 64; ++i)
-            if (hidden(i, seen)) x[i] = 0.0f;
+            if (hidden.hides(element_row(i), element_key(i))) x[i] = value;
     }
 
     // Takes the maxima of integers, because the hardware compares three of them at a time; in two chains a row.
-    DEVICE void maxima(const int (&s)[64], const float (&scale)[2], bool masked, const int (&seen)[2]) {
+    template <class Hidden>
+    DEVICE void maxima(const int (&s)[64], const float (&scale)[2], bool limited, const Hidden& hidden) {
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
             int chain[2] = {max(s[2 * r], s[2 * r + 1]), max(s[4 + 2 * r], s[4 + 2 * r + 1])};
@@ -58,13 +127,23 @@ struct WgmmaSoftmax {
             for (int i = 2; i < 16; ++i)
                 chain[i % 2] = max(max(chain[i % 2], s[4 * i + 2 * r]), s[4 * i + 2 * r + 1]);
             float largest = static_cast<float>(max(chain[0], chain[1])) * scale[r];
-            if (masked && seen[r] <= 0) largest = kNothingSeen;
-            largest = fmaxf(largest, __shfl_xor_sync(0xFFFFFFFFu, largest, 1));
-            largest = fmaxf(largest, __shfl_xor_sync(0xFFFFFFFFu, largest, 2));
-            const float next = fmaxf(maximum[r], largest);
-            rescale[r] = exp2_fast(maximum[r] - next);
-            maximum[r] = next;
+            if (limited && hidden.none(r)) largest = kLowest;
+            raise(r, largest);
         }
+    }
+
+    // Raises a row's maximum to the largest of the row's lanes.
+    DEVICE void raise(int r, float largest) {
+        largest = fmaxf(largest, __shfl_xor_sync(0xFFFFFFFFu, largest, 1));
+        largest = fmaxf(largest, __shfl_xor_sync(0xFFFFFFFFu, largest, 2));
+        const float next = fmaxf(maximum[r], largest);
+        rescale[r] = exp2_fast(maximum[r] - next);
+        maximum[r] = next;
+    }
+
+    DEVICE static void pack_tile(u32 (&weights)[16], const float (&x)[64]) {
+#pragma unroll
+        for (int c = 0; c < 4; ++c) pack_chunk(weights + 4 * c, x + 16 * c);
     }
 
     // 32 keys as the register operand of the second product; value_byte in tiles.cuh is the same order.

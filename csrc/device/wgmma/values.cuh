@@ -9,7 +9,7 @@
 // registers that hold a tile while blocks wait for each other.
 #pragma once
 
-#include "rows.cuh"
+#include "place.cuh"
 #include "ptx/e4m3.cuh"
 #include "ptx/global.cuh"
 #include "ptx/grid.cuh"
@@ -23,7 +23,7 @@ constexpr int kPatience = 1000;
 
 template <int kColumns>
 struct ValueMemory {
-    uint4 tile[kColumns * SAGEATTN_WGMMA_KEY_TILE / 16];
+    uint4 tile[(kColumns + 8) * SAGEATTN_WGMMA_KEY_TILE / 16];
     float column[kQuads][kColumns];
     int count;
 };
@@ -38,6 +38,15 @@ struct ValueScale {
     }
 };
 
+// The keys of a tile that a thread takes: which are seen, and a key that stands for those that are not.
+struct ValueKeys {
+    static constexpr int kNone = 0x7FFFFFFF;  // no row of any head
+    u32 seen;                                 // bit i: its i-th
+    int other;                                // a row of the head; kNone if no key of the tile is seen
+
+    DEVICE bool any() const { return other != kNone; }
+};
+
 // Which channels and keys a thread of the block takes.
 template <int kColumns>
 struct ValueThread {
@@ -48,14 +57,19 @@ struct ValueThread {
     DEVICE static int quad() { return threadIdx.x / kRowThreads; }
     DEVICE static int key(int i) { return i / 4 * 32 + quad() * 4 + i % 4; }
 
-    DEVICE static WgmmaRows<2> rows(const sageattn_wgmma_quantize_arguments& p, int head) {
-        const int batch = head / p.key_heads;
-        return {p.value, batch, head - batch * p.key_heads, p.key_rows, p.head_dim, channel()};
+    template <class Place>
+    DEVICE static ValueKeys keys(const Place& place, int tile) {
+        const SeenTile seen = place.seen(tile);
+        ValueKeys keys = {0, seen.none() ? ValueKeys::kNone : tile * SAGEATTN_WGMMA_KEY_TILE + seen.first()};
+#pragma unroll
+        for (int w = 0; w < 4; ++w) keys.seen |= (seen.word[w] >> quad() * 4 & 15) << 4 * w;
+        return keys;
     }
 
-    // Past the last key it reads the last key again, which does not change the largest.
-    DEVICE static void fetch(Words<2> (&x)[kKeys], const WgmmaRows<2>& rows, int tile) {
-        rows.fetch(x, [&](int i) { return min(tile * SAGEATTN_WGMMA_KEY_TILE + key(i), rows.rows - 1); });
+    // Another key of the tile does not change the largest.
+    DEVICE static void fetch(Words<2> (&x)[kKeys], const WgmmaRows<2>& rows, int tile, const ValueKeys& keys) {
+        const int first = tile * SAGEATTN_WGMMA_KEY_TILE;
+        rows.fetch(x, [&](int i) { return opaque(keys.seen) >> i & 1 ? first + key(i) : keys.other; });
     }
 };
 
@@ -74,15 +88,17 @@ DEVICE void take_largest(float (&largest)[4], const Words<2> (&fetched)[16], con
 }
 
 // The same over tiles `tile`, `tile` - step … down to 0. The caller has fetched the first of these; the last stays in
-// `fetched`.
-template <int kColumns, class Number>
-DEVICE void take_largest(float (&largest)[4], Words<2> (&fetched)[16], const WgmmaRows<2>& rows,
-                         const float (&shift)[4], int tile, int step) {
-    take_largest<Number>(largest, fetched, shift);
+// `fetched`. keys: of the tile that was fetched.
+template <int kColumns, class Number, class Place>
+DEVICE void take_largest(float (&largest)[4], Words<2> (&fetched)[16], const Place& place, const WgmmaRows<2>& rows,
+                         const float (&shift)[4], int tile, int step, ValueKeys& keys) {
+    using Thread = ValueThread<kColumns>;
+    if (keys.any()) take_largest<Number>(largest, fetched, shift);
 #pragma unroll 1
     for (tile -= step; tile >= 0; tile -= step) {
-        ValueThread<kColumns>::fetch(fetched, rows, tile);
-        take_largest<Number>(largest, fetched, shift);
+        keys = Thread::keys(place, tile);
+        Thread::fetch(fetched, rows, tile, keys);
+        if (keys.any()) take_largest<Number>(largest, fetched, shift);
     }
 }
 
@@ -105,19 +121,20 @@ DEVICE void publish_largest(const sageattn_wgmma_quantize_arguments& p, ValueMem
 }
 
 // Whether all blocks of the head have published.
-template <int kColumns>
-DEVICE bool wait_for_head(const sageattn_wgmma_quantize_arguments& p, ValueMemory<kColumns>& memory, int head) {
+template <int kColumns, class Place>
+DEVICE bool wait_for_head(const sageattn_wgmma_quantize_arguments& p, ValueMemory<kColumns>& memory,
+                          const Place& place) {
     if (threadIdx.x == 0) {
-        int* const count = p.parts_seen + head;
+        int* const count = p.parts_seen + place.head;
         int seen = 0;
         __threadfence();  // the block's atomicMax before this
         atomicAdd(count, 1);
-        for (int i = 0; i < kPatience && seen < p.parts; ++i) seen = load_acquire(count);
+        for (int i = 0; i < kPatience && seen < place.parts(); ++i) seen = load_acquire(count);
         __threadfence();
         memory.count = seen;
     }
     __syncthreads();
-    return memory.count >= p.parts;
+    return memory.count >= place.parts();
 }
 
 // The largest counts as at least 2^-10 of the shift, the distance of float16 numbers of that size: below that, the
@@ -131,10 +148,10 @@ DEVICE float scaled(float x, const ValueScale& scale, int c) {
     return __fmaf_rn(x, scale.inverse[c], scale.offset[c]);
 }
 
-// Packs the thread's channels 2 * pair and 2 * pair + 1 into the tile. there: how many keys of the tile exist.
+// Packs the thread's channels 2 * pair and 2 * pair + 1 into the tile; zeros where its keys are not seen.
 template <int kColumns, class Number>
 DEVICE void pack_two(ValueMemory<kColumns>& memory, const Words<2> (&fetched)[16], int pair, const ValueScale& scale,
-                     int there, float (&residual)[2]) {
+                     u32 seen, float (&residual)[2]) {
     using Thread = ValueThread<kColumns>;
     u32 word[2][4], rounded[2][4];
     residual[0] = residual[1] = 0.0f;
@@ -146,7 +163,7 @@ DEVICE void pack_two(ValueMemory<kColumns>& memory, const Words<2> (&fetched)[16
             const int i = 4 * group + j;
             x[0][j] = scaled(low_number<Number>(fetched[i].word[pair]), scale, 2 * pair);
             x[1][j] = scaled(high_number<Number>(fetched[i].word[pair]), scale, 2 * pair + 1);
-            if (there < SAGEATTN_WGMMA_KEY_TILE && Thread::key(i) >= there) x[0][j] = x[1][j] = 0.0f;
+            if (seen != 0xFFFF && !(seen >> i & 1)) x[0][j] = x[1][j] = 0.0f;
         }
 #pragma unroll
         for (int h = 0; h < 2; ++h) {
@@ -170,25 +187,44 @@ DEVICE void pack_two(ValueMemory<kColumns>& memory, const Words<2> (&fetched)[16
     }
 }
 
+// The rows of ones: a 1 for each key that is seen.
+template <int kColumns>
+DEVICE void pack_ones(ValueMemory<kColumns>& memory, u32 seen) {
+    using Thread = ValueThread<kColumns>;
+    if (Thread::channel() >= 8) return;
+    u32 word[4];
+#pragma unroll
+    for (int w = 0; w < 4; ++w) {
+        word[w] = 0;
+#pragma unroll
+        for (int j = 0; j < 4; ++j)
+            if (seen >> (4 * w + j) & 1) word[w] |= 0x38u << 8 * j;
+    }
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+        const int row = kColumns + Thread::channel() + i;
+        memory.tile[row * 8 + (Thread::quad() ^ (row & 7))] = make_uint4(word[0], word[1], word[2], word[3]);
+    }
+}
+
 // Writes a tile and the sums of what rounding lost.
 template <int kColumns, class Number>
-DEVICE void pack_value_tile(const sageattn_wgmma_quantize_arguments& p, ValueMemory<kColumns>& memory, int head,
-                            int tile, const Words<2> (&fetched)[16], const ValueScale& scale) {
+DEVICE void pack_value_tile(const sageattn_wgmma_quantize_arguments& p, ValueMemory<kColumns>& memory,
+                            long long index, const Words<2> (&fetched)[16], const ValueScale& scale, u32 seen) {
     using Thread = ValueThread<kColumns>;
+    constexpr int kThreads = kPackThreads<kColumns>, kUnits = (kColumns + 8) * 8;  // of 16 bytes
+    pack_ones(memory, seen);
 #pragma unroll
     for (int pair = 0; pair < 2; ++pair) {
         float residual[2];
-        pack_two<kColumns, Number>(memory, fetched, pair, scale, p.key_rows - tile * SAGEATTN_WGMMA_KEY_TILE,
-                                   residual);
+        pack_two<kColumns, Number>(memory, fetched, pair, scale, seen, residual);
         *reinterpret_cast<float2*>(&memory.column[Thread::quad()][Thread::channel() + 2 * pair]) =
             make_float2(residual[0], residual[1]);
     }
     __syncthreads();
-    const long long index = static_cast<long long>(head) * p.key_tiles + tile;
-    uint4* target = reinterpret_cast<uint4*>(p.tiled_value) + index * (kColumns * 8);
+    uint4* target = reinterpret_cast<uint4*>(p.tiled_value) + index * kUnits;
 #pragma unroll
-    for (int i = 0; i < 4; ++i)
-        target[threadIdx.x + i * kPackThreads<kColumns>] = memory.tile[threadIdx.x + i * kPackThreads<kColumns>];
+    for (int i = threadIdx.x; i < kUnits; i += kThreads) target[i] = memory.tile[i];
     if (threadIdx.x < kColumns) {
         float sum = 0.0f;
 #pragma unroll
@@ -201,47 +237,51 @@ DEVICE void pack_value_tile(const sageattn_wgmma_quantize_arguments& p, ValueMem
 // The output gets back the shift and the mean of what rounding lost, which is a constant offset of every output row
 // and the largest error of long rows. The last block of a head to come here adds the residuals up, always in the same
 // order.
-template <int kColumns>
-DEVICE void finish_head(const sageattn_wgmma_quantize_arguments& p, ValueMemory<kColumns>& memory, int head) {
+template <int kColumns, class Place>
+DEVICE void finish_head(const sageattn_wgmma_quantize_arguments& p, ValueMemory<kColumns>& memory,
+                        const Place& place) {
     if (threadIdx.x == 0) {
         __threadfence();
-        memory.count = atomicAdd(p.parts_done + head, 1) + 1;
+        memory.count = atomicAdd(p.parts_done + place.head, 1) + 1;
         __threadfence();
     }
     __syncthreads();
-    if (memory.count < p.parts || threadIdx.x >= kColumns) return;
-    const float* tiles = p.value_residual + static_cast<long long>(head) * p.key_tiles * kColumns + threadIdx.x;
+    if (memory.count < place.parts() || threadIdx.x >= kColumns) return;
+    const float* tiles = p.value_residual + place.tile(0) * kColumns + threadIdx.x;
     float residual = 0.0f;
 #pragma unroll 8
-    for (int tile = 0; tile < p.key_tiles; ++tile)
+    for (int tile = 0; tile < place.tiles(); ++tile)
         residual += __ldcg(tiles + static_cast<long long>(tile) * kColumns);
-    const long long at = static_cast<long long>(head) * kColumns + threadIdx.x;
+    const long long at = static_cast<long long>(place.head) * kColumns + threadIdx.x;
     const float shift = p.value_shift[at], scale = value_scale(__ldcg(p.value_largest + at), shift);
     p.value_scale[at] = scale;
-    p.value_mean[at] = shift + scale * __fdividef(residual, static_cast<float>(p.key_rows));
+    p.value_mean[at] = shift + scale * __fdividef(residual, static_cast<float>(place.count()));
 }
 
 // Packs tiles part, part + parts …; in heads of at most SAGEATTN_WGMMA_PARTS tiles that is one.
-template <int kColumns, class Number>
-DEVICE void pack_values(const sageattn_wgmma_quantize_arguments& p, int head, int part,
+template <int kColumns, class Number, class Place>
+DEVICE void pack_values(const sageattn_wgmma_quantize_arguments& p, const Place& place,
                         ValueMemory<kColumns>& memory) {
     using Thread = ValueThread<kColumns>;
-    const WgmmaRows<2> rows = Thread::rows(p, head);
-    const int last = part + (p.key_tiles - 1 - part) / p.parts * p.parts;
-    const long long at = static_cast<long long>(head) * kColumns + Thread::channel();
+    const WgmmaRows<2> rows = rows_of<2>(p.value, place, p.head_dim, Thread::channel());
+    const int part = place.index(), last = part + (place.tiles() - 1 - part) / place.parts() * place.parts();
+    const long long at = static_cast<long long>(place.head) * kColumns + Thread::channel();
     Words<2> fetched[Thread::kKeys];
     float shift[4], scale[4], largest[4] = {};
-    Thread::fetch(fetched, rows, last);
+    ValueKeys keys = Thread::keys(place, last);
+    Thread::fetch(fetched, rows, last, keys);
     grid_wait();
     load_numbers(shift, p.value_shift + at);
-    take_largest<kColumns, Number>(largest, fetched, rows, shift, last, p.parts);
-    publish_largest(p, memory, head, largest);
-    if (!wait_for_head(p, memory, head)) {
-        const int end = p.key_tiles - 1;
-        Thread::fetch(fetched, rows, end);
-        take_largest<kColumns, Number>(largest, fetched, rows, shift, end, 1);
-        publish_largest(p, memory, head, largest);
-        Thread::fetch(fetched, rows, part);
+    take_largest<kColumns, Number>(largest, fetched, place, rows, shift, last, place.parts(), keys);
+    publish_largest(p, memory, place.head, largest);
+    if (!wait_for_head(p, memory, place)) {
+        const int end = place.tiles() - 1;
+        keys = Thread::keys(place, end);
+        Thread::fetch(fetched, rows, end, keys);
+        take_largest<kColumns, Number>(largest, fetched, place, rows, shift, end, 1, keys);
+        publish_largest(p, memory, place.head, largest);
+        keys = Thread::keys(place, part);
+        Thread::fetch(fetched, rows, part, keys);
     }
     const uint4 bits = load_l2_16(p.value_largest + at);
     scale[0] = value_scale(bits.x, shift[0]), scale[1] = value_scale(bits.y, shift[1]);
@@ -249,10 +289,11 @@ DEVICE void pack_values(const sageattn_wgmma_quantize_arguments& p, int head, in
     const ValueScale exact(shift, scale);
 #pragma unroll 1
     for (int tile = part;;) {
-        pack_value_tile<kColumns, Number>(p, memory, head, tile, fetched, exact);
-        tile += p.parts;
-        if (tile >= p.key_tiles) break;
-        Thread::fetch(fetched, rows, tile);
+        pack_value_tile<kColumns, Number>(p, memory, place.tile(tile), fetched, exact, keys.seen);
+        tile += place.parts();
+        if (tile >= place.tiles()) break;
+        keys = Thread::keys(place, tile);
+        Thread::fetch(fetched, rows, tile, keys);
     }
-    finish_head(p, memory, head);
+    finish_head(p, memory, place);
 }

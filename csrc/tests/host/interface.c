@@ -200,6 +200,57 @@ static void check_dtypes(void) {
     }
 }
 
+/* A call of one sequence of 8 queries and keys, whose parts the tests change. */
+static sageattn_wgmma_params wgmma_call(void) {
+    return (sageattn_wgmma_params){
+        .size = sizeof(sageattn_wgmma_params),
+        .batch = 1,
+        .query_heads = 2,
+        .key_heads = 2,
+        .query_rows = 8,
+        .key_rows = 8,
+        .head_dim = 64,
+        .sm_scale = 1,
+    };
+}
+
+/* Masks and starts of the wgmma path: what is refused, and how large the workspace is. */
+static void check_wgmma_masks(void) {
+    static float numbers[64];
+    static const int32_t starts[2] = {0, 8};
+    const int bad = SAGEATTN_INVALID_ARGUMENT;
+    sageattn_wgmma_params p = wgmma_call();
+    const int64_t plain = library.wgmma_workspace(&p);
+    CHECK(plain > 0);
+
+    p.mask = (sageattn_tensor){numbers, 0, 0, 8};
+    p.mask_column_stride = 1;
+    for (int32_t dtype = -1; dtype <= 5; ++dtype) {
+        p.mask_dtype = dtype;
+        if (dtype >= SAGEATTN_FLOAT16 && dtype <= SAGEATTN_BOOL) CHECK(library.wgmma_workspace(&p) >= plain);
+        else CHECK(library.wgmma_workspace(&p) == -1 && strstr(library.last_error(), "mask_dtype is"));
+    }
+    p.mask_dtype = SAGEATTN_FLOAT32; /* read where it lies, if its rows lie on multiples of four numbers */
+    CHECK(library.wgmma_workspace(&p) == plain);
+    p.mask.row_stride = 9;
+    CHECK_ERROR(library.wgmma_attention(&p, 0, NULL), bad, "multiples of 4 numbers");
+    p.mask.row_stride = 0; /* one row for all queries may lie anywhere */
+    p.mask_column_stride = 3;
+    CHECK(library.wgmma_workspace(&p) == plain + 128 * (int64_t)sizeof(float));
+    p.mask_dtype = SAGEATTN_BOOL;
+    CHECK(library.wgmma_workspace(&p) > plain);
+
+    p.query_starts = starts;
+    CHECK_ERROR(library.wgmma_attention(&p, 0, NULL), bad, "query_starts and key_starts need each other");
+    p.key_starts = starts;
+    p.total_query_rows = p.total_key_rows = 8;
+    CHECK_ERROR(library.wgmma_attention(&p, 0, NULL), bad, "starts go without a mask");
+    p.mask.data = NULL;
+    CHECK(library.wgmma_workspace(&p) > plain);
+    p.total_key_rows = INT64_MAX;
+    CHECK(library.wgmma_workspace(&p) == -1 && strstr(library.last_error(), "must stay below 2^31"));
+}
+
 /* The images of FATBIN: machine code for 9.0 and PTX for 12.1, of the quantisers and of attention. */
 static void check_images(void) {
     sageattn_image_info image, images[4];
@@ -279,6 +330,7 @@ int main(int argc, char** argv) {
     print_sizes();
     check_arguments();
     check_dtypes();
+    check_wgmma_masks();
     check_load();
     run_threads(fail_often);
     if (atoi(argv[2]) == 0) check_without_driver();

@@ -65,7 +65,7 @@ class Ours(Method):
     def _choice(self, case: Case) -> Any:
         found = package()
         request = found.call.Request(
-            self._request, case.head_dim, case.dtype == "bfloat16", bool(case.mask), bool(case.lengths)
+            self._request, case.head_dim, case.dtype == "bfloat16", _mask_form(case), bool(case.lengths)
         )
         return found.dispatch.choose(_device(), request)
 
@@ -96,13 +96,19 @@ class Ours(Method):
                 output = function(q, k, v, is_causal=case.causal, **options)
             return output
 
-        alone = {"fp8_wgmma": _wgmma, found.dispatch.TRITON: _triton}.get(kind, _plain)
+        wgmma = kind in found.kinds.KINDS and found.kinds.KINDS[kind].launcher == "wgmma"
+        alone = _wgmma if wgmma else _triton if kind == found.dispatch.TRITON else _plain
 
         @functools.lru_cache(maxsize=1)
         def prepared() -> Callable[[], Any]:
             return alone(found, kind, case, operands)
 
         return Calls({"kernel": lambda: prepared()(), "whole": whole}, whole, self.identity(case))
+
+
+def _mask_form(case: Case) -> str:
+    """The case's mask in the words of sageattention._call.mask_form."""
+    return {"": "", "bias": "float"}.get(case.mask, "bool")
 
 
 def _device() -> int:

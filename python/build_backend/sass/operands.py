@@ -89,6 +89,9 @@ def access(opcode: str, operands: tuple[str, ...]) -> Access:
     for index, text in enumerate(operands):
         if _PREDICATE.match(text):
             registers = _registers(text, 1, opcode)
+        elif text.startswith("gdesc[") and position > 1:
+            registers = _second_descriptor(text)
+            position += 1
         else:
             registers = _registers(text, _size(form, position, operands), opcode)
             position += 1
@@ -187,6 +190,12 @@ def _size(form: _Form, position: int, operands: tuple[str, ...]) -> int:
         first = next((index for index, text in enumerate(operands) if "desc[" in text), len(operands))
         return 4 if position < first else form.sizes.get(-1, 1) if position > first else 1
     return form.sizes.get(position, form.every)
+
+
+def _second_descriptor(text: str) -> int:
+    """gdesc[UR24] beside a fragment A in registers: only that of B, the upper half of UR24 to UR27, has a meaning."""
+    first = _REGISTER.search(text)
+    return group(first[1], int(first[2]) + 2, 2) if first else 0
 
 
 @cache

@@ -54,9 +54,28 @@ def excused(opcode: str, names: tuple[str, ...]) -> int:
         return registers.group("UR", 0, 256)  # before SM 9.0, the descriptor is marked and not printed
     if base == "CALL":
         return registers.EVERY  # all that a function may use, by the calling convention
+    if base == "QGMMA":
+        return unused_descriptor(names)
     if base in ("P2R", "LDGSTS", "BREAK", "USETMAXREG"):
         return registers.PREDICATES  # P2R's are not marked; of the others, those read are marked as written
     return 0
+
+
+def unused_descriptor(names: tuple[str, ...]) -> int:
+    """Where fragment A is in registers, the lower half of gdesc[UR24], A's, is marked and has no meaning.
+
+    Compilers leave it without a value: UMOV UR26 and UR27, then QGMMA R24, R60, gdesc[UR24], R24.
+    """
+    first = int(next(name for name in names if name.startswith("gdesc["))[8:-1])
+    assert names[1].startswith("R")
+    return registers.group("UR", first, 2)
+
+
+def test_a_product_of_registers_reads_the_second_descriptor_alone() -> None:
+    from_registers = operands.access("QGMMA.64x72x32.F32.E4M3.E4M3", ("R24", "R60", "gdesc[UR24]", "R24"))
+    assert [*registers.names(from_registers.reads)][-2:] == ["UR26", "UR27"]
+    from_shared = operands.access("IGMMA.64x128x32.S8.S8", ("R24", "gdesc[UR8]", "R24"))
+    assert [*registers.names(from_shared.reads)][-4:] == ["UR8", "UR9", "UR10", "UR11"]
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,11 @@ from support.cases import Case, inputs
 
 import sageattention
 from sageattention import quant, sageattn
-from sageattention._kinds import KINDS
 
 gpu.require()
 
 OPERATORS = torch.ops.sageattention
-UNMASKED = tuple(kind.name for kind in KINDS.values() if not kind.mask)
+UNMASKED = kinds.PLAIN
 kind_matters = pytest.mark.parametrize("kind", UNMASKED)
 
 

@@ -10,12 +10,11 @@ from support import gpu, kinds
 from support.cases import Case, inputs, nhd
 
 from sageattention import _abi
-from sageattention._kinds import KINDS
 
 gpu.require()
 
 OPERATORS = torch.ops.sageattention
-PLAIN = tuple(kind.name for kind in KINDS.values() if not kind.mask)
+PLAIN = kinds.PLAIN
 HEAD_DIMS = (1, 40, 64, 72, 96, 128, 160, 192, 256)
 SHAPES = ((1, 1), (77, 133), (200, 64), (128, 300))
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
+import torch
 
 from sageattention import _dispatch, _kernels, _library
-from sageattention._call import Request
+from sageattention._call import Request, mask_form
 from sageattention._dispatch import Operands, decide
+from sageattention._operand import MASK, Operand
 
+WGMMA = {"fp8_wgmma", "fp8_wgmma_masked", "fp8_wgmma_biased", "fp8_wgmma_varlen"}
 FULL = {
     (7, 0): {"fp16", "fp16_masked"},
     (7, 5): {"fp16", "fp16_masked", "fp16_accum_f16"},
@@ -17,7 +20,7 @@ FULL = {
     (8, 6): {"fp16", "fp16_masked", "fp16_accum_f16"},
     (8, 7): {"fp16", "fp16_masked"},
     (8, 9): {"fp16", "fp16_masked", "fp16_accum_f16", "fp8", "fp8_accum_f16"},
-    (9, 0): {"fp16", "fp16_masked", "fp8", "fp8_wgmma"},
+    (9, 0): {"fp16", "fp16_masked", "fp8", *WGMMA},
     (10, 0): {"fp16", "fp16_masked", "fp8"},
     (12, 0): {"fp16", "fp16_masked", "fp16_accum_f16", "fp8", "fp8_accum_f16", "fp8_scaled"},
     (12, 1): {"fp16", "fp16_masked", "fp16_accum_f16", "fp8", "fp8_accum_f16", "fp8_scaled"},
@@ -50,9 +53,43 @@ def kind(
 )
 def test_sageattn(sm: tuple[int, int], expected: str) -> None:
     assert kind(Request("auto"), sm, FULL[sm]) == expected
-    assert kind(Request("auto", masked=True), sm, FULL[sm]) == "fp16_masked"
     assert kind(Request("auto"), sm, {"fp16"}) == "fp16"
-    assert kind(Request("auto", varlen=True), sm, FULL[sm]) in ("fp16", "fp16_accum_f16")
+
+
+@pytest.mark.parametrize("sm", [*FULL])
+@pytest.mark.parametrize("mask", ["bool", "float", "other"])
+def test_masks(sm: tuple[int, int], mask: str) -> None:
+    wgmma = {"bool": "fp8_wgmma_masked", "float": "fp8_wgmma_biased"} if sm == (9, 0) else {}
+    for method in ("auto", "fp8"):
+        request = Request(method, mask=mask)
+        assert kind(request, sm, FULL[sm]) == wgmma.get(mask, "fp16_masked")
+        assert kind(request, sm, FULL[sm] - WGMMA) == "fp16_masked"
+    assert kind(Request("fp16", mask=mask), sm, FULL[sm]) == "fp16_masked"
+
+
+@pytest.mark.parametrize("sm", [*FULL])
+def test_sequences_of_different_lengths(sm: tuple[int, int]) -> None:
+    found = kind(Request("auto", varlen=True), sm, FULL[sm])
+    assert found in (("fp8_wgmma_varlen",) if sm == (9, 0) else ("fp16", "fp16_accum_f16"))
+    assert kind(Request("auto", varlen=True), sm, FULL[sm] - WGMMA) in ("fp16", "fp16_accum_f16")
+    assert kind(Request("auto", varlen=True, mask="bool"), sm, FULL[sm]) == "fp16_masked"
+
+
+def test_what_a_mask_is_to_the_kernels() -> None:
+    def form(mask: torch.Tensor, *sizes: int) -> str:
+        return mask_form(Operand.of(MASK, mask.expand(*sizes)))
+
+    sizes = 2, 3, 10, 64
+    assert mask_form(None) == ""
+    assert form(torch.ones(2, 1, 1, 64, dtype=torch.bool), *sizes) == "bool"
+    assert form(torch.ones(10, 64), *sizes) == "float"
+    assert form(torch.ones(1, 3, 10, 64, dtype=torch.float16), *sizes) == "float"
+    assert form(torch.ones(2, 1, 1, 63), 2, 3, 10, 63) == "float"
+    assert form(torch.ones(2, 1, 1, 128)[..., ::2], *sizes) == "float"
+    assert form(torch.ones(10, 63), 2, 3, 10, 63) == "other"
+    assert form(torch.ones(10, 66)[:, :64], *sizes) == "other"
+    assert form(torch.ones(64, 10).mT, *sizes) == "other"
+    assert form(torch.ones(2, 1, 10, 1), *sizes) == "other"
 
 
 @pytest.mark.parametrize("sm", [*FULL])
@@ -73,7 +110,7 @@ def test_the_product_with_scales_is_taken_if_asked_for(monkeypatch: pytest.Monke
     assert kind(Request("fp8_scaled"), (12, 0), FULL[12, 0]) == "fp8_scaled"
     assert kind(Request("fp8_scaled"), (8, 9), FULL[8, 9]) == "fp8"
     assert kind(Request("fp8_scaled"), (9, 0), FULL[9, 0]) == "fp8_wgmma"
-    assert kind(Request("fp8_scaled", masked=True), (12, 0), FULL[12, 0]) == "fp16_masked"
+    assert kind(Request("fp8_scaled", mask="bool"), (12, 0), FULL[12, 0]) == "fp16_masked"
     assert kind(Request("fp8_scaled"), (12, 1), {"fp16", "fp8"}) == "fp8"
     monkeypatch.setenv("SAGEATTN_FP8_SCALED", "1")
     for method in ("auto", "quantised", "fp8", "fp8_accum_f16"):

@@ -59,6 +59,6 @@ def test_what_a_triton_cannot_serve(monkeypatch: pytest.MonkeyPatch) -> None:
         assert why(version, sm) == ""
     monkeypatch.setattr(_triton, "_there", lambda module: False)
     assert "pip install setuptools" in why("3.2.0", (8, 0)) and why("3.3.0", (8, 0)) == ""
-    assert "mask" in why("3.4.0", (9, 0), varlen=True, masked=True)
+    assert "mask" in why("3.4.0", (9, 0), varlen=True, mask="bool")
     monkeypatch.setattr(_triton, "installed", lambda: False)
     assert why("", (9, 0)) == "Triton is not installed"

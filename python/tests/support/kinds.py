@@ -5,10 +5,13 @@ from __future__ import annotations
 import torch
 
 from sageattention import _abi, _dispatch, _kernels, reference
-from sageattention._call import Request
+from sageattention._call import Request, mask_form
 from sageattention._kinds import KINDS
+from sageattention._operand import MASK, Operand
 from support.accuracy import compare
 
+# Those that take dense calls without a mask.
+PLAIN = tuple(kind.name for kind in KINDS.values() if _dispatch.takes(kind, "", varlen=False))
 FP8_KINDS = tuple(kind.name for kind in KINDS.values() if kind.e4m3)
 FP8_BOUND = 0.04
 LSE_BOUND = dict.fromkeys(FP8_KINDS, 0.07)  # of probabilities as rounded to E4M3
@@ -20,10 +23,19 @@ def available(kind: str, head_dim: int) -> bool:
     return _kernels.has(torch.cuda.current_device(), KINDS[kind], head_dim)
 
 
-def kind_of(method: str, query: torch.Tensor, masked: bool = False, varlen: bool = False) -> str:
-    """The kind of kernel that a method takes for these queries."""
+def kind_of(
+    method: str,
+    query: torch.Tensor,
+    mask: torch.Tensor | None = None,
+    keys: int = 0,
+    varlen: bool = False,
+) -> str:
+    """The kind of kernel that a method takes for these HND queries and a mask over so many keys."""
     bfloat16 = query.dtype == torch.bfloat16
-    request = Request(method, query.shape[-1], bfloat16, masked, varlen)
+    form = ""
+    if mask is not None:
+        form = mask_form(Operand.of(MASK, mask.expand(*query.shape[:3], keys)))
+    request = Request(method, query.shape[-1], bfloat16, form, varlen)
     return _dispatch.choose(query.device.index, request).kind
 
 

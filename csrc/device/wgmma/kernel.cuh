@@ -1,0 +1,38 @@
+// Attention for SM 9.0 by wgmma: INT8 QK, FP8 PV, on tiles that quantize_wgmma_sm90.cu wrote. One block of threads a
+// multiprocessor stays for the whole launch; most warpgroups attend, one thread of the last one loads. docs/hopper.md
+// says why and how fast.
+#pragma once
+
+#include "consumer.cuh"
+#include "params.h"
+#include "producer.cuh"
+
+template <class Shape>
+DEVICE void run_wgmma(const sageattn_wgmma_attention_arguments& p) {
+    extern __shared__ __align__(1024) unsigned char memory[];
+    const u32 shared = shared_address(memory);
+    if (threadIdx.x == 0) WgmmaBarriers<Shape>{shared + Shape::kBarrierAt}.init();
+    barrier_init_done();
+    __syncthreads();
+    grid_let_next_begin();
+    if (threadIdx.x / 128 == kConsumers) {
+        give_registers<kProducerRegisters>();
+        if (threadIdx.x == kConsumers * 128) WgmmaProducer<Shape>(p, shared).run();
+    } else {
+        take_registers<kConsumerRegisters>();
+        WgmmaConsumer<Shape>(p, shared, threadIdx.x / 128).run();
+    }
+}
+
+// Defines the kernel of a kind for a number of columns, and its traits.
+#define WGMMA_KERNEL(kind, columns, variant)                                                           \
+    extern "C" __constant__ sageattn_traits attention_##kind##_hd##columns##_traits = {                \
+        kWgmmaThreads, WgmmaShape<columns, variant>::kSharedMemory, kQueryTile, 1};                    \
+    extern "C" __global__ void __launch_bounds__(kWgmmaThreads, 1)                                     \
+        attention_##kind##_hd##columns(const __grid_constant__ sageattn_wgmma_attention_arguments p) { \
+        run_wgmma<WgmmaShape<columns, variant>>(p);                                                    \
+    }
+
+#define WGMMA_KERNELS(kind, variant) \
+    WGMMA_KERNEL(kind, 64, variant)  \
+    WGMMA_KERNEL(kind, 128, variant)

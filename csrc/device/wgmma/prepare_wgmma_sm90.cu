@@ -1,0 +1,171 @@
+// What the wgmma kernels need to know of masks and of sequences before they begin.
+#include "schedule.cuh"
+#include "ptx/grid.cuh"
+#include "ptx/number.cuh"
+
+constexpr int kTile = SAGEATTN_WGMMA_KEY_TILE;
+constexpr int kFour = 4 * kTile;  // keys whose classes lie in a word
+
+// The same class for all warpgroups.
+DEVICE unsigned char for_all(u32 seen) {
+    u32 classes = 0;
+#pragma unroll
+    for (int w = 0; w < kConsumers; ++w) classes |= seen << 2 * w;
+    return classes;
+}
+
+DEVICE u32 class_of(bool any, bool all) {
+    return !any ? SAGEATTN_WGMMA_NONE : all ? SAGEATTN_WGMMA_WHOLE : SAGEATTN_WGMMA_SOME;
+}
+
+// A mask of one row for all queries and heads. Grid: a block for each batch. Bits beyond the last key are zeros.
+extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_MASK_THREADS)
+    wgmma_see_keys(const __grid_constant__ sageattn_wgmma_mask_arguments p) {
+    __shared__ int count;
+    grid_let_next_begin();
+    const int batch = blockIdx.x, padded = divide_up(p.tiles, 4) * 4, lane = lane_index();
+    const char* const mask = static_cast<const char*>(p.mask.data) + batch * p.mask.batch_stride;
+    int seen = 0;
+    if (threadIdx.x == 0) count = 0;
+    __syncthreads();
+#pragma unroll 1
+    for (int tile = threadIdx.x / 32; tile < padded; tile += SAGEATTN_WGMMA_MASK_THREADS / 32) {
+        u32 word[4];
+#pragma unroll
+        for (int w = 0; w < 4; ++w) {
+            const int key = tile * kTile + 32 * w + lane;
+            word[w] = __ballot_sync(0xFFFFFFFFu, key < p.keys && mask[key * p.column_stride] != 0);
+        }
+        const int keys = max(0, min(p.keys - tile * kTile, kTile));
+        const int found = __popc(word[0]) + __popc(word[1]) + __popc(word[2]) + __popc(word[3]);
+        seen += found;
+        if (lane != 0) continue;
+        p.classes[batch * static_cast<long long>(padded) + tile] = for_all(class_of(found > 0, found == keys));
+        if (tile < p.tiles)
+            reinterpret_cast<uint4*>(p.bits)[batch * static_cast<long long>(p.tiles) + tile] =
+                make_uint4(word[0], word[1], word[2], word[3]);
+    }
+    if (lane == 0) atomicAdd(&count, seen);
+    __syncthreads();
+    if (threadIdx.x == 0) p.count[batch] = count;
+}
+
+// Bits of 16 bytes: 1 for those that are not 0.
+DEVICE u32 bits_of(uint4 bytes) {
+    const u32 word[4] = {bytes.x, bytes.y, bytes.z, bytes.w};
+    u32 bits = 0;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+        const u32 top = (word[i] | ((word[i] & 0x7F7F7F7Fu) + 0x7F7F7F7Fu)) >> 7;
+        bits |= ((top & 1) | (top >> 7 & 2) | (top >> 14 & 4) | (top >> 21 & 8)) << 4 * i;
+    }
+    return bits;
+}
+
+// Bits of the 16 keys from `key` on; beyond the last key that of the last.
+DEVICE u32 sixteen_keys(const sageattn_wgmma_mask_arguments& p, const char* row, int key) {
+    if (p.mask.vectors && key + 16 <= p.keys) return bits_of(*reinterpret_cast<const uint4*>(row + key));
+    u32 bits = 0;
+#pragma unroll
+    for (int i = 0; i < 16; ++i)
+        if (row[min(key + i, p.keys - 1) * p.column_stride] != 0) bits |= 1u << i;
+    return bits;
+}
+
+// Any other boolean mask. Grid: for each batch and head that differ a block for each query tile by four tiles of
+// keys. A mask of one row takes that row for all.
+extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_SEE_THREADS)
+    wgmma_see(const __grid_constant__ sageattn_wgmma_mask_arguments p) {
+    constexpr int kWarps = SAGEATTN_WGMMA_SEE_THREADS / 32, kTurns = SAGEATTN_WGMMA_QUERY_BLOCK / kWarps;
+    __shared__ u32 found[kConsumers][4];  // bit 0: a row sees a key; bit 1: a row does not
+    grid_let_next_begin();
+    const int fours = divide_up(p.tiles, 4), four = blockIdx.x % fours, rest = blockIdx.x / fours;
+    const int query_tile = rest % p.query_tiles, batch_head = rest / p.query_tiles;
+    const int warp = threadIdx.x / 32, lane = lane_index(), tile = four * 4 + lane / 8;
+    const char* const mask = static_cast<const char*>(p.mask.data) + batch_head / p.heads * p.mask.batch_stride +
+                             batch_head % p.heads * p.mask.head_stride;
+    const int last = p.rows - 1;
+    if (threadIdx.x < kConsumers * 4) found[threadIdx.x / 4][threadIdx.x % 4] = 0;
+    __syncthreads();
+#pragma unroll 1
+    for (int w = 0; w < kConsumers; ++w) {
+        const int first = query_tile * kQueryTile + w * SAGEATTN_WGMMA_QUERY_BLOCK;
+        if (first > last && p.rows > 1) break;  // no such rows
+        bool any = false, all = true;
+#pragma unroll 2
+        for (int i = 0; i < kTurns; ++i) {
+            const int row = min(first + i * kWarps + warp, last);
+            u32 bits = sixteen_keys(p, mask + row * p.mask.row_stride, four * kFour + lane * 16);
+            any |= bits != 0, all &= bits == 0xFFFF;
+            bits |= __shfl_down_sync(0xFFFFFFFFu, bits, 1) << 16;
+            if (lane % 2 == 0 && tile < p.tiles)
+                p.bits[((batch_head * static_cast<long long>(p.rows) + row) * p.tiles + tile) * 4 + lane / 2 % 4] =
+                    bits;
+        }
+        atomicOr(&found[w][lane / 8], (any ? 1u : 0u) | (all ? 0u : 2u));
+    }
+    __syncthreads();
+    if (threadIdx.x >= 4) return;
+    u32 classes = 0;
+#pragma unroll
+    for (int w = 0; w < kConsumers; ++w)
+        classes |= class_of(found[w][threadIdx.x] & 1, (found[w][threadIdx.x] & 2) == 0) << 2 * w;
+    if (four * 4 + threadIdx.x >= p.tiles) classes = 0;
+    p.classes[((batch_head * static_cast<long long>(p.query_tiles) + query_tile) * fours + four) * 4 + threadIdx.x] =
+        classes;
+}
+
+// Grid: a block for each batch and head that differ.
+extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_MASK_THREADS)
+    wgmma_bias_keys(const __grid_constant__ sageattn_wgmma_bias_arguments p) {
+    grid_let_next_begin();
+    const char* const bias = static_cast<const char*>(p.bias.data) + blockIdx.x / p.heads * p.bias.batch_stride +
+                             blockIdx.x % p.heads * p.bias.head_stride;
+    float* const output = p.output + blockIdx.x * static_cast<long long>(p.padded_keys);
+    for (int key = threadIdx.x; key < p.padded_keys; key += SAGEATTN_WGMMA_MASK_THREADS) {
+        const char* const at = bias + key * p.column_stride;
+        if (key >= p.keys) output[key] = __int_as_float(0xFF800000);
+        else
+            output[key] = p.dtype == 2 ? *reinterpret_cast<const float*>(at)
+                                       : to_float(*reinterpret_cast<const u16*>(at), p.dtype == 1);
+    }
+}
+
+DEVICE int rows_of(const int* starts, int sequence, int largest) {
+    return min(largest, starts[sequence + 1] - starts[sequence]);
+}
+
+// How many sequences come before one: those of more keys, and of those of as many the ones before it.
+DEVICE int rank_of(const sageattn_wgmma_order_arguments& p, int sequence) {
+    constexpr int kSorted = 8192;  // of more sequences each is short: any order will do
+    if (p.batch > kSorted) return sequence;
+    const int keys = rows_of(p.key_starts, sequence, p.key_rows);
+    int rank = 0;
+    for (int i = 0; i < p.batch; ++i) {
+        const int other = rows_of(p.key_starts, i, p.key_rows);
+        rank += other > keys || (other == keys && i < sequence);
+    }
+    return rank;
+}
+
+// Grid: one block.
+extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_MASK_THREADS)
+    wgmma_order(const __grid_constant__ sageattn_wgmma_order_arguments p) {
+    grid_let_next_begin();
+    for (int i = threadIdx.x; i < p.batch; i += SAGEATTN_WGMMA_MASK_THREADS) p.sequence[rank_of(p, i)] = i;
+    __syncthreads();
+    if (threadIdx.x >= 32) return;
+    int before = 0;  // query tiles of the sequences before these 32
+    for (int first = 0; first < p.batch; first += 32) {
+        const int rank = first + threadIdx.x;
+        int tiles = 0;
+        if (rank < p.batch) tiles = divide_up(rows_of(p.query_starts, p.sequence[rank], p.query_rows), kQueryTile);
+#pragma unroll
+        for (int distance = 1; distance < 32; distance *= 2) {
+            const int other = __shfl_up_sync(0xFFFFFFFFu, tiles, distance);
+            if (threadIdx.x >= distance) tiles += other;
+        }
+        if (rank < p.batch) p.end[rank] = before + tiles;
+        before += __shfl_sync(0xFFFFFFFFu, tiles, 31);
+    }
+}

@@ -1,0 +1,186 @@
+"""Masks on the wgmma path of SM 9.0, against float64.
+
+SAGEATTN_LIBRARY=libsageattn.so SAGEATTN_FATBIN=sageattn.fatbin python3 -m pytest csrc/tests/test_wgmma_masks.py
+"""
+
+import os
+
+import pytest
+import torch
+
+if not torch.cuda.is_available() or torch.cuda.get_device_capability() != (9, 0):
+    pytest.skip("needs a GPU of SM 9.0", allow_module_level=True)
+if "SAGEATTN_LIBRARY" not in os.environ:
+    pytest.skip("set SAGEATTN_LIBRARY and SAGEATTN_FATBIN", allow_module_level=True)
+
+import reference
+from library import Failure
+from test_wgmma import CAUSAL, NAN, library, operands, relative  # noqa: F401
+
+KIND = {None: 0, "top-left": 1, "bottom-right": 2}
+SHAPES = [
+    (1, 1, 1, 1, 1), (2, 2, 1, 3, 130), (2, 4, 2, 77, 515), (1, 2, 2, 200, 128), (2, 2, 2, 385, 1001),
+    (1, 3, 3, 700, 64),
+]  # fmt: skip
+
+
+def expected(q, k, v, causal=None, mask=None):
+    return reference.attention(q, k, v, KIND[causal], q.shape[-1] ** -0.5, mask)
+
+
+def check(library, q, k, v, mask, causal=None, bound=0.045, lse_bound=0.02):  # noqa: F811
+    """Compares with float64; rows that see nothing are 0 and -infinity; a second call gives the same bits.
+
+    lse_bound: of the mean; of the largest, five times as much.
+    """
+    output, lse = library.wgmma(q, k, v, causal, mask=mask)
+    wanted, wanted_lse = expected(q, k, v, causal, mask)
+    unseen = wanted_lse == float("-inf")
+    assert torch.equal(lse == float("-inf"), unseen) and not output[unseen].any()
+    if not unseen.all():
+        assert relative(output, wanted) < bound
+        difference = (lse - wanted_lse)[~unseen].abs()
+        assert difference.max() < 5 * lse_bound and difference.mean() < lse_bound
+    again, again_lse = library.wgmma(q, k, v, causal, mask=mask)
+    assert torch.equal(again, output) and torch.equal(again_lse, lse)
+
+
+def random_bool(*shape, share=0.5):
+    return torch.rand(shape, device="cuda") < share
+
+
+def padding(batch, keys):
+    """Lengths from none to all, one batch beginning late."""
+    lengths = torch.linspace(0, keys, batch + 1, device="cuda").long()[1:]
+    seen = torch.arange(keys, device="cuda") < lengths[:, None]
+    return (seen.flip(1) if batch % 2 else seen)[:, None, None]
+
+
+MASKS = {
+    "padding": lambda b, h, q, k: padding(b, k),
+    "keys": lambda b, h, q, k: random_bool(b, 1, 1, k),
+    "few-keys": lambda b, h, q, k: random_bool(1, 1, 1, k, share=0.02),
+    "no-keys": lambda b, h, q, k: torch.zeros(b, 1, 1, k, dtype=torch.bool, device="cuda"),
+    "keys-of-heads": lambda b, h, q, k: random_bool(b, h, 1, k),
+    "pairs": lambda b, h, q, k: random_bool(b, 1, q, k),
+    "few-pairs": lambda b, h, q, k: random_bool(1, h, q, k, share=0.01),
+    "most-pairs": lambda b, h, q, k: random_bool(b, h, q, k, share=0.999),
+    "transposed": lambda b, h, q, k: random_bool(b, 1, k, q).mT,
+    "rows": lambda b, h, q, k: random_bool(b, h, q, 1),
+    "window": lambda b, h, q, k: (torch.arange(q, device="cuda")[:, None] - torch.arange(k, device="cuda")).abs() < 90,
+}
+
+
+@pytest.mark.parametrize("causal", CAUSAL, ids=["full", "top-left", "bottom-right"])
+@pytest.mark.parametrize("dim", [64, 128])
+@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_boolean(library, shape, name, dim, causal):  # noqa: F811
+    q, k, v = operands(shape, dim, padding=3)
+    k += torch.randn_like(k[:, :, :1]) * 2
+    batch, heads, _, rows, keys = shape
+    check(library, q, k, v, MASKS[name](batch, heads, rows, keys), causal)
+
+
+def test_a_shown_key_far_below_the_hidden_ones(library):  # noqa: F811
+    """A hidden key of a large score is no maximum. It may share a scale with one that is shown, which is then rough."""
+    q, k, v = operands((1, 2, 2, 300, 300), 128)
+    seen = torch.zeros(300, dtype=torch.bool, device="cuda")
+    seen[[5, 250]] = True
+    direction = torch.randn(128, device="cuda", dtype=q.dtype)
+    q, k = direction.expand_as(q).clone(), k - 3 * direction
+    k[:, :, ~seen] += 20 * direction
+    for causal in CAUSAL:
+        for mask in (seen[None, None, None], seen.expand(1, 1, 300, 300).contiguous()):
+            check(library, q, k, v, mask, causal, bound=0.1, lse_bound=0.1)
+
+
+@pytest.mark.parametrize("large", [NAN, float("inf"), 1e4])
+def test_hidden_keys_do_not_touch_the_scales(library, large):  # noqa: F811
+    """What a mask of one row hides is not read into scales, means and sums."""
+    q, k, v = operands((2, 2, 2, 200, 700), 128)
+    mask = padding(2, 700)
+    hidden = ~mask[:, 0, 0]
+    wanted, _ = expected(q, k, v, None, mask)
+    for x in (k, v):
+        for batch in range(2):
+            x[batch, :, hidden[batch]] = large
+    output, _ = library.wgmma(q, k, v, mask=mask)
+    assert relative(output, wanted) < 0.045
+
+
+def test_nan_stays_in_its_channel(library):  # noqa: F811
+    q, k, v = operands((1, 2, 2, 300, 700), 64)
+    for mask in (padding(1, 700), random_bool(1, 1, 300, 700), torch.randn(1, 1, 300, 700, device="cuda")):
+        bad = v.clone()
+        bad[0, 1, 699, 5] = NAN
+        output, _ = library.wgmma(q, k, bad, mask=mask)
+        assert output[0, 1, :, 5].isnan().any()
+        output[0, 1, :, 5] = 0
+        assert output.isfinite().all()
+
+
+FLOATS = [torch.float16, torch.bfloat16, torch.float32]
+
+
+@pytest.mark.parametrize("causal", CAUSAL, ids=["full", "top-left", "bottom-right"])
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("dim", [64, 128])
+@pytest.mark.parametrize("shape", [(2, 4, 2, 77, 516), (1, 2, 2, 385, 1000), (2, 2, 1, 3, 132)], ids=str)
+def test_floats(library, shape, dim, dtype, causal):  # noqa: F811
+    q, k, v = operands(shape, dim, padding=3)
+    batch, heads, _, rows, keys = shape
+    for sizes in ((batch, 1, rows, keys), (1, heads, rows, keys), (rows, keys)):
+        mask = torch.randn(sizes, device="cuda").to(dtype) * 2
+        mask[..., ::7] = float("-inf")
+        mask[..., 0, :] = float("-inf")
+        check(library, q, k, v, mask, causal)
+
+
+@pytest.mark.parametrize("causal", CAUSAL, ids=["full", "top-left", "bottom-right"])
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("keys", [1, 77, 130, 1001])
+def test_floats_of_keys(library, keys, dtype, causal):  # noqa: F811
+    q, k, v = operands((2, 4, 2, 200, keys), 128)
+    for sizes in ((2, 1, 1, keys), (2, 4, 1, keys), (keys,)):
+        mask = torch.randn(sizes, device="cuda").to(dtype) * 3
+        mask[..., ::5] = float("-inf")
+        check(library, q, k, v, mask, causal)
+    check(library, q, k, v, torch.randn(keys, 2, device="cuda").to(dtype)[:, 0], causal)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_the_most_negative_numbers_hide_from_rows_that_see_other_keys(library, dtype):  # noqa: F811
+    q, k, v = operands((1, 2, 2, 100, 300), 128)
+    mask = torch.zeros(1, 1, 1, 300, device="cuda", dtype=dtype)
+    mask[..., 100:] = torch.finfo(dtype).min
+    assert relative(library.wgmma(q, k, v, mask=mask)[0], expected(q, k, v, None, mask)[0]) < 0.045
+    mask[:] = torch.finfo(dtype).min
+    output, _ = library.wgmma(q, k, v, mask=mask)
+    if dtype != torch.float16:  # the scores are lost beside such numbers: all keys count alike
+        assert relative(output, v.double().mean(2, keepdim=True).expand_as(q)) < 0.1
+
+
+def test_a_graph_holds_the_mask(library):  # noqa: F811
+    q, k, v = operands((2, 4, 4, 500, 500), 128)
+    for make in (
+        lambda: random_bool(2, 1, 1, 500),
+        lambda: random_bool(2, 1, 500, 500),
+        lambda: torch.randn(500, 500, device="cuda"),
+    ):
+        mask, output = make(), torch.full_like(q, NAN)
+        params = library.params(q, k, v, output, mask=mask)
+        workspace = torch.empty(library.workspace(params), dtype=torch.uint8, device="cuda")
+        library.launch(params, workspace)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            library.launch(params, workspace)
+        mask.copy_(make())
+        graph.replay()
+        assert torch.equal(output, library.wgmma(q, k, v, mask=mask)[0])
+
+
+def test_refusals(library):  # noqa: F811
+    q, k, v = operands((1, 2, 2, 100, 101), 128)
+    with pytest.raises(Failure, match="multiples of 4"):
+        library.wgmma(q, k, v, mask=torch.zeros(1, 1, 100, 101, device="cuda"))
