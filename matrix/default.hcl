@@ -571,7 +571,7 @@ torch "2.14" {
 torch "2.15" {
   cuda   = ["13.0", "13.2"]
   python = ["3.11", "3.12", "3.13", "3.14", "3.15"]
-  source = "PyPI, files of torch 2.15.0 and their CUDA 13.2; CUDA 13.0: PyTorch issue 190385, CUDA support matrix for release 2.15"
+  source = "PyPI, files of torch 2.15.0 and their CUDA 13.2; CUDA 13.0: as planned in PyTorch issue 190385, CUDA support matrix for release 2.15"
 }
 
 # ---- CUDA: the SMs that each toolkit's NVRTC compiles for -------------------------------------------------
