@@ -60,7 +60,7 @@ func (w *world) bake(state, dist string, env ...string) outcome {
 	return w.start(state, dist, env...).wait()
 }
 
-// String is how the command ended, with its first error, for tables.
+// String is how the command ended, with its reason, for tables.
 func (o outcome) String() string {
 	switch {
 	case o.code == 0:
@@ -70,7 +70,7 @@ func (o outcome) String() string {
 	case o.code == 130:
 		return "rebuilding, interrupted"
 	}
-	return fmt.Sprintf("exit code %d: %s", o.code, place.ReplaceAllString(o.first("error:"), "…"))
+	return fmt.Sprintf("exit code %d: %s", o.code, place.ReplaceAllString(o.reason(), "…"))
 }
 
 // place is what differs from trial to trial in a message: paths, hashes, identifiers and numbers of bytes.
@@ -84,6 +84,18 @@ func (o outcome) first(word string) string {
 		}
 	}
 	return ""
+}
+
+// failure is what the table of a run is followed by, for each cause: targets and a message.
+var failure = regexp.MustCompile(`(?m)^linux-sage2-[^ ]+: (.+)$`)
+
+// reason is why the command failed: its error, or the one that the table of its targets tells.
+func (o outcome) reason() string {
+	message := o.first("error:")
+	if told := failure.FindStringSubmatch(o.said); told != nil && strings.Contains(message, "see the results above") {
+		return told[1]
+	}
+	return message
 }
 
 // compiled says whether the run compiled kernels: a step that was not in the cache.

@@ -27,13 +27,14 @@ type places struct {
 func fillDisk(w *world, number int) (t trial) {
 	random := w.random("disks", number)
 	p := &places{state: w.path("small-state"), dist: w.path("small-dist"), temporary: w.temporary()}
+	made := []string{p.state, p.dist, p.temporary}
 	w.touch(fmt.Sprintf("disk %d of seed %d", number, w.seed))
-	defer p.remove()
+	defer p.remove(made)
 	if err := os.MkdirAll(p.dist, 0o755); err != nil {
 		panic(err)
 	}
 	t.What = disks[number%len(disks)](w, p, random)
-	if _, err := os.Stat(p.state); err != nil {
+	if !exists(p.state) {
 		if err := w.fork(p.state); err != nil {
 			panic(err)
 		}
@@ -41,7 +42,7 @@ func fillDisk(w *world, number int) (t trial) {
 	o := w.bake(p.state, p.dist, "TMPDIR="+p.temporary)
 	t.Ended = o.String()
 	t.Faults = append(sentenceFaults(o, 0, 3), wheelFaults(p.dist)...)
-	if said := o.first("error:"); o.code == 3 && !strings.Contains(said, p.small) {
+	if said := o.reason(); o.code == 3 && !strings.Contains(said, p.small) {
 		t.fault("the error does not name %s: %s", p.small, said)
 	}
 	p.makeRoom()
@@ -54,6 +55,11 @@ func fillDisk(w *world, number int) (t trial) {
 	return t
 }
 
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 func (p *places) makeRoom() {
 	for _, undo := range p.undo {
 		if err := undo(); err != nil {
@@ -63,13 +69,14 @@ func (p *places) makeRoom() {
 	p.undo = nil
 }
 
-func (p *places) remove() {
+// remove unmounts what a trial mounted and removes the directories that it made.
+func (p *places) remove(made []string) {
 	for _, dir := range p.mounts {
 		if err := unix.Unmount(dir, 0); err != nil {
 			panic(err)
 		}
 	}
-	for _, dir := range []string{p.dist, p.temporary, p.state} {
+	for _, dir := range made {
 		if err := os.RemoveAll(dir); err != nil {
 			panic(err)
 		}
