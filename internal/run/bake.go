@@ -45,7 +45,7 @@ func (s *session) buildWheel(ctx context.Context, target bake.Target) (string, *
 	if err := checkProvenance(path, result.Provenance); err != nil {
 		return "", nil, err
 	}
-	return path, result, os.WriteFile(provenance.StatementFile(path), result.Provenance, 0o644)
+	return path, result, s.staging.write(provenance.StatementFile(path), result.Provenance)
 }
 
 // checkProvenance wants a statement about exactly this wheel.

@@ -71,20 +71,31 @@ func distError(dist string, err error) error {
 // target gives a target's results a directory of their own.
 func (s *staging) target(name string) (string, error) {
 	dir := filepath.Join(s.dir, name)
-	return dir, os.Mkdir(dir, 0o755)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return "", distError(s.dist, err)
+	}
+	return dir, nil
 }
 
 // alone copies a file to a directory that holds nothing else, under the name it should have.
 func (s *staging) alone(path, name string) (string, error) {
-	dir, err := os.MkdirTemp(s.dir, "alone-")
-	if err != nil {
-		return "", err
-	}
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return "", err
 	}
-	return dir, os.WriteFile(filepath.Join(dir, name), text, 0o644)
+	dir, err := os.MkdirTemp(s.dir, "alone-")
+	if err != nil {
+		return "", distError(s.dist, err)
+	}
+	return dir, s.write(filepath.Join(dir, name), text)
+}
+
+// write makes a file in staging.
+func (s *staging) write(path string, text []byte) error {
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		return distError(s.dist, err)
+	}
+	return nil
 }
 
 // close removes the directory, and a dist/ that this run made and left empty.

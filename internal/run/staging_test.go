@@ -188,3 +188,25 @@ func TestDistThatIsAFile(t *testing.T) {
 		t.Errorf("error is %v, want one of the machine that names %s", err, dist)
 	}
 }
+
+// Staging that can no longer be written is the machine's, at whatever step, and the error names dist/.
+func TestStagingThatCannotBeWritten(t *testing.T) {
+	dist := t.TempDir()
+	s, err := newStaging(dist)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wheel := filepath.Join(t.TempDir(), "a.whl")
+	writeFile(t, wheel, "a wheel")
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	_, made := s.target("one")
+	_, copied := s.alone(wheel, "a.whl")
+	for _, err := range []error{made, copied, s.write(filepath.Join(s.dir, "a.whl.intoto.jsonl"), nil)} {
+		var e *diag.Error
+		if !errors.As(err, &e) || e.Class != diag.Environment || !strings.Contains(e.Message, dist) {
+			t.Errorf("error is %v, want one of the machine that names %s", err, dist)
+		}
+	}
+}
