@@ -13,6 +13,14 @@ constexpr int kPackBlocks = 3;
 constexpr int kPackBlocks = 2;
 #endif
 
+// For sequences behind each other CUDA 13.2 needs more, too.
+template <class Place>
+constexpr int kPlaceBlocks = kPackBlocks;
+#if __CUDACC_VER_MAJOR__ * 100 + __CUDACC_VER_MINOR__ >= 1302
+template <>
+constexpr int kPlaceBlocks<SequencePlace> = 2;
+#endif
+
 template <int kColumns>
 union PackMemory {
     ValueMemory<kColumns> values;
@@ -28,11 +36,11 @@ DEVICE void pack(const sageattn_wgmma_quantize_arguments& p, PackMemory<kColumns
     else pack_keys<kColumns, Number>(p, place, place.index(), memory.largest);
 }
 
-#define WGMMA_PACK_KERNEL(name, Place, columns, number, Number)                                      \
-    extern "C" __global__ void __launch_bounds__(kPackThreads<columns>, kPackBlocks * 128 / columns) \
-        name##_hd##columns##_##number(const __grid_constant__ sageattn_wgmma_quantize_arguments p) { \
-        __shared__ PackMemory<columns> memory;                                                       \
-        pack<Place, columns, Number>(p, memory);                                                     \
+#define WGMMA_PACK_KERNEL(name, Place, columns, number, Number)                                              \
+    extern "C" __global__ void __launch_bounds__(kPackThreads<columns>, kPlaceBlocks<Place> * 128 / columns) \
+        name##_hd##columns##_##number(const __grid_constant__ sageattn_wgmma_quantize_arguments p) {         \
+        __shared__ PackMemory<columns> memory;                                                               \
+        pack<Place, columns, Number>(p, memory);                                                             \
     }
 
 // Grid: the blocks of a Place.
