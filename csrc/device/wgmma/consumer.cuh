@@ -128,17 +128,14 @@ class WgmmaConsumer {
 
     // The tiles that the loading thread found.
     DEVICE void attend_seen(Softmax& softmax) {
-        bool more = work(kTiles) != 0;
+        ring.set_ended(work(kTiles) == 0);
 #pragma unroll 1
-        while (more) {
+        while (!ring.ended()) {
             int s[64];
             barrier_wait(barriers.key_full(ring.stage()), ring.parity());
             multiply_keys(s);  // before the class is known: most tiles are seen
-            // One lane reads for all of the warp: the one that gives the buffer back.
-            const u32 at = shared + Shape::kTileAt + ring.stage() * Shape::kTile;
-            const WgmmaTile tile(__reduce_or_sync(0xFFFFFFFFu, lane_index() == 0 ? load_shared_4(at) : 0));
+            const WgmmaTile tile = read_tile(0);
             const int seen = tile.seen_by(warpgroup);
-            more = !tile.last();
             if (seen == SAGEATTN_WGMMA_NONE) {
                 wgmma_wait<0>(s);
                 skip();
@@ -148,13 +145,27 @@ class WgmmaConsumer {
         }
     }
 
+    // at: 0 while the keys are there, 4 while the values are. One lane reads for all of the warp: the one that gives
+    // the buffer back.
+    DEVICE WgmmaTile read_tile(int at) const {
+        const u32 word = shared + Shape::kTileAt + ring.stage() * Shape::kTile + at;
+        return WgmmaTile(__reduce_or_sync(0xFFFFFFFFu, lane_index() == 0 ? load_shared_4(word) : 0));
+    }
+
+    // Gives the values back. Whether more tiles follow is read here and not with the keys, because the softmax
+    // between them has no register to spare.
+    DEVICE void release_values() {
+        if constexpr (Shape::kMasked) ring.set_ended(read_tile(4).last());
+        release(barriers.value_empty(ring.stage()));
+        ring.advance();
+    }
+
     // Passes over a tile that other warpgroups of the block see and this one does not.
     DEVICE void skip() {
         barrier_wait(barriers.key_full(ring.stage()), ring.parity());
         release(barriers.key_empty(ring.stage()));
         barrier_wait(barriers.value_full(ring.stage()), ring.parity());
-        release(barriers.value_empty(ring.stage()));
-        ring.advance();
+        release_values();
     }
 
     // s: the scores, on their way. limited: not every row sees all of the tile.
@@ -180,9 +191,8 @@ class WgmmaConsumer {
         barrier_wait(barriers.value_full(ring.stage()), ring.parity());
         multiply_values(partial, weights);
         wgmma_wait<0>(partial, weights);
-        release(barriers.value_empty(ring.stage()));
+        release_values();
         add(softmax, partial);
-        ring.advance();
     }
 
     DEVICE void add_bias(float (&x)[64], const int (&s)[64], float key_scale, int tile) const {

@@ -101,6 +101,7 @@ class WgmmaProducer {
         barrier_expect(key, Shape::kKey);
         bulk_load(shared + Shape::kKeyAt + stage * Shape::kKey, p.key + tile * Shape::kKey, Shape::kKey, key);
         barrier_wait(barriers.value_empty(stage), ring.parity() ^ 1);
+        if constexpr (Shape::kMasked) store_shared_4(shared + Shape::kTileAt + stage * Shape::kTile + 4, packed);
         barrier_expect(value, Shape::kValue);
         bulk_load(shared + Shape::kValueAt + stage * Shape::kValue, p.value + tile * Shape::kValue, Shape::kValue,
                   value);

@@ -27,7 +27,7 @@ struct WgmmaShape {
     static constexpr int kWorkAt = kQueryDotAt + kQueryScale;
     static constexpr int kWork = 48;  // a WgmmaWork; there are two
     static constexpr int kTileAt = kWorkAt + 2 * kWork;
-    static constexpr int kTile = kMasked ? 4 : 0;  // a WgmmaTile
+    static constexpr int kTile = kMasked ? 8 : 0;  // a WgmmaTile, and again as long as the values are there
     static constexpr int kBarrierAt = kTileAt + kStages * kTile;
     static constexpr int kSharedMemory = kBarrierAt + 8 * (4 * kStages + 4);
 };
@@ -60,11 +60,11 @@ struct WgmmaBarriers {
 };
 
 // Two rings of buffers, one of keys and values and one of work, counted in one register: which buffer is in turn, and
-// the parity of its phase.
+// the parity of its phase. The register also remembers whether the work has no further tile.
 template <int kStages>
 struct Rings {
     static_assert((kStages & (kStages - 1)) == 0, "a power of two");
-    u32 turns = 0;  // of keys in the low 8 bits, of work above
+    u32 turns = 0;  // of keys in the low 8 bits, of work above; at the top: no further tile
 
     DEVICE int stage() const { return turns % kStages; }
     DEVICE int parity() const { return turns / kStages % 2; }
@@ -73,4 +73,7 @@ struct Rings {
     DEVICE int work_stage() const { return turns / 256 % 2; }
     DEVICE int work_parity() const { return turns / 512 % 2; }
     DEVICE void advance_work() { turns += 256; }
+
+    DEVICE bool ended() const { return turns >> 31; }
+    DEVICE void set_ended(bool ended) { turns = (turns & 0x7FFFFFFFu) | static_cast<u32>(ended) << 31; }
 };
