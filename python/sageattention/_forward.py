@@ -55,7 +55,7 @@ def _check_method(method: str) -> None:
         raise ValueError(f"unknown method {method}, it must be one of {_dispatch.METHODS}")
 
 
-def _identity(*tensors: torch.Tensor | None) -> tuple[Hashable, ...]:
+def identity_of(*tensors: torch.Tensor | None) -> tuple[Hashable, ...]:
     """What a plan depends on of tensors."""
     return tuple(
         None if x is None else (x.shape, x.stride(), x.dtype, x.device) for x in tensors
@@ -96,14 +96,14 @@ class Forward(NamedTuple):
         query, key, value, mask, *options = self
         if mask is not None and mask.data_ptr() % _MASK_ALIGNMENT:
             return self._replace(mask=mask.clone()).run()
-        identity = (*_identity(query, key, value, mask), *options)
+        identity = (*identity_of(query, key, value, mask), *options)
         return PLANS.get(identity, self._plan)(query, key, value, mask, None, None)
 
     def _plan(self) -> Plan:
         query, key, mask = self.query, self.key, self.mask
         outputs = self._checked()._replace(alike=query.is_contiguous())
         if not query.numel() or not key.numel():
-            return _nothing_seen(outputs)
+            return nothing_seen(outputs)
         if mask is not None:
             q, k = _shapes.dims(query, self.nhd), _shapes.dims(key, self.nhd)
             mask = mask.expand(q.batch, q.heads, q.rows, k.rows)
@@ -171,7 +171,7 @@ class ForwardVarlen(NamedTuple):
         if largest_query is not None or largest_key is not None:
             return self._with_lengths().run()
         tensors = query, key, value, mask, query_starts, key_starts
-        identity = (*_identity(*tensors), *options, self._same_lengths())
+        identity = (*identity_of(*tensors), *options, self._same_lengths())
         return PLANS.get(identity, self._plan)(*tensors)
 
     def _same_lengths(self) -> bool:
@@ -183,7 +183,7 @@ class ForwardVarlen(NamedTuple):
         query, key, mask = self.query, self.key, self.mask
         outputs = self._checked()._replace(alike=query.is_contiguous())
         if not query.numel() or not key.numel():
-            return _nothing_seen(outputs)
+            return nothing_seen(outputs)
         starts = (
             Operand.of(_operand.QUERY_STARTS, self.query_starts),
             Operand.of(_operand.KEY_STARTS, self.key_starts),
@@ -218,7 +218,7 @@ def _at_most(name: str, largest: torch.Tensor | None, rows: int) -> int:
     return min(int(largest), rows)
 
 
-def _nothing_seen(outputs: Outputs) -> Plan:
+def nothing_seen(outputs: Outputs) -> Plan:
     """The result without keys: output 0, LSE -infinity."""
 
     def run(query: torch.Tensor, *_: torch.Tensor | None) -> Pair:

@@ -13,7 +13,7 @@ import torch
 
 from . import _fp4, _route, _torch
 from ._core import _abi, _forward, _shapes
-from ._core._forward import Outputs, _identity, _nothing_seen
+from ._core._forward import Outputs, identity_of, nothing_seen
 from ._core._plan import Pair, Plan, Plans
 
 PLANS = Plans()
@@ -56,13 +56,13 @@ class Forward(NamedTuple):
 
     def run(self) -> Pair:
         query, key, value, mask, *options = self
-        identity = (*_identity(query, key, value, mask), *options)
+        identity = (*identity_of(query, key, value, mask), *options)
         return PLANS.get(identity, self._plan)(query, key, value, mask)
 
     def _plan(self) -> Plan:
         outputs = self.checked()
         if not self.query.numel() or not self.key.numel():
-            return _nothing_seen(outputs)
+            return nothing_seen(outputs)
         route = _route.choose(self.query.device.index, self.need())
         if route.warn and self.backend == "auto":
             _warn_once(route.reason)

@@ -86,7 +86,7 @@ def _asked(need: Need, sm: Sm, has_fp4: bool, has_int8: bool) -> Route:
 
 def request(need: Need) -> Request:
     """What the INT8 kernels are asked for: the most precise of them."""
-    return Request("fp16", need.head_dim, need.bfloat16, bool(need.mask))
+    return Request("fp16", need.head_dim, need.bfloat16, "other" if need.mask else "")
 
 
 def _has_int8(need: Need, choose: Callable[[Request], _dispatch.Choice]) -> bool:
