@@ -216,7 +216,7 @@ static sageattn_wgmma_params wgmma_call(void) {
 
 /* Masks and starts of the wgmma path: what is refused, and how large the workspace is. */
 static void check_wgmma_masks(void) {
-    static float numbers[64];
+    static _Alignas(16) float numbers[64];
     static const int32_t starts[2] = {0, 8};
     const int bad = SAGEATTN_INVALID_ARGUMENT;
     sageattn_wgmma_params p = wgmma_call();
