@@ -70,11 +70,14 @@ func (tr *tree) copy(part string) {
 		if entry.IsDir() {
 			return os.MkdirAll(to, 0o755)
 		}
-		text, err := os.ReadFile(path)
-		if err != nil {
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err
 		}
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		if entry.Type()&fs.ModeSymlink != 0 {
+			return link(path, to)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
 			return err
 		}
 		return os.WriteFile(to, text, 0o644)
@@ -82,6 +85,18 @@ func (tr *tree) copy(part string) {
 	if err != nil && !errors.Is(err, fs.SkipDir) {
 		tr.t.Fatal(err)
 	}
+}
+
+// link makes the link at from again, in the place of one that is there.
+func link(from, to string) error {
+	target, err := os.Readlink(from)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Symlink(target, to)
 }
 
 func (tr *tree) append(name, text string) {

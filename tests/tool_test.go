@@ -50,7 +50,7 @@ func copyOfTree(t *testing.T) string {
 	for _, command := range []string{
 		"git clone --quiet --shared --no-checkout . " + to,
 		"cp $(git rev-parse --git-path index) " + to + "/.git/index",
-		"git ls-files --cached --others --exclude-standard -z | xargs --null cp --parents --target-directory=" + to,
+		"git ls-files --cached --others --exclude-standard -z | xargs --null cp --parents --no-dereference --target-directory=" + to,
 	} {
 		cmd := exec.Command("sh", "-c", command)
 		cmd.Dir = ".."
