@@ -13,6 +13,7 @@ the kernel that torch had before.
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Callable
 
 import torch
@@ -79,7 +80,7 @@ def _scaled_dot_product(original: Any) -> _Operator:
     ) -> tuple[Any, ...]:
         if dropout_p or return_debug_mask or not _fits(query, key, value):
             rest = dropout_p, is_causal, return_debug_mask
-            return original.call_boxed(keys, query, key, value, *rest, scale=scale)  # type: ignore[no-any-return]
+            return _by_torch(original, keys, query, key, value, *rest, scale=scale)
         output, lse = _attend(query, key, value, is_causal, scale)
         return output, lse, None, None, query.shape[2], key.shape[2], *_no_dropout(query)
 
@@ -115,8 +116,8 @@ def _flash_attention_forward(original: Any) -> _Operator:
             dropout_p or return_debug_mask or windowed or asked or not together
             or not _fits(query, key, value)
         ):  # fmt: skip
-            return original.call_boxed(  # type: ignore[no-any-return]
-                keys, query, key, value, *lengths, dropout_p, is_causal, return_debug_mask,
+            return _by_torch(
+                original, keys, query, key, value, *lengths, dropout_p, is_causal, return_debug_mask,
                 scale=scale, window_size_left=window_size_left,
                 window_size_right=window_size_right, **others,
             )  # fmt: skip
@@ -138,11 +139,29 @@ _OVERRIDES: dict[str, Callable[[Any], _Operator]] = {
 }
 
 
+_thread = threading.local()
+
+
+def _by_torch(original: Any, *arguments: Any, **options: Any) -> tuple[Any, ...]:
+    """torch's own kernel, with whatever operators it calls: the first of the two calls the second.
+
+    By then its tensors need no gradient any more, and the backward pass wants what torch's forward gave.
+    """
+    before = getattr(_thread, "by_torch", False)
+    _thread.by_torch = True
+    try:
+        return original.call_boxed(*arguments, **options)  # type: ignore[no-any-return]
+    finally:
+        _thread.by_torch = before
+
+
 def _fits(*tensors: torch.Tensor) -> bool:
     """Whether this package's kernels take such tensors: 16-bit numbers, equal head dims, no gradient.
 
     The gradient counts under torch.no_grad() as well: compiled training computes its forward so.
     """
+    if getattr(_thread, "by_torch", False):
+        return False
     head_dim = tensors[0].shape[-1]
     return head_dim <= MAX_HEAD_DIM and all(
         tensor.dtype == tensors[0].dtype in DTYPES
