@@ -67,7 +67,9 @@ copy_tests() { # directory
     cp "$root"/python/sageattention/{_abi,_kinds}.py "$1/python/sageattention/"
     cp "$root"/python/tests/{conftest.py,pytest.ini} "$1/python/tests/"
     cp -r "$root"/python/tests/{gpu,support} "$1/python/tests/"
+    cp -r "$root/python/tests/sage3_gpu" "$1/python/tests/"
     cp -r "$root/python/bench" "$1/python/"
+    cp -rL "$root/python/sageattn3" "$1/python/" # with _core, a link to sageattention
     cp "$root"/csrc/tests/{*.py,pytest.ini} "$1/csrc/tests/"
     cp "$root/scripts/gpu-results.sh" "$1/scripts/"
     find "$1" -name __pycache__ -prune -exec rm -rf {} +
@@ -202,6 +204,16 @@ test_families() { # names
     done
 }
 
+# sageattn3 from its sources, on the kernels with an emulated product.
+test_sage3() {
+    local package=$work/sage3
+    mkdir "$package"
+    cp -r "$bundle/python/sageattn3" "$package/"
+    install -D "$SAGEATTN_LIBRARY" "$package/sageattn3/lib/libsageattn.so"
+    PYTHONPATH="$package:$site" SAGEATTN3_FATBIN="$bundle/families/fp4.fatbin" \
+        tests sage3 90 "" "$bundle/python/tests/sage3_gpu"
+}
+
 sanitize() { # name, fatbin, script
     local tool sanitizer script=${3:-sanitize_cases.py}
     sanitizer=$(PATH="$PATH:/usr/local/cuda/bin" type -P compute-sanitizer) || return 0 # the report says so
@@ -255,6 +267,7 @@ run() { # bundle, output
     tests wheel 240 "" --gpu-results="$work/accuracy.md" "$bundle/python/tests/gpu"
     wait
     tests library 150 "$wheel_fatbin" "$kernels" # every kernel that the driver takes from the wheel
+    [[ " ${names[*]} " != *" fp4 "* ]] || test_sage3
     speed
     sanitize wheel "$wheel_fatbin"
     for name in "${names[@]}"; do

@@ -22,6 +22,7 @@ PARTS = {
     "sm70": "csrc/tests, compute_70 PTX",
     "accum-f16": "csrc/tests/test_value.py, kernels of other SMs compiled for 9.0",
     "fp4": "csrc/tests/test_fp4.py, kernels of SM 12.0 compiled for 9.0 with an emulated product",
+    "sage3": "python/tests/sage3_gpu, sageattn3 from its sources on these kernels",
 }
 
 

@@ -105,7 +105,7 @@ def attention(
     output, lse = _softmax(_hidden_padding(scores / math.log(2)), v_codes)
     nothing = lse == -math.inf
     output = torch.where(nothing.unsqueeze(-1), 0.0, output + value_mean)
-    return output, lse + factor * ((q - means) @ key_mean.transpose(-2, -1)).squeeze(-1)
+    return output, lse + factor * (q @ key_mean.transpose(-2, -1)).squeeze(-1)
 
 
 def _codes(x: torch.Tensor, largest: torch.Tensor) -> torch.Tensor:
