@@ -80,9 +80,17 @@ def _dense(
         output = attention(
             query, key, value, mask, 0.0, bool(call.causal), scale=call.sm_scale, **options
         )
+        if mask is not None:
+            output = output.masked_fill(~_sees_a_key(mask), 0.0)
     if call.nhd:
         output = output.transpose(1, 2)
     return output.contiguous(), query.new_empty(0, dtype=torch.float32)
+
+
+def _sees_a_key(mask: torch.Tensor) -> torch.Tensor:
+    """Whether a row sees any key, [..., rows, 1]. Of rows that see none, each backend of torch makes something else."""
+    seen = mask if mask.dtype == torch.bool else mask != float("-inf")
+    return seen.any(-1, keepdim=True)
 
 
 def _varlen(

@@ -52,6 +52,7 @@ def test_what_torch_gives(
     mask = torch.rand(2, 1, ROWS, KEYS) < 0.7 if masked else None
     if mask is not None:
         mask[..., 0] = True
+        mask[..., 5, :] = False  # a row that sees no key: 0
     wanted, _ = reference.attention(q, k, v, causal, 0.3, mask)
     if nhd:
         q, k, v, wanted = (x.transpose(1, 2).contiguous() for x in (q, k, v, wanted))
@@ -61,6 +62,10 @@ def test_what_torch_gives(
             _sdpa.plan(call)
         return
     output, lse = _sdpa.plan(call)(q, k, v, mask, None, None)
+    if mask is not None:
+        added = torch.zeros(mask.shape, dtype=dtype).masked_fill(~mask, float("-inf"))
+        other, _ = _sdpa.plan(planned(q, k, added, nhd=nhd))(q, k, v, added, None, None)
+        assert (other.double() - wanted).abs().max() < (0.02 if dtype == torch.bfloat16 else 0.003)
     assert output.is_contiguous() and output.dtype == dtype and output.shape == q.shape
     assert lse.shape == (0,) and lse.dtype == torch.float32
     assert (output.double() - wanted).abs().max() < (0.02 if dtype == torch.bfloat16 else 0.003)
