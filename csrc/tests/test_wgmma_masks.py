@@ -92,7 +92,7 @@ def test_a_shown_key_far_below_the_hidden_ones(library):  # noqa: F811
     k[:, :, ~seen] += 20 * direction
     for causal in CAUSAL:
         for mask in (seen[None, None, None], seen.expand(1, 1, 300, 300).contiguous()):
-            check(library, q, k, v, mask, causal, bound=0.1, lse_bound=0.1)
+            check(library, q, k, v, mask, causal, bound=0.1, lse_bound=0.5)
 
 
 @pytest.mark.parametrize("large", [NAN, float("inf"), 1e4])
