@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/sagebuild/sagebuild/internal/system"
 )
 
 // damagedDir holds, below BuildKit's root, a state that was set aside because it was damaged.
@@ -73,30 +75,11 @@ func Remove(ctx context.Context, state string) (freed int64, err error) {
 		if path == lockPath(root) {
 			continue
 		}
-		bytes, err := removeTree(path)
+		bytes, err := system.RemoveTree(path)
 		freed += bytes
 		if err != nil {
 			return freed, err
 		}
 	}
 	return freed, nil
-}
-
-// removeTree deletes path and everything below it, and returns the bytes of its files.
-func removeTree(path string) (int64, error) {
-	var total int64
-	err := filepath.WalkDir(path, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err
-		}
-		info, err := entry.Info()
-		if err == nil {
-			total += info.Size()
-		}
-		return err
-	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	return total, errors.Join(err, os.RemoveAll(path))
 }

@@ -24,6 +24,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/test/bufconn"
 
+	"github.com/sagebuild/sagebuild/internal/system"
 	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
@@ -126,7 +127,7 @@ func (e *engine) succeeded() { e.built.Store(true) }
 // makeRoom implements ownEngine.
 func (e *engine) makeRoom() (freed int64, done func(), err error) {
 	reserveIn(e.root).release()
-	freed, err = removeTree(filepath.Join(e.root, damagedDir))
+	freed, err = system.RemoveTree(filepath.Join(e.root, damagedDir))
 	return freed, reserveIn(e.root).hold, err
 }
 

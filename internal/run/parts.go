@@ -18,6 +18,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/report"
+	"github.com/sagebuild/sagebuild/internal/system"
 )
 
 // inputsFile lies in the directory of a part, beside out/ with the code, and holds the hash of what the code was made of.
@@ -30,7 +31,7 @@ func (s *session) compile(ctx context.Context, target bake.Target, row *report.R
 		return err
 	}
 	row.Outcome = outcome(result)
-	if row.Size, err = size(dir); err != nil {
+	if row.Size, err = system.TreeSize(dir); err != nil {
 		return err
 	}
 	if row.Size == 0 {
@@ -48,21 +49,6 @@ func (s *session) compile(ctx context.Context, target bake.Target, row *report.R
 	}
 	_, err = s.staging.publishDir(dir, target.Name)
 	return err
-}
-
-// size adds up the files below a directory, in bytes.
-func size(dir string) (total int64, err error) {
-	err = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		info, err := entry.Info()
-		if err == nil {
-			total += info.Size()
-		}
-		return err
-	})
-	return total, err
 }
 
 // checkParts reports parts that are missing, or were made of something else than what this run would compile.

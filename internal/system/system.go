@@ -1,5 +1,5 @@
-// Package system is what differs from one operating system to the next: locks on directories, room on disks, waiting
-// for a disk, exchanging two directories.
+// Package system is what other packages ask of the operating system, and most of it differs from one to the next: locks
+// on directories, room on disks, waiting for a disk, exchanging two directories, the size of a tree.
 package system
 
 import (

@@ -75,3 +75,24 @@ func TestRoomAndSync(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestRemoveTree(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "tree")
+	for name, size := range map[string]int{"a": 3, "b/c": 4} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, make([]byte, size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if size, err := TreeSize(dir); size != 7 || err != nil {
+		t.Errorf("the tree has %d bytes (%v), want 7", size, err)
+	}
+	for _, want := range []int64{7, 0} { // the second time nothing is there
+		if freed, err := RemoveTree(dir); freed != want || err != nil {
+			t.Errorf("removing freed %d bytes (%v), want %d", freed, err, want)
+		}
+	}
+}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path"
@@ -20,6 +19,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/sums"
+	"github.com/sagebuild/sagebuild/internal/system"
 	"github.com/sagebuild/sagebuild/internal/wheel"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -146,23 +146,7 @@ func (s Store) Wheel(ctx context.Context, request Request) (string, error) {
 func folder(state string) string { return filepath.Join(state, "torch") }
 
 // Remove drops what was fetched, and returns how many bytes that frees.
-func Remove(state string) (int64, error) {
-	var freed int64
-	err := filepath.WalkDir(folder(state), func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err
-		}
-		info, err := entry.Info()
-		if err == nil {
-			freed += info.Size()
-		}
-		return err
-	})
-	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil
-	}
-	return freed, errors.Join(err, os.RemoveAll(folder(state)))
-}
+func Remove(state string) (int64, error) { return system.RemoveTree(folder(state)) }
 
 // kept is the one wheel in a directory, if the wheel's bytes are still the bytes that were fetched.
 func kept(dir string) string {

@@ -3,10 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/system"
 )
 
 // Pythons and platforms of the generated cells, as the definition spells them.
@@ -103,25 +104,10 @@ func (b *bench) measureCells(cells int) error {
 		}
 	}
 	var err error
-	if b.stateSize, err = size(filepath.Join(b.work, "cells")); err == nil {
-		b.distSize, err = size(filepath.Join(b.work, "dist"))
+	if b.stateSize, err = system.TreeSize(filepath.Join(b.work, "cells")); err == nil {
+		b.distSize, err = system.TreeSize(filepath.Join(b.work, "dist"))
 	}
 	return err
-}
-
-// size adds up the files below a directory, in bytes, each hard link once for every name.
-func size(dir string) (total int64, err error) {
-	err = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err
-		}
-		info, err := entry.Info()
-		if err == nil {
-			total += info.Size()
-		}
-		return err
-	})
-	return total, err
 }
 
 // cellsMarkdown is the page of measureCells.
