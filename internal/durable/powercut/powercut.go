@@ -22,8 +22,8 @@ const size = 64 << 20
 
 var syncAll = durable.SyncAll // the real function, whatever a test puts in its place
 
-// New mounts an empty ext4 file system. It skips the test where mounting is not possible.
-func New(t *testing.T) *Disk {
+// newDisk mounts an empty ext4 file system. It skips the test where mounting is not possible.
+func newDisk(t *testing.T) *Disk {
 	t.Helper()
 	d := &Disk{Dir: t.TempDir(), t: t, image: filepath.Join(t.TempDir(), "image")}
 	if err := os.WriteFile(d.image, nil, 0o600); err != nil {
@@ -54,15 +54,15 @@ func unmount(t *testing.T, dir string) {
 	}
 }
 
-// Settle brings everything to disk.
-func (d *Disk) Settle() {
+// settle brings everything to disk.
+func (d *Disk) settle() {
 	d.t.Helper()
 	d.call(d.Dir, syncAll)
 }
 
-// Commit brings the journal to disk and nothing else, as the kernel does every few seconds: the disk has the renames,
+// commit brings the journal to disk and nothing else, as the kernel does every few seconds: the disk has the renames,
 // and lacks the bytes of new files.
-func (d *Disk) Commit() {
+func (d *Disk) commit() {
 	d.t.Helper()
 	other := filepath.Join(d.Dir, "unrelated")
 	if err := os.WriteFile(other, []byte("x"), 0o600); err != nil {
@@ -86,8 +86,8 @@ func (d *Disk) call(path string, sync func(*os.File) error) {
 	}
 }
 
-// Cut gives look the disk as a power cut at this moment would leave it: a directory that is gone when look returns.
-func (d *Disk) Cut(look func(dir string)) {
+// cut gives look the disk as a power cut at this moment would leave it: a directory that is gone when look returns.
+func (d *Disk) cut(look func(dir string)) {
 	d.t.Helper()
 	copied := filepath.Join(d.t.TempDir(), "image")
 	if out, err := exec.Command("cp", "--sparse=always", d.image, copied).CombinedOutput(); err != nil {
@@ -104,17 +104,43 @@ func (d *Disk) Cut(look func(dir string)) {
 	look(dir)
 }
 
-// Around runs do. It looks at the disk before and after each sync of do, and at the end of do, each time as a power
+// Try makes a change on a disk of its own, once with its syncs and once without them, and looks at the disk as a power
+// cut at each sync would leave it. With syncs there are so many cuts at least, and each leaves the disk whole; without
+// them some cut does not, or the test would test nothing. prepare fills the disk and returns the change, and what tells
+// a whole disk.
+func Try(t *testing.T, atLeast int, prepare func(*Disk) (change func(), whole func(dir string) bool)) {
+	t.Helper()
+	for _, syncs := range []bool{true, false} {
+		disk := newDisk(t)
+		change, whole := prepare(disk)
+		disk.settle()
+		broken := 0
+		cuts := disk.around(syncs, change, func(dir string) {
+			if !whole(dir) {
+				broken++
+			}
+		})
+		t.Logf("%d cuts, syncs: %v, %d broken", cuts, syncs, broken)
+		if syncs && (broken > 0 || cuts < atLeast) {
+			t.Errorf("%d of %d cuts left something broken, want none of at least %d", broken, cuts, atLeast)
+		}
+		if !syncs && broken == 0 {
+			t.Error("without syncs no cut broke anything: the test tests nothing")
+		}
+	}
+}
+
+// around runs do. It looks at the disk before and after each sync of do, and at the end of do, each time as a power
 // cut right after a commit of the journal would leave the disk. It returns the number of looks. Without syncs, Around
 // leaves out the syncs of do.
-func (d *Disk) Around(syncs bool, do func(), look func(dir string)) (cuts int) {
+func (d *Disk) around(syncs bool, do func(), look func(dir string)) (cuts int) {
 	d.t.Helper()
 	sync, all := durable.Sync, durable.SyncAll
 	defer func() { durable.Sync, durable.SyncAll = sync, all }()
 	cut := func() {
 		cuts++
-		d.Commit()
-		d.Cut(look)
+		d.commit()
+		d.cut(look)
 	}
 	watched := func(real func(*os.File) error) func(*os.File) error {
 		return func(f *os.File) error {
