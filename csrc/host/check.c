@@ -29,6 +29,34 @@ int sageattn_check_groups(const char* function, int64_t query_heads, int64_t key
                          function, (long long)query_heads, (long long)key_heads);
 }
 
+/* At most so many rows of a head, and so many heads of all batches: either, times the size of a tile, stays below
+ * 2^31. */
+enum { MAX_TILED_ROWS = 1 << 24, MAX_TILED_HEADS = 1 << 24, MAX_TILED_HEAD_DIM = 128 };
+
+int sageattn_check_tiled(const char* function, const sageattn_sizes* n) {
+    SAGEATTN_TRY(sageattn_check_count(function, "batch", n->batch, 0));
+    SAGEATTN_TRY(sageattn_check_count(function, "query_heads", n->query_heads, 0));
+    SAGEATTN_TRY(sageattn_check_count(function, "key_heads", n->key_heads, 1));
+    SAGEATTN_TRY(sageattn_check_count(function, "query_rows", n->query_rows, 0));
+    SAGEATTN_TRY(sageattn_check_count(function, "key_rows", n->key_rows, 0));
+    if (n->head_dim < 1 || n->head_dim > MAX_TILED_HEAD_DIM)
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: head_dim is %lld, it must be 1 to %d", function,
+                             (long long)n->head_dim, MAX_TILED_HEAD_DIM);
+    SAGEATTN_TRY(sageattn_check_groups(function, n->query_heads, n->key_heads));
+    if (n->query_rows <= MAX_TILED_ROWS && n->key_rows <= MAX_TILED_ROWS &&
+        n->batch * n->query_heads <= MAX_TILED_HEADS && n->batch * n->key_heads <= MAX_TILED_HEADS)
+        return SAGEATTN_OK;
+    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: more than %d rows, or heads of all batches", function,
+                         MAX_TILED_ROWS);
+}
+
+int sageattn_check_workspace(const char* function, const void* workspace, int64_t size, int64_t needed) {
+    SAGEATTN_TRY(sageattn_check_pointer(function, "workspace", workspace, 1, SAGEATTN_WORKSPACE_ALIGNMENT));
+    if (size >= needed) return SAGEATTN_OK;
+    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: the workspace has %lld bytes, %lld are needed", function,
+                         (long long)size, (long long)needed);
+}
+
 int sageattn_check_choice(const char* function, const char* name, int32_t value, int32_t first, int32_t last) {
     if (value >= first && value <= last) return SAGEATTN_OK;
     return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %s is %d, it must be %d to %d", function, name, (int)value,

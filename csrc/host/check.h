@@ -12,10 +12,22 @@
 #define SAGEATTN_MAX_COUNT (INT32_MAX - 1024)
 #define SAGEATTN_MAX_HEAD_DIM 256
 
+enum { SAGEATTN_WORKSPACE_ALIGNMENT = 128 };
+
 int sageattn_check_size(const char* function, const void* params, uint64_t size, uint64_t expected);
 int sageattn_check_count(const char* function, const char* name, int64_t value, int64_t minimum);
 int sageattn_check_head_dim(const char* function, int64_t head_dim);
 int sageattn_check_groups(const char* function, int64_t query_heads, int64_t key_heads);
+
+/* Counts of an attention. */
+typedef struct sageattn_sizes {
+    int64_t batch, query_heads, key_heads, query_rows, key_rows, head_dim;
+} sageattn_sizes;
+
+/* For the paths that quantise into a workspace, by tiles of up to 128 columns. */
+int sageattn_check_tiled(const char* function, const sageattn_sizes* sizes);
+int sageattn_check_workspace(const char* function, const void* workspace, int64_t size, int64_t needed);
+
 int sageattn_check_choice(const char* function, const char* name, int32_t value, int32_t first, int32_t last);
 int sageattn_check_scale(const char* function, float sm_scale);
 

@@ -8,23 +8,9 @@
 
 static const char* const function = "sageattn_fp4_attention";
 
-/* At most so many rows of a head, and so many heads of all batches. */
-enum { MAX_ROWS = 1 << 24, MAX_HEADS = 1 << 24 };
-
 static int check_counts(const sageattn_fp4_params* p) {
-    SAGEATTN_TRY(sageattn_check_count(function, "batch", p->batch, 0));
-    SAGEATTN_TRY(sageattn_check_count(function, "query_heads", p->query_heads, 0));
-    SAGEATTN_TRY(sageattn_check_count(function, "key_heads", p->key_heads, 1));
-    SAGEATTN_TRY(sageattn_check_count(function, "query_rows", p->query_rows, 0));
-    SAGEATTN_TRY(sageattn_check_count(function, "key_rows", p->key_rows, 0));
-    if (p->head_dim < 1 || p->head_dim > 128)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: head_dim is %lld, it must be 1 to 128", function,
-                             (long long)p->head_dim);
-    SAGEATTN_TRY(sageattn_check_groups(function, p->query_heads, p->key_heads));
-    if (p->query_rows > MAX_ROWS || p->key_rows > MAX_ROWS || p->batch * p->query_heads > MAX_HEADS ||
-        p->batch * p->key_heads > MAX_HEADS)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: more than %d rows, or heads of all batches", function,
-                             MAX_ROWS);
+    const sageattn_sizes sizes = {p->batch, p->query_heads, p->key_heads, p->query_rows, p->key_rows, p->head_dim};
+    SAGEATTN_TRY(sageattn_check_tiled(function, &sizes));
     return sageattn_check_choice(function, "per_block_mean", p->per_block_mean, 0, 1);
 }
 
@@ -49,14 +35,6 @@ static call make_call(const sageattn_fp4_params* p) {
     call c = {.p = p, .n = sageattn_fp4_count(p)};
     c.at = sageattn_fp4_lay_out(&c.n);
     return c;
-}
-
-static int check_workspace(const call* c) {
-    const sageattn_fp4_params* const p = c->p;
-    SAGEATTN_TRY(sageattn_check_pointer(function, "workspace", p->workspace, 1, SAGEATTN_WORKSPACE_ALIGNMENT));
-    if (p->workspace_size >= c->at.size) return SAGEATTN_OK;
-    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: the workspace has %lld bytes, %lld are needed", function,
-                         (long long)p->workspace_size, (long long)c->at.size);
 }
 
 static float* numbers(const call* c, int64_t offset) { return (float*)((unsigned char*)c->p->workspace + offset); }
@@ -192,7 +170,7 @@ int sageattn_fp4_attention(const sageattn_fp4_params* p, int32_t device, void* s
     SAGEATTN_TRY(check_counts(p));
     SAGEATTN_TRY(check_choices(p));
     const call c = make_call(p);
-    SAGEATTN_TRY(check_workspace(&c));
+    SAGEATTN_TRY(sageattn_check_workspace(function, p->workspace, p->workspace_size, c.at.size));
     if (p->batch * p->query_heads * p->query_rows == 0) return SAGEATTN_OK;
     SAGEATTN_TRY(quantize_arguments(&c, &quantize));
     SAGEATTN_TRY(attention_arguments(&c, &quantize, &attention));

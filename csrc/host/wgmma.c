@@ -7,26 +7,12 @@
 
 static const char* const function = "sageattn_wgmma_attention";
 
-/* At most so many rows of a head, and so many heads of all batches: either, times the size of a tile, stays below
- * 2^31. */
-enum { MAX_ROWS = 1 << 24, MAX_HEADS = 1 << 24, GROUP_KEYS = 1 << 17 };
+enum { GROUP_KEYS = 1 << 17 };
 
 static int check_counts(const sageattn_wgmma_params* p) {
-    SAGEATTN_TRY(sageattn_check_count(function, "batch", p->batch, 0));
-    SAGEATTN_TRY(sageattn_check_count(function, "query_heads", p->query_heads, 0));
-    SAGEATTN_TRY(sageattn_check_count(function, "key_heads", p->key_heads, 1));
-    SAGEATTN_TRY(sageattn_check_count(function, "query_rows", p->query_rows, 0));
-    SAGEATTN_TRY(sageattn_check_count(function, "key_rows", p->key_rows, 0));
-    if (p->head_dim < 1 || p->head_dim > 128)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: head_dim is %lld, it must be 1 to 128", function,
-                             (long long)p->head_dim);
-    SAGEATTN_TRY(sageattn_check_groups(function, p->query_heads, p->key_heads));
-    SAGEATTN_TRY(sageattn_wgmma_check_mask(function, p));
-    if (p->query_rows > MAX_ROWS || p->key_rows > MAX_ROWS || p->batch * p->query_heads > MAX_HEADS ||
-        p->batch * p->key_heads > MAX_HEADS)
-        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: more than %d rows, or heads of all batches", function,
-                             MAX_ROWS);
-    return SAGEATTN_OK;
+    const sageattn_sizes sizes = {p->batch, p->query_heads, p->key_heads, p->query_rows, p->key_rows, p->head_dim};
+    SAGEATTN_TRY(sageattn_check_tiled(function, &sizes));
+    return sageattn_wgmma_check_mask(function, p);
 }
 
 static int check_choices(const sageattn_wgmma_params* p) {
@@ -46,15 +32,6 @@ static call make_call(const sageattn_wgmma_params* p, int32_t device, void* stre
     call c = {.p = p, .n = sageattn_wgmma_count(p), .device = device, .stream = stream};
     c.at = sageattn_wgmma_lay_out(&c.n);
     return c;
-}
-
-static int check_workspace(const call* c) {
-    const sageattn_wgmma_params* const p = c->p;
-    const int64_t needed = c->at.size;
-    SAGEATTN_TRY(sageattn_check_pointer(function, "workspace", p->workspace, 1, 128));
-    if (p->workspace_size >= needed) return SAGEATTN_OK;
-    return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: the workspace has %lld bytes, %lld are needed", function,
-                         (long long)p->workspace_size, (long long)needed);
 }
 
 static int quantize_views(const sageattn_wgmma_params* p, sageattn_wgmma_quantize_arguments* a) {
@@ -233,7 +210,7 @@ int sageattn_wgmma_attention(const sageattn_wgmma_params* p, int32_t device, voi
     SAGEATTN_TRY(check_counts(p));
     SAGEATTN_TRY(check_choices(p));
     const call c = make_call(p, device, stream);
-    SAGEATTN_TRY(check_workspace(&c));
+    SAGEATTN_TRY(sageattn_check_workspace(function, p->workspace, p->workspace_size, c.at.size));
     if (p->batch * p->query_heads * p->query_rows == 0) return SAGEATTN_OK;
     SAGEATTN_TRY(find_attention(&c, &attention));
     if (p->steps != SAGEATTN_WGMMA_ATTEND) {

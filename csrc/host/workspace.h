@@ -4,8 +4,6 @@
 
 #include "check.h"
 
-enum { SAGEATTN_WORKSPACE_ALIGNMENT = 128 };
-
 /* The offset of an array of so many bytes; *end moves behind it. */
 static inline int64_t sageattn_workspace_take(int64_t* end, int64_t bytes) {
     const int64_t offset = *end;
