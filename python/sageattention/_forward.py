@@ -62,6 +62,27 @@ def identity_of(*tensors: torch.Tensor | None) -> tuple[Hashable, ...]:
     )
 
 
+def check_dense(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    nhd: bool,
+    return_lse: bool,
+) -> Outputs:
+    """Output and LSE of tensors that fit each other.
+
+    Raises ValueError, or InputError for masks, for others.
+    """
+    q, k = _shapes.check_quantizable(query, nhd), _shapes.check_quantizable(key, nhd)
+    _shapes.check_attention(q, k, _shapes.check_quantizable(value, nhd))
+    _shapes.check_same_dtype(query, key, value)
+    _shapes.check_same_device(query, key, value, mask)
+    if mask is not None:
+        _shapes.check_mask(mask, (q.batch, q.heads, q.rows, k.rows))
+    return Outputs(query.shape, (q.batch, q.heads, q.rows) if return_lse else (0,))
+
+
 class Forward(NamedTuple):
     """Quantisation and attention."""
 
@@ -82,15 +103,10 @@ class Forward(NamedTuple):
         return self._checked().new(self.query)
 
     def _checked(self) -> Outputs:
-        query, nhd, mask = self.query, self.nhd, self.mask
-        q, k = _shapes.check_quantizable(query, nhd), _shapes.check_quantizable(self.key, nhd)
-        _shapes.check_attention(q, k, _shapes.check_quantizable(self.value, nhd))
-        _shapes.check_same_dtype(query, self.key, self.value)
-        _shapes.check_same_device(query, self.key, self.value, mask)
+        query, key, value, mask = self[:4]
+        outputs = check_dense(query, key, value, mask, self.nhd, self.return_lse)
         _check_method(self.method)
-        if mask is not None:
-            _shapes.check_mask(mask, (q.batch, q.heads, q.rows, k.rows))
-        return Outputs(query.shape, (q.batch, q.heads, q.rows) if self.return_lse else (0,))
+        return outputs
 
     def run(self) -> Pair:
         query, key, value, mask, *options = self
@@ -258,9 +274,7 @@ def _by_library(call: Call, kind: Kind, outputs: Outputs, device: torch.device) 
         output, lse = outputs.new(query)
         if converts:
             value = _run.to_float16(value)
-        scratch = query.new_empty(plan.size, dtype=torch.uint8)
-        tensors = query, key, value, output, lse, mask, query_starts, key_starts, scratch
-        plan.run([0, *(0 if x is None else x.data_ptr() for x in tensors)])
+        plan.run(query, key, value, output, lse, mask, query_starts, key_starts)
         return output, lse
 
     return run

@@ -92,8 +92,14 @@ class LibraryPlan:
         self.launches = [_launch(step) for step in steps]
         self.size, self._index = workspace.size, device.index
 
-    def run(self, addresses: list[int]) -> None:
-        """Queues the steps on the current stream of the plan's device. addresses: of the sources, by number."""
+    def run(self, query: torch.Tensor, *others: torch.Tensor | None) -> None:
+        """Queues the steps on the current stream of the plan's device.
+
+        others are the sources behind the query and before the workspace, in the order of _operand.
+        """
+        scratch = query.new_empty(self.size, dtype=torch.uint8)
+        tensors = query, *others, scratch
+        addresses = [0, *(0 if x is None else x.data_ptr() for x in tensors)]
         # torch.cuda.current_stream builds a Python object each time; a launch only needs the handle.
         stream = torch._C._cuda_getCurrentRawStream(self._index)
         for function, words, slots in self.launches:

@@ -84,9 +84,7 @@ def plan(arguments: Forward, outputs: Outputs) -> Plan:
     ) -> Pair:
         output, lse = outputs.new(query)
         added = None if mask is None else bias(mask, q.batch, q.heads, k.rows)
-        scratch = query.new_empty(launches.size, dtype=torch.uint8)
-        tensors = query, key, value, output, lse, added, None, None, scratch
-        launches.run([0, *(0 if x is None else x.data_ptr() for x in tensors)])
+        launches.run(query, key, value, output, lse, added, None, None)
         return output, lse
 
     return run

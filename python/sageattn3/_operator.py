@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 
 from . import _fp4, _route, _torch
-from ._core import _abi, _forward, _shapes
-from ._core._forward import Outputs, identity_of, nothing_seen
+from ._core import _abi, _forward
+from ._core._forward import Outputs, check_dense, identity_of, nothing_seen
 from ._core._plan import Pair, Plan, Plans
 
 PLANS = Plans()
@@ -45,14 +45,7 @@ class Forward(NamedTuple):
 
     def checked(self) -> Outputs:
         """Raises ValueError, or InputError for masks, unless all tensors fit each other."""
-        query, nhd, mask = self.query, self.nhd, self.mask
-        q, k = _shapes.check_quantizable(query, nhd), _shapes.check_quantizable(self.key, nhd)
-        _shapes.check_attention(q, k, _shapes.check_quantizable(self.value, nhd))
-        _shapes.check_same_dtype(query, self.key, self.value)
-        _shapes.check_same_device(query, self.key, self.value, mask)
-        if mask is not None:
-            _shapes.check_mask(mask, (q.batch, q.heads, q.rows, k.rows))
-        return Outputs(query.shape, (q.batch, q.heads, q.rows) if self.return_lse else (0,))
+        return check_dense(*self[:4], self.nhd, self.return_lse)
 
     def run(self) -> Pair:
         query, key, value, mask, *options = self
