@@ -6,6 +6,7 @@
 #include "work.cuh"
 #include "ptx/barrier.cuh"
 #include "ptx/bulk.cuh"
+#include "ptx/row.cuh"
 
 template <class Shape>
 class Fp4Attention {
@@ -219,19 +220,10 @@ class Fp4Attention {
                               ? 0u
                               : pack(fmaf(x[0], unit, shift[0]), fmaf(x[1], unit, shift[1]), p.output.bfloat16 != 0);
             }
-            write_eight(reinterpret_cast<u16*>(target) + 32 * c + 8 * t, word, p.head_dim - 32 * c - 8 * t);
+            write_eight(reinterpret_cast<u16*>(target) + 32 * c + 8 * t, word, p.head_dim - 32 * c - 8 * t,
+                        p.output.vectors);
         }
         if (p.lse != nullptr && t == 0) write_lse(r, query_row, total);
-    }
-
-    DEVICE void write_eight(u16* target, const u32 (&word)[4], int count) const {
-        if (p.output.vectors && count >= 8) {
-            *reinterpret_cast<uint4*>(target) = make_uint4(word[0], word[1], word[2], word[3]);
-            return;
-        }
-#pragma unroll
-        for (int i = 0; i < 8; ++i)
-            if (i < count) target[i] = static_cast<u16>(word[i / 2] >> (i % 2 * 16));
     }
 
     // Puts back what keys have in common; that of the means is in delta_S.

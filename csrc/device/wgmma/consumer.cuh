@@ -13,6 +13,7 @@
 #include "softmax.cuh"
 #include "ptx/global.cuh"
 #include "ptx/grid.cuh"
+#include "ptx/row.cuh"
 #include "ptx/wgmma.cuh"
 
 template <class Shape>
@@ -322,18 +323,8 @@ class WgmmaConsumer {
                 const float high = fmaf(x[1] * inverse, scale[channel + 1], mean[channel + 1]);
                 word[i] = sum > 0.0f ? pack(low, high, p.output.bfloat16) : 0;
             }
-            write_eight(reinterpret_cast<u16*>(row) + column, word, p.head_dim - column);
+            write_eight(reinterpret_cast<u16*>(row) + column, word, p.head_dim - column, p.output.vectors);
         }
-    }
-
-    DEVICE void write_eight(u16* target, const u32 (&word)[4], int count) const {
-        if (p.output.vectors && count >= 8) {
-            *reinterpret_cast<uint4*>(target) = make_uint4(word[0], word[1], word[2], word[3]);
-            return;
-        }
-#pragma unroll
-        for (int i = 0; i < 8; ++i)
-            if (i < count) target[i] = static_cast<u16>(word[i / 2] >> (i % 2 * 16));
     }
 
     DEVICE void write_lse(const Softmax& softmax, int r, int query) const {
