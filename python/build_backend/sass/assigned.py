@@ -6,7 +6,9 @@ Where paths meet, what holds on all of them is kept. To copy a register is not t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import reduce
 from heapq import heappop, heappush
+from operator import or_
 from typing import NamedTuple, TypeVar
 
 from ..errors import BuildError
@@ -14,7 +16,7 @@ from .conditions import State, join
 from .disassembly import Instruction
 from .flow import Edge, Graph, callee
 from .operands import Access, access, registers_of
-from .predicates import Equation, equations, literal, literals, opposite
+from .predicates import Equation, equations, keeping, literal, literals, needing, opposite
 from .registers import EVERY, PREDICATES, predicate
 
 _T = TypeVar("_T")
@@ -44,11 +46,13 @@ class _Event(NamedTuple):
     """What an instruction does to registers. guard: the literal under which it is executed, or 0.
 
     copies: registers that get copies, each with the registers that it may be copied from and the literals under which
-    it is. gone, equations: what the instruction does to predicates.
+    it is. gone, equations: what the instruction does to predicates. needing: the literal under which the registers that
+    it compares matter, or 0.
     """
 
     instruction: Instruction
     guard: int
+    needing: int
     reads: int
     writes: int
     copies: tuple[_Copy, ...]
@@ -67,6 +71,8 @@ def analyse(graph: Graph, entry: int, given: int = 0) -> Result:
 class _Analysis:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
+        self._keepers = reduce(or_, (keeping(one) for block in graph.blocks.values() for one in block.instructions), 0)
+        self._deciding = PREDICATES | self._keepers  # what others follow from
         self._events: dict[int, list[_Event]] = {}
         self._outlines: dict[int, Access] = {}
         self._subroutines: dict[int, Result] = {}
@@ -107,7 +113,9 @@ class _Analysis:
         self, entry: int, given: int, doubtful: int, copying: bool = True
     ) -> tuple[list[Read], dict[int, State]]:
         """Reads of doubtful registers that may have no value; the states after the blocks that were reached."""
-        events = {start: _concerning(self._block(start), doubtful, copying) for start in self._graph.blocks}
+        events = {
+            start: _concerning(self._block(start), doubtful, self._deciding, copying) for start in self._graph.blocks
+        }
 
         def leave(start: int, state: State, edge: Edge) -> State:
             for event in events[start]:
@@ -120,7 +128,7 @@ class _Analysis:
         for start in sorted(states):
             state, before = states[start], written[start]
             for event in events[start]:
-                if missing := event.reads & ~state.under(event.guard):
+                if missing := _missing(event, state):
                     reads.append(Read(event.instruction, missing, missing & ~before))
                 state = _after(event, state)
                 before |= event.writes
@@ -173,14 +181,15 @@ class _Analysis:
         calls = instruction.opcode.startswith("CALL")
         try:
             accessed = self._call(callee(instruction)) if calls else access(instruction.opcode, instruction.operands)
-            gone = literals(PREDICATES if calls else accessed.writes & PREDICATES)
-            copies, made = _copies(instruction), equations(instruction) if gone else ()
+            gone = literals(self._deciding if calls else accessed.writes & self._deciding)
+            copies, made = _copies(instruction), equations(instruction, self._keepers) if gone else ()
+            needed = needing(instruction)
         except (IndexError, ValueError, BuildError) as error:
             text = f"{instruction.opcode} {', '.join(instruction.operands)}"
             raise BuildError(f"cannot read the instruction {text!r} at {instruction.address:#x}: {error}") from error
         guard = predicate(instruction.guard)
         reads = accessed.reads | (guard[0] if guard else 0)
-        return _Event(instruction, literal(instruction.guard), reads, accessed.writes, copies, gone, made)
+        return _Event(instruction, literal(instruction.guard), needed, reads, accessed.writes, copies, gone, made)
 
     def _call(self, target: int | None) -> Access:
         """What a subroutine reads and leaves. One that is not known reads nothing, and writes everything."""
@@ -236,16 +245,16 @@ def _spread(
     return states
 
 
-def _concerning(events: list[_Event], registers: int, copying: bool) -> list[_Event]:
-    """Those that read or write some registers, or write a predicate."""
+def _concerning(events: list[_Event], registers: int, deciding: int, copying: bool) -> list[_Event]:
+    """Those that read or write some registers, or write one that decides."""
     return [
         event._replace(
             reads=event.reads & registers & ~(_copied_from(event) if copying else 0),
-            writes=event.writes & (registers | PREDICATES),
+            writes=event.writes & (registers | deciding),
             copies=_kept(event, registers) if copying else (),
         )
         for event in events
-        if (event.reads | event.writes) & registers or event.writes & PREDICATES
+        if (event.reads | event.writes) & registers or event.writes & deciding
     ]
 
 
@@ -262,9 +271,19 @@ def _kept(event: _Event, registers: int) -> tuple[_Copy, ...]:
     )
 
 
+def _missing(event: _Event, state: State) -> int:
+    """The registers that an event reads and that may have no value."""
+    missing = event.reads & ~state.under(event.guard)
+    return missing & ~(state.under(event.needing) & ~PREDICATES) if event.needing else missing
+
+
 def _after(event: _Event, state: State) -> State:
-    """The state after an event. What it read counts as written, so that each register is reported once on a path."""
-    state = state.having(event.reads if event.copies else event.reads | event.writes, event.guard)
+    """The state after an event. What it read counts as written, so that each register is reported once on a path.
+
+    What it reads without need does not, nor what it copies.
+    """
+    read = 0 if event.needing else event.reads
+    state = state.having(event.reads if event.copies else read | event.writes, event.guard)
     for target, sources in event.copies:
         state = state.copied(target, sources, event.guard)
     return state.after(event.gone, event.equations, event.guard) if event.gone else state

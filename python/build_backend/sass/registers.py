@@ -14,6 +14,7 @@ EVERY = (1 << _END["UP"]) - 1
 STACK_POINTER = 1 << 1  # R1, by the calling convention
 
 _PREDICATE = re.compile(r"(!?)(U?P)(\d+)$")
+_GENERAL = re.compile(r"R(\d+)$")
 
 
 def group(file: str, number: int, width: int = 1) -> int:
@@ -28,6 +29,12 @@ def predicate(text: str) -> tuple[int, bool] | None:
     """ "!P0" → (bit of P0, False): what it takes to be true. None for PT, !PT and whatever is no predicate."""
     match = _PREDICATE.match(text)
     return (group(match[2], int(match[3])), not match[1]) if match else None
+
+
+def general(text: str) -> int:
+    """ "R4" → its bit; 0 for RZ, and for what is no general register."""
+    match = _GENERAL.match(text)
+    return group("R", int(match[1])) if match else 0
 
 
 def names(registers: int) -> Iterator[str]:

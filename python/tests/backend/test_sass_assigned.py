@@ -83,6 +83,54 @@ CASES = {
         "@!P0 ISETP.GE.AND P6, PT, RZ, c[0x0][0x4], PT\n @!P0 MOV R0, 0x1\n @P6 FADD R1, R0, 1\n EXIT",
         [],
     ),
+    "a predicate kept in a register": (
+        "ISETP.GE.AND P2, PT, RZ, c[0x0][0x0], PT\n @!P2 MOV R0, 0x1\n P2R R9, PR, RZ, 0x4\n"
+        "ISETP.GE.AND P2, PT, RZ, c[0x0][0x4], PT\n ISETP.NE.AND P2, PT, R9, RZ, PT\n @!P2 FADD R1, R0, 1\n EXIT",
+        [],
+    ),
+    "kept, and chosen by its opposite": (
+        "ISETP.GE.AND P2, PT, RZ, c[0x0][0x0], PT\n @!P2 MOV R0, 0x1\n @PR P2R R9, RZ, 0x4\n"
+        "MOV R3, 0x2\n ISETP.EQ.AND P4, P5, R9, RZ, PT\n @P4 MOV R3, R0\n FADD R1, R3, 1\n"
+        "@P5 FADD R1, R0, 1\n EXIT",
+        [(7, ["R0"], [])],
+    ),
+    "kept in a register that was written since": (
+        "ISETP.GE.AND P2, PT, RZ, c[0x0][0x0], PT\n @!P2 MOV R0, 0x1\n P2R R9, PR, RZ, 0x4\n"
+        "MOV R9, 0x1\n ISETP.NE.AND P2, PT, R9, RZ, PT\n @!P2 FADD R1, R0, 1\n EXIT",
+        [(5, ["R0"], [])],
+    ),
+    "another kept in the same register": (
+        "ISETP.GE.AND P2, PT, RZ, c[0x0][0x0], PT\n ISETP.GE.AND P3, PT, RZ, c[0x0][0x4], PT\n @!P2 MOV R0, 0x1\n"
+        "P2R R9, PR, RZ, 0x4\n P2R R9, PR, RZ, 0x8\n ISETP.NE.AND P2, PT, R9, RZ, PT\n @!P2 FADD R1, R0, 1\n EXIT",
+        [(6, ["R0"], [])],
+    ),
+    "two kept in one register": (
+        "ISETP.GE.AND P2, PT, RZ, c[0x0][0x0], PT\n @!P2 MOV R0, 0x1\n P2R R9, PR, RZ, 0xc\n"
+        "ISETP.NE.AND P2, PT, R9, RZ, PT\n @!P2 FADD R1, R0, 1\n EXIT",
+        [(2, ["P3"], ["P3"]), (4, ["R0"], [])],
+    ),
+    "kept on one branch": (
+        "ISETP.GE.AND P2, PT, RZ, c[0x0][0x0], PT\n MOV R9, 0x0\n @!P2 BRA 5\n MOV R0, 0x1\n P2R R9, PR, RZ, 0x4\n"
+        "ISETP.NE.AND P1, PT, R9, RZ, PT\n @P1 FADD R1, R0, 1\n EXIT",
+        [(6, ["R0"], [])],
+    ),
+    "compared where it decides": (
+        "ISETP.GE.AND P0, PT, RZ, c[0x0][0x0], PT\n @!P0 MOV R0, 0x1\n ISETP.NE.AND P1, PT, R0, RZ, !P0\n EXIT",
+        [],
+    ),
+    "compared where it decides, by or": (
+        "ISETP.GE.AND P0, PT, RZ, c[0x0][0x0], PT\n @!P0 MOV R0, 0x1\n ISETP.NE.OR P1, PT, R0, RZ, P0\n EXIT",
+        [],
+    ),
+    "compared where it does not decide": (
+        "ISETP.GE.AND P0, PT, RZ, c[0x0][0x0], PT\n @!P0 MOV R0, 0x1\n ISETP.NE.OR P1, PT, R0, RZ, !P0\n EXIT",
+        [(2, ["R0"], [])],
+    ),
+    "what was compared needs a value later": (
+        "ISETP.GE.AND P0, PT, RZ, c[0x0][0x0], PT\n @!P0 MOV R0, 0x1\n ISETP.NE.AND P1, PT, R0, RZ, !P0\n"
+        "FADD R1, R0, 1\n EXIT",
+        [(3, ["R0"], [])],
+    ),
     "chosen": (
         "ISETP.GE.AND P0, PT, RZ, c[0x0][0x0], PT\n @P0 MOV R0, 0x1\n FSEL R1, R0, RZ, P0\n FADD R2, R1, 1\n EXIT",
         [],
@@ -118,8 +166,7 @@ CASES = {
         [],
     ),
     "a subroutine without its argument": (
-        "MOV R2, 0x20\n CALL.REL.NOINC 4\n FADD R5, R4, 1\n EXIT\n"
-        "FADD R4, R0, 1\n MOV R3, 0x0\n RET.REL.NODEC R2, 0x0",
+        "MOV R2, 0x20\n CALL.REL.NOINC 4\n FADD R5, R4, 1\n EXIT\nFADD R4, R0, 1\n MOV R3, 0x0\n RET.REL.NODEC R2, 0x0",
         [(1, ["R0"], ["R0"])],
     ),
     "a call that never returns": ("MOV R0, 0x1\n CALL.REL.NOINC 3\n FADD R1, R7, 1\n FADD R1, R0, 1\n EXIT", []),
