@@ -81,11 +81,10 @@ def interface(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fp4")
     build_library("x86_64-linux-gnu.2.17", folder / "libsageattn.so")
     build_driver(folder / "libcuda.so.1")
-    ctypes.CDLL(str(folder / "libcuda.so.1"))  # the library then finds it by its name
     images = [container(image(name, 2, 120, SPECIFIC)) for name in (b"quantize_fp4_sm120", b"attention_fp4_sm120")]
     (folder / FATBIN).write_bytes(b"".join(images))
     abi = types.SimpleNamespace(**runpy.run_path(str(ROOT / "python" / "sageattention" / "_abi.py")))
-    library = ctypes.CDLL(str(folder / "libsageattn.so"))
+    library = load_apart(folder / "libcuda.so.1", folder / "libsageattn.so")
     for name, (result, arguments) in abi.FUNCTIONS.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
@@ -98,6 +97,32 @@ def build_driver(output):
     command += ["-ffp-contract=off", "-fno-exceptions", "-fno-rtti", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
     command += [f"-I{HERE / 'cpu'}", f"-I{HOST.parent / 'device'}", "-Wl,-soname,libcuda.so.1", "-o", output]
     subprocess.run([*command, HERE / "cpu" / "driver.cpp"], check=True)
+
+
+def load_apart(driver, library):
+    """The library in a namespace of its own (dlmopen(3)), where it finds the driver by its name. Others of this process
+    do not find it: NVRTC asks any libcuda.so.1 for what this one lacks."""
+    process = ctypes.CDLL(None)
+    process.dlmopen.restype, process.dlmopen.argtypes = ctypes.c_void_p, (ctypes.c_long, ctypes.c_char_p, ctypes.c_int)
+    process.dlinfo.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+    process.dlerror.restype = ctypes.c_char_p
+    space = ctypes.c_long(-1)  # LM_ID_NEWLM
+    for path in (driver, library):
+        handle = process.dlmopen(space, os.fsencode(path), os.RTLD_NOW)
+        assert handle and process.dlinfo(handle, 1, ctypes.byref(space)) == 0, process.dlerror()  # RTLD_DI_LMID
+    return ctypes.CDLL(str(library), handle=handle)
+
+
+def test_other_libraries_do_not_find_the_driver(interface):
+    code = "import ctypes; ctypes.CDLL('libcuda.so.1')"
+    has_one = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+    try:
+        found = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return
+    name = ctypes.create_string_buffer(8)
+    found.cuInit(0)
+    assert has_one and (found.cuDeviceGetName(name, 8, 0) != 0 or name.value != b"CPU")
 
 
 def operands(shape, dim, dtype="bfloat16", offset=2.0, scales=(1.0, 1.0, 1.0)):
