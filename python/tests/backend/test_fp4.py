@@ -52,4 +52,6 @@ def test_attention_multiplies_in_fp4_without_spills(compiler: nvrtc.Nvrtc, targe
     products = {name: kernel["tensor"] for name, kernel in document["kernels"].items()}
     # 64 keys: the product with queries, that with values, and the sums of the probabilities.
     assert products == {"attention_fp4_hd64": {PRODUCT: 8 + 8 + 1}, "attention_fp4_hd128": {PRODUCT: 16 + 16 + 1}}
-    assert not any("unknown" in kernel or "spill_loads" in kernel for kernel in document["kernels"].values())
+    # Calls of the driver would be unclear, and bulk copies around them doubtful.
+    wrong = {"unknown", "spill_loads", "unclear", "doubtful"}
+    assert not any(wrong & kernel.keys() for kernel in document["kernels"].values())
