@@ -21,7 +21,7 @@
 #define SAGEATTN_API __attribute__((visibility("default")))
 #endif
 
-#define SAGEATTN_ABI_VERSION 4
+#define SAGEATTN_ABI_VERSION 5
 
 enum sageattn_status {
     SAGEATTN_OK = 0,
@@ -217,5 +217,32 @@ SAGEATTN_API int sageattn_mean(const sageattn_mean_params* params, int32_t devic
 SAGEATTN_API int sageattn_quantize(const sageattn_quantize_params* params, int32_t device, void* stream);
 SAGEATTN_API int sageattn_quantize_value(const sageattn_quantize_value_params* params, int32_t device, void* stream);
 SAGEATTN_API int sageattn_attention(const sageattn_attention_params* params, int32_t device, void* stream);
+
+/* The functions that launch, by number. */
+enum sageattn_function {
+    SAGEATTN_RUN_MEAN = 0,
+    SAGEATTN_RUN_QUANTIZE = 1,
+    SAGEATTN_RUN_QUANTIZE_VALUE = 2,
+    SAGEATTN_RUN_ATTENTION = 3,
+    SAGEATTN_RUN_WGMMA_ATTENTION = 4,
+    SAGEATTN_RUN_FP4_ATTENTION = 5
+};
+
+/* A call of such a function whose pointers are not known yet. Its struct holds a symbol in the place of each: the
+ * number of a source above SAGEATTN_SOURCE_SHIFT, and bytes from there on below. A pointer that is NULL stays NULL.
+ */
+#define SAGEATTN_SOURCE_SHIFT 56
+typedef struct sageattn_step {
+    const void* params;   /* the struct of the function */
+    const int32_t* words; /* which 8-byte words of the struct hold symbols */
+    int32_t word_count;
+    int32_t function; /* sageattn_function */
+} sageattn_step;
+
+/* Runs steps in turn with the addresses of their sources: addresses[n] is that of source n. The steps are only read,
+ * so that threads may share them. Ends at the first step that fails, with its status; what was launched before stays.
+ */
+SAGEATTN_API int sageattn_run_steps(const sageattn_step* steps, int64_t step_count, const uint64_t* addresses,
+                                    int64_t address_count, int32_t device, void* stream);
 
 #endif

@@ -42,6 +42,8 @@ def cases(package: Any) -> dict[str, Callable[[], Any]]:
         "sageattn": lambda: package.sageattn(q, k, v),
         "sageattn, return_lse": lambda: package.sageattn(q, k, v, return_lse=True),
         "sageattn, attn_mask": lambda: package.sageattn(q, k, v, attn_mask=mask),
+        "sageattn_qk_int8_pv_fp16_cuda": lambda: package.sageattn_qk_int8_pv_fp16_cuda(q, k, v),
+        "the operator": lambda: torch.ops.sageattention.forward(q, k, v, None, False, 0, 0.1, "auto", 3, True, False),
         "sageattn_varlen": lambda: package.sageattn_varlen(*rows, starts, starts, 32, 32),
     }
 

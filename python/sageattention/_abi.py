@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-ABI_VERSION = 4
+ABI_VERSION = 5
 
 # sageattn_status
 OK = 0
@@ -55,6 +55,17 @@ WGMMA_ATTEND = 2
 QUERY_BLOCK = 128
 QUERY_WARP = 32
 KEY_BLOCK = 64
+
+# sageattn_function
+RUN_MEAN = 0
+RUN_QUANTIZE = 1
+RUN_QUANTIZE_VALUE = 2
+RUN_ATTENTION = 3
+RUN_WGMMA_ATTENTION = 4
+RUN_FP4_ATTENTION = 5
+
+# Of the symbols in steps
+SOURCE_SHIFT = 56
 
 
 class Tensor(ctypes.Structure):
@@ -263,6 +274,17 @@ class ImageInfo(ctypes.Structure):
         return self.sm_major, self.sm_minor
 
 
+class Step(ctypes.Structure):
+    """sageattn_step."""
+
+    _fields_ = [
+        ("params", ctypes.c_void_p),
+        ("words", ctypes.c_void_p),
+        ("word_count", ctypes.c_int32),
+        ("function", ctypes.c_int32),
+    ]
+
+
 class DeviceInfo(ctypes.Structure):
     """sageattn_device_info."""
 
@@ -285,6 +307,7 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "sageattn_wgmma_params": WgmmaParams,
     "sageattn_fp4_params": Fp4Params,
     "sageattn_image_info": ImageInfo,
+    "sageattn_step": Step,
     "sageattn_device_info": DeviceInfo,
 }
 
@@ -338,5 +361,10 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "sageattn_fp4_product": (
         ctypes.c_int,
         [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p],
+    ),
+    # The addresses are bytes: packed numbers, which cost less than an array of them.
+    "sageattn_run_steps": (
+        ctypes.c_int,
+        [ctypes.POINTER(Step), ctypes.c_int64, ctypes.c_char_p, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p],
     ),
 }

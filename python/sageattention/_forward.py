@@ -16,7 +16,7 @@ from . import _choice, _dispatch, _operand, _run, _sdpa, _shapes, _triton
 from ._call import Call, Lengths
 from ._kinds import KINDS, Kind
 from ._operand import Operand
-from ._plan import LibraryPlan, Pair, Plan, Plans, Workspace
+from ._plan import LibraryPlan, Pair, Plan, Plans, Result, Workspace
 
 PLANS = Plans()
 
@@ -33,10 +33,14 @@ class Outputs(NamedTuple):
     lse: tuple[int, ...]
     alike: bool = False
 
-    def new(self, query: torch.Tensor) -> Pair:
-        """Room for both, contiguous."""
+    def room(self, query: torch.Tensor) -> Result:
+        """Room for the output and for an LSE that is wanted, contiguous."""
         output = torch.empty_like(query) if self.alike else query.new_empty(self.output)
-        return output, query.new_empty(self.lse, dtype=torch.float32)
+        return output, None if self.lse == (0,) else query.new_empty(self.lse, dtype=torch.float32)
+
+    def new(self, query: torch.Tensor) -> Pair:
+        """As the operators return them: an LSE that is not wanted is empty."""
+        return both(query, self.room(query))
 
     def operands(self, query: torch.Tensor, batched: bool) -> tuple[Operand, Operand | None]:
         """Both as operands, the LSE only if it is wanted; batched: with a batch of 1 in front."""
@@ -50,16 +54,29 @@ class Outputs(NamedTuple):
         return output, Operand.contiguous(lse, (*front, *self.lse), torch.float32)
 
 
+def both(query: torch.Tensor, result: Result) -> Pair:
+    """A plan's result as an operator returns it, whose schema has two tensors."""
+    output, lse = result
+    return output, query.new_empty(0, dtype=torch.float32) if lse is None else lse
+
+
 def _check_method(method: str) -> None:
     if not _dispatch.known(method):
         raise ValueError(f"unknown method {method}, it must be one of {_dispatch.METHODS}")
 
 
-def identity_of(*tensors: torch.Tensor | None) -> tuple[Hashable, ...]:
-    """What a plan depends on of tensors."""
-    return tuple(
-        None if x is None else (x.shape, x.stride(), x.dtype, x.device) for x in tensors
-    )
+def identity_of(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> tuple[Hashable, ...]:
+    """What a plan depends on of the operands."""
+    return (
+        query.shape, query.stride(), query.dtype, query.device,
+        key.shape, key.stride(), key.dtype, key.device,
+        value.shape, value.stride(), value.dtype, value.device,
+    )  # fmt: skip
+
+
+def identity_of_other(tensor: torch.Tensor | None) -> Hashable:
+    """The same of a tensor that not every call has."""
+    return None if tensor is None else (tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
 
 
 def check_dense(
@@ -109,11 +126,22 @@ class Forward(NamedTuple):
         return outputs
 
     def run(self) -> Pair:
-        query, key, value, mask, *options = self
+        query, key, value, mask = self[:4]
         if mask is not None and mask.data_ptr() % _MASK_ALIGNMENT:
             return self._replace(mask=mask.clone()).run()
-        identity = (*identity_of(query, key, value, mask), *options)
-        return PLANS.get(identity, self._plan)(query, key, value, mask, None, None)
+        plan = PLANS.get(self._identity(), self._plan)
+        return both(query, plan(query, key, value, mask, None, None))
+
+    def run_again(self) -> Result | None:
+        """What run computes, if such a call was checked and planned before, else None."""
+        query, key, value, mask = self[:4]
+        plan = PLANS.find(self._identity())
+        if plan is None or (mask is not None and mask.data_ptr() % _MASK_ALIGNMENT):
+            return None
+        return plan(query, key, value, mask, None, None)
+
+    def _identity(self) -> Hashable:
+        return (identity_of(*self[:3]), identity_of_other(self.mask), self[4:])
 
     def _plan(self) -> Plan:
         query, key, mask = self.query, self.key, self.mask
@@ -183,12 +211,20 @@ class ForwardVarlen(NamedTuple):
         return Outputs(query.shape, (q.heads, q.rows) if self.return_lse else (0,))
 
     def run(self) -> Pair:
-        query, key, value, mask, query_starts, key_starts, *options, largest_query, largest_key = self
-        if largest_query is not None or largest_key is not None:
+        if self.largest_query is not None or self.largest_key is not None:
             return self._with_lengths().run()
-        tensors = query, key, value, mask, query_starts, key_starts
-        identity = (*identity_of(*tensors), *options, self._same_lengths())
-        return PLANS.get(identity, self._plan)(*tensors)
+        plan = PLANS.get(self._identity(), self._plan)
+        return both(self.query, plan(*self[:6]))
+
+    def run_again(self) -> Result | None:
+        """What run computes, if such a call was checked and planned before, else None."""
+        lengths_known = self.largest_query is None and self.largest_key is None
+        plan = PLANS.find(self._identity()) if lengths_known else None
+        return None if plan is None else plan(*self[:6])
+
+    def _identity(self) -> Hashable:
+        others = identity_of_other(self.mask), identity_of_other(self.query_starts), identity_of_other(self.key_starts)
+        return (identity_of(*self[:3]), others, self[6:14], self._same_lengths())
 
     def _same_lengths(self) -> bool:
         """Whether queries and keys surely have the same lengths."""
@@ -237,9 +273,9 @@ def _at_most(name: str, largest: torch.Tensor | None, rows: int) -> int:
 def nothing_seen(outputs: Outputs) -> Plan:
     """The result without keys: output 0, LSE -infinity."""
 
-    def run(query: torch.Tensor, *_: torch.Tensor | None) -> Pair:
-        output, lse = outputs.new(query)
-        return output.zero_(), lse.fill_(float("-inf"))
+    def run(query: torch.Tensor, *_: torch.Tensor | None) -> Result:
+        output, lse = outputs.room(query)
+        return output.zero_(), None if lse is None else lse.fill_(float("-inf"))
 
     return run
 
@@ -270,8 +306,8 @@ def _by_library(call: Call, kind: Kind, outputs: Outputs, device: torch.device) 
         mask: torch.Tensor | None,
         query_starts: torch.Tensor | None,
         key_starts: torch.Tensor | None,
-    ) -> Pair:
-        output, lse = outputs.new(query)
+    ) -> Result:
+        output, lse = outputs.room(query)
         if converts:
             value = _run.to_float16(value)
         plan.run(query, key, value, output, lse, mask, query_starts, key_starts)

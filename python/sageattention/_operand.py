@@ -10,20 +10,16 @@ from typing import NamedTuple, Union
 
 import torch
 
+from . import _abi
+
 # What a symbol may stand for. 0 is no address.
 SOURCES = range(1, 10)
 QUERY, KEY, VALUE, OUTPUT, LSE, MASK, QUERY_STARTS, KEY_STARTS, WORKSPACE = SOURCES
-_BITS = 56
 
 
 def symbol(source: int, offset: int = 0) -> int:
     """The address of a source's byte."""
-    return source << _BITS | offset
-
-
-def parts(address: int) -> tuple[int, int]:
-    """Source and offset of a symbol."""
-    return address >> _BITS, address & ((1 << _BITS) - 1)
+    return source << _abi.SOURCE_SHIFT | offset
 
 
 class Operand(NamedTuple):

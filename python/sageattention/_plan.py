@@ -9,21 +9,24 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
+import struct
 from collections.abc import Hashable, Iterable
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Optional
 
 import torch
 
-from . import _operand
+from . import _abi, _operand
 from ._library import check, library
 from ._operand import Operand
 
 Pair = tuple[torch.Tensor, torch.Tensor]
-# query, key, value, mask, starts of queries, starts of keys -> output, LSE (empty if not wanted)
-Plan = Callable[..., Pair]
+Result = tuple[torch.Tensor, Optional[torch.Tensor]]  # output, and LSE if it is wanted
+# query, key, value, mask, starts of queries, starts of keys -> Result
+Plan = Callable[..., Result]
 
 _ALIGNMENT = 256  # of places in a workspace: the kernels read 16 bytes at a time, caches 128
-_LAUNCH = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p)
+_ADDRESSES = len(_operand.SOURCES) + 1  # source 0 is no address
+_pack = struct.Struct(f"{_ADDRESSES}Q").pack  # costs less than an array of numbers
 
 
 class Workspace:
@@ -47,18 +50,10 @@ class Workspace:
 
 
 class Step(NamedTuple):
-    """A function of the C library that launches, and its parameters, whose addresses are symbols."""
+    """A launching function of the C library (sageattn_function), and its parameters, whose addresses are symbols."""
 
-    function: str
+    function: int
     params: ctypes.Structure
-
-
-class _Launch(NamedTuple):
-    """A step as it is repeated: slots are (word of the parameters, source, offset)."""
-
-    function: Any
-    words: Any
-    slots: list[tuple[int, int, int]]
 
 
 @functools.cache
@@ -74,41 +69,66 @@ def _pointers(params: type[ctypes.Structure]) -> list[int]:
     return found
 
 
-@functools.cache
-def _function(name: str) -> Any:
-    return _LAUNCH((name, library()))
+class _Fixed(NamedTuple):
+    """What the library reads of a step as long as the plan lives: a copy of the parameters, and where symbols are."""
 
+    params: Any
+    words: Any
 
-def _launch(step: Step) -> _Launch:
-    words = (ctypes.c_uint64 * (ctypes.sizeof(step.params) // 8)).from_buffer_copy(step.params)
-    slots = [(word, *_operand.parts(words[word])) for word in _pointers(type(step.params)) if words[word]]
-    return _Launch(_function(step.function), words, slots)
+    @classmethod
+    def of(cls, step: Step) -> _Fixed:
+        content = (ctypes.c_uint64 * (ctypes.sizeof(step.params) // 8)).from_buffer_copy(step.params)
+        words = [word for word in _pointers(type(step.params)) if content[word]]
+        return cls(content, (ctypes.c_int32 * len(words))(*words))
+
+    def step(self, function: int) -> _abi.Step:
+        return _abi.Step(ctypes.addressof(self.params), ctypes.addressof(self.words), len(self.words), function)
 
 
 class LibraryPlan:
-    """Steps of the C library, in one workspace that is allocated for each call."""
+    """Steps that one call of the C library runs, in one workspace that is allocated for each call."""
 
     def __init__(self, steps: Iterable[Step], workspace: Workspace, device: torch.device) -> None:
-        self.launches = [_launch(step) for step in steps]
+        steps = [*steps]
+        self._fixed = [_Fixed.of(step) for step in steps]
+        filled = [fixed.step(step.function) for fixed, step in zip(self._fixed, steps)]
+        self._steps = (_abi.Step * len(steps))(*filled)
+        self._first, self._count = ctypes.cast(self._steps, ctypes.POINTER(_abi.Step)), len(steps)
         self.size, self._index = workspace.size, device.index
+        self._run_steps = library().sageattn_run_steps
 
-    def run(self, query: torch.Tensor, *others: torch.Tensor | None) -> None:
-        """Queues the steps on the current stream of the plan's device.
-
-        others are the sources behind the query and before the workspace, in the order of _operand.
-        """
+    def run(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        output: torch.Tensor,
+        lse: torch.Tensor | None,
+        mask: torch.Tensor | None,
+        query_starts: torch.Tensor | None,
+        key_starts: torch.Tensor | None,
+    ) -> None:
+        """Queues the steps on the current stream of the plan's device."""
         scratch = query.new_empty(self.size, dtype=torch.uint8)
-        tensors = query, *others, scratch
-        addresses = [0, *(0 if x is None else x.data_ptr() for x in tensors)]
+        self.launch(
+            query.data_ptr(),
+            key.data_ptr(),
+            value.data_ptr(),
+            output.data_ptr(),
+            0 if lse is None else lse.data_ptr(),
+            0 if mask is None else mask.data_ptr(),
+            0 if query_starts is None else query_starts.data_ptr(),
+            0 if key_starts is None else key_starts.data_ptr(),
+            scratch.data_ptr(),
+        )
+
+    def launch(self, *addresses: int) -> None:
+        """The same with the address of each source, in the order of _operand, the workspace's among them."""
         # torch.cuda.current_stream builds a Python object each time; a launch only needs the handle.
         stream = torch._C._cuda_getCurrentRawStream(self._index)
-        for function, words, slots in self.launches:
-            filled = type(words).from_buffer_copy(words)  # other threads may run this plan too
-            for word, source, offset in slots:
-                filled[word] = addresses[source] + offset
-            status = function(filled, self._index, stream)
-            if status:
-                check(status)
+        status = self._run_steps(self._first, self._count, _pack(0, *addresses), _ADDRESSES, self._index, stream)
+        if status:
+            check(status)
 
 
 class Plans:
@@ -128,6 +148,10 @@ class Plans:
                 self._found.clear()
             self._found[identity] = plan
         return plan
+
+    def find(self, identity: Hashable) -> Plan | None:
+        """The plan of an identity, if it was made before."""
+        return self._found.get(identity)
 
     def clear(self) -> None:
         """Forgets all plans: what decides them has changed."""

@@ -33,7 +33,7 @@ def quantize_and_attend(call: Call, kind: Kind, workspace: Workspace) -> Iterato
     if call.smooth_k:
         mean = _new_mean(call, workspace)
         lengths = call.lengths and call.lengths[1]
-        yield Step("sageattn_mean", _launch.mean_params(call.key, mean, call.nhd, lengths))
+        yield Step(_abi.RUN_MEAN, _launch.mean_params(call.key, mean, call.nhd, lengths))
     key, key_scale, _ = yield from _quantize(call, _abi.KEY, mean, workspace)
     # The subtracted mean changes the LSE, but not the softmax.
     wanted = None if call.lse is None else mean
@@ -58,7 +58,7 @@ def quantize_and_attend(call: Call, kind: Kind, workspace: Workspace) -> Iterato
         value_mean=value_mean,
         lengths=call.lengths,
     )
-    yield Step("sageattn_attention", params)
+    yield Step(_abi.RUN_ATTENTION, params)
 
 
 def _new_mean(call: Call, workspace: Workspace) -> Operand:
@@ -95,7 +95,7 @@ def _quantize(
         call.granularity,
         lengths=lengths or None,
     )
-    yield Step("sageattn_quantize", params)
+    yield Step(_abi.RUN_QUANTIZE, params)
     return output, scale, dot
 
 
@@ -113,7 +113,7 @@ def _values(
     params = _launch.quantize_value_params(
         call.value, output, scale, mean, sums, call.nhd, kind.scale_max
     )
-    yield Step("sageattn_quantize_value", params)
+    yield Step(_abi.RUN_QUANTIZE_VALUE, params)
     return output, scale, mean
 
 

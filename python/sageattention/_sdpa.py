@@ -7,7 +7,6 @@ another way than this package, or cannot compute, is not handed over: see why_no
 from __future__ import annotations
 
 import contextlib
-import functools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import torch
 
 from ._call import Call
-from ._plan import Pair, Plan
+from ._plan import Plan, Result
 from ._shapes import dims
 
 # Not torch.nn.functional's name: programs replace that one by sageattn.
@@ -55,36 +54,31 @@ def plan(call: Call) -> Plan:
     reason = why_not(call)
     if reason:
         raise ValueError(reason)
-    return functools.partial(_varlen if call.lengths else _dense, call)
+    return _varlen(call) if call.lengths else _dense(call)
 
 
-def _dense(
-    call: Call,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    mask: torch.Tensor | None,
-    *_: torch.Tensor | None,
-) -> Pair:
-    if call.nhd:
-        query, key, value = (x.transpose(1, 2) for x in (query, key, value))
-    options: dict[str, Any] = {}
-    if query.shape[1] != key.shape[1]:
-        # With a mask, torch's fast backends take no groups.
-        if _ENABLE_GQA and mask is None:
-            options["enable_gqa"] = True
-        else:
-            group = query.shape[1] // key.shape[1]
-            key, value = (x.repeat_interleave(group, 1) for x in (key, value))
-    with _plainly():
-        output = attention(
-            query, key, value, mask, 0.0, bool(call.causal), scale=call.sm_scale, **options
-        )
-        if mask is not None:
-            output = output.masked_fill(~_sees_a_key(mask), 0.0)
-    if call.nhd:
-        output = output.transpose(1, 2)
-    return output.contiguous(), query.new_empty(0, dtype=torch.float32)
+def _dense(call: Call) -> Plan:
+    nhd, causal = call.nhd, bool(call.causal)
+    options: dict[str, Any] = {"scale": call.sm_scale}
+    group = dims(call.query, nhd).heads // dims(call.key, nhd).heads
+    # With a mask, torch's fast backends take no groups.
+    if group > 1 and _ENABLE_GQA and call.mask is None:
+        options["enable_gqa"], group = True, 1
+
+    def run(
+        query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, *_: object
+    ) -> Result:
+        if nhd:
+            query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+        if group > 1:
+            key, value = key.repeat_interleave(group, 1), value.repeat_interleave(group, 1)
+        with _plainly(query, key, value, mask):
+            output = attention(query, key, value, mask, 0.0, causal, **options)
+            if mask is not None:
+                output = output.masked_fill_(~_sees_a_key(mask), 0.0)
+        return (output.transpose(1, 2) if nhd else output).contiguous(), None
+
+    return run
 
 
 def _sees_a_key(mask: torch.Tensor) -> torch.Tensor:
@@ -93,19 +87,20 @@ def _sees_a_key(mask: torch.Tensor) -> torch.Tensor:
     return seen.any(-1, keepdim=True)
 
 
-def _varlen(
-    call: Call,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    _: torch.Tensor | None,
-    *starts: torch.Tensor | None,
-) -> Pair:
-    rows = (lengths.rows for lengths in call.lengths or ())
-    output, *_rest = torch.ops.aten._flash_attention_forward(
-        query, key, value, *starts, *rows, 0.0, bool(call.causal), False, scale=call.sm_scale
-    )
-    return output.contiguous(), query.new_empty(0, dtype=torch.float32)
+def _varlen(call: Call) -> Plan:
+    rows = [lengths.rows for lengths in call.lengths or ()]
+    causal, scale = bool(call.causal), call.sm_scale
+
+    def run(
+        query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, _: object, *starts: torch.Tensor | None
+    ) -> Result:
+        with _plainly(query, key, value):
+            output, *_rest = torch.ops.aten._flash_attention_forward(
+                query, key, value, *starts, *rows, 0.0, causal, False, scale=scale
+            )
+        return output.contiguous(), None
+
+    return run
 
 
 @contextlib.contextmanager
@@ -114,6 +109,13 @@ def _without_autocast() -> Iterator[None]:
         yield
 
 
-def _plainly() -> contextlib.AbstractContextManager[Any]:
+_AS_IT_IS = contextlib.nullcontext()
+
+
+def _plainly(*tensors: torch.Tensor | None) -> contextlib.AbstractContextManager[Any]:
     """No gradient; and no autocast, which would give the output its own dtype."""
-    return _without_autocast() if torch.is_autocast_enabled("cuda") else torch.no_grad()
+    if torch.is_autocast_enabled("cuda"):
+        return _without_autocast()
+    if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors):
+        return torch.no_grad()
+    return _AS_IT_IS

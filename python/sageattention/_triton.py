@@ -12,6 +12,7 @@ import torch
 
 if TYPE_CHECKING:
     from ._call import Call, Request
+    from ._plan import Result
 
 
 OLDEST = (3, 2)  # the first release whose interpreter runs the tests
@@ -84,8 +85,8 @@ def run(
     mask: torch.Tensor | None,
     query_starts: torch.Tensor | None,
     key_starts: torch.Tensor | None,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Computes a planned call of these tensors with the Triton kernels. An LSE not asked for is empty.
+) -> Result:
+    """Computes a planned call of these tensors with the Triton kernels.
 
     Raises NotImplementedError for the LSE of sequences of different lengths.
     """
@@ -94,11 +95,12 @@ def run(
     options = call.causal, call.sm_scale, call.smooth_k
     wanted = call.lse is not None
     if call.lengths is None or query_starts is None or key_starts is None:
-        return _attention.attention(query, key, value, call.nhd, *options, mask, wanted)  # type: ignore[no-any-return,unused-ignore]
+        output, lse = _attention.attention(query, key, value, call.nhd, *options, mask, wanted)
+        return output, lse if wanted else None
     if wanted:
         raise NotImplementedError("the Triton path of sageattn_varlen gives no LSE")
     query_rows, key_rows = (lengths.rows for lengths in call.lengths)
     output = _attention.attention_varlen(
         query, key, value, query_starts, key_starts, query_rows, key_rows, *options
     )
-    return output, output.new_empty(0, dtype=torch.float32)
+    return output, None

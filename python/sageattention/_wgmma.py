@@ -71,4 +71,4 @@ def step(call: Call, workspace: Workspace) -> Step:
     filled = params(call)
     size = workspace_size(filled)
     filled.workspace, filled.workspace_size = workspace.bytes(size), size
-    return Step("sageattn_wgmma_attention", filled)
+    return Step(_abi.RUN_WGMMA_ATTENTION, filled)

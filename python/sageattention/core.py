@@ -19,10 +19,11 @@ from typing import Any, Union
 
 import torch
 
-from . import _abi
+from . import _abi, _direct
 from ._calls import takes_torchs_calls
 from ._compatibility import lazy_names
 from ._errors import InputError
+from ._forward import Forward, ForwardVarlen
 from ._namespace import OPERATORS
 from ._options import (
     Options,
@@ -223,19 +224,25 @@ def sageattn_varlen(
     max_seqlen_q, max_seqlen_k], and return_lse, which adds float32 [query heads, rows of all sequences]. Only the
     CUDA kernels serve these two: on a GPU that takes Triton a mask raises RuntimeError, an LSE NotImplementedError.
     """
+    options = Options.of(kwargs, is_causal, sm_scale)
     q, k, v = cast_for_autocast(q, k, v)
     check_tensors(q, k, v)
-    options = Options.of(kwargs, is_causal, sm_scale)
     query_starts = int32_starts(cu_seqlens_q, q)
     same = cu_seqlens_k is cu_seqlens_q
     key_starts = query_starts if same else int32_starts(cu_seqlens_k, k)
     query_rows, largest_query = largest_length("max_seqlen_q", max_seqlen_q, q.shape[0])
     key_rows, largest_key = largest_length("max_seqlen_k", max_seqlen_k, k.shape[0])
-    output, lse = OPERATORS.forward_varlen(
+    arguments = (
         q, k, v, usable_mask(attn_mask, q), query_starts, key_starts, query_rows, key_rows,
         options.causal, options.scale(q), options.auto, _abi.PER_THREAD, bool(smooth_k), bool(return_lse),
         largest_query, largest_key,
     )  # fmt: skip
+    found: tuple[Any, Any] | None = None
+    if not torch.compiler.is_compiling():
+        found = _direct.attend(ForwardVarlen(*arguments))
+    if found is None:
+        found = OPERATORS.forward_varlen(*arguments)
+    output, lse = found
     return (output, lse) if return_lse else output
 
 
@@ -259,13 +266,17 @@ def _attend(
     return_lse: bool,
 ) -> Result:
     nhd = is_nhd(tensor_layout)
+    smooth_k, return_lse = bool(smooth_k), bool(return_lse)
     allowed = ("per_block",) if method == "triton" else ("per_warp", "per_thread")
     if qk_quant_gran not in allowed:
         raise InputError("qk_quant_gran must be either 'per_warp' or 'per_thread'.")
-    q, k, v = cast_for_autocast(q, k, v)
-    check_tensors(q, k, v)
-    output, lse = OPERATORS.forward(
-        q, k, v, usable_mask(attn_mask, q), nhd, options.causal, options.scale(q), method,
-        _GRANULARITIES[qk_quant_gran], bool(smooth_k), bool(return_lse),
-    )  # fmt: skip
+    rest = nhd, options.causal, options.scale(q), method, _GRANULARITIES[qk_quant_gran], smooth_k, return_lse
+    found: tuple[Any, Any] | None = None
+    if not torch.compiler.is_compiling():
+        found = _direct.attend(Forward(q, k, v, attn_mask, *rest))
+    if found is None:
+        q, k, v = cast_for_autocast(q, k, v)
+        check_tensors(q, k, v)
+        found = OPERATORS.forward(q, k, v, usable_mask(attn_mask, q), *rest)
+    output, lse = found
     return (output, lse) if return_lse else output

@@ -12,7 +12,7 @@ from ._core._forward import Outputs
 from ._core._launch import view
 from ._core._library import check, library
 from ._core._operand import Operand
-from ._core._plan import LibraryPlan, Pair, Plan, Step, Workspace
+from ._core._plan import LibraryPlan, Plan, Result, Step, Workspace
 from ._core._shapes import DTYPES, dims
 
 if TYPE_CHECKING:
@@ -77,12 +77,12 @@ def plan(arguments: Forward, outputs: Outputs) -> Plan:
         check(_abi.INVALID_ARGUMENT)
     workspace = Workspace()
     filled.workspace, filled.workspace_size = workspace.bytes(size), size
-    launches = LibraryPlan([Step("sageattn_fp4_attention", filled)], workspace, arguments.query.device)
+    launches = LibraryPlan([Step(_abi.RUN_FP4_ATTENTION, filled)], workspace, arguments.query.device)
 
     def run(
         query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, *_: object
-    ) -> Pair:
-        output, lse = outputs.new(query)
+    ) -> Result:
+        output, lse = outputs.room(query)
         added = None if mask is None else bias(mask, q.batch, q.heads, k.rows)
         launches.run(query, key, value, output, lse, added, None, None)
         return output, lse

@@ -13,7 +13,7 @@ import torch
 
 from . import _fp4, _route, _torch
 from ._core import _abi, _forward
-from ._core._forward import Outputs, check_dense, identity_of, nothing_seen
+from ._core._forward import Outputs, both, check_dense, identity_of, identity_of_other, nothing_seen
 from ._core._plan import Pair, Plan, Plans
 
 PLANS = Plans()
@@ -48,9 +48,9 @@ class Forward(NamedTuple):
         return check_dense(*self[:4], self.nhd, self.return_lse)
 
     def run(self) -> Pair:
-        query, key, value, mask, *options = self
-        identity = (*identity_of(query, key, value, mask), *options)
-        return PLANS.get(identity, self._plan)(query, key, value, mask)
+        query, key, value, mask = self[:4]
+        identity = (identity_of(query, key, value), identity_of_other(mask), self[4:])
+        return both(query, PLANS.get(identity, self._plan)(query, key, value, mask))
 
     def _plan(self) -> Plan:
         outputs = self.checked()

@@ -34,6 +34,7 @@
     X(quantize)        \
     X(quantize_value)  \
     X(attention)       \
+    X(run_steps)       \
     X(wgmma_workspace) \
     X(wgmma_attention) \
     X(fp4_workspace)   \
@@ -82,6 +83,7 @@ static void print_sizes(void) {
     printf("size %s %zu\n", "Fp4Params", sizeof(sageattn_fp4_params));
     printf("size %s %zu\n", "DeviceInfo", sizeof(sageattn_device_info));
     printf("size %s %zu\n", "ImageInfo", sizeof(sageattn_image_info));
+    printf("size %s %zu\n", "Step", sizeof(sageattn_step));
 }
 
 static void check_arguments(void) {
@@ -286,6 +288,10 @@ static void fail_often(int thread) {
 
 static float some[64];
 
+static void* symbol(uint64_t source, uint64_t offset) {
+    return (void*)(uintptr_t)(source << SAGEATTN_SOURCE_SHIFT | offset);
+}
+
 static int mean(int device) {
     const sageattn_tensor input = {some, 64, 64, 64};
     return library.mean(&(sageattn_mean_params){.size = sizeof(sageattn_mean_params),
@@ -296,6 +302,40 @@ static int mean(int device) {
                                                 .rows = 1,
                                                 .head_dim = 64},
                         device, NULL);
+}
+
+/* The mean of the rows of source 1, and where the mean goes: offset bytes into source 2. */
+static sageattn_mean_params mean_step(uint64_t offset) {
+    const sageattn_tensor input = {symbol(1, 0), 64, 64, 64};
+    return (sageattn_mean_params){.size = sizeof(sageattn_mean_params),
+                                  .input = input,
+                                  .mean = symbol(2, offset),
+                                  .batch = 1,
+                                  .heads = 1,
+                                  .rows = 1,
+                                  .head_dim = 64};
+}
+
+static const int32_t mean_words[] = {1, 5}; /* input.data and mean */
+
+static int run_mean(const sageattn_mean_params* params, const int32_t* words, int32_t function, int64_t sources) {
+    const uint64_t addresses[] = {0, (uint64_t)(uintptr_t)some, (uint64_t)(uintptr_t)some};
+    const sageattn_step step = {params, words, 2, function};
+    return library.run_steps((sageattn_step[]){step, step}, 2, addresses, sources, 0, NULL);
+}
+
+static void check_steps(void) {
+    const int bad = SAGEATTN_INVALID_ARGUMENT;
+    sageattn_mean_params params = mean_step(0);
+    CHECK(library.run_steps(NULL, 0, NULL, 0, 0, NULL) == SAGEATTN_OK);
+    CHECK_ERROR(run_mean(&params, mean_words, 99, 3), bad, "a function is 99");
+    CHECK_ERROR(run_mean(&params, mean_words, SAGEATTN_RUN_MEAN, 2), bad, "a source is 2");
+    CHECK_ERROR(run_mean(&params, (int32_t[]){1, 64}, SAGEATTN_RUN_MEAN, 3), bad, "a word is 64");
+    CHECK_ERROR(run_mean(&params, (int32_t[]){1, -1}, SAGEATTN_RUN_MEAN, 3), bad, "a word is -1");
+    params = mean_step(1);
+    CHECK_ERROR(run_mean(&params, mean_words, SAGEATTN_RUN_MEAN, 3), bad, "mean is not aligned");
+    params.size = 1000;
+    CHECK_ERROR(run_mean(&params, mean_words, SAGEATTN_RUN_MEAN, 3), bad, "size is 1000");
 }
 
 static void launch_first(int thread) {
@@ -315,7 +355,9 @@ static void check_without_driver(void) {
 static void check_with_driver(void) {
     int32_t count = 0, has = 7;
     sageattn_device_info info = {.size = sizeof info};
+    const sageattn_mean_params params = mean_step(0);
     run_threads(launch_first);
+    CHECK(run_mean(&params, mean_words, SAGEATTN_RUN_MEAN, 3) == SAGEATTN_OK);
     CHECK(library.device_count(&count) == SAGEATTN_OK && count == 1);
     CHECK(library.device(0, &info) == SAGEATTN_OK && info.sm_major == 9 && info.usable == 1);
     CHECK(library.has(SAGEATTN_KIND_FP16, 72, 0, &has) == SAGEATTN_OK && has == 1);
@@ -331,6 +373,7 @@ int main(int argc, char** argv) {
     check_arguments();
     check_dtypes();
     check_wgmma_masks();
+    check_steps();
     check_load();
     run_threads(fail_often);
     if (atoi(argv[2]) == 0) check_without_driver();

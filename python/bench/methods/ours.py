@@ -146,10 +146,10 @@ def _plan(found: Package, kind: str, case: Case, operands: Operands) -> tuple[An
 def _queue(found: Package, steps: list[Any], tensors: list[Any]) -> Callable[[], Any]:
     """A function that queues steps."""
     plan = found.plan.LibraryPlan(steps, found.plan.Workspace(), tensors[0].device)
-    addresses = [0, *(0 if x is None else x.data_ptr() for x in tensors)]
+    addresses = [0 if x is None else x.data_ptr() for x in tensors]
 
     def queue() -> Any:
-        plan.run(addresses)
+        plan.launch(*addresses)
         return tensors[3]
 
     return queue

@@ -15,6 +15,7 @@ import triton.language as tl
 
 from .._errors import InputError
 from .._shapes import DTYPES, check_rows
+from ._again import launch
 from ._attention_kernel import attention_kernel
 from ._quantize_kernels import mean_kernel, quantize_kernel
 
@@ -135,11 +136,6 @@ def new_scales(rows: Rows, block: int, groups: int = 1) -> Scales:
     return Scales(empty((total, rows.heads)), scale_starts(rows.starts, block))
 
 
-def _device_of(tensor: torch.Tensor) -> Any:
-    """Makes the tensor's device current for a while: Triton launches on the current device."""
-    return torch.cuda.device_of(tensor)
-
-
 def quantize(
     source: Rows,
     output: Rows,
@@ -159,15 +155,11 @@ def quantize(
     programs = blocks * groups.groups * source.heads * source.batch
     if programs == 0:
         return
-    with _device_of(source.tensor):
-        quantize_kernel[(programs,)](
-            source.tensor,
-            output.tensor,
-            scales.tensor,
-            mean,
-            mean_dot,
-            source.starts,
-            scales.starts,
+    launch(
+        quantize_kernel,
+        programs,
+        (source.tensor, output.tensor, scales.tensor, mean, mean_dot, source.starts, scales.starts),
+        (
             source.rows,
             blocks,
             source.heads,
@@ -176,17 +168,22 @@ def quantize(
             *source.strides,
             *output.strides,
             *scales.strides,
-            D=source.head_dim,
-            WIDTH=width(source.head_dim),
-            BLOCK=groups.block,
-            GROUPS=groups.groups,
-            RUN=groups.run,
-            SUBTRACT_MEAN=mean is not None and mean_dot is None,
-            MEAN_DOT=mean_dot is not None,
-            VARLEN=source.starts is not None,
-            num_warps=1 if groups.groups > 1 else 4 if source.head_dim <= 128 else 8,
-            enable_fp_fusion=False,
-        )
+        ),
+        {
+            "D": source.head_dim,
+            "WIDTH": width(source.head_dim),
+            "BLOCK": groups.block,
+            "GROUPS": groups.groups,
+            "RUN": groups.run,
+            "SUBTRACT_MEAN": mean is not None and mean_dot is None,
+            "MEAN_DOT": mean_dot is not None,
+            "VARLEN": source.starts is not None,
+        },
+        {
+            "num_warps": 1 if groups.groups > 1 else 4 if source.head_dim <= 128 else 8,
+            "enable_fp_fusion": False,
+        },
+    )
 
 
 def _blocks(source: Rows, scales: Scales, groups: Groups) -> int:
@@ -202,19 +199,14 @@ def mean(rows: Rows) -> torch.Tensor:
     output = torch.empty(shape, dtype=torch.float32, device=rows.tensor.device)
     if output.numel() == 0:
         return output
-    with _device_of(rows.tensor):
-        mean_kernel[(rows.batch * rows.heads,)](
-            rows.tensor,
-            output,
-            rows.starts,
-            rows.heads,
-            *rows.strides[1:],
-            D=rows.head_dim,
-            WIDTH=width(rows.head_dim),
-            BLOCK=128,
-            num_warps=8,
-            enable_fp_fusion=True,
-        )
+    launch(
+        mean_kernel,
+        rows.batch * rows.heads,
+        (rows.tensor, output, rows.starts),
+        (rows.heads, *rows.strides[1:]),
+        {"D": rows.head_dim, "WIDTH": width(rows.head_dim), "BLOCK": 128},
+        {"num_warps": 8, "enable_fp_fusion": True},
+    )
     return output
 
 
@@ -236,24 +228,17 @@ def attend(
     """
     head_dim = query.head_dim
     tiles = _tiles(width(head_dim), mask is not None)
-    blocks = -(-query.rows // tiles["BLOCK_M"])
+    blocks = -(-query.rows // tiles.rows)
     programs = blocks * query.heads * query.batch
     if programs == 0:
         return
-    with _device_of(query.tensor):
-        attention_kernel[(programs,)](
-            query.tensor,
-            key.tensor,
-            value.tensor,
-            output.tensor,
-            query_scales.tensor,
-            key_scales.tensor,
-            mask.view(torch.uint8) if mask is not None and mask.dtype == torch.bool else mask,
-            lse,
-            query.starts,
-            key.starts,
-            query_scales.starts,
-            key_scales.starts,
+    seen = mask.view(torch.uint8) if mask is not None and mask.dtype == torch.bool else mask
+    tensors = (query.tensor, key.tensor, value.tensor, output.tensor, query_scales.tensor, key_scales.tensor, seen, lse)
+    launch(
+        attention_kernel,
+        programs,
+        (*tensors, query.starts, key.starts, query_scales.starts, key_scales.starts),
+        (
             query.rows,
             key.rows,
             blocks,
@@ -266,31 +251,44 @@ def attend(
             *query_scales.strides,
             *key_scales.strides,
             *((0, 0, 0, 0) if mask is None else mask.stride()),
-            D=head_dim,
-            WIDTH=width(head_dim),
-            QUERY_BLOCK=QUERY_BLOCK,
-            KEY_BLOCK=KEY_BLOCK,
-            CAUSAL=causal,
-            MASK=0 if mask is None else 1 if mask.dtype == torch.bool else 2,
-            VARLEN=query.starts is not None,
-            RETURN_LSE=lse is not None,
-            SCORE=_score_type(query.tensor.device),
-            PRODUCT=_product_type(value.tensor.dtype),
-            **tiles,
-            enable_fp_fusion=True,
-        )
+        ),
+        {
+            "D": head_dim,
+            "WIDTH": width(head_dim),
+            "BLOCK_M": tiles.rows,
+            "BLOCK_N": tiles.keys,
+            "QUERY_BLOCK": QUERY_BLOCK,
+            "KEY_BLOCK": KEY_BLOCK,
+            "CAUSAL": causal,
+            "MASK": 0 if mask is None else 1 if mask.dtype == torch.bool else 2,
+            "VARLEN": query.starts is not None,
+            "RETURN_LSE": lse is not None,
+            "SCORE": _score_type(query.tensor.device),
+            "PRODUCT": _product_type(value.tensor.dtype),
+        },
+        {"num_warps": tiles.warps, "num_stages": tiles.stages, "enable_fp_fusion": True},
+    )
 
 
-def _tiles(columns: int, masked: bool) -> dict[str, int]:
+class _Tiles(NamedTuple):
+    """Rows and keys of a tile, and how many warps and pipeline stages work on it."""
+
+    rows: int
+    keys: int
+    warps: int
+    stages: int
+
+
+def _tiles(columns: int, masked: bool) -> _Tiles:
     """Tiles that fit the 99 KB of shared memory of SM 8.6; a mask's addresses need registers."""
-    rows, keys, warps, stages = 128, 64, 4 if columns <= 64 else 8, 3
     if masked:
-        rows, keys, warps, stages = 64, 32, 4 if columns <= 128 else 8, 1
-    elif columns > 128:
-        rows, keys, stages = 64, 32, 2
-    return {"BLOCK_M": rows, "BLOCK_N": keys, "num_warps": warps, "num_stages": stages}
+        return _Tiles(64, 32, 4 if columns <= 128 else 8, 1)
+    if columns > 128:
+        return _Tiles(64, 32, 8, 2)
+    return _Tiles(128, 64, 4 if columns <= 64 else 8, 3)
 
 
+@functools.cache
 def _score_type(device: torch.device) -> Any:
     """float16 before SM 8.0, where Triton has no INT8 product: summed in float32 it is exact."""
     if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):

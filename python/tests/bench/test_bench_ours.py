@@ -14,36 +14,39 @@ from bench.methods import ours, package
 from sageattention import _abi, _dispatch, _launch, _plan, _wgmma
 from sageattention._forward import Forward, ForwardVarlen
 
-PARAMS = {
-    "sageattn_mean": "MeanParams",
-    "sageattn_quantize": "QuantizeParams",
-    "sageattn_quantize_value": "QuantizeValueParams",
-    "sageattn_attention": "AttentionParams",
-    "sageattn_wgmma_attention": "WgmmaParams",
+FUNCTIONS = {
+    _abi.RUN_MEAN: ("mean", _abi.MeanParams),
+    _abi.RUN_QUANTIZE: ("quantize", _abi.QuantizeParams),
+    _abi.RUN_QUANTIZE_VALUE: ("quantize_value", _abi.QuantizeValueParams),
+    _abi.RUN_ATTENTION: ("attention", _abi.AttentionParams),
+    _abi.RUN_WGMMA_ATTENTION: ("wgmma_attention", _abi.WgmmaParams),
 }
 
 
-def params_of(name: str, words: Any) -> dict[str, Any]:
-    params = getattr(package.package().abi, PARAMS[name]).from_buffer_copy(words)
-    return {
-        name: getattr(params, name)
-        for name, *_ in params._fields_
-        if isinstance(getattr(params, name), (int, float))
-    }
+def launch_of(step: _abi.Step) -> tuple[str, dict[str, Any]]:
+    """The name of a step's function, and its parameters without those that are structs."""
+    name, struct = FUNCTIONS[step.function]
+    params = struct.from_address(step.params)
+    fields = {field: getattr(params, field) for field, *_ in struct._fields_}
+    return name, {field: value for field, value in fields.items() if isinstance(value, (int, float))}
 
 
 @pytest.fixture
 def launches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     """The launches of the package, instead of them."""
     found: list[tuple[str, dict[str, Any]]] = []
-    sizes = {"sageattn_value_workspace": lambda *_: 16, "sageattn_wgmma_workspace": lambda *_: 4096}
-    for module in (_launch, _wgmma):
-        monkeypatch.setattr(module, "library", lambda: SimpleNamespace(**sizes))
 
-    def function(name: str) -> Any:
-        return lambda words, *_: found.append((name, params_of(name, words)))
+    def run_steps(steps: Any, count: int, *_: Any) -> int:
+        found.extend(launch_of(steps[index]) for index in range(count))
+        return _abi.OK
 
-    monkeypatch.setattr(_plan, "_function", function)
+    functions = {
+        "sageattn_value_workspace": lambda *_: 16,
+        "sageattn_wgmma_workspace": lambda *_: 4096,
+        "sageattn_run_steps": run_steps,
+    }
+    for module in (_launch, _wgmma, _plan):
+        monkeypatch.setattr(module, "library", lambda: SimpleNamespace(**functions))
     monkeypatch.setattr(torch._C, "_cuda_getCurrentRawStream", lambda index: 0, raising=False)
     return found
 
@@ -74,7 +77,7 @@ def test_wgmma_attends_to_what_it_quantised(
     kernel = ours._wgmma(package.package(), "fp8_wgmma", case, operands)
     kernel()
     kernel()
-    assert [launch[0] for launch in launches] == ["sageattn_wgmma_attention"] * 3
+    assert [launch[0] for launch in launches] == ["wgmma_attention"] * 3
     assert [launch[1]["steps"] for launch in launches] == [1, 2, 2]
     assert launches[1][1] == launches[2][1]
     assert (launches[0][1]["key_heads"], launches[0][1]["workspace_size"]) == (case.kv_heads, 4096)
@@ -94,7 +97,7 @@ def test_plain_launches_what_the_package_launches(
     kernel = ours._plain(package.package(), kind, case, operands)
     before = len(launches)
     kernel()
-    assert [launch[0] for launch in launches[before:]] == ["sageattn_attention"]
+    assert [launch[0] for launch in launches[before:]] == ["attention"]
     bench = [*launches]
     launches.clear()
     monkeypatch.setattr(_dispatch, "choose", lambda device, request: _dispatch.Choice(kind, ""))

@@ -67,7 +67,7 @@ def test_what_torch_gives(
         other, _ = _sdpa.plan(planned(q, k, added, nhd=nhd))(q, k, v, added, None, None)
         assert (other.double() - wanted).abs().max() < (0.02 if dtype == torch.bfloat16 else 0.003)
     assert output.is_contiguous() and output.dtype == dtype and output.shape == q.shape
-    assert lse.shape == (0,) and lse.dtype == torch.float32
+    assert lse is None
     assert (output.double() - wanted).abs().max() < (0.02 if dtype == torch.bfloat16 else 0.003)
 
 
