@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Test one wheel of each torch on that torch, and write what came out as a page.
+"""Test one wheel of each torch and package on that torch, and write what came out as a page.
 
     make test-torches, or: scripts/test-torches.py --sagebuild bin/sagebuild --output docs/torches.md [TORCH...]
 
-Of each torch it takes the wheel for the newest CUDA, or the newest up to --cuda, and the newest Python with a test on
-the platform; TORCH, such as 2.15, picks some. Rows of torches that a run leaves out stay on the page. A torch takes
-16 GB of the state directory while its test runs.
+Of each torch and package it takes the wheel for the newest CUDA, or the newest up to --cuda, and the newest Python
+with a test on the platform; TORCH, such as 2.15, picks some. Rows of torches that a run leaves out stay on the page. A
+torch takes 16 GB of the state directory while its tests run; packages that are tested on the same Python share it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-HEAD = "| torch | target | result | passed | failed | skipped | seconds | ran with | day |"
+HEAD = "| torch | package | target | result | passed | failed | skipped | seconds | ran with | day |"
 TITLE = """<!-- Written by `make test-torches`. -->
-# One wheel of each torch, tested on it
+# One wheel of each torch and package, tested on that torch
 
 """
 
@@ -33,8 +33,15 @@ def minor(text: str) -> str:
     return ".".join(text.split(".")[:2])
 
 
-def chosen(cells: list[dict[str, Any]], platform: str, newest: str) -> dict[str, str]:
-    """The target to test for each torch, by its two numbers."""
+Key = tuple[str, str]  # torch, by its two numbers, and package
+
+
+def order(key: Key) -> tuple[tuple[int, ...], str]:
+    return version(key[0]), key[1]
+
+
+def chosen(cells: list[dict[str, Any]], platform: str, newest: str) -> dict[Key, str]:
+    """The target to test for each torch and package."""
     tested = [
         cell
         for cell in cells
@@ -44,7 +51,7 @@ def chosen(cells: list[dict[str, Any]], platform: str, newest: str) -> dict[str,
         and version(minor(cell["cuda"])) <= version(newest)
     ]
     tested.sort(key=lambda cell: (version(cell["cuda"]), version(cell["python"])))
-    return {minor(cell["torch"]): cell["target"] for cell in tested}  # the last of each torch
+    return {(minor(cell["torch"]), cell["package"]["name"]): cell["target"] for cell in tested}  # the last of each
 
 
 def test(sagebuild: str, target: str) -> dict[str, Any]:
@@ -57,11 +64,11 @@ def test(sagebuild: str, target: str) -> dict[str, Any]:
     return summary["targets"][0]
 
 
-def row(torch: str, result: dict[str, Any]) -> str:
+def row(key: Key, result: dict[str, Any]) -> str:
     counts = result.get("tests", {})
     versions = ", ".join(f"{name} {text}" for name, text in sorted(result.get("versions", {}).items()))
     columns = [
-        torch,
+        *key,
         f"`{result['target']}`",
         result["outcome"],
         *(str(counts.get(key, "-")) for key in ("passed", "failed", "skipped")),
@@ -72,16 +79,16 @@ def row(torch: str, result: dict[str, Any]) -> str:
     return f"| {' | '.join(columns)} |"
 
 
-def read(path: Path) -> dict[str, str]:
-    """The rows of a page by torch."""
+def read(path: Path) -> dict[Key, str]:
+    """The rows of a page by torch and package."""
     lines = path.read_text().splitlines() if path.exists() else []
     rows = (line for line in lines if line.startswith("| 2."))
-    return {line.split(" | ")[0].removeprefix("| "): line for line in rows}
+    return {(columns[0], columns[1]): line for line in rows if (columns := line.removeprefix("| ").split(" | "))}
 
 
-def write(path: Path, rows: dict[str, str]) -> None:
+def write(path: Path, rows: dict[Key, str]) -> None:
     lines = [HEAD, "|" + "---|" * (HEAD.count("|") - 1)]
-    lines += [rows[torch] for torch in sorted(rows, key=version)]
+    lines += [rows[key] for key in sorted(rows, key=order)]
     path.write_text(TITLE + "\n".join(lines) + "\n")
 
 
@@ -95,14 +102,17 @@ def main() -> None:
     options = parser.parse_args()
     definition = subprocess.run([options.sagebuild, "matrix", "--json"], stdout=subprocess.PIPE, check=True)
     targets = chosen(json.loads(definition.stdout)["cells"], options.platform, options.cuda)
-    if unknown := set(options.torches) - set(targets):
-        sys.exit(f"test-torches: no test on torch {', '.join(sorted(unknown))}; there are {', '.join(targets)}")
+    torches = {torch for torch, _ in targets}
+    if unknown := set(options.torches) - torches:
+        known = ", ".join(sorted(torches, key=version))
+        sys.exit(f"test-torches: no test on torch {', '.join(sorted(unknown))}; there are {known}")
     rows = read(options.output)
-    for torch in sorted(options.torches or targets, key=version):
-        rows[torch] = row(torch, test(options.sagebuild, targets[torch]))
+    wanted = [key for key in sorted(targets, key=order) if key[0] in (options.torches or torches)]
+    for key in wanted:
+        rows[key] = row(key, test(options.sagebuild, targets[key]))
         write(options.output, rows)
-        print(rows[torch])
-    if any("| passed |" not in rows[torch] for torch in options.torches or targets):
+        print(rows[key])
+    if any("| passed |" not in rows[key] for key in wanted):
         sys.exit("test-torches: not every torch passed")
 
 

@@ -48,22 +48,22 @@ def _of_dtype(mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | N
 
 
 def _mask(call: Forward, rows: int, keys: int) -> torch.Tensor | None:
-    """The mask together with the causal one, which torch would align top left."""
+    """The mask together with the causal one, which torch would align top left.
+
+    It has rows: with groups of heads, torch 2.9 and newer ask a mask of keys alone for its second last dim.
+    """
+    mask = call.mask if call.mask is None or call.mask.dim() > 1 else call.mask[None]
     if not call.causal:
-        return call.mask
+        return mask
     seen = torch.ones(rows, keys, dtype=torch.bool, device=call.query.device).tril(keys - rows)
-    if call.mask is None:
+    if mask is None:
         return seen
-    if call.mask.dtype == torch.bool:
-        return call.mask & seen
-    return call.mask.float().masked_fill(~seen, float("-inf"))
+    return mask & seen if mask.dtype == torch.bool else mask.float().masked_fill(~seen, float("-inf"))
 
 
 def _hidden(mask: torch.Tensor) -> torch.Tensor:
     """Rows that see no key, [.., rows, 1]: torch's backends give them different numbers."""
     seen = mask if mask.dtype == torch.bool else mask > float("-inf")
-    if seen.dim() < 2:
-        seen = seen[None]
     return ~seen.any(-1, keepdim=True)
 
 
