@@ -132,6 +132,15 @@ compile-seconds: ## docs/compile-seconds.md: what the compiler of CUDA 12.9 take
 	python3 -m pip install --quiet --no-deps --require-hashes --target "$$toolchain" -r lock/toolchain-cu129.txt && \
 	PYTHONPATH=python:$$toolchain scripts/compile-seconds.py
 
+.PHONY: same-code
+same-code: ## docs/same-code.md: compiles what wheels leave out because an older SM has the same code, and compares
+	for lock in lock/toolchain-cu*.txt; do \
+	  toolchain=$$(mktemp -d) && \
+	  python3 -m pip install --quiet --no-deps --require-hashes --target "$$toolchain" -r $$lock && \
+	  PYTHONPATH=python:python/tests:$$toolchain scripts/same-code.py; \
+	  status=$$?; rm -rf "$$toolchain"; [ $$status = 0 ] || exit $$status; \
+	done
+
 .PHONY: kernels-report
 kernels-report: wheel ## docs/kernels.md: registers and shared memory of each kernel of the default wheel
 	go run ./scripts/kernels-report

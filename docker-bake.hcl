@@ -1025,7 +1025,7 @@ target "_test-torch270" {
 target "_cu129" {
   args = {
     CUDA_DIGITS = "129"
-    PTX_SM      = "12.1"
+    PTX_SM      = "12.0"
     SM70        = "build"
     SM75        = "build"
     SM80        = "build"
@@ -1043,8 +1043,8 @@ target "_cu129" {
 target "_test_sage2-cu129" {
   args = {
     SMS     = "7.0 7.5 8.0 8.6 8.7 8.9 9.0 10.0 12.0 12.1"
-    PTX     = "12.1"
-    KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,12.0,12.1 attention_fp8_scaled_hd128@12.0,12.1 attention_fp8_scaled_hd192@12.0,12.1 attention_fp8_scaled_hd256@12.0,12.1 attention_fp8_scaled_hd64@12.0,12.1 attention_fp8_scaled_hd96@12.0,12.1 attention_fp8_wgmma_biased_hd128@9.0 attention_fp8_wgmma_biased_hd64@9.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 attention_fp8_wgmma_masked_hd128@9.0 attention_fp8_wgmma_masked_hd64@9.0 attention_fp8_wgmma_varlen_hd128@9.0 attention_fp8_wgmma_varlen_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,12.0,12.1 value_quantize@8.9,9.0,10.0,12.0,12.1 value_statistics@8.9,9.0,10.0,12.0,12.1 wgmma_bias_keys@9.0 wgmma_order@9.0 wgmma_pack_hd128_bf16@9.0 wgmma_pack_hd128_fp16@9.0 wgmma_pack_hd64_bf16@9.0 wgmma_pack_hd64_fp16@9.0 wgmma_pack_varlen_hd128_bf16@9.0 wgmma_pack_varlen_hd128_fp16@9.0 wgmma_pack_varlen_hd64_bf16@9.0 wgmma_pack_varlen_hd64_fp16@9.0 wgmma_sample@9.0 wgmma_see@9.0 wgmma_see_keys@9.0"
+    PTX     = "12.0"
+    KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0 attention_fp16_hd128@-12.1 attention_fp16_hd192@-12.1 attention_fp16_hd256@-12.1 attention_fp16_hd64@-12.1 attention_fp16_hd96@-12.1 attention_fp16_masked_hd128@-12.1 attention_fp16_masked_hd192@-12.1 attention_fp16_masked_hd256@-12.1 attention_fp16_masked_hd64@-12.1 attention_fp16_masked_hd96@-12.1 attention_fp8_accum_f16_hd128@8.9,12.0 attention_fp8_accum_f16_hd192@8.9,12.0 attention_fp8_accum_f16_hd256@8.9,12.0 attention_fp8_accum_f16_hd64@8.9,12.0 attention_fp8_accum_f16_hd96@8.9,12.0 attention_fp8_hd128@8.9,9.0,10.0,12.0 attention_fp8_hd192@8.9,9.0,10.0,12.0 attention_fp8_hd256@8.9,9.0,10.0,12.0 attention_fp8_hd64@8.9,9.0,10.0,12.0 attention_fp8_hd96@8.9,9.0,10.0,12.0 attention_fp8_scaled_hd128@12.0,12.1 attention_fp8_scaled_hd192@12.0,12.1 attention_fp8_scaled_hd256@12.0,12.1 attention_fp8_scaled_hd64@12.0,12.1 attention_fp8_scaled_hd96@12.0,12.1 attention_fp8_wgmma_biased_hd128@9.0 attention_fp8_wgmma_biased_hd64@9.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 attention_fp8_wgmma_masked_hd128@9.0 attention_fp8_wgmma_masked_hd64@9.0 attention_fp8_wgmma_varlen_hd128@9.0 attention_fp8_wgmma_varlen_hd64@9.0 mean@-12.1 quantize@-12.1 quantize_wide@-12.1 value_finish@8.9,9.0,10.0,12.0 value_quantize@8.9,9.0,10.0,12.0 value_statistics@8.9,9.0,10.0,12.0 wgmma_bias_keys@9.0 wgmma_order@9.0 wgmma_pack_hd128_bf16@9.0 wgmma_pack_hd128_fp16@9.0 wgmma_pack_hd64_bf16@9.0 wgmma_pack_hd64_fp16@9.0 wgmma_pack_varlen_hd128_bf16@9.0 wgmma_pack_varlen_hd128_fp16@9.0 wgmma_pack_varlen_hd64_bf16@9.0 wgmma_pack_varlen_hd64_fp16@9.0 wgmma_sample@9.0 wgmma_see@9.0 wgmma_see_keys@9.0"
   }
 }
 
@@ -1144,7 +1144,7 @@ target "_torch291-cu1281" {
 target "_cu130" {
   args = {
     CUDA_DIGITS = "130"
-    PTX_SM      = "12.1"
+    PTX_SM      = "12.0"
     SM70        = "skip"
     SM75        = "build"
     SM80        = "build"
@@ -1162,8 +1162,8 @@ target "_cu130" {
 target "_test_sage2-cu130" {
   args = {
     SMS     = "7.5 8.0 8.6 8.7 8.9 9.0 10.0 11.0 12.0 12.1"
-    PTX     = "12.1"
-    KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_scaled_hd128@12.0,12.1 attention_fp8_scaled_hd192@12.0,12.1 attention_fp8_scaled_hd256@12.0,12.1 attention_fp8_scaled_hd64@12.0,12.1 attention_fp8_scaled_hd96@12.0,12.1 attention_fp8_wgmma_biased_hd128@9.0 attention_fp8_wgmma_biased_hd64@9.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 attention_fp8_wgmma_masked_hd128@9.0 attention_fp8_wgmma_masked_hd64@9.0 attention_fp8_wgmma_varlen_hd128@9.0 attention_fp8_wgmma_varlen_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,11.0,12.0,12.1 value_quantize@8.9,9.0,10.0,11.0,12.0,12.1 value_statistics@8.9,9.0,10.0,11.0,12.0,12.1 wgmma_bias_keys@9.0 wgmma_order@9.0 wgmma_pack_hd128_bf16@9.0 wgmma_pack_hd128_fp16@9.0 wgmma_pack_hd64_bf16@9.0 wgmma_pack_hd64_fp16@9.0 wgmma_pack_varlen_hd128_bf16@9.0 wgmma_pack_varlen_hd128_fp16@9.0 wgmma_pack_varlen_hd64_bf16@9.0 wgmma_pack_varlen_hd64_fp16@9.0 wgmma_sample@9.0 wgmma_see@9.0 wgmma_see_keys@9.0"
+    PTX     = "12.0"
+    KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0 attention_fp16_hd128@-12.1 attention_fp16_hd192@-12.1 attention_fp16_hd256@-12.1 attention_fp16_hd64@-12.1 attention_fp16_hd96@-12.1 attention_fp16_masked_hd128@-12.1 attention_fp16_masked_hd192@-12.1 attention_fp16_masked_hd256@-12.1 attention_fp16_masked_hd64@-12.1 attention_fp16_masked_hd96@-12.1 attention_fp8_accum_f16_hd128@8.9,12.0 attention_fp8_accum_f16_hd192@8.9,12.0 attention_fp8_accum_f16_hd256@8.9,12.0 attention_fp8_accum_f16_hd64@8.9,12.0 attention_fp8_accum_f16_hd96@8.9,12.0 attention_fp8_hd128@8.9,9.0,10.0,11.0,12.0 attention_fp8_hd192@8.9,9.0,10.0,11.0,12.0 attention_fp8_hd256@8.9,9.0,10.0,11.0,12.0 attention_fp8_hd64@8.9,9.0,10.0,11.0,12.0 attention_fp8_hd96@8.9,9.0,10.0,11.0,12.0 attention_fp8_scaled_hd128@12.0,12.1 attention_fp8_scaled_hd192@12.0,12.1 attention_fp8_scaled_hd256@12.0,12.1 attention_fp8_scaled_hd64@12.0,12.1 attention_fp8_scaled_hd96@12.0,12.1 attention_fp8_wgmma_biased_hd128@9.0 attention_fp8_wgmma_biased_hd64@9.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 attention_fp8_wgmma_masked_hd128@9.0 attention_fp8_wgmma_masked_hd64@9.0 attention_fp8_wgmma_varlen_hd128@9.0 attention_fp8_wgmma_varlen_hd64@9.0 mean@-12.1 quantize@-12.1 quantize_wide@-12.1 value_finish@8.9,9.0,10.0,11.0,12.0 value_quantize@8.9,9.0,10.0,11.0,12.0 value_statistics@8.9,9.0,10.0,11.0,12.0 wgmma_bias_keys@9.0 wgmma_order@9.0 wgmma_pack_hd128_bf16@9.0 wgmma_pack_hd128_fp16@9.0 wgmma_pack_hd64_bf16@9.0 wgmma_pack_hd64_fp16@9.0 wgmma_pack_varlen_hd128_bf16@9.0 wgmma_pack_varlen_hd128_fp16@9.0 wgmma_pack_varlen_hd64_bf16@9.0 wgmma_pack_varlen_hd64_fp16@9.0 wgmma_sample@9.0 wgmma_see@9.0 wgmma_see_keys@9.0"
   }
 }
 
@@ -1272,7 +1272,7 @@ target "_torch2121-cu1302" {
 target "_cu132" {
   args = {
     CUDA_DIGITS = "132"
-    PTX_SM      = "12.1"
+    PTX_SM      = "12.0"
     SM70        = "skip"
     SM75        = "build"
     SM80        = "build"
@@ -1290,8 +1290,8 @@ target "_cu132" {
 target "_test_sage2-cu132" {
   args = {
     SMS     = "7.5 8.0 8.6 8.7 8.9 9.0 10.0 11.0 12.0 12.1"
-    PTX     = "12.1"
-    KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0,12.1 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0,12.1 attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp8_accum_f16_hd128@8.9,12.0,12.1 attention_fp8_accum_f16_hd192@8.9,12.0,12.1 attention_fp8_accum_f16_hd256@8.9,12.0,12.1 attention_fp8_accum_f16_hd64@8.9,12.0,12.1 attention_fp8_accum_f16_hd96@8.9,12.0,12.1 attention_fp8_hd128@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd192@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd256@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd64@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_hd96@8.9,9.0,10.0,11.0,12.0,12.1 attention_fp8_scaled_hd128@12.0,12.1 attention_fp8_scaled_hd192@12.0,12.1 attention_fp8_scaled_hd256@12.0,12.1 attention_fp8_scaled_hd64@12.0,12.1 attention_fp8_scaled_hd96@12.0,12.1 attention_fp8_wgmma_biased_hd128@9.0 attention_fp8_wgmma_biased_hd64@9.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 attention_fp8_wgmma_masked_hd128@9.0 attention_fp8_wgmma_masked_hd64@9.0 attention_fp8_wgmma_varlen_hd128@9.0 attention_fp8_wgmma_varlen_hd64@9.0 mean quantize quantize_wide value_finish@8.9,9.0,10.0,11.0,12.0,12.1 value_quantize@8.9,9.0,10.0,11.0,12.0,12.1 value_statistics@8.9,9.0,10.0,11.0,12.0,12.1 wgmma_bias_keys@9.0 wgmma_order@9.0 wgmma_pack_hd128_bf16@9.0 wgmma_pack_hd128_fp16@9.0 wgmma_pack_hd64_bf16@9.0 wgmma_pack_hd64_fp16@9.0 wgmma_pack_varlen_hd128_bf16@9.0 wgmma_pack_varlen_hd128_fp16@9.0 wgmma_pack_varlen_hd64_bf16@9.0 wgmma_pack_varlen_hd64_fp16@9.0 wgmma_sample@9.0 wgmma_see@9.0 wgmma_see_keys@9.0"
+    PTX     = "12.0"
+    KERNELS = "attention_fp16_accum_f16_hd128@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd192@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd256@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd64@7.5,8.6,8.9,12.0 attention_fp16_accum_f16_hd96@7.5,8.6,8.9,12.0 attention_fp16_hd128@-12.1 attention_fp16_hd192@-12.1 attention_fp16_hd256@-12.1 attention_fp16_hd64@-12.1 attention_fp16_hd96@-12.1 attention_fp16_masked_hd128@-12.1 attention_fp16_masked_hd192@-12.1 attention_fp16_masked_hd256@-12.1 attention_fp16_masked_hd64@-12.1 attention_fp16_masked_hd96@-12.1 attention_fp8_accum_f16_hd128@8.9,12.0 attention_fp8_accum_f16_hd192@8.9,12.0 attention_fp8_accum_f16_hd256@8.9,12.0 attention_fp8_accum_f16_hd64@8.9,12.0 attention_fp8_accum_f16_hd96@8.9,12.0 attention_fp8_hd128@8.9,9.0,10.0,11.0,12.0 attention_fp8_hd192@8.9,9.0,10.0,11.0,12.0 attention_fp8_hd256@8.9,9.0,10.0,11.0,12.0 attention_fp8_hd64@8.9,9.0,10.0,11.0,12.0 attention_fp8_hd96@8.9,9.0,10.0,11.0,12.0 attention_fp8_scaled_hd128@12.0,12.1 attention_fp8_scaled_hd192@12.0,12.1 attention_fp8_scaled_hd256@12.0,12.1 attention_fp8_scaled_hd64@12.0,12.1 attention_fp8_scaled_hd96@12.0,12.1 attention_fp8_wgmma_biased_hd128@9.0 attention_fp8_wgmma_biased_hd64@9.0 attention_fp8_wgmma_hd128@9.0 attention_fp8_wgmma_hd64@9.0 attention_fp8_wgmma_masked_hd128@9.0 attention_fp8_wgmma_masked_hd64@9.0 attention_fp8_wgmma_varlen_hd128@9.0 attention_fp8_wgmma_varlen_hd64@9.0 mean@-12.1 quantize@-12.1 quantize_wide@-12.1 value_finish@8.9,9.0,10.0,11.0,12.0 value_quantize@8.9,9.0,10.0,11.0,12.0 value_statistics@8.9,9.0,10.0,11.0,12.0 wgmma_bias_keys@9.0 wgmma_order@9.0 wgmma_pack_hd128_bf16@9.0 wgmma_pack_hd128_fp16@9.0 wgmma_pack_hd64_bf16@9.0 wgmma_pack_hd64_fp16@9.0 wgmma_pack_varlen_hd128_bf16@9.0 wgmma_pack_varlen_hd128_fp16@9.0 wgmma_pack_varlen_hd64_bf16@9.0 wgmma_pack_varlen_hd64_fp16@9.0 wgmma_sample@9.0 wgmma_see@9.0 wgmma_see_keys@9.0"
   }
 }
 
@@ -1437,8 +1437,8 @@ target "_sage3" {
 target "_test_sage3-cu129" {
   args = {
     SMS     = "10.0 12.0 12.1"
-    PTX     = "12.1"
-    KERNELS = "attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp4_hd128@12.0,12.1 attention_fp4_hd64@12.0,12.1 fp4_delta@12.0,12.1 fp4_finish@12.0,12.1 fp4_pack@12.0,12.1 fp4_product@12.0,12.1 fp4_statistics@12.0,12.1 mean quantize quantize_wide"
+    PTX     = "12.0"
+    KERNELS = "attention_fp16_hd128@-12.1 attention_fp16_hd192@-12.1 attention_fp16_hd256@-12.1 attention_fp16_hd64@-12.1 attention_fp16_hd96@-12.1 attention_fp16_masked_hd128@-12.1 attention_fp16_masked_hd192@-12.1 attention_fp16_masked_hd256@-12.1 attention_fp16_masked_hd64@-12.1 attention_fp16_masked_hd96@-12.1 attention_fp4_hd128@-10.0 attention_fp4_hd64@-10.0 fp4_delta@-10.0 fp4_finish@-10.0 fp4_pack@-10.0 fp4_product@-10.0 fp4_statistics@-10.0 mean@-12.1 quantize@-12.1 quantize_wide@-12.1"
   }
 }
 
@@ -1462,16 +1462,16 @@ target "_torch280-cu1281" {
 target "_test_sage3-cu130" {
   args = {
     SMS     = "10.0 12.0 12.1"
-    PTX     = "12.1"
-    KERNELS = "attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp4_hd128@12.0,12.1 attention_fp4_hd64@12.0,12.1 fp4_delta@12.0,12.1 fp4_finish@12.0,12.1 fp4_pack@12.0,12.1 fp4_product@12.0,12.1 fp4_statistics@12.0,12.1 mean quantize quantize_wide"
+    PTX     = "12.0"
+    KERNELS = "attention_fp16_hd128@-12.1 attention_fp16_hd192@-12.1 attention_fp16_hd256@-12.1 attention_fp16_hd64@-12.1 attention_fp16_hd96@-12.1 attention_fp16_masked_hd128@-12.1 attention_fp16_masked_hd192@-12.1 attention_fp16_masked_hd256@-12.1 attention_fp16_masked_hd64@-12.1 attention_fp16_masked_hd96@-12.1 attention_fp4_hd128@-10.0 attention_fp4_hd64@-10.0 fp4_delta@-10.0 fp4_finish@-10.0 fp4_pack@-10.0 fp4_product@-10.0 fp4_statistics@-10.0 mean@-12.1 quantize@-12.1 quantize_wide@-12.1"
   }
 }
 
 target "_test_sage3-cu132" {
   args = {
     SMS     = "10.0 12.0 12.1"
-    PTX     = "12.1"
-    KERNELS = "attention_fp16_hd128 attention_fp16_hd192 attention_fp16_hd256 attention_fp16_hd64 attention_fp16_hd96 attention_fp16_masked_hd128 attention_fp16_masked_hd192 attention_fp16_masked_hd256 attention_fp16_masked_hd64 attention_fp16_masked_hd96 attention_fp4_hd128@12.0,12.1 attention_fp4_hd64@12.0,12.1 fp4_delta@12.0,12.1 fp4_finish@12.0,12.1 fp4_pack@12.0,12.1 fp4_product@12.0,12.1 fp4_statistics@12.0,12.1 mean quantize quantize_wide"
+    PTX     = "12.0"
+    KERNELS = "attention_fp16_hd128@-12.1 attention_fp16_hd192@-12.1 attention_fp16_hd256@-12.1 attention_fp16_hd64@-12.1 attention_fp16_hd96@-12.1 attention_fp16_masked_hd128@-12.1 attention_fp16_masked_hd192@-12.1 attention_fp16_masked_hd256@-12.1 attention_fp16_masked_hd64@-12.1 attention_fp16_masked_hd96@-12.1 attention_fp4_hd128@-10.0 attention_fp4_hd64@-10.0 fp4_delta@-10.0 fp4_finish@-10.0 fp4_pack@-10.0 fp4_product@-10.0 fp4_statistics@-10.0 mean@-12.1 quantize@-12.1 quantize_wide@-12.1"
   }
 }
 

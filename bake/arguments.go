@@ -27,12 +27,12 @@ var EnvironmentSecrets = []string{"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_DE
 type argument struct{ name, value string }
 
 // toolkitArguments are the build arguments that depend on the minor release of CUDA alone: whether the kernels of each
-// SM of the matrix are built or skipped, and the SM for which PTX is made too, which is the newest.
+// SM of the matrix are built or skipped, and the SM for which PTX is made too.
 func toolkitArguments(m *matrix.Matrix, cell matrix.Cell) []argument {
 	built := m.SMsBuiltBy(cell.CUDA)
 	arguments := []argument{
 		{"CUDA_DIGITS", cell.CUDA.Minor().Digits()},
-		{"PTX_SM", newestBuilt(m, cell).String()},
+		{"PTX_SM", m.PTXOf(cell.CUDA).String()},
 	}
 	for _, sm := range m.SMs() {
 		value := "skip"
@@ -42,12 +42,6 @@ func toolkitArguments(m *matrix.Matrix, cell matrix.Cell) []argument {
 		arguments = append(arguments, argument{"SM" + sm.Digits(), value})
 	}
 	return arguments
-}
-
-// newestBuilt is the newest SM that the cell's CUDA builds, for whatever package. Its stages make PTX too.
-func newestBuilt(m *matrix.Matrix, cell matrix.Cell) matrix.SM {
-	built := m.SMsBuiltBy(cell.CUDA)
-	return built[len(built)-1]
 }
 
 // cellArguments are the build arguments of one wheel.

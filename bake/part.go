@@ -42,7 +42,7 @@ func kernelsPart(m *matrix.Matrix, cell matrix.Cell, s share) Part {
 	return Part{
 		Name: "kernels-cu" + cuda.Digits() + strings.TrimPrefix(s.stage(), "kernels"),
 		CUDA: cuda.String(), SM: &s.sm, Stage: s.stage() + "-build", cell: cell,
-		arguments: []argument{{"CUDA_DIGITS", cuda.Digits()}, {"PTX_SM", newestBuilt(m, cell).String()}},
+		arguments: []argument{{"CUDA_DIGITS", cuda.Digits()}, {"PTX_SM", m.PTXOf(cell.CUDA).String()}},
 	}
 }
 
@@ -173,7 +173,7 @@ func newPartTarget(part Part, options PlanOptions) Target {
 	target := Target{
 		Name: part.Name, Cell: part.Name, Platform: part.Platform, CUDA: part.CUDA, Stage: part.Stage, Parts: []string{part.Name},
 		Args: map[string]string{copyEpoch: SourceDateEpoch}, Contexts: options.contexts(selected),
-		SMs: []matrix.SM{}, Excluded: []Exclusion{}, Steps: part.steps(), Selection: selected,
+		SMs: []matrix.SM{}, Excluded: []Exclusion{}, Shared: []Shared{}, Steps: part.steps(), Selection: selected,
 	}
 	if part.SM != nil {
 		target.SMs = []matrix.SM{*part.SM}

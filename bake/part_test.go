@@ -26,11 +26,11 @@ func selectedParts(t *testing.T, names ...string) []string {
 
 func TestPartsAreSharedByWheels(t *testing.T) {
 	const cu129 = "kernels-cu129-sm70 kernels-cu129-sm75 kernels-cu129-sm80 kernels-cu129-sm86 kernels-cu129-sm87 kernels-cu129-sm89 " +
-		"kernels-cu129-sm90 kernels-cu129-sm100 kernels-cu129-sm100-sage2 kernels-cu129-sm120 kernels-cu129-sm120-sage2 kernels-cu129-sm121 kernels-cu129-sm121-sage2"
+		"kernels-cu129-sm90 kernels-cu129-sm100 kernels-cu129-sm100-sage2 kernels-cu129-sm120 kernels-cu129-sm120-sage2 kernels-cu129-sm121-sage2"
 	for names, want := range map[string]string{
 		"pytorch28":               cu129 + " host-linux",
 		"pytorch28 universal":     cu129 + " host-linux host-linux-arm64 host-windows",
-		"kernels-*-sm121 host-*s": "kernels-cu129-sm121 kernels-cu130-sm121 kernels-cu132-sm121 host-windows",
+		"kernels-*-sm120 host-*s": "kernels-cu128-sm120 kernels-cu129-sm120 kernels-cu130-sm120 kernels-cu132-sm120 host-windows",
 		"host-linux host-linux":   "host-linux",
 	} {
 		if got := strings.Join(selectedParts(t, strings.Fields(names)...), " "); got != want {

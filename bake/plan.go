@@ -33,6 +33,7 @@ type Target struct {
 	Contexts  map[string]Context `json:"contexts"`
 	SMs       []matrix.SM        `json:"sms"`
 	Excluded  []Exclusion        `json:"excluded"`
+	Shared    []Shared           `json:"shared"`
 	Output    string             `json:"output"` // directory that receives the wheel or the test results; "" for a part
 	Wheel     string             `json:"wheel"`  // file name of the wheel that is built or tested; "" for a part
 	Steps     []string           `json:"steps"`  // stages in the order they run
@@ -44,6 +45,14 @@ type Exclusion struct {
 	SM     matrix.SM `json:"sm"`
 	Rule   string    `json:"rule"`
 	Reason string    `json:"reason"`
+	Source string    `json:"source"`
+}
+
+// Shared is an SM whose GPUs load the code of another, because the two are the same, but for code that is for one SM
+// alone. Source is the document that shows it.
+type Shared struct {
+	SM     matrix.SM `json:"sm"`
+	Of     matrix.SM `json:"of"`
 	Source string    `json:"source"`
 }
 
@@ -97,7 +106,7 @@ func newTarget(m *matrix.Matrix, k *kernels.Set, shares []share, selected matrix
 		Name: selected.Target(), Cell: cell.Target(), Platform: cell.Platform.Name,
 		Torch: cell.Torch.String(), CUDA: cell.CUDA.String(), Python: cell.Python.String(),
 		Parts: namesOf(partsOf(m, shares, cell)), Stage: StageWheel, Args: planArguments(m, k, selected, options), Contexts: options.contexts(selected),
-		SMs: cell.SMs, Excluded: exclusions(cell), Output: orElse(options.Output, outputDir),
+		SMs: cell.SMs, Excluded: exclusions(cell), Shared: sharedOf(k, cell), Output: orElse(options.Output, outputDir),
 		Wheel: cell.WheelName(), Steps: buildSteps(shares, cell), Selection: selected,
 	}
 	if on := selected.Test; on != nil {
@@ -135,6 +144,14 @@ func exclusions(cell matrix.Cell) []Exclusion {
 	all := make([]Exclusion, len(cell.Excluded))
 	for i, e := range cell.Excluded {
 		all[i] = Exclusion{SM: e.SM, Rule: e.Rule.Name, Reason: e.Rule.Text, Source: e.Rule.Source}
+	}
+	return all
+}
+
+func sharedOf(k *kernels.Set, cell matrix.Cell) []Shared {
+	all := []Shared{} // [] in JSON, never null
+	for _, row := range k.SamesIn(cell.SMs) {
+		all = append(all, Shared{SM: row.SM, Of: row.Of, Source: kernels.SameProof})
 	}
 	return all
 }

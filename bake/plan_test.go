@@ -39,14 +39,14 @@ func TestPlanOfTheDefaultWheel(t *testing.T) {
 	for name, want := range map[string]string{
 		"CUDA": "12.9.1", "CUDA_DIGITS": "129", "INTERPRETER": "3.12", "LIBRARY": "libsageattn.so", "HOST_TARGET": "x86_64-linux-gnu.2.17",
 		"VERSION": "2.2.0", "BUILD_TAG": "280.129", "PYTHON_TAG": "cp312", "ABI_TAG": "cp312", "PLATFORM_TAG": "linux_x86_64",
-		"PTX_SM": "12.1", "SM70": "build", "SM121": "build", "REQUIRES_TORCH": "torch==2.8.*", "SOURCE_DATE_EPOCH": "315532800", "WHEEL_EPOCH": "315532800",
+		"PTX_SM": "12.0", "SM70": "build", "SM121": "build", "REQUIRES_TORCH": "torch==2.8.*", "SOURCE_DATE_EPOCH": "315532800", "WHEEL_EPOCH": "315532800",
 	} {
 		if target.Args[name] != want {
 			t.Errorf("argument %s is %q, want %q", name, target.Args[name], want)
 		}
 	}
 	steps := strings.Join(target.Steps, " ")
-	if !strings.HasPrefix(steps, "system uv toolchain nvdisasm kernels-sm70 ") || !strings.HasSuffix(steps, " kernels-sm121 kernels-sm121-sage2 kernels host-toolchain host builder wheel") {
+	if !strings.HasPrefix(steps, "system uv toolchain nvdisasm kernels-sm70 ") || !strings.HasSuffix(steps, " kernels-sm120 kernels-sm120-sage2 kernels-sm121-sage2 kernels host-toolchain host builder wheel") {
 		t.Errorf("steps %s", steps)
 	}
 }
@@ -61,6 +61,9 @@ func TestPlanSaysWhatIsLeftOut(t *testing.T) {
 	}
 	if len(target.Excluded) != 4 {
 		t.Fatalf("excluded %v", target.Excluded)
+	}
+	if len(target.Shared) != 0 {
+		t.Errorf("shared %v", target.Shared)
 	}
 	first := target.Excluded[0]
 	if first.SM.String() != "10.0" || first.Rule != "sm-minimum" || first.Reason != "10.0 needs CUDA 12.8 or newer" || first.Source == "" {

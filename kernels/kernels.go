@@ -34,6 +34,7 @@ type Set struct {
 	Packages []string `toml:"packages"` // the packages that rows may name
 	Kinds    []Kind   `toml:"kind"`
 	Sources  []Source `toml:"source"`
+	Sames    []Same   `toml:"same"`
 
 	// HostHeaders are the device headers that the host library includes, as paths below the source directory.
 	HostHeaders []string `toml:"-"`
@@ -44,10 +45,10 @@ type Set struct {
 	content []byte // text of kernels.toml, to find the place of a mistake
 }
 
-// Source is one file that NVRTC compiles for each of its SMs.
+// Source is one file that NVRTC compiles for each of its SMs, but for those that load the code of another (see Same).
 type Source struct {
 	File     string      `toml:"file"`     // below csrc/device
-	SMs      []matrix.SM `toml:"sms"`      // SMs that NVRTC compiles the file for
+	SMs      []matrix.SM `toml:"sms"`      // SMs that run the source's kernels
 	Kind     string      `toml:"kind"`     // kind of the source's attention kernels; empty for other sources
 	Kernels  []string    `toml:"kernels"`  // entry points that each cubin must hold; they follow from Kind if it is set
 	Packages []string    `toml:"packages"` // packages whose wheels hold it, or all; they follow from Kind if it is set
@@ -103,7 +104,7 @@ func parse(content []byte) (*Set, error) {
 	if len(k.Sources) == 0 {
 		return nil, diag.Usagef("", "%s names no source", File)
 	}
-	if err := errors.Join(k.checkKinds(), k.completeSources()); err != nil {
+	if err := errors.Join(k.checkKinds(), k.completeSources(), k.checkSames()); err != nil {
 		return nil, err
 	}
 	seen := map[string]bool{}
@@ -165,11 +166,11 @@ func (k *Set) checkSource(source Source, seen map[string]bool) error {
 	return nil
 }
 
-// For lists the sources of an SM, in the order of kernels.toml.
+// For lists the sources that are compiled for an SM, in the order of kernels.toml.
 func (k *Set) For(sm matrix.SM) []Source {
 	var sources []Source
 	for _, source := range k.Sources {
-		if slices.Contains(source.SMs, sm) {
+		if slices.Contains(source.SMs, sm) && !k.Shares(source, sm) {
 			sources = append(sources, source)
 		}
 	}
@@ -188,32 +189,48 @@ func (k *Set) Targets(sms []matrix.SM) map[Arch][]string {
 }
 
 // Names lists the kernels of sms, sorted. If some of sms lack a kernel, "@" and the SMs that have the kernel, joined
-// by commas, follow the kernel's name.
+// by commas, follow the kernel's name; or "@-" and the SMs that lack it, if these are fewer.
 func (k *Set) Names(sms []matrix.SM) []string {
-	owners := map[string][]string{}
+	owners := map[string][]matrix.SM{}
 	for _, sm := range sms {
 		for _, source := range k.For(sm) {
 			for _, kernel := range source.Kernels {
-				owners[kernel] = append(owners[kernel], sm.String())
+				owners[kernel] = append(owners[kernel], sm)
 			}
 		}
 	}
 	names := make([]string, 0, len(owners))
 	for kernel, of := range owners {
-		if len(of) < len(sms) {
-			kernel += "@" + strings.Join(of, ",")
-		}
-		names = append(names, kernel)
+		names = append(names, kernel+ownersText(of, sms))
 	}
 	slices.Sort(names)
 	return names
+}
+
+func ownersText(of, sms []matrix.SM) string {
+	without := slices.DeleteFunc(slices.Clone(sms), func(sm matrix.SM) bool { return slices.Contains(of, sm) })
+	switch {
+	case len(without) == 0:
+		return ""
+	case len(without) < len(of):
+		return "@-" + commas(without)
+	}
+	return "@" + commas(of)
+}
+
+func commas(sms []matrix.SM) string {
+	words := make([]string, len(sms))
+	for i, sm := range sms {
+		words[i] = sm.String()
+	}
+	return strings.Join(words, ",")
 }
 
 // Check reports SMs of the matrix that have two sources of one operation, and packages that lack the source of
 // attention for one of their SMs. It also reports kernels that an SM would get twice, and SMs that would not load the
 // code that the matrix gives them.
 func (k *Set) Check(m *matrix.Matrix) error {
-	errs := []error{k.checkKindUse()}
+	errs := []error{k.checkKindUse(), k.checkSameUse(m)}
 	for _, sm := range m.SMs() {
 		errs = append(errs, k.checkSM(sm))
 	}

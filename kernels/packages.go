@@ -60,8 +60,10 @@ func (k *Set) checkPackage(m *matrix.Matrix, pkg matrix.Package) error {
 	}
 	var errs []error
 	for _, sm := range m.SMsOf(pkg) {
-		has := func(s Source) bool { return s.Operation() == attention && s.serves(pkg.Name) }
-		if !slices.ContainsFunc(k.For(sm), has) {
+		has := func(s Source) bool {
+			return s.Operation() == attention && s.serves(pkg.Name) && slices.Contains(s.SMs, sm)
+		}
+		if !slices.ContainsFunc(k.Sources, has) {
 			e := errorIn(1, 1, "package %s has no source of %s for SM %s", pkg.Name, attention, sm)
 			e.Hint = fmt.Sprintf("add %q to the sms of a source attention_fp16_sm…, or take the SM from the matrix", sm)
 			errs = append(errs, e)

@@ -68,7 +68,7 @@ type Cell struct {
 	Python    Version     `json:"python"`   // two numbers; for a universal wheel those of its oldest Python
 	Runtimes  []Runtime   `json:"runtimes"` // what the wheel is tested on; empty for a wheel without tests
 	SMs       []SM        `json:"sms"`      // old to new, never empty
-	PTX       []SM        `json:"ptx"`      // SMs whose PTX the wheel holds: the newest that its CUDA builds, if among SMs
+	PTX       []SM        `json:"ptx"`      // SMs whose PTX the wheel holds: that of Matrix.PTXOf, if among SMs
 	Excluded  []Exclusion `json:"excluded"`
 }
 

@@ -129,10 +129,18 @@ func (m *Matrix) chooseSMs(r *reader, pkg Package, cuda located[Version]) cudaBu
 		return build
 	}
 	build.ptx = []SM{}
-	if all := m.SMsBuiltBy(cuda.value); slices.Contains(build.sms, all[len(all)-1]) {
-		build.ptx = all[len(all)-1:]
+	if sm := m.PTXOf(cuda.value); slices.Contains(build.sms, sm) {
+		build.ptx = []SM{sm}
 	}
 	return build
+}
+
+// PTXOf is the SM whose PTX wheels of a CUDA may hold: of the newest major that the CUDA builds for whatever package,
+// the oldest SM. Its PTX runs on every GPU that is newer than all machine code, and on all of its own major.
+func (m *Matrix) PTXOf(cuda Version) SM {
+	built := m.SMsBuiltBy(cuda)
+	newest := built[len(built)-1].Major
+	return built[slices.IndexFunc(built, func(sm SM) bool { return sm.Major == newest })]
 }
 
 // SMsBuiltBy lists the SMs that a CUDA builds for whatever package, old to new; none for a CUDA outside the matrix.

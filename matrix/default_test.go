@@ -157,7 +157,7 @@ func TestNamesOfTheDefaultCell(t *testing.T) {
 		"torch requirement":  {cell.TorchRequirement(), "torch==2.8.*"},
 		"Python requirement": {cell.PythonRequirement(), ">=3.12,<3.13"},
 		"host target":        {cell.Platform.HostTarget(), "x86_64-linux-gnu.2.17"},
-		"PTX":                {words(cell.PTX), "12.1"},
+		"PTX":                {words(cell.PTX), "12.0"},
 	})
 }
 

@@ -26,8 +26,7 @@ from build_backend.nvrtc import Nvrtc
 TITLE = """<!-- Written by scripts/compile-seconds.py. -->
 # What the compiler takes
 
-CPU seconds of NVRTC {version} for each source of csrc/kernels.toml and each SM, on {day}. The newest SM has PTX
-as well.
+CPU seconds of NVRTC {version} for each source of csrc/kernels.toml and each SM that it is compiled for, on {day}.
 
 """
 
@@ -36,11 +35,11 @@ def version(sm: str) -> tuple[int, ...]:
     return tuple(map(int, sm.split(".")))
 
 
-def seconds(source: dict[str, Any], sm: str, newest: str) -> float:
+def seconds(source: dict[str, Any], sm: str) -> float:
     """CPU seconds of one compilation, in a process of its own; it fails as the build would."""
     arch = sm + source.get("suffix", "")
     with tempfile.TemporaryDirectory() as output:
-        command = [sys.executable, "-m", "build_backend", "compile", "--sm", arch, "--ptx-sm", newest]
+        command = [sys.executable, "-m", "build_backend", "compile", "--sm", arch]
         command += ["--include", "csrc/device", "--output", output, f"csrc/device/{source['file']}"]
         before = os.times()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -73,14 +72,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("docs/compile-seconds.md"), metavar="FILE")
     options = parser.parse_args()
-    sources = tomllib.loads(Path("csrc/kernels.toml").read_text())["source"]
+    table = tomllib.loads(Path("csrc/kernels.toml").read_text())
+    sources, same = table["source"], {row["sm"]: row["of"] for row in table["same"]}
     compiler = Nvrtc()
     known = set(compiler.supported())
     sms = sorted({sm for source in sources for sm in source["sms"] if int(sm.replace(".", "")) in known}, key=version)
     taken = {}
     for source in sources:
         for sm in set(source["sms"]) & set(sms):
-            taken[source["file"], sm] = seconds(source, sm, sms[-1])
+            if same.get(sm) in source["sms"] and not source.get("suffix"):
+                continue
+            taken[source["file"], sm] = seconds(source, sm)
             print(f"{source['file']} {sm}: {taken[source['file'], sm]:.1f} s", file=sys.stderr)
     release = ".".join(map(str, compiler.version))
     options.output.write_text(page(sources, sms, taken, release))

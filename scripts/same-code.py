@@ -1,80 +1,67 @@
 #!/usr/bin/env python3
-"""Write which SMs have the very code of an older SM of the same major, kernel by kernel, as a page.
+"""Compile what wheels leave out because an older SM has the same code, compare, and write the result as a page.
 
-    PYTHONPATH=python:python/tests scripts/same-code.py dist/WHEEL.whl --output docs/same-code.md
+    python3 -m pip install --target DIR --require-hashes --no-deps -r lock/toolchain-cu129.txt
+    PYTHONPATH=python:python/tests:DIR scripts/same-code.py --output docs/same-code.md
 
-A GPU loads an older SM's cubin where a fatbin has none for it, within a major. Code for a target such as sm_90a is
-for that SM alone and is left out.
+Each run adds or replaces the row of its compiler. The exit status is 1 if a kernel's code differs: csrc/kernels.toml
+must then lose the row [[same]] that says otherwise.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import tempfile
-import zipfile
-from collections import defaultdict
+import sys
+import time
 from pathlib import Path
 
-from support import fatbin
+from support import same_code
 
-from build_backend.sass import cubin
+from build_backend.nvrtc import Nvrtc
 
-TITLE = """<!-- Written by scripts/same-code.py. -->
-# SMs that have the code of an older one
-
-Kernels of {wheel} whose machine code (the section .text of the
-cubin) is the same, byte for byte, as that of an older SM of the same major.
-
-"""
-
-Code = dict[str, dict[str, str]]  # kernel → SM → hash of its code
+PAGE = Path("docs/same-code.md")
+HEAD = "| NVRTC | SM | runs the code of | sources | kernels | that differ | on |\n|---|---|---|---:|---:|---|---|\n"
 
 
-def version(sm: str) -> tuple[int, ...]:
-    return tuple(map(int, sm.split(".")))
+def row(compiler: Nvrtc, sm: str, of: str, sources: list[Path]) -> tuple[str, bool]:
+    """The page's line about a pair of SMs, and whether all is the same."""
+    found: dict[str, bool] = {}
+    for source in sources:
+        found |= same_code.compare(compiler, source, sm, of)
+        print(f"{source.name}: compared for {sm} and {of}", file=sys.stderr, flush=True)
+    differ = [kernel for kernel, same in found.items() if not same]
+    version = ".".join(map(str, compiler.version))
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    line = f"| {version} | {sm} | {of} | {len(sources)} | {len(found)} | {', '.join(differ) or 'none'} | {day} |\n"
+    return line, not differ
 
 
-def code_of(wheel: Path) -> Code:
-    with zipfile.ZipFile(wheel) as archive, tempfile.TemporaryDirectory() as directory:
-        [name] = [name for name in archive.namelist() if name.endswith(".fatbin")]
-        code: Code = defaultdict(dict)
-        for entry in fatbin.read(archive.read(name)):
-            if entry.kind != fatbin.CUBIN or entry.specific:
-                continue
-            path = Path(directory, f"any.sm_{entry.sm.replace('.', '')}.cubin")
-            path.write_bytes(entry.payload)
-            for kernel in cubin.kernels(path):
-                code[kernel.name][entry.sm] = hashlib.sha256(kernel.code).hexdigest()
-    return code
+def with_row(page: str, line: str) -> str:
+    """The page with a line in the place of that of the same compiler and SM, or as one more."""
+    before, head, after = page.partition(HEAD)
+    if not head:
+        raise SystemExit(f"error: {PAGE} has no table of NVRTC's code")
+    key = line.split("|")[1:3]
+    lines = after.splitlines(keepends=True)
+    end = next((at for at, text in enumerate(lines) if not text.startswith("|")), len(lines))
+    rows = [text for text in lines[:end] if text.split("|")[1:3] != key] + [line]
+    return before + head + "".join(sorted(rows)) + "".join(lines[end:])
 
 
-def twin(hashes: dict[str, str], sm: str) -> str | None:
-    """The oldest SM of the same major with this SM's code."""
-    older = [other for other in hashes if version(other)[0] == version(sm)[0] and version(other) < version(sm)]
-    return next((other for other in sorted(older, key=version) if hashes[other] == hashes[sm]), None)
-
-
-def page(code: Code, wheel: str) -> str:
-    pairs: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for kernel, hashes in sorted(code.items()):
-        for sm in hashes:
-            if other := twin(hashes, sm):
-                pairs[sm, other].append(kernel)
-    lines = ["| SM | has the code of | kernels, of all that the SM has |", "|---|---|---|"]
-    for (sm, other), kernels in sorted(pairs.items(), key=lambda pair: version(pair[0][0])):
-        count = sum(sm in hashes for hashes in code.values())
-        lines.append(f"| {sm} | {other} | {len(kernels)} of {count}: {', '.join(kernels)} |")
-    return TITLE.format(wheel=wheel) + "\n".join(lines) + "\n"
-
-
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("wheel", type=Path)
-    parser.add_argument("--output", type=Path, default=Path("docs/same-code.md"), metavar="FILE")
+    parser.add_argument("--output", type=Path, default=PAGE, metavar="FILE", help="the page to change")
     options = parser.parse_args()
-    options.output.write_text(page(code_of(options.wheel), options.wheel.name))
+    compiler = Nvrtc()
+    known = set(compiler.supported())
+    agree = True
+    for sm, of, sources in same_code.pairs():
+        if int(sm.replace(".", "")) in known:
+            line, same = row(compiler, sm, of, sources)
+            options.output.write_text(with_row(options.output.read_text(), line))
+            agree &= same
+    return 0 if agree else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

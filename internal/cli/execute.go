@@ -93,7 +93,7 @@ func runError(results []run.Result, command string) error {
 	return reported(diag.ClassOf(first), hint, "%d of %s failed", len(failed), ui.Count(len(results), "target"))
 }
 
-// sayExclusions tells, once for each CUDA, which SMs its wheels leave out and why.
+// sayExclusions tells, once for each CUDA, which SMs its wheels leave out and why, and which run another SM's code.
 func sayExclusions(console *ui.Console, plan *bake.Plan) {
 	said := map[string]bool{}
 	for _, target := range plan.Targets {
@@ -103,6 +103,9 @@ func sayExclusions(console *ui.Console, plan *bake.Plan) {
 		said[target.CUDA] = true
 		for _, excluded := range target.Excluded {
 			console.Note("CUDA %s leaves out SM %s: %s (%s)", target.CUDA, excluded.SM, excluded.Reason, excluded.Source)
+		}
+		for _, shared := range target.Shared {
+			console.Note("CUDA %s: SM %s runs the code of %s, which is the same (%s)", target.CUDA, shared.SM, shared.Of, shared.Source)
 		}
 	}
 }

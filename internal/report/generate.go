@@ -25,6 +25,6 @@ func Generate(m *matrix.Matrix, k *kernels.Set) (map[string][]byte, error) {
 	files := k.Generate()
 	files[bake.BakeFile] = bakefile
 	files[bake.Dockerfile] = dockerfile
-	files[MatrixFile] = BuildMatrix(m)
+	files[MatrixFile] = BuildMatrix(m, k)
 	return files, nil
 }

@@ -32,8 +32,8 @@ func TestCommittedFilesAreFresh(t *testing.T) {
 
 // Every cell is in exactly one row, and every group has all its members, once the braces are expanded.
 func TestBuildMatrixShowsEveryCell(t *testing.T) {
-	m, _ := matrixtest.Definition(t, sourceDir)
-	text := string(BuildMatrix(m))
+	m, k := matrixtest.Definition(t, sourceDir)
+	text := string(BuildMatrix(m, k))
 	var shown []string
 	for _, b := range blocksOf(m.Cells()) {
 		if !strings.Contains(text, "| `"+b.targets()+"` | `"+b.wheels()+"` |") {
@@ -77,13 +77,14 @@ func expanded(pattern string) []string {
 }
 
 func TestBuildMatrixSaysWhichWheelToTake(t *testing.T) {
-	m, _ := matrixtest.Definition(t, sourceDir)
-	text := string(BuildMatrix(m))
+	m, k := matrixtest.Definition(t, sourceDir)
+	text := string(BuildMatrix(m, k))
 	for sm, want := range map[matrix.SM]string{
 		{Major: 7}:            "| instead of CUDA 13.0 13.2: the torch's wheel for CUDA 12.6 12.8 12.9 if it has one, else the universal wheel |",
 		{Major: 12}:           "| instead of CUDA 12.6: the torch's wheel for CUDA 12.8 12.9 13.0 13.2 if it has one, else the universal wheel |",
 		{Major: 9}:            "| CUDA 12.6 12.8 12.9 13.0 13.2, universal | - |",
 		{Major: 10, Minor: 3}: "| B300, GB300 | CUDA 12.8 12.9 13.0 13.2, universal (that of 10.0) |",
+		{Major: 12, Minor: 1}: "| DGX Spark | CUDA 12.9 13.0 13.2, universal (that of 12.0, and of 12.1a) |",
 	} {
 		_, row, _ := strings.Cut(text, "\n| "+sm.String()+" | ")
 		if row, _, _ = strings.Cut(row, "\n"); !strings.Contains("| "+row, want) {
@@ -98,8 +99,8 @@ func TestBuildMatrixSaysWhichWheelToTake(t *testing.T) {
 }
 
 func TestBuildMatrixShowsPlatformsAndRules(t *testing.T) {
-	m, _ := matrixtest.Definition(t, sourceDir)
-	text := string(BuildMatrix(m))
+	m, k := matrixtest.Definition(t, sourceDir)
+	text := string(BuildMatrix(m, k))
 	for _, platform := range m.Platforms() {
 		if _, known := whereTestsRun[platform.Emulator]; !known || !strings.Contains(text, "| "+platform.Name+" | `"+platform.Tag+"` |") {
 			t.Errorf("BUILD_MATRIX.md does not say what ran of %s", platform.Name)
@@ -116,9 +117,9 @@ func TestBuildMatrixShowsPlatformsAndRules(t *testing.T) {
 }
 
 func TestTablesHaveEqualRows(t *testing.T) {
-	m := matrixtest.WithTorch299(t, sourceDir)
+	_, k := matrixtest.Definition(t, sourceDir)
 	columns := 0
-	for number, line := range strings.Split(string(BuildMatrix(m)), "\n") {
+	for number, line := range strings.Split(string(BuildMatrix(matrixtest.WithTorch299(t, sourceDir), k)), "\n") {
 		if !strings.HasPrefix(line, "|") {
 			columns = 0
 			continue

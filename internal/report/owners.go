@@ -5,12 +5,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
 
 // gpus says for each GPU which wheels have machine code for it, and what the GPU's owner takes instead of the other
 // wheels.
-func (d *document) gpus(m *matrix.Matrix) {
+func (d *document) gpus(m *matrix.Matrix, k *kernels.Set) {
 	d.linef("## Which wheel for which GPU\n")
 	d.linef("A wheel of another CUDA serves the same torch: kernels need the driver alone, one for that CUDA or newer. The universal wheel serves")
 	d.linef("every torch. Where a wheel has no code for a GPU, but PTX for an older SM, the driver compiles that at first use, without the kernels")
@@ -20,7 +21,7 @@ func (d *document) gpus(m *matrix.Matrix) {
 		d.head("SM", "GPUs", "wheels with code for it", "instead of the others")
 		for _, sm := range m.Capabilities() {
 			if slices.Contains(m.SMsOf(pkg), m.Image(sm)) {
-				d.row(sm.String(), orNone(strings.Join(m.GPUs(sm), ", ")), codeFor(m, pkg, sm), insteadOf(m, pkg, sm))
+				d.row(sm.String(), orNone(strings.Join(m.GPUs(sm), ", ")), codeFor(m, k, pkg, sm), insteadOf(m, pkg, sm))
 			}
 		}
 		d.linef("")
@@ -34,7 +35,7 @@ func orNone(text string) string {
 	return text
 }
 
-func codeFor(m *matrix.Matrix, pkg matrix.Package, sm matrix.SM) string {
+func codeFor(m *matrix.Matrix, k *kernels.Set, pkg matrix.Package, sm matrix.SM) string {
 	with, _, universal := holders(m, pkg, sm)
 	text := "CUDA " + words(with)
 	if universal {
@@ -42,6 +43,9 @@ func codeFor(m *matrix.Matrix, pkg matrix.Package, sm matrix.SM) string {
 	}
 	if image := m.Image(sm); image != sm {
 		text += fmt.Sprintf(" (that of %s)", image)
+	}
+	for _, row := range k.SamesIn([]matrix.SM{sm}) {
+		text += fmt.Sprintf(" (that of %s, and of %sa)", row.Of, row.SM)
 	}
 	return text
 }

@@ -1,4 +1,4 @@
-"""compile: device sources to one cubin each for an SM, and to PTX for the newest."""
+"""compile: device sources to one cubin each for an SM, and for one SM to PTX too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from . import handover, packages
 from .errors import BuildError
-from .nvrtc import Nvrtc
+from .nvrtc import Compiled, Nvrtc
 
 Kernels = dict[str, dict[str, int]]  # kernel → {"registers", "spill_bytes", "stack_bytes", "shared_bytes"}
 
@@ -49,19 +49,15 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.output.mkdir(parents=True, exist_ok=True)
     for source in arguments.sources:
         started = time.monotonic()
-        macros = arguments.define
-        image, log = compile_source(compiler, source, f"sm_{digits}", arguments.include, macros)
-        kernels = resources(log)
+        made = compile_source(compiler, source, f"sm_{digits}", arguments.include, arguments.define)
+        kernels = resources(made.log)
         if not kernels:
             raise BuildError(
-                f"{source}: no kernel in it, or the compiler's report could not be read:\n{log}"
+                f"{source}: no kernel in it, or the compiler's report could not be read:\n{made.log}"
             )
-        handover.write(arguments.output / f"{source.stem}.sm_{digits}.cubin", image)
+        handover.write(arguments.output / f"{source.stem}.sm_{digits}.cubin", made.cubin)
         if arguments.ptx_sm is not None and architecture(arguments.ptx_sm) == digits:
-            text, _ = compile_source(
-                compiler, source, f"compute_{digits}", arguments.include, macros
-            )
-            handover.write(arguments.output / f"{source.stem}.compute_{digits}.ptx", text.rstrip(b"\0"))
+            handover.write(arguments.output / f"{source.stem}.compute_{digits}.ptx", made.ptx)
         _report(source, digits, kernels, time.monotonic() - started, arguments.verbose)
         if not arguments.allow_spills:
             _refuse_spills(source, digits, kernels)
@@ -82,8 +78,8 @@ def compile_source(
     target: str,
     includes: Sequence[str] = (),
     macros: Sequence[str] = (),
-) -> tuple[bytes, str]:
-    """Compiles a file for sm_XY (cubin) or compute_XY (PTX); returns (bytes, log)."""
+) -> Compiled:
+    """Compiles a file for sm_XY: a cubin, and the PTX that it was made from."""
     directories = [source.parent, *includes, *packages.include_directories()]
     options = [
         f"--gpu-architecture={target}",
@@ -91,14 +87,7 @@ def compile_source(
         *(f"--include-path={path}" for path in directories),
         *(f"--define-macro={macro}" for macro in macros),
     ]
-    if target.startswith("compute"):
-        options.remove("--ptxas-options=-v")
-    return compiler.compile(
-        source.read_text("utf-8"),
-        source.name,
-        options,
-        "CUBIN" if target.startswith("sm") else "PTX",
-    )
+    return compiler.compile(source.read_text("utf-8"), source.name, options)
 
 
 def resources(log: str) -> Kernels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 from . import packages
 from .errors import BuildError
@@ -12,6 +12,14 @@ from .errors import BuildError
 
 class CompileError(BuildError):
     """NVRTC refused the source; the message holds its log."""
+
+
+class Compiled(NamedTuple):
+    """What one run of the compiler made: machine code, the PTX that it was made from, and the log."""
+
+    cubin: bytes
+    ptx: bytes
+    log: str
 
 
 class Nvrtc:
@@ -37,8 +45,8 @@ class Nvrtc:
         self._check(self._library.nvrtcGetSupportedArchs(numbers), "nvrtcGetSupportedArchs")
         return list(numbers)
 
-    def compile(self, source: str, name: str, options: Sequence[str], output: str) -> tuple[bytes, str]:
-        """Compiles source text; output is "CUBIN" or "PTX". Returns (bytes, log text), or CompileError."""
+    def compile(self, source: str, name: str, options: Sequence[str]) -> Compiled:
+        """Compiles source text; options name a target such as sm_90. Raises CompileError."""
         program = ctypes.c_void_p()
         self._check(
             self._library.nvrtcCreateProgram(
@@ -54,7 +62,7 @@ class Nvrtc:
             log = self._read(program, "ProgramLog").decode(errors="replace").strip("\0\n ")
             if result:
                 raise CompileError(f"{name}: {self._text(result)}\n{log}")
-            return self._read(program, output), log
+            return Compiled(self._read(program, "CUBIN"), self._read(program, "PTX").rstrip(b"\0"), log)
         finally:
             self._library.nvrtcDestroyProgram(ctypes.byref(program))
 

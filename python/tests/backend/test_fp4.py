@@ -37,8 +37,8 @@ def test_no_other_target_is_compiled(compiler: nvrtc.Nvrtc, source: Path, target
 
 @pytest.mark.parametrize("target", ["sm_120a", "sm_121a"])
 def test_attention_multiplies_in_fp4_without_spills(compiler: nvrtc.Nvrtc, target: str, tmp_path: Path) -> None:
-    image, log = compile_command.compile_source(compiler, SOURCES[0], target, [str(DEVICE)])
-    kernels = compile_command.resources(log)
+    made = compile_command.compile_source(compiler, SOURCES[0], target, [str(DEVICE)])
+    kernels = compile_command.resources(made.log)
     assert kernels.keys() == {"attention_fp4_hd64", "attention_fp4_hd128"}
     assert all(kernel["spill_bytes"] == 0 for kernel in kernels.values())
     try:
@@ -46,7 +46,7 @@ def test_attention_multiplies_in_fp4_without_spills(compiler: nvrtc.Nvrtc, targe
     except BuildError as error:
         pytest.skip(f"{error}: {error.hint}")
     path = tmp_path / f"attention.{target}.cubin"
-    path.write_bytes(image)
+    path.write_bytes(made.cubin)
     assert command_line.main(["check", f"--output={tmp_path}", str(path)]) == 0
     document = json.loads((tmp_path / f"attention.{target}.json").read_text())
     products = {name: kernel["tensor"] for name, kernel in document["kernels"].items()}

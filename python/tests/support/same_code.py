@@ -1,0 +1,44 @@
+"""SMs that run the code of an older one, by csrc/kernels.toml: is it what their own compilation would give?"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from build_backend import compile as compile_command
+from build_backend import reader
+from build_backend.nvrtc import Nvrtc
+from build_backend.sass import cubin
+
+CSRC = Path(__file__).parents[3] / "csrc"
+DEVICE = CSRC / "device"
+
+
+def pairs() -> list[tuple[str, str, list[Path]]]:
+    """(SM, the SM whose code it runs, the sources of that code), of each row."""
+    table = reader.parse_toml((CSRC / "kernels.toml").read_text("utf-8"))
+    return [(row["sm"], row["of"], list(_shared(table["source"], row))) for row in table["same"]]
+
+
+def _shared(sources: list[dict[str, Any]], row: dict[str, str]) -> Iterator[Path]:
+    for source in sources:
+        if {row["sm"], row["of"]} <= set(source["sms"]) and not source.get("suffix"):
+            yield DEVICE / source["file"]
+
+
+def compare(compiler: Nvrtc, source: Path, sm: str, of: str) -> dict[str, bool]:
+    """Kernel -> whether its machine code, the section .text of the cubin, is the same bytes for both SMs."""
+    own, others = code(compiler, source, sm), code(compiler, source, of)
+    return {kernel: own.get(kernel) == others.get(kernel) for kernel in sorted(own.keys() | others.keys())}
+
+
+def code(compiler: Nvrtc, source: Path, sm: str) -> dict[str, bytes]:
+    """Kernel -> machine code."""
+    target = f"sm_{compile_command.architecture(sm)}"
+    made = compile_command.compile_source(compiler, source, target, [str(DEVICE)])
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, f"any.{target}.cubin")
+        path.write_bytes(made.cubin)
+        return {kernel.name: kernel.code for kernel in cubin.kernels(path)}
