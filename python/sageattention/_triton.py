@@ -21,8 +21,9 @@ OLDEST = (3, 2)  # the first release whose interpreter runs the tests
 _AMPERE = (3, 3)
 # The first release that declares setuptools, which Triton imports, as a dependency.
 _DECLARED_SETUPTOOLS = (3, 3)
-# SM -> the first release whose own ptxas compiles for that SM. Older releases end the process.
-_NEEDED = {(10, 0): (3, 3), (10, 3): (3, 6), (11, 0): (3, 7), (12, 0): (3, 3), (12, 1): (3, 6)}
+# SM -> the first release whose own ptxas compiles for that SM: older releases end the process. 3.3.0 has the
+# ptxas for SM 12.0, but its pass TritonGPUAccelerateMatmul fails there; 3.3.1 mends it.
+_NEEDED = {(10, 0): (3, 3), (10, 3): (3, 6), (11, 0): (3, 7), (12, 0): (3, 3, 1), (12, 1): (3, 6)}
 
 
 def _there(module: str) -> bool:
@@ -53,8 +54,8 @@ def version() -> str:
 
 
 def _release(text: str) -> tuple[int, ...]:
-    """(3, 4) from "3.4.0"."""
-    return tuple(map(int, re.findall(r"\d+", text)[:2]))
+    """(3, 4, 0) from "3.4.0"."""
+    return tuple(map(int, re.findall(r"\d+", text)[:3]))
 
 
 def why_not(sm: tuple[int, int], request: Request) -> str:
@@ -73,7 +74,7 @@ def why_not(sm: tuple[int, int], request: Request) -> str:
         dtype = "bfloat16" if request.bfloat16 else "float16"
         return f"Triton {version()} takes {dtype} from SM {oldest[0]}.{oldest[1]} on"
     if release < _NEEDED.get(sm, OLDEST):
-        return f"Triton {version()} does not know SM {sm[0]}.{sm[1]}"
+        return f"Triton {version()} does not serve SM {sm[0]}.{sm[1]}"
     return ""
 
 

@@ -49,11 +49,12 @@ def test_what_a_triton_cannot_serve(monkeypatch: pytest.MonkeyPatch) -> None:
         return _triton.why_not(sm, Request("triton", **request))
 
     assert why("3.1.0", (8, 0)) == "Triton 3.1.0 is older than 3.2"
-    assert why("3.2.0", (12, 0)) == "Triton 3.2.0 does not know SM 12.0"
+    assert why("3.2.0", (12, 0)) == "Triton 3.2.0 does not serve SM 12.0"
     assert why("3.3.0", (7, 5)) == "Triton 3.3.0 takes float16 from SM 8.0 on"
     assert why("3.9.0", (7, 5)) == "Triton 3.9.0 takes float16 from SM 8.0 on"
     assert why("3.2.0", (7, 5), bfloat16=True) == "Triton 3.2.0 takes bfloat16 from SM 8.0 on"
-    assert why("3.3.1", (12, 1)) == "Triton 3.3.1 does not know SM 12.1"
+    assert why("3.3.0", (12, 0)) == "Triton 3.3.0 does not serve SM 12.0"
+    assert why("3.3.1", (12, 1)) == "Triton 3.3.1 does not serve SM 12.1"
     assert why("3.10.0+git1234", (7, 0))
     for version, sm in (("3.2.0", (7, 5)), ("3.3.1", (12, 0)), ("3.9.0", (8, 0)), ("3.10", (9, 0))):
         assert why(version, sm) == ""
