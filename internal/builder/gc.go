@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/moby/buildkit/client"
 	"golang.org/x/sys/unix"
@@ -21,13 +20,14 @@ const minFree = 2 << 30
 
 // gcPolicy brings the cache under limit bytes and the disk to minFree free ones, as far as what the run used allows.
 // Cache mounts (the wheels that uv downloaded) and copies of local directories go first: they can be had again without
-// running a step. Each rule compares the whole cache with its limit.
-func gcPolicy(limit int64, used []string, since time.Duration) []client.PruneInfo {
+// running a step. Each rule compares the whole cache with its limit. No rule has a KeepDuration: deleting a layer counts
+// as a use of the layer under it, and a run would take no more than the top of each stack.
+func gcPolicy(limit int64, used []string) []client.PruneInfo {
 	unused := make([]string, len(used))
 	for i, id := range used {
 		unused[i] = "id!=" + id
 	}
-	rule := client.PruneInfo{All: true, MaxUsedSpace: limit, MinFreeSpace: minFree, KeepDuration: since}
+	rule := client.PruneInfo{All: true, MaxUsedSpace: limit, MinFreeSpace: minFree}
 	first, second := rule, rule
 	first.All = false
 	for _, kind := range []string{"type==source.local", "type==exec.cachemount"} {
@@ -72,9 +72,13 @@ func (c *controller) collect(ctx context.Context, root string, limit int64, note
 	if err != nil {
 		return err
 	}
+	used := c.used.ids(c.worker.MetadataStore)
 	var size, deleted int64
 	for _, r := range records {
 		size += r.Size
+		if r.LastUsedAt != nil && r.LastUsedAt.After(c.started) {
+			used = append(used, r.ID)
+		}
 	}
 	reason := fmt.Sprintf("it holds %s and its limit is %s", ui.Size(size), ui.Size(limit))
 	if room := free(root); size <= limit && room >= minFree {
@@ -82,7 +86,7 @@ func (c *controller) collect(ctx context.Context, root string, limit int64, note
 	} else if room < minFree {
 		reason = fmt.Sprintf("%s was free on the disk of %s, and %s should be", ui.Size(room), root, ui.Size(minFree))
 	}
-	deleted, err = c.prune(ctx, gcPolicy(limit, c.used.ids(c.worker.MetadataStore), time.Since(c.started)))
+	deleted, err = c.prune(ctx, gcPolicy(limit, used))
 	if deleted > 0 {
 		note("deleted %s of build cache that this run did not use: %s", ui.Size(deleted), reason)
 	}
