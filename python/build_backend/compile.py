@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 
 from . import handover, packages
 from .errors import BuildError
@@ -37,31 +38,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--allow-spills", action="store_true", help="do not fail on kernels that spill registers"
     )
     parser.add_argument("--define", action="append", default=[], metavar="NAME", help="a macro to define")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="compile so many sources at a time")
     parser.add_argument("--verbose", action="store_true", help="print each kernel's registers")
     parser.add_argument("sources", nargs="+", type=pathlib.Path, metavar="SOURCE.cu")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compiles each source; the output's names are STEM.sm_90.cubin and STEM.compute_90.ptx."""
-    compiler = Nvrtc()
     digits = architecture(arguments.sm)
-    _check_supported(compiler, arguments.sm, digits)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    for source in arguments.sources:
-        started = time.monotonic()
-        made = compile_source(compiler, source, f"sm_{digits}", arguments.include, arguments.define)
-        kernels = resources(made.log)
-        if not kernels:
-            raise BuildError(
-                f"{source}: no kernel in it, or the compiler's report could not be read:\n{made.log}"
-            )
-        handover.write(arguments.output / f"{source.stem}.sm_{digits}.cubin", made.cubin)
-        if arguments.ptx_sm is not None and architecture(arguments.ptx_sm) == digits:
-            handover.write(arguments.output / f"{source.stem}.compute_{digits}.ptx", made.ptx)
-        _report(source, digits, kernels, time.monotonic() - started, arguments.verbose)
-        if not arguments.allow_spills:
-            _refuse_spills(source, digits, kernels)
+    if arguments.jobs <= 1 or len(arguments.sources) == 1:
+        for source in arguments.sources:
+            _compile(arguments, digits, source)
+        return 0
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        compiling = [pool.submit(_compile, arguments, digits, source) for source in arguments.sources]
+        try:
+            for one in compiling:
+                one.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     return 0
+
+
+def _compile(arguments: argparse.Namespace, digits: str, source: pathlib.Path) -> None:
+    """Compiles one source, in whatever process."""
+    compiler = Nvrtc()
+    _check_supported(compiler, arguments.sm, digits)
+    started = time.process_time()
+    made = compile_source(compiler, source, f"sm_{digits}", arguments.include, arguments.define)
+    kernels = resources(made.log)
+    if not kernels:
+        raise BuildError(f"{source}: no kernel in it, or the compiler's report could not be read:\n{made.log}")
+    handover.write(arguments.output / f"{source.stem}.sm_{digits}.cubin", made.cubin)
+    if arguments.ptx_sm is not None and architecture(arguments.ptx_sm) == digits:
+        handover.write(arguments.output / f"{source.stem}.compute_{digits}.ptx", made.ptx)
+    _report(source, digits, kernels, time.process_time() - started, arguments.verbose)
+    if not arguments.allow_spills:
+        _refuse_spills(source, digits, kernels)
 
 
 def architecture(sm: str) -> str:
@@ -122,7 +137,7 @@ def _check_supported(compiler: Nvrtc, sm: str, digits: str) -> None:
 def _report(source: pathlib.Path, digits: str, kernels: Kernels, seconds: float, verbose: bool) -> None:
     worst = max(kernel["registers"] for kernel in kernels.values())
     print(
-        f"{source.name} sm_{digits}: {len(kernels)} kernels, at most {worst} registers, {seconds:.1f} s"
+        f"{source.name} sm_{digits}: {len(kernels)} kernels, at most {worst} registers, {seconds:.1f} s of CPU"
     )
     if verbose:
         for name, kernel in kernels.items():

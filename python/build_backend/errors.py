@@ -9,3 +9,7 @@ class BuildError(Exception):
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+
+    def __reduce__(self) -> tuple[type[BuildError], tuple[str, str | None]]:
+        """Another process gets the hint as well."""
+        return type(self), (str(self), self.hint)

@@ -58,6 +58,25 @@ def test_no_ptx_for_another_sm(compiler: nvrtc.Nvrtc, tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"one.sm_80.cubin", "one.sm_80.cubin.sha256"}
 
 
+def test_sources_side_by_side(
+    compiler: nvrtc.Nvrtc, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each is reported; a mistake in one comes with its log, and with its hint."""
+    names = [f"source{number}.cu" for number in range(3)]
+    for number, name in enumerate(names):
+        (tmp_path / name).write_text(SOURCE % number)
+    command = ["compile", "--jobs", "2", "--output", str(tmp_path / "out"), *(str(tmp_path / name) for name in names)]
+    assert command_line.main([*command, "--sm", "9.0"]) == 0
+    assert len(list((tmp_path / "out").glob("*.cubin"))) == 3
+    said = capfd.readouterr().out
+    assert all(f"{name} sm_90: 1 kernels" in said for name in names)
+    (tmp_path / names[1]).write_text(SOURCE % "undeclared")
+    assert command_line.main([*command, "--sm", "9.0"]) == 1
+    assert "source1.cu(1): error" in capfd.readouterr().err
+    assert command_line.main([*command, "--sm", "4.2"]) == 1
+    assert "hint: pip install" in capfd.readouterr().err
+
+
 def test_same_source_gives_the_same_bytes(compiler: nvrtc.Nvrtc, tmp_path: Path) -> None:
     for name in "first", "second":
         (tmp_path / name).mkdir()
