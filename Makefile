@@ -118,9 +118,16 @@ test-clients: test-tools build ## the wheels of dist/ with kernels, kernel-abi-c
 test-torches: tools build ## one wheel of each torch tested on it; the last results are docs/torches.md
 	scripts/test-torches.py --sagebuild $(SAGEBUILD)
 
+SINGLES ?= none
 .PHONY: bench-build
-bench-build: tools build ## measures builds; the last results are docs/bench-build.md
-	go run ./scripts/bench-build -sagebuild $(SAGEBUILD)
+bench-build: tools build ## measures builds; the last results are docs/bench-build.md; SINGLES=all builds ten cells one by one as well
+	go run ./scripts/bench-build -sagebuild $(SAGEBUILD) -singles $(SINGLES)
+
+.PHONY: check-index
+check-index: tools build ## pip and uv install every wheel of dist/ for Linux on x86-64, from an index; docs/index.md
+	wheels=$$(mktemp -d) && trap 'rm -rf "$$wheels"' EXIT && \
+	cp --reflink=auto dist/*linux_x86_64.whl dist/*manylinux*x86_64.whl "$$wheels" && \
+	$(SAGEBUILD) index --check --dist "$$wheels"
 
 .PHONY: bench-cells
 bench-cells: tools build ## measures a thousand generated cells; the last results are docs/bench-cells.md

@@ -124,18 +124,29 @@ func (i Installer) arguments(o order) ([]string, error) {
 	return append(arguments, o.requirement), nil
 }
 
-var manylinuxPattern = regexp.MustCompile(`^manylinux_2_[0-9]+_(x86_64|aarch64)$`)
+var platformPattern = regexp.MustCompile(`^(?:(linux|manylinux|musllinux|macosx|win)(?:_[0-9]+_[0-9]+)?_)?(any|x86_64|amd64|aarch64|arm64|universal2)$`)
+
+// uvPlatforms are uv's names of platforms (uv pip install --help, --python-platform), by the system and the machine of
+// a platform tag. uv takes the oldest macOS that it supports, unless MACOSX_DEPLOYMENT_TARGET names another.
+var uvPlatforms = map[[2]string]string{
+	{"", "any"}:              "x86_64-unknown-linux-gnu",
+	{"linux", "x86_64"}:      "x86_64-unknown-linux-gnu",
+	{"linux", "aarch64"}:     "aarch64-unknown-linux-gnu",
+	{"musllinux", "x86_64"}:  "x86_64-unknown-linux-musl",
+	{"musllinux", "aarch64"}: "aarch64-unknown-linux-musl",
+	{"macosx", "x86_64"}:     "x86_64-apple-darwin",
+	{"macosx", "arm64"}:      "aarch64-apple-darwin",
+	{"macosx", "universal2"}: "aarch64-apple-darwin",
+	{"win", "amd64"}:         "x86_64-pc-windows-msvc",
+	{"win", "arm64"}:         "aarch64-pc-windows-msvc",
+}
 
 // uvPlatform names a platform as uv does.
 func uvPlatform(tag string) (string, error) {
-	known := map[string]string{
-		"any": "x86_64-unknown-linux-gnu", "linux_x86_64": "x86_64-unknown-linux-gnu", "linux_aarch64": "aarch64-unknown-linux-gnu", "win_amd64": "x86_64-pc-windows-msvc",
-	}
-	if parts := manylinuxPattern.FindStringSubmatch(tag); parts != nil {
-		tag = "linux_" + parts[1]
-	}
-	if name, ok := known[tag]; ok {
-		return name, nil
+	if parts := platformPattern.FindStringSubmatch(tag); parts != nil {
+		if name, known := uvPlatforms[[2]string{strings.TrimPrefix(parts[1], "many"), parts[2]}]; known {
+			return name, nil
+		}
 	}
 	return "", fmt.Errorf("uv has no name for platform %s", tag)
 }
