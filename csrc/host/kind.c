@@ -25,6 +25,7 @@ const sageattn_kernel_facts sageattn_kernels[SAGEATTN_KERNELS] = {
     [SAGEATTN_KERNEL_WGMMA_SEE] = {"prepare_wgmma", "wgmma_see", NULL, 0},
     [SAGEATTN_KERNEL_WGMMA_BIAS_KEYS] = {"prepare_wgmma", "wgmma_bias_keys", NULL, 0},
     [SAGEATTN_KERNEL_WGMMA_ORDER] = {"prepare_wgmma", "wgmma_order", NULL, 0},
+    [SAGEATTN_KERNEL_WGMMA_KEY_MEAN] = {"prepare_wgmma", "wgmma_key_mean", NULL, 0},
     [SAGEATTN_KERNEL_FP4_STATISTICS] = {"quantize_fp4", "fp4_statistics", NULL, 0},
     [SAGEATTN_KERNEL_FP4_FINISH] = {"quantize_fp4", "fp4_finish", NULL, 0},
     [SAGEATTN_KERNEL_FP4_PACK] = {"quantize_fp4", "fp4_pack", NULL, 0},

@@ -4,8 +4,8 @@
  *
  * The call quantises 16-bit tensors into a workspace of the caller's, in a tile format of its own, and attends.
  * Everything happens on the stream: nothing synchronises or allocates, and a capture takes it. The same input gives
- * the same bits. Rows that see no key give output 0 and lse -infinity. Query head h reads key head
- * h / (query_heads / key_heads).
+ * the same bits; with an lse the output may differ in its last bits from that without one. Rows that see no key give
+ * output 0 and lse -infinity. Query head h reads key head h / (query_heads / key_heads).
  */
 #ifndef SAGEATTN_WGMMA_H
 #define SAGEATTN_WGMMA_H
@@ -13,7 +13,7 @@
 #include "sageattn.h"
 
 /* What a call does with the workspace. Quantising does not read the query. Attending alone takes what an earlier call
- * left there for the same keys and values, which it does not read: they may be NULL. */
+ * left there for the same keys and values, which it does not read: they may be NULL. Mask and causal are the same. */
 enum sageattn_wgmma_steps { SAGEATTN_WGMMA_ALL = 0, SAGEATTN_WGMMA_QUANTIZE = 1, SAGEATTN_WGMMA_ATTEND = 2 };
 
 /* Sequences behind each other: as the fields named starts in sageattn.h, for queries and keys both, without a mask.

@@ -1,4 +1,4 @@
-/* sageattn_wgmma_attention: checks, kernel arguments, three launches or four. */
+/* sageattn_wgmma_attention: checks, kernel arguments, three launches to five. */
 #include "wgmma.h"
 
 #include "check.h"
@@ -49,6 +49,7 @@ static void quantize_workspace(const call* c, sageattn_wgmma_quantize_arguments*
     a->tiled_value = base + at->value;
     a->key_scale = (float*)(base + at->key_scale);
     a->key_shift = (float*)(base + at->key_shift);
+    a->key_mean = (float*)(base + at->key_mean);
     a->value_shift = (float*)(base + at->value_shift);
     a->value_residual = (float*)(base + at->value_residual);
     a->value_scale = (float*)(base + at->value_scale);
@@ -70,6 +71,13 @@ static void quantize_numbers(const call* c, sageattn_wgmma_quantize_arguments* a
     a->key_tiles = (int)n->key_tiles;
     a->parts = (int)n->parts;
     a->smooth_k = p->smooth_k;
+}
+
+/* All but the views. */
+static void quantize_arguments(const call* c, sageattn_wgmma_quantize_arguments* a) {
+    quantize_workspace(c, a);
+    quantize_numbers(c, a);
+    sageattn_wgmma_seen(c, a);
 }
 
 /* By the columns, the dtype, and whether there are starts. */
@@ -95,9 +103,7 @@ static int launch_quantizers(const call* c) {
     sageattn_loaded pack;
     SAGEATTN_TRY(sageattn_find(packer(c), c->device, &pack));
     SAGEATTN_TRY(quantize_views(c->p, &a));
-    quantize_workspace(c, &a);
-    quantize_numbers(c, &a);
-    sageattn_wgmma_seen(c, &a);
+    quantize_arguments(c, &a);
     if (a.parts > pack.multiprocessors) a.parts = pack.multiprocessors; /* a head's wait for each other */
     SAGEATTN_TRY(
         sageattn_run_early(SAGEATTN_KERNEL_WGMMA_SAMPLE, c->device, c->stream, n->key_heads * 2, threads, &a));
@@ -107,6 +113,15 @@ static int launch_quantizers(const call* c) {
     return sageattn_launch(&pack, c->stream, pack_blocks(c, a.parts), &a);
 }
 
+/* For the LSE, from the tiles. */
+static int launch_key_mean(const call* c) {
+    sageattn_wgmma_quantize_arguments a = {0};
+    if (c->p->lse == NULL || c->n.key_tiles == 0) return SAGEATTN_OK;
+    quantize_arguments(c, &a);
+    return sageattn_run_early(SAGEATTN_KERNEL_WGMMA_KEY_MEAN, c->device, c->stream, c->n.key_heads,
+                              SAGEATTN_WGMMA_MEAN_THREADS, &a);
+}
+
 static void attention_workspace(const call* c, sageattn_wgmma_attention_arguments* a) {
     const sageattn_wgmma_layout* const at = &c->at;
     unsigned char* const base = c->p->workspace;
@@ -114,6 +129,7 @@ static void attention_workspace(const call* c, sageattn_wgmma_attention_argument
     a->value = base + at->value;
     a->key_scale = (const float*)(base + at->key_scale);
     a->key_shift = (const float*)(base + at->key_shift);
+    a->key_mean = (const float*)(base + at->key_mean);
     a->value_scale = (const float*)(base + at->value_scale);
     a->value_mean = (const float*)(base + at->value_mean);
     a->lse = c->p->lse;
@@ -217,5 +233,7 @@ int sageattn_wgmma_attention(const sageattn_wgmma_params* p, int32_t device, voi
         SAGEATTN_TRY(sageattn_wgmma_prepare(&c, attention.traits.query_rows));
         SAGEATTN_TRY(launch_quantizers(&c));
     }
-    return p->steps == SAGEATTN_WGMMA_QUANTIZE ? SAGEATTN_OK : launch_attention(&c, &attention);
+    if (p->steps == SAGEATTN_WGMMA_QUANTIZE) return SAGEATTN_OK;
+    SAGEATTN_TRY(launch_key_mean(&c));
+    return launch_attention(&c, &attention);
 }

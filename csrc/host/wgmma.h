@@ -2,6 +2,8 @@
 #ifndef SAGEATTN_WGMMA_INTERNAL_H
 #define SAGEATTN_WGMMA_INTERNAL_H
 
+#include <stddef.h>
+
 #include "../device/wgmma/arguments.h"
 #include "kind.h"
 #include "sageattn_wgmma.h"
@@ -22,8 +24,8 @@ typedef struct sageattn_wgmma_counts {
 /* Offsets of the arrays in bytes; size is the end of the last. */
 typedef struct sageattn_wgmma_layout {
     int64_t key, value, key_scale, value_scale, value_mean, schedule;
-    int64_t key_shift, value_shift, value_residual, value_largest, parts_seen, parts_done;
-    int64_t seen_count, bits, classes, bias, order, order_end;
+    int64_t key_shift, key_mean, value_shift, value_residual, value_largest, parts_seen, parts_done;
+    int64_t seen_count, tile_list, tile_rank, tile_count, tiles_bits, bits, classes, bias, order, order_end;
     int64_t size;
 } sageattn_wgmma_layout;
 
@@ -39,7 +41,8 @@ typedef struct sageattn_wgmma_call {
 sageattn_wgmma_counts sageattn_wgmma_count(const sageattn_wgmma_params* params);
 sageattn_wgmma_layout sageattn_wgmma_lay_out(const sageattn_wgmma_counts* counts);
 
-/* The kind whose kernels compute the call. */
+/* The kind whose kernels compute the call. What a mask of keys alone hides is left out of the tiles, unless there is
+ * a causal limit: the attention then needs no mask. */
 enum sageattn_kind sageattn_wgmma_kind(const sageattn_wgmma_params* params);
 
 int sageattn_wgmma_check_mask(const char* function, const sageattn_wgmma_params* params);
@@ -52,10 +55,14 @@ void sageattn_wgmma_seen(const sageattn_wgmma_call* call, sageattn_wgmma_quantiz
 int sageattn_wgmma_mask(const sageattn_wgmma_call* call, int query_tile,
                         sageattn_wgmma_attention_arguments* arguments);
 
-/* A mask of one row for all queries, or for all queries and heads. */
+/* A mask of one row for all queries, or for all queries and heads; and one that the tiles leave out. */
 static inline int sageattn_wgmma_one_row(const sageattn_wgmma_params* p) { return p->mask.row_stride == 0; }
 static inline int sageattn_wgmma_of_keys(const sageattn_wgmma_params* p) {
     return sageattn_wgmma_one_row(p) && (p->mask.head_stride == 0 || p->query_heads == 1);
+}
+static inline int sageattn_wgmma_left_out(const sageattn_wgmma_params* p) {
+    return p->mask.data != NULL && p->mask_dtype == SAGEATTN_BOOL && sageattn_wgmma_of_keys(p) &&
+           p->causal == SAGEATTN_NOT_CAUSAL;
 }
 
 #endif

@@ -46,8 +46,13 @@ sageattn_wgmma_counts sageattn_wgmma_count(const sageattn_wgmma_params* p) {
 static void lay_out_mask(const sageattn_wgmma_counts* n, sageattn_wgmma_layout* at) {
     const int64_t masks = n->mask_batch * n->mask_heads;
     const int64_t padded_tiles = sageattn_divide_up(n->key_tiles, 4) * 4;
-    at->seen_count =
-        sageattn_workspace_take(&at->size, n->seen_tiles > 0 ? n->mask_batch * (int64_t)sizeof(int32_t) : 0);
+    const int64_t counts = n->seen_tiles > 0 ? n->mask_batch * (int64_t)sizeof(int32_t) : 0;
+    at->seen_count = sageattn_workspace_take(&at->size, counts);
+    at->tile_count = sageattn_workspace_take(&at->size, counts);
+    at->tile_list = sageattn_workspace_take(&at->size, counts * n->seen_tiles);
+    at->tile_rank = sageattn_workspace_take(&at->size, counts * n->seen_tiles);
+    at->tiles_bits =
+        sageattn_workspace_take(&at->size, n->mask_batch * n->seen_tiles * (SAGEATTN_WGMMA_KEY_TILE / 8));
     at->bits =
         sageattn_workspace_take(&at->size, masks * n->mask_rows * n->key_tiles * (SAGEATTN_WGMMA_KEY_TILE / 8));
     at->classes = sageattn_workspace_take(&at->size, masks * n->query_tiles * padded_tiles);
@@ -69,6 +74,7 @@ sageattn_wgmma_layout sageattn_wgmma_lay_out(const sageattn_wgmma_counts* n) {
     at.value_scale = sageattn_workspace_take(&at.size, channels);
     at.value_mean = sageattn_workspace_take(&at.size, channels);
     at.key_shift = sageattn_workspace_take(&at.size, channels);
+    at.key_mean = sageattn_workspace_take(&at.size, channels);
     at.value_shift = sageattn_workspace_take(&at.size, channels);
     at.value_largest = sageattn_workspace_take(&at.size, channels);
     at.parts_seen = sageattn_workspace_take(&at.size, n->key_heads * sizeof(int32_t));

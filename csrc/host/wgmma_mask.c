@@ -8,7 +8,7 @@ enum { BIAS_GROUP = 4 }; /* neighbouring biases that a lane reads at a time */
 
 enum sageattn_kind sageattn_wgmma_kind(const sageattn_wgmma_params* p) {
     if (p->key_starts != NULL) return SAGEATTN_KIND_FP8_WGMMA_VARLEN;
-    if (p->mask.data == NULL) return SAGEATTN_KIND_FP8_WGMMA;
+    if (p->mask.data == NULL || sageattn_wgmma_left_out(p)) return SAGEATTN_KIND_FP8_WGMMA;
     return p->mask_dtype == SAGEATTN_BOOL ? SAGEATTN_KIND_FP8_WGMMA_MASKED : SAGEATTN_KIND_FP8_WGMMA_BIASED;
 }
 
@@ -50,6 +50,10 @@ static int see(const sageattn_wgmma_call* c, int query_tile) {
     a.bits = (unsigned*)(base + c->at.bits);
     a.classes = base + c->at.classes;
     a.count = (int*)(base + c->at.seen_count);
+    a.tile_list = (int*)(base + c->at.tile_list);
+    a.tile_rank = (int*)(base + c->at.tile_rank);
+    a.tile_count = (int*)(base + c->at.tile_count);
+    a.tiles_bits = (unsigned*)(base + c->at.tiles_bits);
     a.heads = (int)c->n.mask_heads;
     a.rows = (int)c->n.mask_rows;
     a.keys = (int)p->key_rows;
@@ -92,16 +96,10 @@ static int order(const sageattn_wgmma_call* c) {
 }
 
 int sageattn_wgmma_prepare(const sageattn_wgmma_call* c, int query_tile) {
-    switch (sageattn_wgmma_kind(c->p)) {
-        case SAGEATTN_KIND_FP8_WGMMA_VARLEN:
-            return order(c);
-        case SAGEATTN_KIND_FP8_WGMMA_MASKED:
-            return c->n.key_tiles > 0 ? see(c, query_tile) : SAGEATTN_OK;
-        case SAGEATTN_KIND_FP8_WGMMA_BIASED:
-            return c->n.bias_keys > 0 ? read_bias(c) : SAGEATTN_OK;
-        default:
-            return SAGEATTN_OK;
-    }
+    if (c->p->key_starts != NULL) return order(c);
+    if (c->p->mask.data == NULL || c->n.key_tiles == 0) return SAGEATTN_OK;
+    if (c->p->mask_dtype == SAGEATTN_BOOL) return see(c, query_tile);
+    return c->n.bias_keys > 0 ? read_bias(c) : SAGEATTN_OK;
 }
 
 void sageattn_wgmma_seen(const sageattn_wgmma_call* c, sageattn_wgmma_quantize_arguments* a) {
@@ -110,6 +108,11 @@ void sageattn_wgmma_seen(const sageattn_wgmma_call* c, sageattn_wgmma_quantize_a
     if (c->n.seen_tiles == 0) return;
     a->seen = (const unsigned*)(base + c->at.bits);
     a->seen_count = (const int*)(base + c->at.seen_count);
+    if (!sageattn_wgmma_left_out(c->p)) return;
+    a->tile_list = (const int*)(base + c->at.tile_list);
+    a->tile_rank = (const int*)(base + c->at.tile_rank);
+    a->tile_count = (const int*)(base + c->at.tile_count);
+    a->tiles_bits = (const unsigned*)(base + c->at.tiles_bits);
 }
 
 /* The stride of a dimension of so many elements if it differs, else 0. */
@@ -121,6 +124,7 @@ static void masked(const sageattn_wgmma_call* c, int query_tile, sageattn_wgmma_
     const int64_t row = n->key_tiles * (SAGEATTN_WGMMA_KEY_TILE / 32);
     const int64_t query_tiles = sageattn_divide_up(n->mask_rows, query_tile);
     const int64_t classes = sageattn_divide_up(n->key_tiles, 4) * 4;
+    a->bits = (const unsigned*)(base + c->at.bits);
     a->classes = base + c->at.classes;
     a->class_tile_stride = stride_of(query_tiles, classes);
     a->class_head_stride = stride_of(n->mask_heads, query_tiles * classes);
@@ -128,9 +132,14 @@ static void masked(const sageattn_wgmma_call* c, int query_tile, sageattn_wgmma_
     a->bits_row_stride = stride_of(n->mask_rows, row);
     a->bits_head_stride = stride_of(n->mask_heads, n->mask_rows * row);
     a->bits_batch_stride = stride_of(n->mask_batch, n->mask_heads * n->mask_rows * row);
-    /* Keys that no query sees are left out by the tiles themselves. Only rows that a causal limit makes see different
-     * keys need bits then: a key that stands for a hidden one may lie beyond their limit. */
-    if (n->seen_tiles == 0 || c->p->causal != SAGEATTN_NOT_CAUSAL) a->bits = (const unsigned*)(base + c->at.bits);
+}
+
+static void left_out(const sageattn_wgmma_call* c, sageattn_wgmma_attention_arguments* a) {
+    const unsigned char* const base = c->p->workspace;
+    if (c->n.key_tiles == 0) return;
+    a->tile_list = (const int*)(base + c->at.tile_list);
+    a->tile_count = (const int*)(base + c->at.tile_count);
+    a->tiles_bits = (const unsigned*)(base + c->at.tiles_bits);
 }
 
 static int biased(const sageattn_wgmma_call* c, sageattn_wgmma_attention_arguments* a) {
@@ -155,6 +164,7 @@ int sageattn_wgmma_mask(const sageattn_wgmma_call* c, int query_tile, sageattn_w
     a->order_end = (const int*)((unsigned char*)p->workspace + c->at.order_end);
     if (p->mask.data == NULL) return SAGEATTN_OK;
     if (p->mask_dtype != SAGEATTN_BOOL) return biased(c, a);
-    masked(c, query_tile, a);
+    if (sageattn_wgmma_left_out(p)) left_out(c, a);
+    else masked(c, query_tile, a);
     return SAGEATTN_OK;
 }

@@ -53,6 +53,16 @@ def relative(output, expected):
     return ((output.double() - expected).abs().sum() / expected.abs().sum().clamp_min(1e-9)).item()
 
 
+def lse_bound(q, k, causal=None):
+    """The largest error of each row's LSE: 0.0015 at 8192 keys, and more where fewer keys average out what rounding
+    to INT8 takes from each score, about 0.012."""
+    keys = torch.full((q.shape[2],), k.shape[2], device=q.device)
+    if causal is not None:
+        shift = k.shape[2] - q.shape[2] if causal == "bottom-right" else 0
+        keys = (torch.arange(q.shape[2], device=q.device) + 1 + shift).clamp(1, k.shape[2])
+    return 1.5e-3 * (8192 / keys) ** 0.5
+
+
 def random(shape, dtype=torch.bfloat16, layout="HND", padding=0):
     """A [B, H, S, D] view of a tensor in a layout, with rows of NaN behind each head."""
     batch, heads, rows, dim = shape
@@ -84,9 +94,8 @@ def test_shapes(library, shape, dim, causal):
     unseen = expected_lse == float("-inf")
     assert torch.equal(lse == float("-inf"), unseen)
     assert not output[unseen].any()
-    difference = (lse - expected_lse)[~unseen].abs()
-    assert difference.max() < 0.1
-    assert difference.mean() < 0.02
+    difference = (lse - expected_lse).abs() / lse_bound(q, k, causal)
+    assert difference[~unseen].max() < 1
 
 
 @pytest.mark.parametrize("dim", [1, 3, 8, 40, 63, 65, 72, 80, 96, 100, 120, 127])
@@ -95,7 +104,7 @@ def test_head_dims(library, dim):
     output, lse = library.wgmma(q, k, v, "bottom-right")
     expected, expected_lse = reference(q, k, v, "bottom-right")
     assert relative(output, expected) < 0.045
-    assert (lse - expected_lse).abs().mean() < 0.02
+    assert (lse - expected_lse).abs().mean() < 5e-3
 
 
 @pytest.mark.parametrize("layout", ["HND", "NHD"])
@@ -130,7 +139,7 @@ def test_keys_with_a_mean(library, dim):
     rough, rough_lse = library.wgmma(q, k, v, smooth=False)
     assert relative(smooth, expected) < 0.045
     assert relative(smooth, expected) < relative(rough, expected)
-    assert (lse - expected_lse).abs().mean() < 0.005
+    assert ((lse - expected_lse).abs() / lse_bound(q, k)).max() < 1
     assert (rough_lse - expected_lse).abs().mean() < 0.1
 
 
@@ -165,8 +174,18 @@ def test_accuracy_of_long_rows(library, dim):
     output, lse = library.wgmma(q, k, v)
     expected, expected_lse = reference(q, k, v)
     assert relative(output, expected) < 0.036
-    assert (lse - expected_lse).abs().max() < 8e-3  # sums are of rounded probabilities
-    assert (lse - expected_lse).abs().mean() < 2e-3
+    assert (lse - expected_lse).abs().max() < 1e-3
+    assert (lse - expected_lse).abs().mean() < 3e-4
+
+
+@pytest.mark.parametrize("dim", [64, 128])
+def test_the_lse_costs_the_output_nothing(library, dim):
+    """With the LSE the scale of a query is another, and probabilities are summed twice: the output is as good."""
+    q, k, v = operands((1, 4, 2, 500, 3000), dim)
+    expected, _ = reference(q, k, v)
+    with_lse, without = (library.wgmma(q, k, v, want_lse=want)[0] for want in (True, False))
+    assert relative(with_lse, expected) < 0.045 and relative(without, expected) < 0.045
+    assert relative(with_lse, without.double()) < 0.03
 
 
 @pytest.mark.parametrize("shape", [(0, 2, 2, 8, 8), (1, 0, 1, 8, 8), (1, 2, 2, 0, 8)], ids=str)
@@ -211,15 +230,15 @@ def test_repeatable(library, causal):
 
 def test_steps_and_capture(library):
     q, k, v = operands((1, 4, 4, 500, 500), 128)
-    expected, _ = library.wgmma(q, k, v, "top-left")
-    output = torch.full_like(q, NAN)
-    params = library.params(q, k, v, output, "top-left")
+    expected, expected_lse = library.wgmma(q, k, v, "top-left")
+    output, lse = torch.full_like(q, NAN), torch.full_like(expected_lse, NAN)
+    params = library.params(q, k, v, output, "top-left", lse=lse)
     workspace = torch.empty(library.workspace(params), dtype=torch.uint8, device="cuda")
     library.launch(params, workspace, abi.WGMMA_QUANTIZE)
     for _ in range(2):
         output.fill_(NAN)
         library.launch(params, workspace, abi.WGMMA_ATTEND)
-        assert torch.equal(output, expected)
+        assert torch.equal(output, expected) and torch.equal(lse, expected_lse)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         library.launch(params, workspace)

@@ -60,6 +60,8 @@ MASKS = {
     "padding": lambda b, h, q, k: padding(b, k),
     "keys": lambda b, h, q, k: random_bool(b, 1, 1, k),
     "few-keys": lambda b, h, q, k: random_bool(1, 1, 1, k, share=0.02),
+    "islands": lambda b, h, q, k: ((torch.arange(k, device="cuda") + 60) // 150 % 2 == 1)[None, None, None],
+    "all-keys": lambda b, h, q, k: torch.ones(b, 1, 1, k, dtype=torch.bool, device="cuda"),
     "no-keys": lambda b, h, q, k: torch.zeros(b, 1, 1, k, dtype=torch.bool, device="cuda"),
     "keys-of-heads": lambda b, h, q, k: random_bool(b, h, 1, k),
     "pairs": lambda b, h, q, k: random_bool(b, 1, q, k),
@@ -149,6 +151,27 @@ def test_floats_of_keys(library, keys, dtype, causal):  # noqa: F811
     check(library, q, k, v, torch.randn(keys, 2, device="cuda").to(dtype)[:, 0], causal)
 
 
+@pytest.mark.parametrize("dim", [64, 128])
+def test_lse_of_long_rows(library, dim):  # noqa: F811
+    """What a mask of keys alone hides is left out of the tiles, also of those that are seen in part."""
+    q, k, v = operands((2, 2, 2, 300, 20000), dim)
+    k += torch.randn_like(k[:, :, :1]) * 2
+    for mask in (random_bool(2, 1, 1, 20000, share=0.8), padding(2, 20000) | (torch.arange(20000, device="cuda") < 16384)):
+        output, lse = library.wgmma(q, k, v, mask=mask)
+        wanted, wanted_lse = expected(q, k, v, None, mask)
+        assert relative(output, wanted) < 0.036
+        assert (lse - wanted_lse).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("slope", [0.5, -0.5, 40.0, -40.0, 1e30, -1e30])
+@pytest.mark.parametrize("dim", [64, 128])
+def test_biases_that_rise_or_fall(library, dim, slope):  # noqa: F811
+    """Tiles are taken from the last to the first: the maximum is raised in each of them, or in one alone."""
+    q, k, v = operands((1, 2, 2, 200, 700), dim)
+    mask = torch.arange(700, device="cuda").float()[None, None, None] * slope
+    check(library, q, k, v, mask, lse_bound=0.05 if abs(slope) < 1e3 else float("inf"), bound=0.06)
+
+
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_the_most_negative_numbers_hide_from_rows_that_see_other_keys(library, dtype):  # noqa: F811
     q, k, v = operands((1, 2, 2, 100, 300), 128)
@@ -177,7 +200,7 @@ def test_a_graph_holds_the_mask(library):  # noqa: F811
             library.launch(params, workspace)
         mask.copy_(make())
         graph.replay()
-        assert torch.equal(output, library.wgmma(q, k, v, mask=mask)[0])
+        assert torch.equal(output, library.wgmma(q, k, v, mask=mask, want_lse=False)[0])
 
 
 def test_refusals(library):  # noqa: F811

@@ -59,7 +59,7 @@ def test_sequences(library, name, dim, causal):  # noqa: F811
     unseen = wanted_lse == float("-inf")
     assert torch.equal(lse == float("-inf"), unseen) and not output[unseen].any()
     assert relative(output, wanted) < 0.045
-    assert (lse - wanted_lse)[~unseen].abs().mean() < 0.02
+    assert (lse - wanted_lse)[~unseen].abs().mean() < 6e-3
     again, again_lse = library.wgmma(q, k, v, causal, starts=starts)
     assert torch.equal(again, output) and torch.equal(again_lse, lse)
 
@@ -85,7 +85,7 @@ def test_rows_beyond_the_largest_length_are_left_out(library):  # noqa: F811
     params.query_rows = params.key_rows = 250
     library.launch(params, torch.empty(library.workspace(params), dtype=torch.uint8, device="cuda"))
     assert output[:, :, :450].isfinite().all() and output[:, :, 450:].isnan().all()
-    alone, _ = library.wgmma(*(x[:, :, 200:450] for x in (q, k, v)))
+    alone, _ = library.wgmma(*(x[:, :, 200:450] for x in (q, k, v)), want_lse=False)
     assert torch.equal(output[:, :, 200:450], alone)
 
 
@@ -101,4 +101,4 @@ def test_a_graph_takes_other_starts(library):  # noqa: F811
         library.launch(params, workspace)
     starts[0].copy_(starts_of([350, 250]))
     graph.replay()
-    assert torch.equal(output, library.wgmma(q, k, v, "top-left", starts=starts)[0])
+    assert torch.equal(output, library.wgmma(q, k, v, "top-left", starts=starts, want_lse=False)[0])

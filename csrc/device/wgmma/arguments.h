@@ -21,7 +21,8 @@
 #define SAGEATTN_WGMMA_KEY_SCALES 4 /* scales of a tile: one for every 32 keys */
 #define SAGEATTN_WGMMA_PARTS 128    /* blocks that share the values of a head, at most: they wait for each other */
 #define SAGEATTN_WGMMA_THREADS 256  /* of a block that quantises, at most: 2 for each of the columns */
-#define SAGEATTN_WGMMA_MASK_THREADS 1024  /* of wgmma_order and wgmma_see_keys */
+#define SAGEATTN_WGMMA_MASK_THREADS 1024  /* of wgmma_order, wgmma_see_keys and wgmma_bias_keys */
+#define SAGEATTN_WGMMA_MEAN_THREADS 1024  /* of wgmma_key_mean */
 #define SAGEATTN_WGMMA_SEE_THREADS 256    /* of wgmma_see */
 #define SAGEATTN_WGMMA_NO_LIMIT (1 << 30) /* causal_offset of rows that see all keys */
 
@@ -36,7 +37,12 @@ typedef struct sageattn_wgmma_mask_arguments {
     long long column_stride;
     unsigned* bits;         /* [batch, heads, rows, tiles, 4] */
     unsigned char* classes; /* [batch, heads, query tiles, tiles padded to a multiple of 4] */
-    int* count;             /* [batch]: keys that are seen, by wgmma_see_keys alone */
+    /* By wgmma_see_keys alone: */
+    int* count;           /* [batch]: keys that are seen */
+    int* tile_list;       /* [batch, tiles]: the tiles of which a key is seen, in order */
+    int* tile_rank;       /* [batch, tiles]: where such a tile is in the list */
+    int* tile_count;      /* [batch]: how many they are */
+    unsigned* tiles_bits; /* [batch, tiles, 4]: the bits of those tiles, in the order of the list */
     int heads, rows, keys;
     int tiles, query_tiles;
 } sageattn_wgmma_mask_arguments;
@@ -61,7 +67,7 @@ typedef struct sageattn_wgmma_order_arguments {
 typedef struct sageattn_wgmma_quantize_arguments {
     sageattn_view key, value;
     unsigned char *tiled_key, *tiled_value;
-    float* key_scale;      /* [batch * key heads, key_tiles, 4] */
+    float* key_scale;      /* [batch * key heads, key_tiles, 4]; with a tile_list in its order */
     float* key_shift;      /* [batch * key heads, columns]: subtracted from keys; zeros unless they are smoothed */
     float* value_shift;    /* as key_shift */
     float* value_residual; /* [batch * key heads, key_tiles, columns]: what rounding lost, in units of the scale */
@@ -70,9 +76,13 @@ typedef struct sageattn_wgmma_quantize_arguments {
     int* parts_seen;                 /* [batch * key heads]: blocks of values that published their largest */
     int* parts_done;                 /* the same: those that packed their tiles */
     int* schedule;                   /* [2], zeroed for the attention */
+    float* key_mean;                 /* as key_shift: the mean of the packed keys, by wgmma_key_mean alone */
     const unsigned* seen;            /* [batch, key_tiles, 4]: bits of the keys that somebody sees; or null: all */
     const int* seen_count;           /* [batch], with seen */
-    const int* starts;               /* or null */
+    /* Of sageattn_wgmma_mask_arguments, if the attention takes those tiles alone; else null. */
+    const int *tile_list, *tile_rank, *tile_count;
+    const unsigned* tiles_bits;
+    const int* starts;                                 /* or null */
     int batch, key_heads, key_rows, head_dim, columns; /* key_rows: with starts at most */
     int key_tiles;                                     /* of a head */
     int parts;                                         /* blocks that share the values of a head */
@@ -83,10 +93,13 @@ typedef struct sageattn_wgmma_attention_arguments {
     sageattn_view query, output;
     const unsigned char *key, *value;
     const float *key_scale, *value_scale, *value_mean;
-    const float* key_shift; /* read for the LSE alone */
-    float* lse;             /* or null */
+    float* lse; /* or null */
     long long lse_batch_stride, lse_head_stride;
-    /* The kernel with a boolean mask: what sageattn_wgmma_mask_arguments describes. Without bits, classes suffice. */
+    const float *key_shift, *key_mean; /* read for the LSE alone */
+    /* The kernel without a mask, if a mask hides keys from all queries: the tiles it takes. Else null. */
+    const int *tile_list, *tile_count;
+    const unsigned* tiles_bits; /* read for the LSE alone */
+    /* The kernel with a boolean mask: what sageattn_wgmma_mask_arguments describes. */
     const unsigned* bits;
     const unsigned char* classes;
     long long bits_batch_stride, bits_head_stride, bits_row_stride;     /* words */

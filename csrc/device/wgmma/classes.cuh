@@ -40,17 +40,13 @@ class WgmmaClasses {
 #pragma unroll 1
         for (int tile = end - 1; tile >= 0; --tile) {
             if (tile / 4 != fetched) fetched = tile / 4, four = load_l2(classes + fetched);
-            const u32 classes = four >> (tile % 4 * 8) & 0xFF;
-            const u32 seen = within_limit(p.bits == nullptr ? all_or_nothing(classes) : classes, tile);
+            const u32 seen = within_limit(four >> (tile % 4 * 8) & 0xFF, tile);
             if (seen != 0) return {tile, seen};
         }
         return {0, 0};
     }
 
   private:
-    // Without bits a tile that is seen in part is taken whole: its hidden keys have neither values nor ones.
-    DEVICE static u32 all_or_nothing(u32 classes) { return (classes & 0x55) << 1 | (classes & 0xAA); }
-
     // The classes less what the causal limit hides.
     DEVICE u32 within_limit(u32 seen, int tile) const {
         const int first = tile * SAGEATTN_WGMMA_KEY_TILE, end = first + SAGEATTN_WGMMA_KEY_TILE;

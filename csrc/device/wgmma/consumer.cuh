@@ -20,7 +20,7 @@ template <class Shape>
 class WgmmaConsumer {
     static constexpr int kOutputs = Shape::kColumns / 2;  // accumulators of a lane
     static constexpr int kPartials = kOutputs + 4;        // and those of the row sums
-    using Softmax = WgmmaSoftmax<Shape::kBiased>;
+    using Softmax = typename SoftmaxBy<Shape::kBiased>::Type;
     using Hidden = typename HiddenBy<Shape::kMasked>::Type;
 
     const sageattn_wgmma_attention_arguments& p;
@@ -44,7 +44,8 @@ class WgmmaConsumer {
             if (work(kHead) < 0) break;
             quantize_queries();
             Softmax softmax;
-            attend(softmax);
+            if (Shape::kExactSums && p.lse != nullptr) attend<Loop::kExact>(softmax);
+            else attend<Loop::kUsual>(softmax);
             finish(softmax);
             release(barriers.work_empty(stage));
             ring.advance_work();
@@ -106,16 +107,25 @@ class WgmmaConsumer {
         grid_wait();
     }
 
+    // kExact: probabilities are also summed up before they are rounded, for the LSE. A loop of its own, so that the
+    // usual one keeps its registers.
+    enum class Loop { kUsual, kExact };
+
+    template <Loop kLoop>
     DEVICE void attend(Softmax& softmax) {
 #pragma unroll
         for (int i = 0; i < kOutputs; ++i) output[i] = 0.0f;
-        if constexpr (Shape::kMasked) attend_seen(softmax);
-        else attend_all(softmax);
+        if (kLoop == Loop::kExact) store_shared_16(sums(), make_uint4(0, 0, 0, 0));
+        if constexpr (Shape::kMasked) attend_seen<kLoop>(softmax);
+        else attend_all<kLoop>(softmax);
+        if (kLoop == Loop::kExact) load_floats(softmax.sum, sums() + 8);
     }
 
+    template <Loop kLoop>
     DEVICE void attend_all(Softmax& softmax) {
         const WgmmaRowsSeen rows = {query_rows(), key_rows(), offset()};
-        const int tiles = rows.visible_tiles(first_query(), SAGEATTN_WGMMA_QUERY_BLOCK);
+        int tiles = rows.visible_tiles(first_query(), SAGEATTN_WGMMA_QUERY_BLOCK);
+        if (Shape::kPlain) tiles = min(tiles, work(kTiles));  // others may be left out
 #pragma unroll 1
         for (int tile = work(kTiles); tile > tiles; --tile) skip();
 #pragma unroll 1
@@ -123,11 +133,12 @@ class WgmmaConsumer {
             int s[64];
             barrier_wait(barriers.key_full(ring.stage()), ring.parity());
             multiply_keys(s);
-            attend_tile(softmax, s, tile, (tile + 1) * SAGEATTN_WGMMA_KEY_TILE > first_query() + offset() + 1);
+            attend_tile<kLoop>(softmax, s, tile, (tile + 1) * SAGEATTN_WGMMA_KEY_TILE > first_query() + offset() + 1);
         }
     }
 
     // The tiles that the loading thread found.
+    template <Loop kLoop>
     DEVICE void attend_seen(Softmax& softmax) {
         ring.set_ended(work(kTiles) == 0);
 #pragma unroll 1
@@ -141,7 +152,7 @@ class WgmmaConsumer {
                 wgmma_wait<0>(s);
                 skip();
             } else {
-                attend_tile(softmax, s, tile.index(), seen == SAGEATTN_WGMMA_SOME);
+                attend_tile<kLoop>(softmax, s, tile.index(), seen == SAGEATTN_WGMMA_SOME);
             }
         }
     }
@@ -170,10 +181,12 @@ class WgmmaConsumer {
     }
 
     // s: the scores, on their way. limited: not every row sees all of the tile.
+    template <Loop kLoop>
     DEVICE void attend_tile(Softmax& softmax, int (&s)[64], int tile, bool limited) {
         u32 weights[16];
         float partial[kPartials];
         const float scale = key_scale(tile);
+        const u32 there = kLoop == Loop::kExact ? keys_there(tile) : ~0u;
         Hidden hidden;
         if constexpr (Shape::kMasked) hidden = mask_bits(tile, limited);
         wgmma_wait<0>(s);
@@ -187,13 +200,19 @@ class WgmmaConsumer {
             float scales[2];
             multiply_scales(scales, scale);
             limit(hidden, tile, limited);
-            softmax.probabilities(weights, s, scales, limited, hidden);
+            if constexpr (kLoop == Loop::kExact) {
+                float exact[2] = {0.0f, 0.0f};
+                softmax.probabilities(weights, s, scales, limited, hidden, there, exact);
+                add_to_sums(sums(), softmax, exact[0], exact[1]);
+            } else {
+                softmax.probabilities(weights, s, scales, limited, hidden);
+            }
         }
         barrier_wait(barriers.value_full(ring.stage()), ring.parity());
         multiply_values(partial, weights);
         wgmma_wait<0>(partial, weights);
         release_values();
-        add(softmax, partial);
+        add<kLoop>(softmax, partial);
     }
 
     DEVICE void add_bias(float (&x)[64], const int (&s)[64], float key_scale, int tile) const {
@@ -201,6 +220,23 @@ class WgmmaConsumer {
         multiply_scales(scales, key_scale);
         const WgmmaBias bias(p, work(kBatch), work(kHead), opaque(first_query()) + lane_row(), tile);
         ::add_bias(x, s, scales, bias);
+    }
+
+    // Where the lane's sums lie for the LSE, of probabilities that were not rounded, and behind them softmax.sum: in
+    // the loop it has no register then.
+    DEVICE u32 sums() const { return shared + Shape::kSumAt + opaque(threadIdx.x) * 16; }
+
+    DEVICE static void load_floats(float (&x)[2], u32 address) {
+        const uint2 bits = load_shared_8(address);
+        x[0] = __uint_as_float(bits.x), x[1] = __uint_as_float(bits.y);
+    }
+
+    // sum = sum * rescale + addend
+    DEVICE static void add_to_sums(u32 address, const Softmax& softmax, float first, float second) {
+        float sum[2];
+        load_floats(sum, address);
+        first = fmaf(sum[0], softmax.rescale[0], first), second = fmaf(sum[1], softmax.rescale[1], second);
+        store_shared_8(address, make_uint2(__float_as_uint(first), __float_as_uint(second)));
     }
 
     // How many of the lane's 32 keys of a tile the causal limit leaves each of its two rows.
@@ -238,6 +274,14 @@ class WgmmaConsumer {
         return load_l2(p.key_scale + (first + opaque(threadIdx.x) % 4));
     }
 
+    // Which of the lane's 32 keys of the tile do not stand for others.
+    DEVICE u32 keys_there(int tile) const {
+        const u32 group = opaque(threadIdx.x) % 4;
+        if (Shape::kPlain && p.tiles_bits != nullptr)
+            return load_l2(p.tiles_bits + ((work_field(kBatch) * p.key_tiles + tile) * 4 + group));
+        return first_bits(key_rows() - tile * SAGEATTN_WGMMA_KEY_TILE - static_cast<int>(group) * 32);
+    }
+
     // For each of the lane's two rows.
     DEVICE void multiply_scales(float (&scale)[2], float key) const {
         const u32 queries =
@@ -270,9 +314,12 @@ class WgmmaConsumer {
         wgmma_commit();
     }
 
+    template <Loop kLoop>
     DEVICE void add(Softmax& softmax, const float (&partial)[kPartials]) {
 #pragma unroll
         for (int i = 0; i < kOutputs; ++i) output[i] = fmaf(output[i], softmax.rescale[i / 2 % 2], partial[i]);
+        if constexpr (kLoop == Loop::kExact)
+            return add_to_sums(sums() + 8, softmax, partial[kOutputs], partial[kOutputs + 2]);
 #pragma unroll
         for (int r = 0; r < 2; ++r)
             softmax.sum[r] = fmaf(softmax.sum[r], softmax.rescale[r], partial[kOutputs + 2 * r]);
@@ -291,8 +338,10 @@ class WgmmaConsumer {
             if (query < query_rows()) write_row(r, softmax.sum[r], scale, mean, base + query * p.output.row_stride);
         }
         if (p.lse == nullptr) return;
+        float sum[2] = {softmax.sum[0], softmax.sum[1]};
+        if (Shape::kExactSums) add_lanes(sum);
 #pragma unroll
-        for (int r = 0; r < 2; ++r) write_lse(softmax, r, first + lane_row() + 8 * r);
+        for (int r = 0; r < 2; ++r) write_lse(softmax.maximum[r], sum[r], r, first + lane_row() + 8 * r);
     }
 
     // Loads all of them before anything is written: the compiler would make each load wait for the store before it.
@@ -327,14 +376,23 @@ class WgmmaConsumer {
         }
     }
 
-    DEVICE void write_lse(const Softmax& softmax, int r, int query) const {
-        const float sum = softmax.sum[r];
+    // The exact sums of the rows, of those of their lanes.
+    DEVICE void add_lanes(float (&sum)[2]) const {
+        load_floats(sum, sums());
+#pragma unroll
+        for (int r = 0; r < 2; ++r) {
+            sum[r] += __shfl_xor_sync(0xFFFFFFFFu, sum[r], 1);
+            sum[r] += __shfl_xor_sync(0xFFFFFFFFu, sum[r], 2);
+        }
+    }
+
+    DEVICE void write_lse(float maximum, float sum, int r, int query) const {
         const long long index = work(kBatch) * p.lse_batch_stride + work(kHead) * p.lse_head_stride + query_start();
         const int rows = query_rows();
         if (lane_index() % 4 != 0 || query >= rows) return;
         const u32 dots = shared + Shape::kQueryDotAt + (warpgroup * SAGEATTN_WGMMA_QUERY_BLOCK + lane_row()) * 4;
-        const float mean_dot = __uint_as_float(load_shared_4(dots + 8 * 4 * r));
-        const float log2_sum = softmax.maximum[r] - kOffset + log2_fast(sum);
-        p.lse[index + query] = sum > 0.0f ? fmaf(SAGEATTN_LN_2, log2_sum, mean_dot) : __int_as_float(0xFF800000);
+        const float rest = __uint_as_float(load_shared_4(dots + 8 * 4 * r));
+        const float log2_sum = maximum - kOffset + log2_fast(sum);
+        p.lse[index + query] = sum > 0.0f ? fmaf(SAGEATTN_LN_2, log2_sum, rest) : __int_as_float(0xFF800000);
     }
 };

@@ -73,7 +73,8 @@ DEVICE void pack_keys(const sageattn_wgmma_quantize_arguments& p, const Place& p
     largest = fmaxf(__uint_as_float(bits), kTiny);
     const long long index = place.tile(tile);
     if (lane_index() == 0 && Rows::warp_row() % 32 == 0)
-        p.key_scale[index * SAGEATTN_WGMMA_KEY_SCALES + Rows::warp_row() / 32] = largest * (1.0f / 127.0f);
+        p.key_scale[place.scales(tile) * SAGEATTN_WGMMA_KEY_SCALES + Rows::warp_row() / 32] =
+            largest * (1.0f / 127.0f);
     // A step further along a warp's keys is 1024 bytes in the tile, with the same swizzle.
     unsigned char* const target = p.tiled_key + index * (SAGEATTN_WGMMA_KEY_TILE * kColumns) +
                                   tile_offset<kColumns>(key_row(Rows::row(0)), Rows::column());

@@ -30,6 +30,11 @@ class BatchPlace {
     DEVICE int parts() const { return p.parts; }  // blocks that share the values
     DEVICE long long tile(int index) const { return static_cast<long long>(head) * p.key_tiles + index; }
 
+    // Where the scales of a tile lie: the attention reads them in the order of the tiles that somebody sees.
+    DEVICE long long scales(int index) const {
+        return tile(p.tile_rank == nullptr ? index : load_l2(p.tile_rank + batch() * p.key_tiles + index));
+    }
+
     DEVICE SeenTile seen(int tile) const {
         const u32* const bits = p.seen == nullptr ? nullptr : p.seen + (batch() * p.key_tiles + tile) * 4;
         return SeenTile::of(bits, rows() - tile * SAGEATTN_WGMMA_KEY_TILE);
@@ -77,6 +82,7 @@ class SequencePlace {
     DEVICE int tiles() const { return divide_up(row_count, SAGEATTN_WGMMA_KEY_TILE); }
     DEVICE int parts() const { return min(p.parts, tiles()); }
     DEVICE long long tile(int index) const { return static_cast<long long>(of_head) * p.key_tiles + first + index; }
+    DEVICE long long scales(int index) const { return tile(index); }
     DEVICE SeenTile seen(int tile) const { return SeenTile::of(nullptr, row_count - tile * SAGEATTN_WGMMA_KEY_TILE); }
     DEVICE int count() const { return row_count; }
 };

@@ -1,4 +1,5 @@
-// What the wgmma kernels need to know of masks and of sequences before they begin.
+// What the wgmma kernels need to know before they begin: of masks, of sequences, and for the LSE of the packed keys.
+#include "mean.cuh"
 #include "schedule.cuh"
 #include "ptx/grid.cuh"
 #include "ptx/number.cuh"
@@ -18,6 +19,26 @@ DEVICE u32 class_of(bool any, bool all) {
     return !any ? SAGEATTN_WGMMA_NONE : all ? SAGEATTN_WGMMA_WHOLE : SAGEATTN_WGMMA_SOME;
 }
 
+// Lists the tiles whose classes are not 0. One warp calls this.
+DEVICE void list_tiles(const sageattn_wgmma_mask_arguments& p, int batch, const unsigned char* classes) {
+    const long long at = batch * static_cast<long long>(p.tiles);
+    const uint4* const bits = reinterpret_cast<const uint4*>(p.bits) + at;
+    int before = 0;
+    for (int first = 0; first < p.tiles; first += 32) {
+        const int tile = first + lane_index();
+        const bool seen = tile < p.tiles && classes[tile] != 0;
+        const u32 all = __ballot_sync(0xFFFFFFFFu, seen);
+        if (seen) {
+            const int place = before + __popc(all & first_bits(lane_index()));
+            p.tile_list[at + place] = tile;
+            p.tile_rank[at + tile] = place;
+            reinterpret_cast<uint4*>(p.tiles_bits)[at + place] = bits[tile];
+        }
+        before += __popc(all);
+    }
+    if (lane_index() == 0) p.tile_count[batch] = before;
+}
+
 // A mask of one row for all queries and heads. Grid: a block for each batch. Bits beyond the last key are zeros.
 extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_MASK_THREADS)
     wgmma_see_keys(const __grid_constant__ sageattn_wgmma_mask_arguments p) {
@@ -25,6 +46,7 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_MASK_THREADS)
     grid_let_next_begin();
     const int batch = blockIdx.x, padded = divide_up(p.tiles, 4) * 4, lane = lane_index();
     const char* const mask = static_cast<const char*>(p.mask.data) + batch * p.mask.batch_stride;
+    unsigned char* const classes = p.classes + batch * static_cast<long long>(padded);
     int seen = 0;
     if (threadIdx.x == 0) count = 0;
     __syncthreads();
@@ -40,7 +62,7 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_MASK_THREADS)
         const int found = __popc(word[0]) + __popc(word[1]) + __popc(word[2]) + __popc(word[3]);
         seen += found;
         if (lane != 0) continue;
-        p.classes[batch * static_cast<long long>(padded) + tile] = for_all(class_of(found > 0, found == keys));
+        classes[tile] = for_all(class_of(found > 0, found == keys));
         if (tile < p.tiles)
             reinterpret_cast<uint4*>(p.bits)[batch * static_cast<long long>(p.tiles) + tile] =
                 make_uint4(word[0], word[1], word[2], word[3]);
@@ -48,6 +70,7 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_MASK_THREADS)
     if (lane == 0) atomicAdd(&count, seen);
     __syncthreads();
     if (threadIdx.x == 0) p.count[batch] = count;
+    if (threadIdx.x < 32) list_tiles(p, batch, classes);
 }
 
 // Bits of 16 bytes: 1 for those that are not 0.
@@ -168,4 +191,14 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_MASK_THREADS)
         if (rank < p.batch) p.end[rank] = before + tiles;
         before += __shfl_sync(0xFFFFFFFFu, tiles, 31);
     }
+}
+
+// Grid: one block a head. Behind wgmma_pack, or behind a launch of the caller's.
+extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_MEAN_THREADS, 1)
+    wgmma_key_mean(const __grid_constant__ sageattn_wgmma_quantize_arguments p) {
+    __shared__ float4 memory[SAGEATTN_WGMMA_MEAN_THREADS];
+    grid_wait();
+    grid_let_next_begin();
+    if (p.columns == 64) mean_of_keys<64>(p, memory);
+    else mean_of_keys<128>(p, memory);
 }

@@ -18,8 +18,8 @@ class WgmmaProducer {
         : p(arguments), shared(shared_memory), barriers{shared_memory + Shape::kBarrierAt} {}
 
     DEVICE void run() {
-        // Earlier launches write the order of sequences and the classes of tiles.
-        if (Shape::kStarts || Shape::kMasked) grid_wait();
+        // Earlier launches write the order of sequences, the classes of tiles and how many there are.
+        if (Shape::kStarts || Shape::kMasked || p.tile_count != nullptr) grid_wait();
         if constexpr (Shape::kStarts) take_work(WgmmaSequences(p));
         else take_work(WgmmaSchedule(p));
         hand_on(WgmmaWork::none());
@@ -74,8 +74,11 @@ class WgmmaProducer {
 
     // The last tile first: it is the one that may need a limit.
     DEVICE void load_keys(const WgmmaWork& work) {
+        const int* const list =
+            Shape::kPlain && p.tile_list != nullptr ? p.tile_list + work.batch * p.key_tiles : nullptr;
 #pragma unroll 1
-        for (int tile = work.tiles - 1; tile >= 0; --tile) load_tile(work.first_tile + tile);
+        for (int i = work.tiles - 1; i >= 0; --i)
+            load_tile(work.first_tile + (list == nullptr ? i : load_l2(list + i)));
     }
 
     // The tiles that some warpgroup sees, with what each sees of them.

@@ -21,7 +21,7 @@ struct WgmmaQueries {
         rows.fetch(x, [&](int i) { return first + row(i); });
     }
 
-    // Writes the tile, the scales and, for the LSE, the products with the keys' shift to shared memory.
+    // Writes the tile, the scales and, for the LSE, the rest of the row's products with keys to shared memory.
     DEVICE void quantize(const Words<4> (&fetched)[kSteps], const sageattn_wgmma_attention_arguments& p, int key_head,
                          u32 tile, u32 scales, u32 dots) const {
         if (p.query.bfloat16) quantize<bfloat16>(fetched, p, key_head, tile, scales, dots);
@@ -38,48 +38,96 @@ struct WgmmaQueries {
             widen<Number>(x, fetched[i]);
             largest[i] = largest_of(x);
         }
-        row_reduce<true>(largest);
+        row_largest(largest);
 #pragma unroll
         for (int i = 0; i < kSteps; ++i) {
             widen<Number>(x, opaque(fetched[i]));
             largest[i] = fmaxf(largest[i], kTiny);
             store_shared_8(tile + tile_offset<kColumns>(row(i), column()),
                            round_int8(x, __fdividef(127.0f, largest[i])));
-            if (column() == 0)
+            if (column() == 0 && p.lse == nullptr)
                 store_shared_4(scales + row(i) * 4, __float_as_uint(largest[i] * (1.0f / 127.0f) * p.scale_log2));
         }
-        if (p.lse != nullptr) multiply_shift<Number>(fetched, p, key_head, dots);
+        if (p.lse != nullptr) correct<Number>(fetched, largest, p, key_head, scales, dots);
+    }
+
+    // Products of a thread's part of a row: with itself, exact and rounded, in units of its scale; with the keys'
+    // shift and mean; of the rounded row with the mean alone. And the row's largest number.
+    struct Products {
+        float itself, rounded, whole, counted, largest;
+    };
+
+    // The LSE counts the keys' shift, which the products leave out, but not what rounding a query took from its
+    // products with keys. Two parts of that do not vanish over many keys. Along the row itself, where the keys lie
+    // that it attends to: the scale makes the row's product with itself what it was. And along the mean of the packed
+    // keys: the rest of that product is added.
+    template <class Number>
+    DEVICE void correct(const Words<4> (&fetched)[kSteps], const float (&largest)[kSteps],
+                        const sageattn_wgmma_attention_arguments& p, int key_head, u32 scales, u32 dots) const {
+        float both[8], mean[8];
+        load_numbers(both, p.key_shift + static_cast<long long>(key_head) * kColumns + column());
+        load_numbers(mean, p.key_mean + static_cast<long long>(key_head) * kColumns + column());
+#pragma unroll
+        for (int c = 0; c < 8; ++c) both[c] += mean[c];
+        Products x[kSteps / 2];
+#pragma unroll
+        for (int i = 0; i < kSteps / 2; ++i)
+            x[i] = halves(multiply<Number>(opaque(fetched[i]), largest[i], both, mean),
+                          multiply<Number>(opaque(fetched[i + kSteps / 2]), largest[i + kSteps / 2], both, mean),
+                          kLanes / 2);
+#pragma unroll
+        for (int rows = kSteps / 4, distance = kLanes / 4; rows > 0; rows /= 2, distance /= 2) {
+#pragma unroll
+            for (int i = 0; i < rows; ++i) x[i] = halves(x[i], x[i + rows], distance);
+        }
+        static_assert(kLanes == 2 * kSteps, "two threads hold the same row");
+        const Products sum = halves(x[0], x[0], 1);
+        const float factor = sum.rounded > 0.0f ? __fdividef(sum.itself, sum.rounded) : 1.0f;
+        const float unit = sum.largest * (1.0f / 127.0f) * factor;
+        const int at = row(thread % kLanes / 2) * 4;
+        const float scale = unit * p.scale_log2, dot = fmaf(-unit, sum.counted, sum.whole) * p.sm_scale;
+        if (thread % 2 == 0) store_shared_4(scales + at, __float_as_uint(scale));
+        if (thread % 2 == 0) store_shared_4(dots + at, __float_as_uint(dot));
     }
 
     template <class Number>
-    DEVICE void multiply_shift(const Words<4> (&fetched)[kSteps], const sageattn_wgmma_attention_arguments& p,
-                               int key_head, u32 dots) const {
-        float x[8], shift[8], dot[kSteps];
-        load_numbers(shift, p.key_shift + static_cast<long long>(key_head) * kColumns + column());
+    DEVICE static Products multiply(const Words<4>& fetched, float largest, const float (&both)[8],
+                                    const float (&mean)[8]) {
+        Products product = {0.0f, 0.0f, 0.0f, 0.0f, largest};
+        float x[8];
+        widen<Number>(x, fetched);
+        const float inverse = __fdividef(127.0f, largest);
 #pragma unroll
-        for (int i = 0; i < kSteps; ++i) {
-            widen<Number>(x, opaque(fetched[i]));
-            dot[i] = 0.0f;
-#pragma unroll
-            for (int c = 0; c < 8; ++c) dot[i] = fmaf(x[c], shift[c], dot[i]);
+        for (int c = 0; c < 8; ++c) {
+            const float exact = x[c] * inverse, integer = integer_of(x[c], inverse);
+            product.itself = fmaf(exact, exact, product.itself);
+            product.rounded = fmaf(exact, integer, product.rounded);
+            product.whole = fmaf(x[c], both[c], product.whole);
+            product.counted = fmaf(integer, mean[c], product.counted);
         }
-        row_reduce<false>(dot);
-#pragma unroll
-        for (int i = 0; i < kSteps; ++i)
-            if (column() == 0) store_shared_4(dots + row(i) * 4, __float_as_uint(dot[i] * p.sm_scale));
+        return product;
     }
 
-    // Largest or sum over the threads of a row, for all rows of the thread at once: one row after the other would
-    // wait for each exchange.
-    template <bool kLargest>
-    DEVICE static void row_reduce(float (&x)[kSteps]) {
+    // Adds two rows up over two threads: the one whose number has the bit `distance` keeps the second row.
+    DEVICE Products halves(const Products& first, const Products& second, int distance) const {
+        const bool upper = (thread & distance) != 0;
+        return {half(first.itself, second.itself, upper, distance),
+                half(first.rounded, second.rounded, upper, distance),
+                half(first.whole, second.whole, upper, distance),
+                half(first.counted, second.counted, upper, distance), upper ? second.largest : first.largest};
+    }
+
+    DEVICE static float half(float first, float second, bool upper, int distance) {
+        return (upper ? second : first) + __shfl_xor_sync(0xFFFFFFFFu, upper ? first : second, distance);
+    }
+
+    // The largest over the threads of a row, for all rows of the thread at once: one row after the other would wait
+    // for each exchange.
+    DEVICE static void row_largest(float (&x)[kSteps]) {
 #pragma unroll
         for (int distance = kLanes / 2; distance > 0; distance /= 2) {
 #pragma unroll
-            for (int i = 0; i < kSteps; ++i) {
-                const float other = __shfl_xor_sync(0xFFFFFFFFu, x[i], distance);
-                x[i] = kLargest ? fmaxf(x[i], other) : x[i] + other;
-            }
+            for (int i = 0; i < kSteps; ++i) x[i] = fmaxf(x[i], __shfl_xor_sync(0xFFFFFFFFu, x[i], distance));
         }
     }
 };

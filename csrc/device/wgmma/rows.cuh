@@ -152,10 +152,14 @@ DEVICE float largest_of(const float (&x)[8]) {
     return largest;
 }
 
-// Eight INT8, the first in the lowest byte. Adding the constant rounds a number to an integer, nearest even, and
-// leaves its two's complement in the lowest byte: a conversion would be slower.
+constexpr float kInteger = 12582912.0f;  // 1.5 * 2^23: adding it rounds a number to an integer, nearest even
+
+// The integer that round_int8 makes of x.
+DEVICE float integer_of(float x, float inverse) { return __fsub_rn(__fmaf_rn(x, inverse, kInteger), kInteger); }
+
+// Eight INT8, the first in the lowest byte. Adding the constant leaves an integer's two's complement in the lowest
+// byte: a conversion would be slower.
 DEVICE uint2 round_int8(const float (&x)[8], float inverse) {
-    constexpr float kInteger = 12582912.0f;  // 1.5 * 2^23
     u32 bits[8];
 #pragma unroll
     for (int c = 0; c < 8; ++c) bits[c] = __float_as_uint(__fmaf_rn(x[c], inverse, kInteger));

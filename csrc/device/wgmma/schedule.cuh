@@ -69,7 +69,9 @@ class WgmmaSchedule {
         const int key_head = batch * p.key_heads + head / (p.query_heads / p.key_heads);
         const int first = (tiles_per_head() - 1 - turn) * kQueryTile;
         const WgmmaRowsSeen rows = {p.query_rows, p.key_rows, p.causal_offset};
-        return {head, batch, first, key_head, rows.visible_tiles(first, kQueryTile), key_head * p.key_tiles, 0, rows};
+        const int tiles =
+            p.tile_count == nullptr ? rows.visible_tiles(first, kQueryTile) : load_l2(p.tile_count + batch);
+        return {head, batch, first, key_head, tiles, key_head * p.key_tiles, 0, rows};
     }
 
   private:

@@ -7,9 +7,12 @@
 template <int kColumnCount, WgmmaVariant kVariant>
 struct WgmmaShape {
     static constexpr int kColumns = kColumnCount;
+    static constexpr bool kPlain = kVariant == WgmmaVariant::kPlain;
     static constexpr bool kMasked = kVariant == WgmmaVariant::kMasked;
     static constexpr bool kBiased = kVariant == WgmmaVariant::kBiased;
     static constexpr bool kStarts = kVariant == WgmmaVariant::kStarts;
+    // Whether the LSE takes sums of probabilities that were not rounded: a mask leaves those no registers.
+    static constexpr bool kExactSums = kPlain || kStarts;
     static constexpr int kStages = kColumns == 128 ? 2 : 4;
     static constexpr int kQueryBlock = SAGEATTN_WGMMA_QUERY_BLOCK * kColumns;
     static constexpr int kQuery = kConsumers * kQueryBlock;
@@ -24,7 +27,8 @@ struct WgmmaShape {
     static constexpr int kQueryAt = kValueAt + kStages * kValue;
     static constexpr int kQueryScaleAt = kQueryAt + kQuery;
     static constexpr int kQueryDotAt = kQueryScaleAt + kQueryScale;
-    static constexpr int kWorkAt = kQueryDotAt + kQueryScale;
+    static constexpr int kSumAt = kQueryDotAt + kQueryScale;  // four float32 of each thread that attends
+    static constexpr int kWorkAt = kSumAt + (kExactSums ? kConsumers * 128 * 16 : 0);
     static constexpr int kWork = 48;  // a WgmmaWork; there are two
     static constexpr int kTileAt = kWorkAt + 2 * kWork;
     static constexpr int kTile = kMasked ? 8 : 0;  // a WgmmaTile, and again as long as the values are there

@@ -11,6 +11,8 @@
 constexpr float kOffset = 8.0f;
 constexpr float kNothingSeen = -1e30f;  // maximum of a row that has seen no key
 
+DEVICE float minus_infinity() { return __int_as_float(0xFF800000); }
+
 // How many of a lane's 32 keys each of its two rows sees.
 struct SeenCounts {
     int count[2];
@@ -58,78 +60,20 @@ DEVICE void add_bias(float (&x)[64], const int (&s)[64], const float (&scale)[2]
     }
 }
 
-// Two rows of a lane, r = 0 and 1: g and g + 8. kBiased: scores have an additive mask, which may be as low as float32
-// goes: such a key counts for a row that sees no better one, -infinity never does.
-template <bool kBiased>
-struct WgmmaSoftmax {
-    static constexpr float kLowest = kBiased ? -3.402823466e38f : kNothingSeen;
+// What the softmaxes of both kinds share. Two rows of a lane, r = 0 and 1: g and g + 8.
+struct WgmmaSoftmaxRows {
+    float maximum[2];             // of x = log2(e) * (sm_scale * q . k + bias)
+    float sum[2] = {0.0f, 0.0f};  // of the rounded probabilities
+    float rescale[2];             // factor of the sums before the last tile, by its maximum
 
-    float maximum[2] = {kLowest, kLowest};  // of x = log2(e) * (sm_scale * q . k + bias)
-    float sum[2] = {0.0f, 0.0f};            // of the rounded probabilities
-    float rescale[2];                       // factor of the sums before the last tile, by its maximum
+    DEVICE explicit WgmmaSoftmaxRows(float lowest) : maximum{lowest, lowest} {}
 
-    // limited: hidden says which keys the rows see; else all of them.
-    template <class Hidden>
-    DEVICE void probabilities(u32 (&weights)[16], int (&s)[64], const float (&scale)[2], bool limited,
-                              const Hidden& hidden) {
-        if (limited) hide(s, hidden);
-        float x[64];
-        maxima(s, scale, limited, hidden);
-#pragma unroll
-        for (int i = 0; i < 64; ++i) {
-            const int r = element_row(i);
-            x[i] = exp2_fast(fmaf(static_cast<float>(s[i]), scale[r], kOffset - maximum[r]));
-        }
-        // Where scales are tiny, hidden products alone would not make the probabilities zero.
-        if (limited) set_hidden(x, hidden, 0.0f);
-        pack_tile(weights, x);
-    }
-
-    // The same of scores that are x already.
-    template <class Hidden>
-    DEVICE void probabilities(u32 (&weights)[16], float (&x)[64], bool limited, const Hidden& hidden) {
-        if (limited) set_hidden(x, hidden, __int_as_float(0xFF800000));
-#pragma unroll
-        for (int r = 0; r < 2; ++r) {
-            float largest = x[2 * r];
-#pragma unroll
-            for (int i = 0; i < 64; ++i)
-                if (element_row(i) == r) largest = fmaxf(largest, x[i]);
-            raise(r, largest);
-        }
-#pragma unroll
-        for (int i = 0; i < 64; ++i) x[i] = exp2_fast(x[i] - (maximum[element_row(i)] - kOffset));
-        pack_tile(weights, x);
-    }
-
-  private:
-    template <class Hidden>
-    DEVICE static void hide(int (&s)[64], const Hidden& hidden) {
-#pragma unroll
-        for (int i = 0; i < 64; ++i)
-            if (hidden.hides(element_row(i), element_key(i))) s[i] = static_cast<int>(0x80000000u);
-    }
-
+  protected:
     template <class Hidden>
     DEVICE static void set_hidden(float (&x)[64], const Hidden& hidden, float value) {
 #pragma unroll
         for (int i = 0; i < 64; ++i)
             if (hidden.hides(element_row(i), element_key(i))) x[i] = value;
-    }
-
-    // Takes the maxima of integers, because the hardware compares three of them at a time; in two chains a row.
-    template <class Hidden>
-    DEVICE void maxima(const int (&s)[64], const float (&scale)[2], bool limited, const Hidden& hidden) {
-#pragma unroll
-        for (int r = 0; r < 2; ++r) {
-            int chain[2] = {max(s[2 * r], s[2 * r + 1]), max(s[4 + 2 * r], s[4 + 2 * r + 1])};
-#pragma unroll
-            for (int i = 2; i < 16; ++i)
-                chain[i % 2] = max(max(chain[i % 2], s[4 * i + 2 * r]), s[4 * i + 2 * r + 1]);
-            float largest = static_cast<float>(max(chain[0], chain[1])) * scale[r];
-            if (limited && hidden.none(r)) largest = kLowest;
-            raise(r, largest);
-        }
     }
 
     // Raises a row's maximum to the largest of the row's lanes.
@@ -153,4 +97,128 @@ struct WgmmaSoftmax {
         weights[2] = pack_e4m3(x[8], x[9], x[12], x[13]);
         weights[3] = pack_e4m3(x[10], x[11], x[14], x[15]);
     }
+};
+
+// Without an additive mask.
+struct WgmmaSoftmax : WgmmaSoftmaxRows {
+    DEVICE WgmmaSoftmax() : WgmmaSoftmaxRows(kNothingSeen) {}
+
+    // limited: hidden says which keys the rows see; else all of them.
+    template <class Hidden>
+    DEVICE void probabilities(u32 (&weights)[16], int (&s)[64], const float (&scale)[2], bool limited,
+                              const Hidden& hidden) {
+        if (limited) hide(s, hidden);
+        float x[64];
+        maxima(s, scale, limited, hidden);
+#pragma unroll
+        for (int i = 0; i < 64; ++i) {
+            const int r = element_row(i);
+            x[i] = exp2_fast(fmaf(static_cast<float>(s[i]), scale[r], kOffset - maximum[r]));
+        }
+        // Where scales are tiny, hidden products alone would not make the probabilities zero.
+        if (limited) set_hidden(x, hidden, 0.0f);
+        pack_tile(weights, x);
+    }
+
+    // The same, and adds to `exact` what is not rounded yet, of the lane's 32 keys whose bits are set in `there`.
+    template <class Hidden>
+    DEVICE void probabilities(u32 (&weights)[16], int (&s)[64], const float (&scale)[2], bool limited,
+                              const Hidden& hidden, u32 there, float (&exact)[2]) {
+        if (limited) hide(s, hidden);
+        maxima(s, scale, limited, hidden);
+        if (limited || __any_sync(0xFFFFFFFFu, there != ~0u)) {
+            float x[64];
+            exponents(x, s, scale);
+            if (limited) set_hidden(x, hidden, minus_infinity());
+            keep(x, there);
+            weigh(weights, x, exact);
+        } else {
+            float x[64];
+            exponents(x, s, scale);
+            weigh(weights, x, exact);
+        }
+    }
+
+  private:
+    DEVICE void exponents(float (&x)[64], const int (&s)[64], const float (&scale)[2]) const {
+#pragma unroll
+        for (int i = 0; i < 64; ++i) {
+            const int r = element_row(i);
+            x[i] = fmaf(static_cast<float>(s[i]), scale[r], kOffset - maximum[r]);
+        }
+    }
+
+    // The others' probabilities become 0.
+    DEVICE static void keep(float (&x)[64], u32 there) {
+#pragma unroll
+        for (int i = 0; i < 64; ++i)
+            if ((there >> element_key(i) & 1) == 0) x[i] = minus_infinity();
+    }
+
+    // Probabilities of their exponents, adding up what is not rounded yet.
+    DEVICE static void weigh(u32 (&weights)[16], float (&x)[64], float (&exact)[2]) {
+#pragma unroll
+        for (int c = 0; c < 4; ++c) {
+#pragma unroll
+            for (int i = 16 * c; i < 16 * c + 16; ++i) {
+                x[i] = exp2_fast(x[i]);
+                exact[element_row(i)] += x[i];
+            }
+            pack_chunk(weights + 4 * c, x + 16 * c);
+        }
+    }
+
+    template <class Hidden>
+    DEVICE static void hide(int (&s)[64], const Hidden& hidden) {
+#pragma unroll
+        for (int i = 0; i < 64; ++i)
+            if (hidden.hides(element_row(i), element_key(i))) s[i] = static_cast<int>(0x80000000u);
+    }
+
+    // Takes the maxima of integers, because the hardware compares three of them at a time; in two chains a row.
+    template <class Hidden>
+    DEVICE void maxima(const int (&s)[64], const float (&scale)[2], bool limited, const Hidden& hidden) {
+#pragma unroll
+        for (int r = 0; r < 2; ++r) {
+            int chain[2] = {max(s[2 * r], s[2 * r + 1]), max(s[4 + 2 * r], s[4 + 2 * r + 1])};
+#pragma unroll
+            for (int i = 2; i < 16; ++i)
+                chain[i % 2] = max(max(chain[i % 2], s[4 * i + 2 * r]), s[4 * i + 2 * r + 1]);
+            float largest = static_cast<float>(max(chain[0], chain[1])) * scale[r];
+            if (limited && hidden.none(r)) largest = kNothingSeen;
+            raise(r, largest);
+        }
+    }
+};
+
+// With an additive mask, which may be as low as float32 goes: such a key counts for a row that sees no better one,
+// -infinity never does.
+struct WgmmaBiasedSoftmax : WgmmaSoftmaxRows {
+    DEVICE WgmmaBiasedSoftmax() : WgmmaSoftmaxRows(-3.402823466e38f) {}
+
+    // As above, of scores that are x already.
+    template <class Hidden>
+    DEVICE void probabilities(u32 (&weights)[16], float (&x)[64], bool limited, const Hidden& hidden) {
+        if (limited) set_hidden(x, hidden, minus_infinity());
+#pragma unroll
+        for (int r = 0; r < 2; ++r) {
+            float largest = x[2 * r];
+#pragma unroll
+            for (int i = 0; i < 64; ++i)
+                if (element_row(i) == r) largest = fmaxf(largest, x[i]);
+            raise(r, largest);
+        }
+#pragma unroll
+        for (int i = 0; i < 64; ++i) x[i] = exp2_fast(x[i] - (maximum[element_row(i)] - kOffset));
+        pack_tile(weights, x);
+    }
+};
+
+template <bool kBiased>
+struct SoftmaxBy {
+    using Type = WgmmaSoftmax;
+};
+template <>
+struct SoftmaxBy<true> {
+    using Type = WgmmaBiasedSoftmax;
 };

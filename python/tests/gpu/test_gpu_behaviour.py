@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from support import gpu
+from support import gpu, kinds
 from support.accuracy import compare
 from support.cases import Case, inputs, nhd
 
@@ -227,10 +227,15 @@ def test_pieces_make_the_whole(case: Case) -> None:
 
 @pytest.mark.parametrize("return_lse", [False, True])
 def test_lse_changes_nothing(return_lse: bool) -> None:
+    """But for the wgmma kernels, which round queries otherwise for the LSE: not better, not worse."""
     tensors = inputs(ODD)
     result = sageattn(*tensors, return_lse=return_lse)
-    output = result[0] if return_lse else result
-    assert torch.equal(output, attend(ODD, tensors)[0])
+    output, with_lse = result[0] if return_lse else result, attend(ODD, tensors)[0]
+    kind = kinds.kind_of("auto", tensors[0])
+    if return_lse or not kind.startswith("fp8_wgmma"):
+        assert torch.equal(output, with_lse)
+    else:
+        assert compare(output, with_lse).good(kinds.FP8_BOUND)
 
 
 @pytest.mark.parametrize(("batch", "rows", "keys"), [(0, 5, 5), (1, 0, 5), (1, 5, 0), (1, 0, 0)])
