@@ -3,7 +3,8 @@
 #
 #   scripts/gpu-results.sh [WHEEL]                both steps here; the report goes to docs/gpu-results/
 #   scripts/gpu-results.sh prepare DIR [WHEEL]    on a build machine: all that the GPU machine needs, into DIR
-#   DIR/scripts/gpu-results.sh run DIR OUT        on the GPU machine, offline: OUT/GPU.md and OUT/details.tar.gz
+#   DIR/scripts/gpu-results.sh run DIR OUT        on the GPU machine, offline: OUT/GPU.md, OUT/details.tar.gz and
+#                                                 OUT/tune.json, which scripts/ship-table.py ships
 #
 # WHEEL is by default that of the default target, in dist/. The GPU machine needs the driver, the wheel's Python with
 # torch and pip, and compute-sanitizer for the part that uses it. PYTHON names another Python than python3. What has
@@ -230,6 +231,12 @@ speed() {
         --markdown speed.md
 }
 
+# Which calls go to torch on this card: what scripts/ship-table.py takes.
+tune() {
+    phase tune 80 bash -c '"$0" -m sageattention tune --json --no-store >tune.json' "$python"
+    [[ ! -s tune.json ]] || cp tune.json "$1/"
+}
+
 # Speed and accuracy beside the peers, in the working folder. Figures are saved as they come: the tables are of those.
 bench() {
     local left=$((${GPU_RESULTS_SECONDS:-540} - SECONDS)) wheel folder
@@ -269,6 +276,7 @@ run() { # bundle, output
     tests library 150 "$wheel_fatbin" "$kernels" # every kernel that the driver takes from the wheel
     [[ " ${names[*]} " != *" fp4 "* ]] || test_sage3
     speed
+    tune "$output"
     sanitize wheel "$wheel_fatbin"
     for name in "${names[@]}"; do
         case $name in
@@ -297,7 +305,7 @@ run)
     [[ -f $2/commit ]] || fail "$2 was not made by prepare" "$0 prepare $2"
     run "$2" "$3"
     ;;
--*) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" ;;
+-*) sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" ;;
 *)
     need_gpu
     bundle=$(mktemp -d)

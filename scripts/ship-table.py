@@ -4,35 +4,52 @@
     python -m sageattention tune --json --no-store >tables.json      on a GPU
     scripts/ship-table.py tables.json [MORE.json …] [--variant plain causal …]
 
-Only calls of the named variants are shipped (all by default; "mask", "sequences behind each other" and these with
-causal are others), and of the times only those of the choice: the whole measurement belongs to docs/gpu-results.
+Only calls of the named variants are shipped (all by default; "key padding", "mask of pairs", "bias", "sequences behind
+each other" and these with causal are others), and of the times only those of the choice: the whole measurement belongs
+to docs/gpu-results. Prints each call that torch serves although it has more than 1024 queries, 128 keys or more and a
+head dim of at most 128: those the kernels are meant to win, and docs/choice.md names them.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import pprint
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "python" / "sageattention" / "_shipped.py"
 BEGIN, END = "# tables, by scripts/ship-table.py\n", "# end of the tables\n"
-WORDS = (("varlen", "sequences behind each other"), ("causal", "causal"), ("masked", "mask"))
+WORDS = (("varlen", "sequences behind each other"), ("causal", "causal"))
+MASKS = {"": "", "padding": "key padding", "pairs": "mask of pairs", "bias": "bias"}
 
 
 def variant(cell: dict[str, object]) -> str:
     """As sageattention._table.Shape.variant."""
-    return ", ".join(word for flag, word in WORDS if cell[flag]) or "plain"
+    words = [*(word for flag, word in WORDS if cell[flag]), MASKS[str(cell["mask"])]]
+    return ", ".join(filter(None, words)) or "plain"
 
 
 def row(cell: dict[str, object]) -> tuple[object, ...]:
     times = cell["times"]
     assert isinstance(times, dict)
     kept = {name: times[name] for name in (cell["kernel"], "torch") if name in times}
-    shape = tuple(cell[name] for name in ("head_dim", "causal", "masked", "varlen", "rows", "keys", "heads"))
+    shape = tuple(cell[name] for name in ("head_dim", "causal", "mask", "varlen", "rows", "keys", "heads"))
     return (*shape, cell["kernel"], cell["torch"], kept)
+
+
+def beyond(tables: Iterable[list[tuple[Any, ...]]]) -> Iterator[str]:
+    """A line for each call that is handed over beyond short calls, few keys and wide heads."""
+    for found in itertools.chain.from_iterable(tables):
+        head_dim, causal, mask, varlen, rows, keys, heads, kernel, handed, times = found
+        if handed and head_dim <= 128 and rows > 1024 and keys >= 128:
+            shape = f"{rows} queries, {keys} keys, {heads} heads of {head_dim}"
+            name = variant({"causal": causal, "mask": mask, "varlen": varlen})
+            yield f"{shape}, {name}: {times['torch'] / times[kernel]:.2f}"
 
 
 def main() -> int:
@@ -48,6 +65,8 @@ def main() -> int:
     if not any(cells for _, cells in tables):
         print(f"error: no call of {', '.join(options.variant)} in these files", file=sys.stderr)
         return 1
+    for line in beyond(cells for _, cells in tables):
+        print(line)
     text = TARGET.read_text("utf-8")
     before, rest = text.split(BEGIN)
     data = pprint.pformat(tables, width=116)

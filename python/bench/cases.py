@@ -141,7 +141,17 @@ ALL = tuple(
         ]
     )
 )
-SETS = {"default": DEFAULT, "short": SHORT, "other": OTHER, "all": ALL}
+# What measured tables hand to torch: there the method sageattn is to cost what the method torch costs.
+HANDED = (
+    *(case(128, rows, causal=causal) for rows in (64, 256, 512, 1024) for causal in (False, True)),
+    case(64, 512),
+    case(128, 4096, 77),
+    case(256, 1024),
+    case(256, 4096),
+    varlen(128, (512, 512, 512, 512)),
+    case(256, 1024, mask="padding"),
+)
+SETS = {"default": DEFAULT, "short": SHORT, "other": OTHER, "handed": HANDED, "all": ALL}
 
 
 def parse(name: str) -> Case:

@@ -6,7 +6,6 @@ planned, the next ones of the same shapes, strides, dtypes and options run that 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Hashable
 from typing import NamedTuple
 
@@ -286,7 +285,7 @@ def _plan(call: Call, method: str, outputs: Outputs, device: torch.device) -> Pl
     if choice.kind == _dispatch.TORCH:
         return _sdpa.plan(call)
     if choice.kind == _dispatch.TRITON:
-        return functools.partial(_triton.run, call)
+        return _triton.plan(call)
     return _by_library(call, KINDS[choice.kind], outputs, device)
 
 

@@ -39,6 +39,8 @@ class Options(NamedTuple):
 
         Raises ValueError for an unknown causal_alignment.
         """
+        if not kwargs:
+            return cls(_abi.CAUSAL_TOP_LEFT if is_causal else _abi.NOT_CAUSAL, sm_scale)
         alignment = kwargs.get("causal_alignment", "top_left")
         if alignment not in _ALIGNMENTS:
             raise ValueError(f"Unknown causal_alignment: {alignment}; use one of {[*_ALIGNMENTS]}")

@@ -116,6 +116,9 @@ def _plainly(*tensors: torch.Tensor | None) -> contextlib.AbstractContextManager
     """No gradient; and no autocast, which would give the output its own dtype."""
     if torch.is_autocast_enabled("cuda"):
         return _without_autocast()
-    if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors):
-        return torch.no_grad()
+    if not torch.is_grad_enabled():
+        return _AS_IT_IS
+    for tensor in tensors:
+        if tensor is not None and tensor.requires_grad:
+            return torch.no_grad()
     return _AS_IT_IS

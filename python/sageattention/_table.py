@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ._call import Call
+import torch
 
-FORMAT = 1
+from ._call import Call, mask_strides
+
+FORMAT = 2
+
+# Masks, whose speeds differ: boolean and the same for all queries, other boolean ones, numbers that are added.
+NO_MASK, PADDING, PAIRS, BIAS = MASKS = ("", "padding", "pairs", "bias")
 
 
 class Shape(NamedTuple):
@@ -19,7 +24,7 @@ class Shape(NamedTuple):
 
     head_dim: int
     causal: bool
-    masked: bool
+    mask: str
     varlen: bool
     rows: int
     keys: int
@@ -33,8 +38,12 @@ class Shape(NamedTuple):
         keys = call.key.shape[1 if call.nhd else 2]
         if call.lengths is not None:
             batch, rows, keys = call.lengths[0].batch, call.lengths[0].rows, call.lengths[1].rows
-        causal, masked = bool(call.causal), call.mask is not None
-        return cls(head_dim, causal, masked, call.lengths is not None, rows, keys, batch * heads)
+        varlen = call.lengths is not None
+        return cls(head_dim, bool(call.causal), _mask(call), varlen, rows, keys, batch * heads)
+
+    @property
+    def extent(self) -> tuple[int, int, int]:
+        return self.rows, self.keys, self.heads
 
     @property
     def size(self) -> int:
@@ -42,12 +51,21 @@ class Shape(NamedTuple):
 
     @property
     def variant(self) -> str:
-        """ "causal, mask" or the like."""
-        words = ("sequences behind each other", self.varlen), ("causal", self.causal), ("mask", self.masked)
+        """ "causal, key padding" or the like."""
+        mask = {NO_MASK: "", PADDING: "key padding", PAIRS: "mask of pairs", BIAS: "bias"}[self.mask]
+        words = ("sequences behind each other", self.varlen), ("causal", self.causal), (mask, bool(mask))
         return ", ".join(word for word, holds in words if holds) or "plain"
 
     def text(self) -> str:
         return f"{self.rows} queries, {self.keys} keys, {self.heads} heads of {self.head_dim}, {self.variant}"
+
+
+def _mask(call: Call) -> str:
+    if call.mask is None:
+        return NO_MASK
+    if call.mask.dtype != torch.bool:
+        return BIAS
+    return PADDING if mask_strides(call.mask)[2] == 0 else PAIRS
 
 
 class Cell(NamedTuple):
@@ -89,10 +107,8 @@ class Table(NamedTuple):
         alike = [cell for cell in alike if cell.shape.head_dim == head_dim]
         if not alike:
             return None
-        rows, keys, heads = (
-            min(size, max(cell.shape[axis] for cell in alike))
-            for axis, size in enumerate(shape[4:], start=4)
-        )
+        measured = zip(*(cell.shape.extent for cell in alike))
+        rows, keys, heads = (min(size, max(sizes)) for size, sizes in zip(shape.extent, measured))
         larger = [
             cell
             for cell in alike
@@ -121,8 +137,11 @@ class Table(NamedTuple):
 
 
 def _cell(data: Any) -> Cell:
-    flags = ("causal", "masked", "varlen")
-    shape = Shape(*(_of(bool if name in flags else int, data[name]) for name in Shape._fields))
+    types = {"causal": bool, "varlen": bool, "mask": str}
+    values: list[Any] = [_of(types.get(name, int), data[name]) for name in Shape._fields]
+    shape = Shape(*values)
+    if shape.mask not in MASKS:
+        raise ValueError(f"it has a cell of unknown mask: {shape}")
     if min(shape.head_dim, shape.rows, shape.keys, shape.heads) < 1:
         raise ValueError(f"it has a cell of no size: {shape}")
     times = {_of(str, name): float(_of((int, float), time)) for name, time in data["times"].items()}

@@ -12,7 +12,7 @@ import torch
 
 if TYPE_CHECKING:
     from ._call import Call, Request
-    from ._plan import Result
+    from ._plan import Plan, Result
 
 
 OLDEST = (3, 2)  # the first release whose interpreter runs the tests
@@ -76,6 +76,15 @@ def why_not(sm: tuple[int, int], request: Request) -> str:
     if release < _NEEDED.get(sm, OLDEST):
         return f"Triton {version()} does not serve SM {sm[0]}.{sm[1]}"
     return ""
+
+
+def plan(call: Call) -> Plan:
+    """A plan that computes a call with the Triton kernels."""
+    if call.lengths is None and call.mask is None and call.lse is None:
+        from .triton import _plan  # type: ignore[import-not-found,unused-ignore]
+
+        return _plan.plan(call)  # type: ignore[no-any-return,unused-ignore]
+    return functools.partial(run, call)
 
 
 def run(

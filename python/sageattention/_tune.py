@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator
 from typing import Callable, NamedTuple
 
 from ._dispatch import TORCH, TRITON
-from ._table import Cell, Shape
+from ._table import BIAS, NO_MASK, PADDING, PAIRS, Cell, Shape
 
 HEAD_DIMS = (128, 64, 256)
 HEADS = (64, 16)  # of all sequences together: enough for the largest GPUs, and a single image
 SQUARES = (4096, 2048, 1024, 512, 256)
 SEQUENCES = (2048, 1024, 512, 256)
-TEXT = (4096, 112)  # cross attention to a prompt
+MASKED = (2048, 1024, 512)
+TEXT, MORE_TEXT = (4096, 112), (4096, 512)  # cross attention to a prompt
 FEW = (64, 4096)
 SECONDS = 45.0
 MARGIN = 0.98  # what takes the place of another must need at most this part of its time
@@ -28,16 +29,18 @@ _HOPELESS = 1.5  # a kernel that needs as many times the best one's time for lon
 def shapes() -> Iterator[Shape]:
     """What is measured, the most frequent calls first, long before short."""
     for head_dim in HEAD_DIMS:
-        for causal, masked, varlen, lengths in (
-            (False, False, False, [(rows, rows) for rows in SQUARES] + [TEXT, FEW]),
-            (True, False, False, [(rows, rows) for rows in SQUARES]),
-            (False, True, False, [(rows, rows) for rows in SQUARES] + [TEXT, FEW]),
-            (False, False, True, [(rows, rows) for rows in SEQUENCES]),
-            (True, False, True, [(rows, rows) for rows in SEQUENCES]),
+        for causal, mask, varlen, squares, others in (
+            (False, NO_MASK, False, SQUARES, (TEXT, MORE_TEXT, FEW)),
+            (True, NO_MASK, False, SQUARES, ()),
+            (False, PADDING, False, SQUARES, (TEXT, FEW)),
+            (False, NO_MASK, True, SEQUENCES, ()),
+            (True, NO_MASK, True, SEQUENCES, ()),
+            (False, PAIRS, False, MASKED, ()),
+            (False, BIAS, False, MASKED, ()),
         ):
-            for rows, keys in lengths:
+            for rows, keys in (*((rows, rows) for rows in squares), *others):
                 for heads in HEADS:
-                    yield Shape(head_dim, causal, masked, varlen, rows, keys, heads)
+                    yield Shape(head_dim, causal, mask, varlen, rows, keys, heads)
 
 
 class Result(NamedTuple):

@@ -15,8 +15,8 @@ from ._dispatch import ONLY, TORCH, TRITON
 from ._kinds import KINDS
 from ._namespace import OPERATORS
 from ._probe import Case, Tensors
-from ._table import Shape
-from ._tune import Source
+from ._table import BIAS, PADDING, Shape
+from ._tune import HEADS, SQUARES, Source
 
 # Each of torch's backends by itself, for the report: calls are handed to torch's own choice among them.
 BACKENDS = {
@@ -25,7 +25,9 @@ BACKENDS = {
     "torch efficient": "EFFICIENT_ATTENTION",
 }
 _SAMPLES, _MICROSECONDS, _MOST_CALLS = 5, 1500.0, 20
-_CYCLES_TO_QUEUE = 200_000  # 0.1 ms, in which the host queues a call
+# Programs that make longer calls keep the GPU busy: what counts there is a GPU at the clock that its power allows.
+_LONG, _WARM_UP = 200.0, 80_000.0  # microseconds
+_CYCLES_TO_QUEUE = 400_000  # 0.2 ms, in which the host queues a call
 Operands = tuple[Any, ...]
 
 
@@ -55,9 +57,10 @@ class Gpu:
         found = [name for name in kinds if ONLY + name not in self._wrong]
         if TRITON not in self._wrong and not _triton.why_not(self.sm, self._request(TRITON, shape)):
             found.append(TRITON)
-        if _case_name(shape.varlen, shape.causal, shape.masked) not in self._wrong_of_torch:
+        if _case_name(shape.varlen, shape.causal, bool(shape.mask)) not in self._wrong_of_torch:
             found.append(TORCH)
-            found += [] if shape.varlen else [*BACKENDS]
+            if not shape.varlen and (shape.rows, shape.heads) == (SQUARES[0], HEADS[0]):
+                found += [*BACKENDS]  # for the report alone
         return found
 
     def default(self, shape: Shape) -> str:
@@ -89,7 +92,7 @@ class Gpu:
 
     @functools.lru_cache(maxsize=1)  # noqa: B019 - lives as long as the measurement
     def _operands(self, shape: Shape) -> Operands:
-        """Random operands; with a mask, an eighth of the keys is padding."""
+        """Random operands; a boolean mask hides an eighth of the keys."""
         batch = 1 if shape.heads == 16 else 4 if shape.varlen else 2
         heads = shape.heads // batch
 
@@ -98,18 +101,27 @@ class Gpu:
             return torch.randn(*size, shape.head_dim, dtype=self._dtype, device=self.device)
 
         q, k, v = normal(shape.rows), normal(shape.keys), normal(shape.keys)
-        mask = starts = None
-        if shape.masked:
-            mask = torch.ones(batch, 1, 1, shape.keys, dtype=torch.bool, device=self.device)
-            mask[..., -(shape.keys // 8) :] = False
+        mask = self._mask(shape, batch, heads) if shape.mask else None
+        starts = None
         if shape.varlen:
             places = [shape.rows * index for index in range(batch + 1)]
             starts = torch.tensor(places, dtype=torch.int32, device=self.device)
         return q, k, v, mask, starts
 
+    def _mask(self, shape: Shape, batch: int, heads: int) -> torch.Tensor:
+        """Padding at the end, for each sequence of the batch; other keys for each query; or numbers for each head."""
+        rows, keys = shape.rows, shape.keys
+        if shape.mask == PADDING:
+            seen = torch.arange(keys, device=self.device) < keys - keys // 8
+            return seen.expand(batch, 1, 1, keys).contiguous()
+        if shape.mask == BIAS:
+            return torch.randn(1, heads, rows, keys, dtype=self._dtype, device=self.device)
+        return torch.rand(batch, 1, rows, keys, device=self.device) >= 1 / 8
+
 
 def _mask_form(shape: Shape) -> str:
-    return "bool" if shape.masked else ""
+    """As _call.mask_form."""
+    return "float" if shape.mask == BIAS else "bool" if shape.mask else ""
 
 
 def _backend(name: str) -> contextlib.AbstractContextManager[Any]:
@@ -123,24 +135,37 @@ def _backend(name: str) -> contextlib.AbstractContextManager[Any]:
     return sdpa_kernel(backend)
 
 
-def timed(call: Callable[[], Any]) -> float:
-    """Microseconds of the GPU for a call, the median of some samples of calls back to back."""
+def timed(call: Callable[[], Any], warm_up: float = _WARM_UP) -> float:
+    """Microseconds of the GPU for a call, the median of some samples of calls back to back.
+
+    Long calls are measured behind a warm-up of so many microseconds, short ones while the GPU has nothing else to do.
+    """
     call()
-    once = _sample(call, 2)
+    once = min(_samples(call, 2, 2))
     count = int(min(max(_MICROSECONDS / once, 2), _MOST_CALLS))
-    return statistics.median(_sample(call, count) for _ in range(_SAMPLES))
+    if once < _LONG:
+        return statistics.median(_samples(call, count, _SAMPLES))
+    return statistics.median(_samples(call, count, _SAMPLES, int(warm_up / once)))
 
 
-def _sample(call: Callable[[], Any], count: int) -> float:
-    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call,unused-ignore]
-    # While the GPU is kept busy, the host queues all calls: what is timed does not wait for the host.
-    torch.cuda._sleep(count * _CYCLES_TO_QUEUE)
-    begin.record()  # type: ignore[no-untyped-call,unused-ignore]
-    for _ in range(count):
+def _samples(call: Callable[[], Any], count: int, number: int, before: int = 0) -> list[float]:
+    """Microseconds of a call in so many samples of count calls, behind other calls.
+
+    Nothing that is timed waits for the host, which queues it while the GPU is busy.
+    """
+    events = [torch.cuda.Event(enable_timing=True) for _ in range(number + 1)]  # type: ignore[no-untyped-call,unused-ignore]
+    if not before:
+        torch.cuda._sleep(number * count * _CYCLES_TO_QUEUE)
+    for _ in range(before):
         call()
-    end.record()  # type: ignore[no-untyped-call,unused-ignore]
-    end.synchronize()  # type: ignore[no-untyped-call,unused-ignore]
-    return max(float(begin.elapsed_time(end)) * 1000 / count, 0.01)  # type: ignore[no-untyped-call,unused-ignore]
+    events[0].record()  # type: ignore[no-untyped-call,unused-ignore]
+    for event in events[1:]:
+        for _ in range(count):
+            call()
+        event.record()  # type: ignore[no-untyped-call,unused-ignore]
+    events[-1].synchronize()  # type: ignore[no-untyped-call,unused-ignore]
+    pairs = zip(events, events[1:])
+    return [max(float(begin.elapsed_time(end)) * 1000 / count, 0.01) for begin, end in pairs]  # type: ignore[no-untyped-call,unused-ignore]
 
 
 def _case_name(varlen: bool, causal: bool, masked: bool) -> str:

@@ -120,6 +120,20 @@ class TorchFlash(TorchSdpa):
         return Calls({"whole": whole}, whole)
 
 
+class Torch(TorchFlash):
+    """What a program gets that calls torch itself: the backend of torch's own choice, or its operator for sequences."""
+
+    name, title = "torch", "torch SDPA, its own choice"
+
+    def why_not(self, case: Case) -> str:
+        return TorchSdpa.why_not(self, case)
+
+    def attend(self, case: Case, q: Any, k: Any, v: Any, mask: Any = None) -> torch.Tensor:
+        from torch.nn.functional import scaled_dot_product_attention
+
+        return scaled_dot_product_attention(q, k, v, mask, is_causal=case.causal, enable_gqa=q.shape[1] != k.shape[1])
+
+
 class TorchEfficient(TorchSdpa):
     """The memory-efficient backend, which takes masks on every GPU."""
 
@@ -130,4 +144,4 @@ class TorchEfficient(TorchSdpa):
 
 
 def torch_methods() -> list[Method]:
-    return [TorchCudnn(), TorchFlash(), TorchEfficient()]
+    return [Torch(), TorchCudnn(), TorchFlash(), TorchEfficient()]

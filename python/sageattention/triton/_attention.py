@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 
 from .._errors import InputError
 from .._shapes import MASK_DTYPES, check_groups, check_same_dtype
 from . import _launch
+from ._again import Again
 from ._launch import KEY_BLOCK, QUERY_BLOCK, Groups, Rows, Scales, dense, varlen
 
 _LOG2E = math.log2(math.e)
 _DTYPES = (torch.float16, torch.bfloat16)
+
+
+class Launches(NamedTuple):
+    """What a dense call launched, to launch it again; bytes: of INT8 queries, their scales, INT8 keys, their scales."""
+
+    query: Again
+    key: Again
+    attention: Again
+    bytes: tuple[int, ...]
 
 
 def attention(
@@ -39,6 +50,21 @@ def attention(
     Inputs are not written, and nothing waits for the GPU. Raises ValueError for shapes and dtypes,
     InputError for dtypes that differ and a mask that does not broadcast.
     """
+    return attend_once(q, k, v, nhd, causal, sm_scale, smooth_k, attn_mask, return_lse)[:2]
+
+
+def attend_once(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    nhd: bool,
+    causal: int,
+    sm_scale: float,
+    smooth_k: bool,
+    attn_mask: torch.Tensor | None = None,
+    return_lse: bool = False,
+) -> tuple[torch.Tensor, torch.Tensor, Launches | None]:
+    """As attention, and its launches, if they can be repeated."""
     query, key, value = dense(q, nhd), dense(k, nhd), dense(v, nhd)
     _check(query, key, value)
     if query.batch != key.batch:
@@ -46,12 +72,12 @@ def attention(
     mask = None if attn_mask is None else expanded(attn_mask, query, key)
     mean = k.mean(1 if nhd else 2, dtype=torch.float32) if smooth_k and key.rows else None
     dot = _mean_dot(query) if return_lse and mean is not None else None
-    q_int8, q_scales = quantized_query(query, nhd, sm_scale, mean, dot)
-    k_int8, k_scales = quantized_key(key, nhd, mean)
+    q_int8, q_scales, first = _quantized(query, nhd, QUERY_BLOCK, sm_scale * _LOG2E, None if dot is None else mean, dot)
+    k_int8, k_scales, second = _quantized(key, nhd, KEY_BLOCK, 1.0, mean)
     output = torch.empty(q.shape, dtype=q.dtype, device=q.device)
     shape = (query.batch, query.heads, query.rows) if return_lse else (0,)
     lse = torch.empty(shape, dtype=torch.float32, device=q.device)
-    _launch.attend(
+    third = _launch.attend(
         q_int8,
         k_int8,
         value,
@@ -62,11 +88,15 @@ def attention(
         mask,
         lse if return_lse else None,
     )
+    launches = None
+    if first and second and third:
+        sizes = [x.tensor.numel() * x.tensor.element_size() for x in (q_int8, q_scales, k_int8, k_scales)]
+        launches = Launches(first, second, third, tuple(sizes))
     if return_lse:
         lse /= _LOG2E
     if dot is not None:
         lse += sm_scale * dot
-    return output, lse
+    return output, lse, launches
 
 
 def attention_varlen(
@@ -110,21 +140,29 @@ def quantized_query(
     block: int = QUERY_BLOCK,
 ) -> tuple[Rows, Scales]:
     """INT8 queries and one scale per block of rows times sm_scale * log2(e); fills mean_dot if given."""
-    scales = _launch.new_scales(query, block)
-    output = _launch.like(query, _launch.new_int8(query), nhd)
     mean = None if mean_dot is None else key_mean
-    _launch.quantize(query, output, scales, Groups(block), sm_scale * _LOG2E, mean, mean_dot)
-    return output, scales
+    return _quantized(query, nhd, block, sm_scale * _LOG2E, mean, mean_dot)[:2]
 
 
 def quantized_key(
     key: Rows, nhd: bool, mean: torch.Tensor | None = None, block: int = KEY_BLOCK
 ) -> tuple[Rows, Scales]:
     """INT8 keys less their mean, contiguous float32 [batch, heads, head_dim]; a scale per block of rows."""
-    scales = _launch.new_scales(key, block)
-    output = _launch.like(key, _launch.new_int8(key), nhd)
-    _launch.quantize(key, output, scales, Groups(block), 1.0, mean)
-    return output, scales
+    return _quantized(key, nhd, block, 1.0, mean)[:2]
+
+
+def _quantized(
+    rows: Rows,
+    nhd: bool,
+    block: int,
+    factor: float,
+    mean: torch.Tensor | None = None,
+    mean_dot: torch.Tensor | None = None,
+) -> tuple[Rows, Scales, Again | None]:
+    """As _launch.quantize, into new tensors; and what launches that again."""
+    scales = _launch.new_scales(rows, block)
+    output = _launch.like(rows, _launch.new_int8(rows), nhd)
+    return output, scales, _launch.quantize(rows, output, scales, Groups(block), factor, mean, mean_dot)
 
 
 def _mean_dot(query: Rows) -> torch.Tensor:

@@ -15,7 +15,7 @@ import triton.language as tl
 
 from .._errors import InputError
 from .._shapes import DTYPES, check_rows
-from ._again import launch
+from ._again import Again, launch
 from ._attention_kernel import attention_kernel
 from ._quantize_kernels import mean_kernel, quantize_kernel
 
@@ -144,7 +144,7 @@ def quantize(
     factor: float = 1.0,
     mean: torch.Tensor | None = None,
     mean_dot: torch.Tensor | None = None,
-) -> None:
+) -> Again | None:
     """Writes INT8 rows to output and their scales times factor to scales.
 
     Without mean_dot, mean, contiguous float32 [batch, key heads, head_dim], is subtracted from the
@@ -154,8 +154,8 @@ def quantize(
     blocks = _blocks(source, scales, groups)
     programs = blocks * groups.groups * source.heads * source.batch
     if programs == 0:
-        return
-    launch(
+        return None
+    return launch(
         quantize_kernel,
         programs,
         (source.tensor, output.tensor, scales.tensor, mean, mean_dot, source.starts, scales.starts),
@@ -220,7 +220,7 @@ def attend(
     causal: int = 0,
     mask: torch.Tensor | None = None,
     lse: torch.Tensor | None = None,
-) -> None:
+) -> Again | None:
     """Writes output and, dense only, lse: base-2 logarithms, contiguous float32 [batch, heads, rows].
 
     query and key are int8; query_scales hold sm_scale * log2(e). causal: 0 none, 1 top left, 2 bottom
@@ -231,10 +231,10 @@ def attend(
     blocks = -(-query.rows // tiles.rows)
     programs = blocks * query.heads * query.batch
     if programs == 0:
-        return
+        return None
     seen = mask.view(torch.uint8) if mask is not None and mask.dtype == torch.bool else mask
     tensors = (query.tensor, key.tensor, value.tensor, output.tensor, query_scales.tensor, key_scales.tensor, seen, lse)
-    launch(
+    return launch(
         attention_kernel,
         programs,
         (*tensors, query.starts, key.starts, query_scales.starts, key_scales.starts),

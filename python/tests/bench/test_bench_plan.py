@@ -125,6 +125,6 @@ def test_peers_say_what_they_do_not_take() -> None:
     assert by_name["fp16"].why_not(mixed)
     masked = cases.parse("hd128-s4096-bias")
     takers = {name for name, method in by_name.items() if method.peer and not method.why_not(masked)}
-    assert takers == {"torch-cudnn", "torch-efficient"}
+    assert takers == {"torch", "torch-cudnn", "torch-efficient"}
     assert by_name["torch-efficient"].why_not(mixed)
     assert by_name["compiled"].why_not(SHORT)

@@ -25,19 +25,19 @@ from bench import stand_in
 
 stand_in.package(Path(sys.argv[1]))
 from sageattention import _probe, _triton, _tune, _tune_gpu
-from sageattention._table import Shape
+from sageattention._table import MASKS, Shape
 
-def sample(call, count):
+def samples(call, count, number, before=0):
     begin = time.perf_counter()
     call()
-    return (time.perf_counter() - begin) * 1e6
+    return [(time.perf_counter() - begin) * 1e6] * number
 
 _probe.synchronize = lambda device: None
-_tune_gpu._sample = sample
+_tune_gpu._samples = samples
 _triton.why_not = lambda *request: "no GPU here"
 torch.is_autocast_enabled = lambda *device: False
 gpu = _tune_gpu.Gpu(torch.device("cpu", 0))
-variants = [(False, False, False), (True, False, False), (False, True, False), (False, False, True)]
+variants = [(False, "", False), (True, "", False), *((False, mask, False) for mask in MASKS[1:]), (False, "", True)]
 shapes = [Shape(64, *flags, 48, 48, 64) for flags in variants]
 honest = _tune.measure(shapes, gpu.source())
 wrong = [*gpu.wrong]
@@ -63,5 +63,7 @@ def test_kernels_that_compute_nothing_are_not_chosen(tmp_path: Path) -> None:
     assert not any(line.startswith("torch is not chosen") for line in found["wrong"]), "torch's attention is right here"
     times = {cell["variant"]: cell["times"] for cell in found["cells"]}
     assert {"fp16", "fp8_wgmma", "torch"} <= times["plain"].keys() & times["causal"].keys()
-    assert {"fp16_masked", "torch"} <= times["mask"].keys()
+    for mask in ("key padding", "mask of pairs"):
+        assert {"fp16_masked", "fp8_wgmma_masked", "torch"} <= times[mask].keys()
+    assert {"fp16_masked", "fp8_wgmma_biased", "torch"} <= times["bias"].keys()
     assert "fp16" in times["sequences behind each other"]

@@ -11,7 +11,7 @@ from support import gpu
 
 import sageattention
 from sageattention import _cache, _choice, _forward, _library, _shipped, reference
-from sageattention._table import Cell, Shape, Table
+from sageattention._table import MASKS, Cell, Shape, Table
 
 gpu.require()
 
@@ -20,13 +20,13 @@ ROWS = 512  # the longest calls that the table of these tests hands over
 
 def table(device: int) -> Table:
     machine = _cache.machine(_library.device(device).name)
-    flags = [(c, m, v) for c in (False, True) for m in (False, True) for v in (False, True)]
+    flags = [(c, m, v) for c in (False, True) for m in MASKS for v in (False, True)]
     shapes = [Shape(256, *three, rows, rows, 4096) for three in flags for rows in (ROWS, 100_000)]
     return Table(machine, tuple(Cell(shape, kernel(shape), shape.rows == ROWS, {}) for shape in shapes))
 
 
 def kernel(shape: Shape) -> str:
-    return "fp16_masked" if shape.masked else "fp16"
+    return "fp16_masked" if shape.mask else "fp16"
 
 
 @pytest.fixture(autouse=True)
@@ -146,6 +146,6 @@ def test_rows_that_see_no_key_give_zero_wherever_a_shipped_table_hands_masks_ove
     mask[7] = False
     for measured in _shipped.TABLES:
         if measured.machine.gpu == torch.cuda.get_device_name() and any(
-            cell.torch and cell.shape.masked for cell in measured.cells
+            cell.torch and cell.shape.mask for cell in measured.cells
         ):
             assert not sageattention.sageattn(q, k, v, attn_mask=mask)[:, :, 7].any()

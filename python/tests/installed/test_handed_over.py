@@ -115,7 +115,7 @@ def test_what_torch_computes_otherwise_stays(options: dict[str, Any], reason: st
 def table(kernel: str = "fp16") -> Table:
     machine = Machine("a GPU", "1", str(torch.__version__), "9.1", "-")
     cells = [
-        Cell(Shape(128, False, False, varlen, rows, rows, 64), kernel, rows < 1000, {kernel: 1.0})
+        Cell(Shape(128, False, "", varlen, rows, rows, 64), kernel, rows < 1000, {kernel: 1.0})
         for rows in (512, 4096)
         for varlen in (False, True)
     ]

@@ -9,28 +9,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from sageattention import _cache, _library, _shipped
+from sageattention import _cache, _library, _operand, _shipped
+from sageattention._call import Call
 from sageattention._kinds import KINDS
+from sageattention._operand import Operand
 from sageattention._table import Cell, Machine, Shape, Table
 
 HERE = Machine("NVIDIA Test 1", "580.1", "2.8.0+cu128", "9.10", "2.2.0 - 5")
 
 
 def shape(rows: int, keys: int, heads: int = 64, head_dim: int = 128, causal: bool = False) -> Shape:
-    return Shape(head_dim, causal, False, False, rows, keys, heads)
+    return Shape(head_dim, causal, "", False, rows, keys, heads)
 
 
-def cell(rows: int, keys: int, heads: int = 64, head_dim: int = 128, torch: bool = False) -> Cell:
-    return Cell(shape(rows, keys, heads, head_dim), "fp16", torch, {"fp16": 2.0, "torch": 1.0})
+def cell(rows: int, keys: int, heads: int = 64, head_dim: int = 128, handed: bool = False) -> Cell:
+    return Cell(shape(rows, keys, heads, head_dim), "fp16", handed, {"fp16": 2.0, "torch": 1.0})
 
 
 TABLE = Table(
     HERE,
     (
-        *(cell(rows, rows, heads, torch=rows <= 1024) for rows in (256, 1024, 4096) for heads in (16, 64)),
-        cell(4096, 112, torch=True),
-        cell(4096, 4096, 64, 256, torch=True),
+        *(cell(rows, rows, heads, handed=rows <= 1024) for rows in (256, 1024, 4096) for heads in (16, 64)),
+        cell(4096, 112, handed=True),
+        cell(4096, 4096, 64, 256, handed=True),
     ),
 )
 
@@ -66,6 +69,35 @@ def test_nothing_is_said_of_what_was_not_measured() -> None:
     assert Table(HERE, ()).find(shape(1, 1)) is None
 
 
+def test_each_form_of_mask_has_cells_of_its_own() -> None:
+    padding, pairs = cell(256, 256)._replace(shape=shape(256, 256)._replace(mask="padding")), cell(256, 256)
+    found = Table(HERE, (padding, pairs._replace(shape=pairs.shape._replace(mask="pairs"))))
+    assert found.find(padding.shape) == padding
+    assert found.find(shape(256, 256)) is None and found.find(shape(256, 256)._replace(mask="bias")) is None
+
+
+@pytest.mark.parametrize(
+    ("mask", "expected"),
+    [
+        (None, ""),
+        (torch.ones(2, 1, 1, 9, dtype=torch.bool), "padding"),
+        (torch.ones(9, dtype=torch.bool), "padding"),
+        (torch.ones(5, 9, dtype=torch.bool), "pairs"),
+        (torch.zeros(1, 4, 5, 9), "bias"),
+        (torch.zeros(9), "bias"),
+    ],
+)
+def test_a_mask_is_told_by_what_it_is(mask: torch.Tensor | None, expected: str) -> None:
+    def operand(place: int, *sizes: int) -> Operand:
+        return Operand.contiguous(place, sizes, torch.float16)
+
+    given = None if mask is None else Operand.of(_operand.MASK, mask.expand(2, 4, 5, 9))
+    keys = operand(_operand.KEY, 2, 4, 9, 8)
+    query = operand(_operand.QUERY, 2, 4, 5, 8)
+    call = Call(query, keys, keys, query, None, given, False, 0, 1.0, 1, True)
+    assert Shape.of(call) == Shape(8, False, expected, False, 5, 9, 8)
+
+
 def test_json_gives_the_same_table() -> None:
     assert Table.from_json(json.loads(json.dumps(TABLE.to_json()))) == TABLE
 
@@ -83,13 +115,15 @@ BROKEN_CELL = {**TABLE.to_json()["cells"][0]}
         None,
         [],
         {},
-        changed(format=2),
+        changed(format=1),
         changed(machine={}),
         changed(machine={**HERE._asdict(), "gpu": 1}),
         changed(cells=None),
         changed(cells=[{}]),
         changed(cells=[{**BROKEN_CELL, "rows": 0}]),
         changed(cells=[{**BROKEN_CELL, "rows": True}]),
+        changed(cells=[{**BROKEN_CELL, "mask": True}]),
+        changed(cells=[{**BROKEN_CELL, "mask": "keys"}]),
         changed(cells=[{**BROKEN_CELL, "rows": "8"}]),
         changed(cells=[{**BROKEN_CELL, "torch": 1}]),
         changed(cells=[{**BROKEN_CELL, "times": {"fp16": "fast"}}]),
@@ -145,7 +179,7 @@ def test_a_table_of_another_machine_is_ignored_with_one_line(
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"format": 1}', b" " * ((1 << 20) + 1), b"null"],
+    [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"format": 2}', b" " * ((1 << 20) + 1), b"null"],
     ids=["empty", "cut", "bytes", "deep", "short", "large", "null"],
 )
 def test_a_damaged_file_is_ignored_with_one_line(
@@ -184,8 +218,9 @@ def test_shipped_tables_name_kernels_that_serve_their_calls(table: Table) -> Non
     assert Table.from_json(json.loads(json.dumps(table.to_json()))) == table
     for found in table.cells:
         kind = KINDS[found.kernel]
-        assert kind.mask == found.shape.masked and (kind.starts or not found.shape.varlen)
+        assert kind.mask == bool(found.shape.mask) and (kind.starts or not found.shape.varlen)
         assert table.find(found.shape) == found
+        assert found.kernel != "fp8_scaled", "it is the owner's to choose"
         assert found.torch == (found.times["torch"] < 0.98 * found.times[found.kernel])
 
 

@@ -34,3 +34,5 @@ def test_the_second_launch_is_the_first(tmp_path: Path) -> None:
     assert bound[:3] == [True] * 3 and bound[3:6] == [False] * 3
     assert bound[6:9] == [True] * 3 and bound[9:12] == [True] * 3
     assert bound[12:15] == [True, False, True] and all(bound[15:])
+    repeated = next(json.loads(line) for line in result.stdout.splitlines() if '"repeated"' in line)
+    assert repeated == {"repeated": True, "joined": True, "launches": 9}

@@ -15,7 +15,7 @@ from sageattention import _tune, _tune_report
 from sageattention._table import Machine, Shape, Table
 
 MACHINE = Machine("NVIDIA <Test>", "580.1", "2.8.0", "9.10", "2.2.0")
-LONG, SHORT = Shape(128, False, False, False, 4096, 4096, 64), Shape(128, False, False, False, 256, 256, 64)
+LONG, SHORT = Shape(128, False, "", False, 4096, 4096, 64), Shape(128, False, "", False, 256, 256, 64)
 
 
 def source(
@@ -41,6 +41,7 @@ def source(
         ({"fp16": 10, "torch": 11, "torch cudnn": 5}, "fp16", False),
         ({"fp8": 10}, "fp8", False),
         ({"triton": 3, "fp16": 10, "torch": 2}, "triton", True),
+        ({"fp16": 10, "fp8_scaled": 9, "torch": 12}, "fp8_scaled", False),
     ],
 )
 def test_what_is_taken(times: dict[str, float], kernel: str, handed: bool) -> None:

@@ -9,18 +9,21 @@ attention call, Triton's way and again. A process of its own: CPU tensors say he
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Callable
 
 import torch
 import triton
 from ahead_of_time import Driver  # type: ignore[import-not-found,unused-ignore]
 
+from sageattention import _operand, _triton
+from sageattention._call import Call
 from sageattention.triton import _again, _attention, _launch
 
 _STREAM = 7
@@ -48,6 +51,7 @@ def claim_gpu() -> None:
     replaced.empty = lambda *sizes, device=None, **named: empty(*sizes, **named)
     replaced.Tensor.device = property(lambda self: torch.device("cuda", 0))
     replaced.cuda.current_device = lambda: 0
+    replaced.cuda.device = contextlib.nullcontext
     replaced.cuda.get_device_capability = lambda device: (9, 0)
     replaced._C._cuda_getCurrentRawStream = lambda index: _STREAM
 
@@ -56,29 +60,58 @@ def plain(given: tuple[Any, ...]) -> list[Any]:
     return [x.data_ptr() if isinstance(x, torch.Tensor) else x for x in given]
 
 
-def twice(kernel: Any, *rest: Any) -> None:
+def twice(kernel: Any, *rest: Any) -> Any:
     """A launch, and the same again."""
     before, known = len(recorded), len(_again._found)
-    _again.launch(kernel, *rest)
+    again = _again.launch(kernel, *rest)
     bound = len(_again._found) > known
-    _again.launch(kernel, *rest)
+    assert _again.launch(kernel, *rest) is again
     first, second = map(plain, recorded[before:])
     name = kernel.fn.__name__
-    print(json.dumps({"kernel": name, "bound": bound, "same": first == second, "kept": len(_again._found) - known}))
+    print(json.dumps({"kernel": name, "bound": bound, "same": first == second}))
+    return again
 
 
 def attend(q: torch.Tensor, mask: torch.Tensor | None = None) -> None:
     _attention.attention(q, q[:, :2], q[:, :2], False, 1, 0.1, True, mask, return_lse=mask is not None)
 
 
-def microseconds(q: torch.Tensor) -> float:
+def planned(q: torch.Tensor) -> Callable[[torch.Tensor], Any]:
+    """Attention of a tensor to itself by a plan."""
+    places = _operand.QUERY, _operand.KEY, _operand.VALUE, _operand.OUTPUT
+    call = Call(*(_operand.Operand.of(place, q) for place in places), None, None, False, 1, 0.1, 1, True)
+    run = _triton.plan(call)
+    return lambda x: run(x, x, x, None, None, None)
+
+
+def repeat(q: torch.Tensor, shifted: torch.Tensor) -> None:
+    """Says whether a planned call's launches are those of the first, on other addresses."""
+    run = planned(q)
+    before = len(recorded)
+    for operand in (q, q.clone(), shifted):
+        run(operand)
+    calls = [[plain(x) for x in recorded[before + at : before + at + 3]] for at in (0, 3, 6)]
+    # An address is larger than every number of these calls; an output of a launch is an operand of a later one.
+    alike = [[[_shape(x) for x in launch] for launch in call] for call in calls]
+    first, second, third = calls[1]
+    arguments = [launch[9:] for launch in (first, second, third)]
+    written = [arguments[0][1], arguments[1][1], arguments[0][2], arguments[1][2]]
+    joined = written == [*arguments[2][:2], *arguments[2][4:6]]
+    print(json.dumps({"repeated": alike[0] == alike[1], "joined": joined, "launches": len(recorded) - before}))
+
+
+def _shape(x: Any) -> Any:
+    return "address" if isinstance(x, int) and x > 1 << 20 else str(x)
+
+
+def microseconds(call: Callable[[], Any]) -> float:
     for _ in range(20):
-        attend(q)
+        call()
     times = []
     for _ in range(20):
         begin = time.perf_counter()
         for _ in range(20):
-            attend(q)
+            call()
         times.append((time.perf_counter() - begin) / 20 * 1e6)
     return round(min(times), 1)
 
@@ -96,10 +129,12 @@ def main() -> None:
     rows, starts = q[0].transpose(0, 1), torch.tensor([0, 32, 64])
     _attention.attention_varlen(rows, rows, rows, starts, starts, 32, 32, 1, 0.1, True)
     _launch.launch = _again.launch
-    again = microseconds(q)
+    repeat(q, shifted)
+    run = planned(q)
+    times = {"again": microseconds(lambda: attend(q)), "planned": microseconds(lambda: run(q))}
     _again._KEEPS = False
     _again._found.clear()
-    print(json.dumps({"microseconds": {"Triton's way": microseconds(q), "again": again}}))
+    print(json.dumps({"microseconds": {"Triton's way": microseconds(lambda: attend(q)), **times}}))
 
 
 if __name__ == "__main__":
