@@ -26,15 +26,15 @@ func cudaSubject(cuda Version) string { return "CUDA " + cuda.String() }
 func smSubject(sm SM) string { return "SM " + sm.String() }
 
 func (t torchRelease) cudaRule() Rule {
-	return Rule{ruleTorchCUDA, TorchSubject(t.version), fmt.Sprintf("torch %s is built for CUDA %s", t.version, sentence(t.cuda)), t.source}
+	return Rule{ruleTorchCUDA, TorchSubject(t.version), fmt.Sprintf("torch %s is built for CUDA %s", t.version, Sentence(t.cuda)), t.source}
 }
 
 func (t torchRelease) pythonRule() Rule {
-	return Rule{ruleTorchPython, TorchSubject(t.version), fmt.Sprintf("torch %s is built for Python %s", t.version, sentence(t.python)), t.source}
+	return Rule{ruleTorchPython, TorchSubject(t.version), fmt.Sprintf("torch %s is built for Python %s", t.version, Sentence(t.python)), t.source}
 }
 
 func (t toolkit) targetsRule() Rule {
-	return Rule{ruleCUDATargets, cudaSubject(t.version), fmt.Sprintf("CUDA %s compiles for SM %s", t.version, sentence(t.targets)), t.source}
+	return Rule{ruleCUDATargets, cudaSubject(t.version), fmt.Sprintf("CUDA %s compiles for SM %s", t.version, Sentence(t.targets)), t.source}
 }
 
 // rule says what wheels hold for the SM.
@@ -45,8 +45,8 @@ func (g gpuFamily) rule() Rule {
 	return Rule{ruleSMMinimum, smSubject(g.sm), fmt.Sprintf("%s needs CUDA %s or newer", g.sm, g.minimum), g.source}
 }
 
-// sentence joins values as "a, b and c".
-func sentence[T fmt.Stringer](values []T) string { return join(values, " and ") }
+// Sentence joins values as "a, b and c".
+func Sentence[T fmt.Stringer](values []T) string { return join(values, " and ") }
 
 // choice joins values as "a, b or c".
 func choice[T fmt.Stringer](values []T) string { return join(values, " or ") }

@@ -70,7 +70,7 @@ func (p Package) objection(sm SM) *Rule {
 }
 
 func (p Package) smsRule() Rule {
-	return Rule{rulePackageSMs, p.Distribution, fmt.Sprintf("%s has code for SM %s alone", p.Distribution, sentence(p.SMs)), p.smsSource}
+	return Rule{rulePackageSMs, p.Distribution, fmt.Sprintf("%s has code for SM %s alone", p.Distribution, Sentence(p.SMs)), p.smsSource}
 }
 
 func (p Package) floorRule(f floor) Rule {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -93,19 +94,35 @@ func runError(results []run.Result, command string) error {
 	return reported(diag.ClassOf(first), hint, "%d of %s failed", len(failed), ui.Count(len(results), "target"))
 }
 
-// sayExclusions tells, once for each CUDA, which SMs its wheels leave out and why, and which run another SM's code.
+// sayExclusions tells, once each, which SMs the wheels of a CUDA leave out and why, and which run another SM's code.
 func sayExclusions(console *ui.Console, plan *bake.Plan) {
 	said := map[string]bool{}
-	for _, target := range plan.Targets {
-		if said[target.CUDA] {
-			continue
-		}
-		said[target.CUDA] = true
-		for _, excluded := range target.Excluded {
-			console.Note("CUDA %s leaves out SM %s: %s (%s)", target.CUDA, excluded.SM, excluded.Reason, excluded.Source)
-		}
-		for _, shared := range target.Shared {
-			console.Note("CUDA %s: SM %s runs the code of %s, which is the same (%s)", target.CUDA, shared.SM, shared.Of, shared.Source)
+	say := func(format string, args ...any) {
+		if line := fmt.Sprintf(format, args...); !said[line] {
+			said[line] = true
+			console.Note("%s", line)
 		}
 	}
+	for _, target := range plan.Targets {
+		for of := target.Excluded; len(of) > 0; {
+			first, n := of[0], 1
+			for n < len(of) && of[n].Reason == first.Reason {
+				n++
+			}
+			say("CUDA %s leaves out SM %s: %s (%s)", target.CUDA, smNames(of[:n]), first.Reason, first.Source)
+			of = of[n:]
+		}
+		for _, shared := range target.Shared {
+			say("CUDA %s: SM %s runs the code of %s, which is the same (%s)", target.CUDA, shared.SM, shared.Of, shared.Source)
+		}
+	}
+}
+
+// smNames is "7.0, 7.5 and 8.0".
+func smNames(excluded []bake.Exclusion) string {
+	names := make([]matrix.SM, len(excluded))
+	for i, e := range excluded {
+		names[i] = e.SM
+	}
+	return matrix.Sentence(names)
 }
