@@ -118,6 +118,10 @@ test-clients: test-tools build ## the wheels of dist/ with kernels, kernel-abi-c
 test-torches: tools build ## one wheel of each torch tested on it; the last results are docs/torches.md
 	scripts/test-torches.py --sagebuild $(SAGEBUILD)
 
+.PHONY: test-tool-windows
+test-tool-windows: test-tools ## the tool's wheel for Windows, installed by pip and used in Wine; the last result is in docs/tool.md
+	SAGEBUILD_TEST_WINE=1 go test -run ToolOnWindows -v ./tests
+
 SINGLES ?= none
 .PHONY: bench-build
 bench-build: tools build ## measures builds; the last results are docs/bench-build.md; SINGLES=all builds ten cells one by one as well

@@ -17,7 +17,8 @@ func TestToolWheel(t *testing.T) {
 	if out, err := exec.Command("git", "rev-parse", "--verify", "HEAD").CombinedOutput(); err != nil {
 		t.Skipf("the version of the program comes from git: %v: %s", err, out)
 	}
-	wheel, again := packTool(t, copyOfTree(t)), packTool(t, copyOfTree(t))
+	system := runtime.GOOS + "/" + runtime.GOARCH
+	wheel, again := packTool(t, copyOfTree(t), system), packTool(t, copyOfTree(t), system)
 	if first, second := read(t, wheel), read(t, again); !bytes.Equal(first, second) {
 		t.Errorf("another place gives another wheel: %d and %d bytes, %s and %s", len(first), len(second), wheel, again)
 	}
@@ -26,11 +27,11 @@ func TestToolWheel(t *testing.T) {
 	}
 }
 
-// packTool runs the packer in a source tree, and returns the one wheel.
-func packTool(t *testing.T, source string) string {
+// packTool runs the packer in a source tree, and returns the one wheel, which is for a system such as linux/amd64.
+func packTool(t *testing.T, source, system string) string {
 	t.Helper()
 	output := t.TempDir()
-	cmd := exec.Command("go", "run", "./scripts/tool-wheels", "-platforms", runtime.GOOS+"/"+runtime.GOARCH, "-output", output)
+	cmd := exec.Command("go", "run", "./scripts/tool-wheels", "-platforms", system, "-output", output)
 	cmd.Dir = source
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("packing: %v\n%s", err, out)
@@ -122,15 +123,27 @@ func mustRun(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-// useAsNobody runs what needs no sources, and wants a hint from what does.
+// useAsNobody runs the program as a user without rights, in an environment without anything.
 func useAsNobody(t *testing.T, program string) {
 	t.Helper()
 	dir := openDir(t)
 	if err := os.Chown(dir, 65534, 65534); err != nil {
 		t.Skipf("only root becomes another user: %v", err)
 	}
-	fixture := filepath.Join(dir, "fixture-1.0-py3-none-manylinux_2_17_x86_64.whl")
-	if err := os.WriteFile(fixture, read(t, filepath.Join("../internal/audit/testdata", filepath.Base(fixture))), 0o644); err != nil {
+	checkUses(t, dir, runtime.GOOS+"/"+runtime.GOARCH, "runc", func(args ...string) *exec.Cmd {
+		cmd := exec.Command(program, args...)
+		cmd.Env = []string{"HOME=" + dir, "PATH=/nowhere"}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		return cmd
+	})
+}
+
+// checkUses runs in a directory what needs no sources, and wants a hint from what does. The program says for which system
+// it is, and its doctor what is missing there.
+func checkUses(t *testing.T, dir, system, missing string, program func(args ...string) *exec.Cmd) {
+	t.Helper()
+	const fixture = "fixture-1.0-py3-none-manylinux_2_17_x86_64.whl"
+	if err := os.WriteFile(filepath.Join(dir, fixture), read(t, filepath.Join("../internal/audit/testdata", fixture)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, use := range []struct {
@@ -138,17 +151,18 @@ func useAsNobody(t *testing.T, program string) {
 		want string // in what it says
 		args []string
 	}{
+		{0, system, []string{"version"}},
 		{0, "manylinux_2_5", []string{"audit", fixture}},
 		{0, "sagebuild bake ", []string{"resolve", "--python", "3.12", "--torch", "2.8.0", "--gpu", "RTX 4090"}},
 		{0, "linux-sage2-pytorch28-cu129-python312", []string{"matrix"}},
-		{0, "published site", []string{"index", "--dist", dir, "--output", "site"}},
+		{0, "published site: 1 file added", []string{"index", "--dist", ".", "--output", "site"}},
+		{0, "published site: 0 files added, 0 changed, 0 removed, 1 kept", []string{"index", "--dist", ".", "--output", "site"}},
 		{2, "hint: git clone ", []string{"bake", "default"}},
 		{2, "hint: git clone ", []string{"verify", fixture}},
-		{3, "runc", []string{"doctor"}},
+		{3, missing, []string{"doctor"}},
 	} {
-		cmd := exec.Command(program, use.args...)
-		cmd.Dir, cmd.Env = dir, []string{"HOME=" + dir, "PATH=/nowhere"}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		cmd := program(use.args...)
+		cmd.Dir = dir
 		out, _ := cmd.CombinedOutput()
 		if code := cmd.ProcessState.ExitCode(); code != use.code || !strings.Contains(string(out), use.want) {
 			t.Errorf("sagebuild %s: exit code %d, want %d and %q in\n%s", strings.Join(use.args, " "), code, use.code, use.want, out)

@@ -14,7 +14,7 @@ type DLL struct {
 	Name      string // in the export table
 	Machine   uint16 // 0 is x86_64
 	Timestamp uint32
-	Exports   []string
+	Exports   []string // "Name", or "Name=library.Symbol" for what another DLL does
 	Imports   []Import
 	Delayed   []Import
 	PDB       string // path in the debug directory; "" writes none
@@ -91,27 +91,32 @@ func (d DLL) Bytes() []byte {
 	return d.assemble(i)
 }
 
+// writeExports writes the export table: functions, names and their numbers, and the texts that these point to. The
+// address of a function of another DLL is that of a text in the table.
 func (d DLL) writeExports(i *image) {
-	names := slices.Sorted(slices.Values(d.Exports))
+	exports := slices.Sorted(slices.Values(d.Exports))
+	count := uint32(len(exports))
 	start := i.here()
-	count := uint32(len(names))
-	functions := start + 40
-	i.append(words(0, d.Timestamp, 0, functions+10*count, 1, count, count, functions, functions+4*count, functions+8*count))
-	for range names {
-		i.append(words(page))
+	tables := start + 40
+	var texts []byte
+	text := func(text string) uint32 {
+		at := tables + 10*count + uint32(len(texts))
+		texts = append(append(texts, text...), 0)
+		return at
 	}
-	at := functions + 10*count + uint32(len(d.Name)) + 1
-	for _, name := range names {
-		i.append(words(at))
-		at += uint32(len(name)) + 1
+	library := text(d.Name)
+	var functions, names, numbers []byte
+	for number, export := range exports {
+		name, elsewhere, forwarded := strings.Cut(export, "=")
+		function := uint32(page)
+		if forwarded {
+			function = text(elsewhere)
+		}
+		functions, names = append(functions, words(function)...), append(names, words(text(name))...)
+		numbers = little.AppendUint16(numbers, uint16(number))
 	}
-	for number := range names {
-		i.append(little.AppendUint16(nil, uint16(number)))
-	}
-	i.text(d.Name)
-	for _, name := range names {
-		i.text(name)
-	}
+	i.append(words(0, d.Timestamp, 0, library, 1, count, count, tables, tables+4*count, tables+8*count))
+	i.append(slices.Concat(functions, names, numbers, texts))
 	i.directory(0, start)
 }
 
@@ -169,6 +174,7 @@ func (d DLL) assemble(i *image) []byte {
 	little.PutUint16(optional, 0x20b)
 	little.PutUint32(optional[32:], page)
 	little.PutUint32(optional[36:], sector)
+	little.PutUint32(optional[56:], loaded(sections))
 	little.PutUint32(optional[60:], headers)
 	little.PutUint32(optional[108:], 16)
 	file = append(file, optional...)
@@ -176,6 +182,18 @@ func (d DLL) assemble(i *image) []byte {
 		file = append(file, words(directory[0], directory[1])...)
 	}
 	return appendSections(file, sections)
+}
+
+// pages is how much of the address space a section takes.
+func (s Section) pages() uint32 { return (uint32(len(s.Data)) + page - 1) / page * page }
+
+// loaded is how much of it the file takes.
+func loaded(sections []Section) uint32 {
+	size := uint32(page)
+	for _, s := range sections {
+		size += s.pages()
+	}
+	return size
 }
 
 func appendSections(file []byte, sections []Section) []byte {
@@ -187,7 +205,7 @@ func appendSections(file []byte, sections []Section) []byte {
 		size := uint32(len(s.Data)+sector-1) / sector * sector
 		file = append(append(file, name...), words(uint32(len(s.Data)), address, size, offset, 0, 0, 0, 0x40000040)...)
 		body = append(append(body, s.Data...), make([]byte, int(size)-len(s.Data))...)
-		address += (uint32(len(s.Data)) + page - 1) / page * page
+		address += s.pages()
 		offset += size
 	}
 	file = append(file, make([]byte, headers-len(file))...)
