@@ -4,19 +4,21 @@
     scripts/check-plugins.py [PROGRAM]      exit status 1 if a program does not come to this package
 
 The programs' own code finds the entry points, loads the plugins and looks up the class behind their names for
-SageAttention; a layer of that class then attends with fake tensors. Needs no GPU: the packages' __init__ modules, which
-start engines up and import what only works on one, are left out.
+SageAttention; a layer of that class then attends with fake tensors. Needs no GPU. What is not the programs' own:
+
+SGLang      the GPU's compute capability, which is 9.0 here
+vLLM-Omni   its __init__ modules, which start engines up and import what only works on a GPU: they are left out
 """
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
+import os
 import sys
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any
+from types import ModuleType
+from unittest.mock import patch
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -28,30 +30,30 @@ def tensors(*sizes: int) -> list[torch.Tensor]:
     return [torch.empty(*sizes, dtype=torch.float16, device="cuda") for _ in "qkv"]
 
 
-def resolved(path: str) -> Any:
-    module, _, name = path.rpartition(".")
-    return getattr(importlib.import_module(module), name)
-
-
 def sglang() -> type:
-    """The class behind `--attention-backend sage_attn`, its layers tried."""
-    from sglang.multimodal_gen.runtime.platforms import cuda, plugins
+    """The class behind `--attention-backend sage_attn`: SGLang's choice for a layer of its own, which attends."""
+    os.environ["SGLANG_DIFFUSION_PLATFORM_OVERRIDE"] = "cuda"
+    with patch("torch.cuda.get_device_capability", return_value=(9, 0)):
+        from sglang.multimodal_gen.runtime.layers.attention.layer import LocalAttention
+        from sglang.multimodal_gen.runtime.layers.attention.selector import global_force_attn_backend_context_manager
+        from sglang.multimodal_gen.runtime.managers.forward_context import set_forward_context
+        from sglang.multimodal_gen.runtime.platforms import AttentionBackendEnum, plugins
 
-    plugins.load_plugins()
-    plugins.apply_plugin_hooks()
-    platform = SimpleNamespace(is_hopper=lambda: True)
-    backend = resolved(cuda._SageAttentionBackendResolver.resolve(platform))
-    layer = backend.get_impl_cls()(num_heads=4, head_size=256, causal=False, softmax_scale=0.06)
-    with FakeTensorMode():
-        assert layer.forward(*tensors(2, 100, 4, 256), None).shape == (2, 100, 4, 256)
+        plugins.load_plugins()
+        plugins.apply_plugin_hooks()
+        with global_force_attn_backend_context_manager(AttentionBackendEnum.SAGE_ATTN):
+            layer = LocalAttention(num_heads=4, head_size=256, compute_dtype=torch.float16)
+    with FakeTensorMode(), set_forward_context(0, None):
+        assert layer(*tensors(2, 100, 4, 256)).shape == (2, 100, 4, 256)
         starts = torch.empty(3, dtype=torch.int32, device="cuda")
-        packed = layer.forward_varlen(*tensors(100, 4, 256), cu_seqlens=starts, max_seqlen=60)
+        packed = layer.attn_impl.forward_varlen(*tensors(100, 4, 256), cu_seqlens=starts, max_seqlen=60)
         assert packed.shape == (100, 4, 256)
-    return backend
+    return type(layer.attn_impl)
 
 
 def vllm_omni() -> type:
-    """The class behind `--diffusion-attention-backend SAGE_ATTN`, its layers tried."""
+    """The class of a layer behind `--diffusion-attention-backend SAGE_ATTN`, which attends with a mask."""
+    leave_out_startup()
     from vllm_omni.diffusion.attention.backends.abstract import AttentionMetadata
     from vllm_omni.diffusion.attention.backends.registry import DiffusionAttentionBackendEnum
     from vllm_omni.plugins import load_omni_general_plugins
@@ -64,29 +66,22 @@ def vllm_omni() -> type:
         mask = torch.ones(2, 100, dtype=torch.bool, device="cuda")
         found = layer.forward_cuda(*tensors(2, 100, 4, 64), AttentionMetadata(attn_mask=mask))
         assert found.shape == (2, 100, 4, 64)
-    return backend
+    return type(layer)
 
 
 PROGRAMS = {"sglang": sglang, "vllm_omni": vllm_omni}
-# Packages whose __init__ modules are left out.
-STARTED = {
-    "sglang": ("sglang", "sglang.srt", "sglang.multimodal_gen"),
-    "vllm_omni": tuple(
-        "vllm_omni" + below
-        for below in ("", ".diffusion", ".diffusion.attention", ".diffusion.attention.backends")
-    ),
-}
 
 
-def leave_out_startup(name: str) -> None:
-    """Puts an empty package, with the folder of the real one, in the place of each."""
-    spec = importlib.util.find_spec(name)
+def leave_out_startup() -> None:
+    """Puts an empty package, with the folder of the real one, in the place of those of vLLM-Omni that start it up."""
+    spec = importlib.util.find_spec("vllm_omni")
     assert spec is not None and spec.submodule_search_locations
     top = Path(spec.submodule_search_locations[0])
-    for package in STARTED[name]:
-        module = ModuleType(package)
-        module.__path__ = [str(top.joinpath(*package.split(".")[1:]))]
-        sys.modules[package] = module
+    for below in ("", "diffusion", "diffusion.attention", "diffusion.attention.backends"):
+        name = ".".join(filter(None, ["vllm_omni", below]))
+        module = ModuleType(name)
+        module.__path__ = [str(top.joinpath(*below.split(".")))]
+        sys.modules[name] = module
 
 
 def main() -> int:
@@ -97,10 +92,9 @@ def main() -> int:
         return 2
     failed = False
     for name in found:
-        leave_out_startup(name)
-        backend = PROGRAMS[name]()
-        failed |= not backend.__module__.startswith(OURS)
-        print(f"{name} {metadata.version(name)}: {backend.__module__}.{backend.__qualname__}")
+        layer = PROGRAMS[name]()
+        failed |= not layer.__module__.startswith(OURS)
+        print(f"{name} {metadata.version(name)}: {layer.__module__}.{layer.__qualname__}")
     return int(failed)
 
 

@@ -7,25 +7,11 @@ from typing import Any
 import torch
 from sglang.multimodal_gen.runtime.layers.attention.backends import sage_attn
 
-from .._shapes import MAX_HEAD_DIM
-from ..core import sageattn, sageattn_varlen
+from ..core import sageattn_varlen
+from ._plugin_backend import EveryHeadDim, Layer
 
 
-class SageAttentionBackend(sage_attn.SageAttentionBackend):  # type: ignore[misc]
-    """SGLang's backend, with every head dim."""
-
-    @staticmethod
-    def get_supported_head_sizes() -> list[int]:
-        """1 to 256."""
-        return list(range(1, MAX_HEAD_DIM + 1))
-
-    @staticmethod
-    def get_impl_cls() -> type[SageAttentionImpl]:
-        """The class that SGLang makes one object of for each layer."""
-        return SageAttentionImpl
-
-
-class SageAttentionImpl(sage_attn.SageAttentionImpl):  # type: ignore[misc]
+class SageAttentionImpl(Layer, sage_attn.SageAttentionImpl):  # type: ignore[misc]
     """The attention of one layer."""
 
     def forward(
@@ -38,10 +24,7 @@ class SageAttentionImpl(sage_attn.SageAttentionImpl):  # type: ignore[misc]
         return_softmax_lse: bool = False,
     ) -> Any:
         """Attention of [batch, rows, heads, head_dim]; the LSE is [batch, heads, rows]."""
-        return sageattn(
-            query, key, value, tensor_layout="NHD", is_causal=self.causal,
-            sm_scale=self.softmax_scale, return_lse=return_softmax_lse,
-        )  # fmt: skip
+        return self.attend(query, key, value, return_lse=return_softmax_lse)
 
     def forward_varlen(
         self,
@@ -64,3 +47,9 @@ class SageAttentionImpl(sage_attn.SageAttentionImpl):  # type: ignore[misc]
             query, key, value, cu_seqlens, cu_seqlens, max_seqlen, max_seqlen,
             is_causal=self.causal, sm_scale=self.softmax_scale,
         )  # fmt: skip
+
+
+class SageAttentionBackend(EveryHeadDim, sage_attn.SageAttentionBackend):  # type: ignore[misc]
+    """SGLang's backend, with every head dim."""
+
+    layer = SageAttentionImpl
