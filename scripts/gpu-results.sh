@@ -69,6 +69,7 @@ copy_tests() { # directory
     cp "$root"/python/tests/{conftest.py,pytest.ini} "$1/python/tests/"
     cp -r "$root"/python/tests/{gpu,support} "$1/python/tests/"
     cp -r "$root/python/tests/sage3_gpu" "$1/python/tests/"
+    install -D "$root/python/tests/sage3/sage3_callers.py" "$1/python/tests/sage3/sage3_callers.py"
     cp -r "$root/python/bench" "$1/python/"
     cp -rL "$root/python/sageattn3" "$1/python/" # with _core, a link to sageattention
     cp "$root"/csrc/tests/{*.py,pytest.ini} "$1/csrc/tests/"
@@ -205,13 +206,14 @@ test_families() { # names
     done
 }
 
-# sageattn3 from its sources, on the kernels with an emulated product.
+# sageattn3 from its sources, on the kernels with an emulated product, and the wheel's for what FP4 does not take.
 test_sage3() {
     local package=$work/sage3
     mkdir "$package"
     cp -r "$bundle/python/sageattn3" "$package/"
     install -D "$SAGEATTN_LIBRARY" "$package/sageattn3/lib/libsageattn.so"
-    PYTHONPATH="$package:$site" SAGEATTN3_FATBIN="$bundle/families/fp4.fatbin" \
+    cat "$wheel_fatbin" "$bundle/families/fp4.fatbin" >"$package/sageattn3.fatbin"
+    PYTHONPATH="$package:$site:$bundle/python/tests/sage3" SAGEATTN3_FATBIN="$package/sageattn3.fatbin" \
         tests sage3 90 "" "$bundle/python/tests/sage3_gpu"
 }
 
