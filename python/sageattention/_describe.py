@@ -124,13 +124,13 @@ def _choices(choose: Any) -> dict[str, list[dict[str, Any]]]:
     return table
 
 
-def header(found: dict[str, Any]) -> list[str]:
-    """The lines of versions()."""
+def header(found: dict[str, Any], package: str = "sageattention") -> list[str]:
+    """The lines of versions(); found has that of the package under its name."""
     build = f", build {found['build']}" if found["build"] else ""
     cuda = f"CUDA {found['torch_cuda']}" if found["torch_cuda"] else "no CUDA"
     driver = found["driver"] or ("of unknown version" if found["gpus"] else "not found")
     return [
-        f"sageattention {found['sageattention']}{build}",
+        f"{package} {found[package]}{build}",
         f"Python {found['python']} on {found['platform']}",
         f"torch {found['torch']} ({cuda}), Triton {found['triton'] or 'none'}",
         f"driver {driver}",

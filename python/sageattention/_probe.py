@@ -145,9 +145,9 @@ def status(found: dict[str, Any]) -> int:
     return ALL_RIGHT if all(kernel["right"] for kernel in kernels) else WRONG
 
 
-def render(found: dict[str, Any]) -> str:
+def render(found: dict[str, Any], package: str = "sageattention") -> str:
     """The report as text."""
-    lines = _describe.header(found)
+    lines = _describe.header(found, package)
     if found["problem"]:
         lines.append(f"no GPU: {found['problem']}")
     for index, gpu in enumerate(found["gpus"]):

@@ -9,10 +9,10 @@ from pathlib import Path
 DISTRIBUTION = __name__.rpartition(".")[0]  # a copy under another name is no part of the wheel
 
 
-def version() -> str:
+def version(distribution: str = DISTRIBUTION) -> str:
     """The installed version, that of the wheel which `sagebuild export` took, or "0+source" in a source tree."""
     try:
-        return metadata.version(DISTRIBUTION)
+        return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         exported = Path(__file__).with_name("VERSION")
         return exported.read_text("utf-8").strip() if exported.is_file() else "0+source"
@@ -38,10 +38,10 @@ def require_torch() -> None:
         ) from error
 
 
-def build_tag() -> str:
+def build_tag(distribution: str = DISTRIBUTION) -> str:
     """The build tag of the installed wheel, such as "280.129", or ""."""
     try:
-        text = metadata.distribution(DISTRIBUTION).read_text("WHEEL") or ""
+        text = metadata.distribution(distribution).read_text("WHEEL") or ""
     except metadata.PackageNotFoundError:
         return ""
     match = re.search(r"^Build: (.*)$", text, re.MULTILINE)

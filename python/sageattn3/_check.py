@@ -94,10 +94,11 @@ def _attention(
 def run() -> tuple[dict[str, Any], int]:
     """The report as plain data, and the exit status: 0 all right, 1 something is wrong, 3 no GPU."""
     found = _probe.collect(of_device)
-    found["sageattn3"] = _describe.version()
+    del found["sageattention"]  # the copy in _core is no distribution
+    found.update(_describe.package(), proof=_describe.PROOF)
     return found, _probe.status(found)
 
 
 def render(found: dict[str, Any]) -> str:
     """The report as text."""
-    return f"sageattn3 {found['sageattn3']}, self-test of FP4\n{_probe.render(found)}"
+    return f"self-test of FP4\n{_probe.render(found, 'sageattn3')}"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import functools
-from importlib import metadata
 from typing import Any, Callable
 
 from . import _route
 from ._core import _describe as _core_describe
-from ._core import _diagnosis, _kernels
+from ._core import _diagnosis, _kernels, _requirements
 from ._core._kernels import Sm, sm_text
 
 PROOF = "numerics proven by emulation, not yet run on SM 12.x: python -m sageattn3 --check tests this GPU"
@@ -29,16 +28,18 @@ _BLACKWELL: tuple[Sm, ...] = ((10, 0), (10, 3), (11, 0), (12, 0), (12, 1))
 
 def version() -> str:
     """The installed version, or "0+source" in a source tree."""
-    try:
-        return metadata.version("sageattn3")
-    except metadata.PackageNotFoundError:
-        return "0+source"
+    return _requirements.version("sageattn3")
+
+
+def package() -> dict[str, str]:
+    """Version and build tag of the installed wheel."""
+    return {"sageattn3": version(), "build": _requirements.build_tag("sageattn3")}
 
 
 def collect() -> dict[str, Any]:
     """The report as plain data for JSON. Names what is missing, never raises."""
     core = _core_describe.collect()
-    found: dict[str, Any] = {"sageattn3": version(), "proof": PROOF, "short": SHORT}
+    found: dict[str, Any] = {**package(), "proof": PROOF, "short": SHORT}
     found.update({name: core[name] for name in _SHARED})
     found["fp4"] = fp4_sms()
     devices, problem = _diagnosis.devices()
@@ -74,8 +75,9 @@ def _calls(choose: Callable[[_route.Need], _route.Route]) -> dict[str, dict[str,
 
 def render(found: dict[str, Any]) -> str:
     """The report as text."""
+    build = f", build {found['build']}" if found["build"] else ""
     lines = [
-        f"sageattn3 {found['sageattn3']}: {found['proof']}",
+        f"sageattn3 {found['sageattn3']}{build}: {found['proof']}",
         f"Python {found['python']} on {found['platform']}",
         f"torch {found['torch']} (CUDA {found['torch_cuda'] or 'none'})",
         f"driver {found['driver'] or 'not found'}",

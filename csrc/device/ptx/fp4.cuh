@@ -14,7 +14,11 @@
 
 #include "ptx/base.cuh"
 
-#if defined(SAGEATTN_EMULATE_FP4)
+#if defined(SAGEATTN_EMULATE_FP4) && SM >= 1200
+
+#error "SAGEATTN_EMULATE_FP4 is for tests on other GPUs: code for SM 12.x has the instructions"
+
+#elif defined(SAGEATTN_EMULATE_FP4)
 
 #include "ptx/fp4_emulated.cuh"
 

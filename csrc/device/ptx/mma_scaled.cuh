@@ -10,7 +10,11 @@ constexpr u32 kScalesOfOne = 0x7F7F7F7Fu;
 
 struct AccumScaled : AccumF32 {};
 
-#if defined(SAGEATTN_EMULATE_FP8_SCALED)
+#if defined(SAGEATTN_EMULATE_FP8_SCALED) && SM >= 1200
+
+#error "SAGEATTN_EMULATE_FP8_SCALED is for tests on other GPUs: code for SM 12.x has the instruction"
+
+#elif defined(SAGEATTN_EMULATE_FP8_SCALED)
 
 // For tests on GPUs of SM 8.9 and 9.0: the product without scales, times both scales.
 DEVICE void mma_e4m3(AccumScaled& d, const u32 (&a)[4], u32 b0, u32 b1, const AccumScaled& c) {

@@ -36,6 +36,15 @@ def test_no_other_target_is_compiled(compiler: nvrtc.Nvrtc, source: Path, target
 
 
 @pytest.mark.parametrize("target", ["sm_120a", "sm_121a"])
+@pytest.mark.parametrize("source", [SOURCES[0], SCALED], ids=lambda path: path.stem)
+def test_no_emulated_form_for_a_wheel(compiler: nvrtc.Nvrtc, source: Path, target: str) -> None:
+    """A wheel's targets are these alone (csrc/kernels.toml): with the macro of the tests, they do not compile."""
+    macro = "SAGEATTN_EMULATE_FP4" if source in SOURCES else "SAGEATTN_EMULATE_FP8_SCALED"
+    with pytest.raises(BuildError, match=f"{macro} is for tests on other GPUs"):
+        compile_command.compile_source(compiler, source, target, [str(DEVICE)], [macro])
+
+
+@pytest.mark.parametrize("target", ["sm_120a", "sm_121a"])
 def test_attention_multiplies_in_fp4_without_spills(compiler: nvrtc.Nvrtc, target: str, tmp_path: Path) -> None:
     made = compile_command.compile_source(compiler, SOURCES[0], target, [str(DEVICE)])
     kernels = compile_command.resources(made.log)

@@ -10,11 +10,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("name", list(CALLERS))
-def test_caller(name: str, dtype: torch.dtype) -> None:
+def test_caller(name: str, dtype: torch.dtype, capfd: pytest.CaptureFixture[str]) -> None:
     with FakeTensorMode():
         q, k, v = (torch.empty(1, 8, rows, 128, dtype=dtype, device="cuda") for rows in (1100, 330, 330))
         out = CALLERS[name](q, k, v)
     assert (out.shape, out.dtype, out.device) == (q.shape, dtype, q.device)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_comfyui_falls_back_on_what_is_raised() -> None:

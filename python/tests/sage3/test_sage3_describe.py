@@ -32,7 +32,15 @@ def test_json() -> None:
 
 def test_check_without_a_gpu() -> None:
     status, text = run("--check")
-    assert status == 3 and "self-test of FP4" in text and "no GPU: " in text
+    lines = text.splitlines()
+    assert status == 3 and lines[:2] == ["self-test of FP4", f"sageattn3 {_named()}"] and "no GPU: " in text
+
+
+def _named() -> str:
+    """As reports name the version: with the build tag, where the wheel has one."""
+    found = _describe.package()
+    assert found["sageattn3"] == sageattn3.__version__
+    return f"{found['sageattn3']}, build {found['build']}" if found["build"] else found["sageattn3"]
 
 
 def test_other_packages_stay_out() -> None:
