@@ -57,7 +57,8 @@ def claim_gpu() -> None:
 
 
 def plain(given: tuple[Any, ...]) -> list[Any]:
-    return [x.data_ptr() if isinstance(x, torch.Tensor) else x for x in given]
+    """What a launch was given, without the seventh: what newer Tritons tell their hooks is a new object each time."""
+    return [x.data_ptr() if isinstance(x, torch.Tensor) else x for x in given[:6] + given[7:]]
 
 
 def twice(kernel: Any, *rest: Any) -> Any:
@@ -94,7 +95,7 @@ def repeat(q: torch.Tensor, shifted: torch.Tensor) -> None:
     # An address is larger than every number of these calls; an output of a launch is an operand of a later one.
     alike = [[[_shape(x) for x in launch] for launch in call] for call in calls]
     first, second, third = calls[1]
-    arguments = [launch[9:] for launch in (first, second, third)]
+    arguments = [launch[8:] for launch in (first, second, third)]
     written = [arguments[0][1], arguments[1][1], arguments[0][2], arguments[1][2]]
     joined = written == [*arguments[2][:2], *arguments[2][4:6]]
     print(json.dumps({"repeated": alike[0] == alike[1], "joined": joined, "launches": len(recorded) - before}))
