@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,10 +18,11 @@ import (
 )
 
 // TestDamagedWheelsFail tests the wheel that bake made, which passes, and copies with one thing wrong each, which
-// the tests of the same cell must refuse. Each takes minutes; python/tests/installed/test_damaged_wheel.py damages
-// wheels in more ways.
+// the tests of the same cell must refuse. The stage is the real one with one file of its tests, that which judges the
+// installed wheel: a run of all tests takes minutes, and `sagebuild test` runs them for the wheel of each cell.
 func TestDamagedWheelsFail(t *testing.T) {
 	tr := newTree(t)
+	tr.keepTests("test_installed_wheel.py")
 	tr.run(0, "bake")
 	good := filepath.Join(tr.dist, wheelName)
 	summary, _ := tr.run(0, "test", "--wheel", good)
@@ -31,22 +33,49 @@ func TestDamagedWheelsFail(t *testing.T) {
 	if !strings.HasPrefix(row.Versions["torch"], "2.8.0") || !strings.HasPrefix(row.Versions["python"], "CPython 3.12.") {
 		t.Errorf("tested with %v, want torch 2.8.0 on Python 3.12", row.Versions)
 	}
-	for name, damage := range map[string]func(*testing.T, members){
-		"import error": breakImport,
-		"kernel lost":  renameKernel,
+	for name, damage := range map[string]struct {
+		apply func(*testing.T, members)
+		fails string // a test, or what stops them all
+	}{
+		"import error":  {breakImport, "a_module_that_nobody_has"},
+		"broken RECORD": {breakRecord, "test_installed_files_are_those_of_record"},
+		"no kernels":    {dropFatbin, "test_fatbin_holds_the_planned_kernels"},
+		"kernel lost":   {renameKernel, "test_fatbin_holds_the_planned_kernels"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bad := filepath.Join(t.TempDir(), wheelName)
-			rewrite(t, good, bad, damage)
+			rewrite(t, good, bad, damage.apply)
 			summary, said := tr.run(1, "test", "--wheel", bad)
-			if row := summary.Rows[0]; row.Outcome != report.Failed || row.Failure == nil {
-				t.Errorf("a wheel with %s: %+v\n%s", name, row, lastLines(said))
-			} else {
-				t.Logf("%s: %s %v", name, row.Failure.Message, row.Failure.Log)
+			row := summary.Rows[0]
+			if row.Outcome != report.Failed || row.Failure == nil {
+				t.Fatalf("a wheel with %s: %+v\n%s", name, row, lastLines(said))
+			}
+			if told := row.Failure.Message + strings.Join(row.Failure.Log, "\n"); !strings.Contains(told, damage.fails) {
+				t.Errorf("a wheel with %s fails by %s, want it to name %s", name, told, damage.fails)
 			}
 		})
 	}
 	tr.expectClean()
+}
+
+// keepTests leaves of the package's tests the files of this name alone.
+func (tr *tree) keepTests(name string) {
+	tr.t.Helper()
+	kept := 0
+	err := filepath.WalkDir(filepath.Join(tr.source, "python", "tests"), func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil || !strings.HasPrefix(entry.Name(), "test_"):
+			return err
+		case entry.Name() == name:
+			kept++
+			return nil
+		default:
+			return os.Remove(path)
+		}
+	})
+	if err != nil || kept == 0 {
+		tr.t.Fatalf("%d files %s are left of the tests (%v)", kept, name, err)
+	}
 }
 
 // members are a wheel's files by name, in order.
@@ -130,7 +159,19 @@ func (m members) replace(t *testing.T, name string, text []byte) {
 
 func breakImport(t *testing.T, m members) {
 	name := m.find(t, "sageattention/__init__.py")
-	m.replace(t, name, append([]byte("import a_module_that_nobody_has\n"), m.files[name]...))
+	m.replace(t, name, append(m.files[name], "import a_module_that_nobody_has\n"...))
+}
+
+func breakRecord(t *testing.T, m members) {
+	name := m.find(t, "sageattention/core.py")
+	m.files[name] = append(m.files[name], "# not what RECORD says\n"...)
+}
+
+func dropFatbin(t *testing.T, m members) {
+	name := m.find(t, ".fatbin")
+	record := m.find(t, ".dist-info/RECORD")
+	delete(m.files, name)
+	m.files[record] = regexp.MustCompile(`(?m)^`+regexp.QuoteMeta(name)+`,.*\n`).ReplaceAllLiteral(m.files[record], nil)
 }
 
 // renameKernel changes one letter of a kernel's name in every cubin, as if it had never been compiled.
