@@ -11,6 +11,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/hcldiag"
+	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
 // reader turns expressions into values and collects what is wrong with them, so that one run reports every
@@ -120,7 +121,7 @@ func (r *reader) version(text located[string], least, most int) located[Version]
 	case err != nil:
 		r.fail(text.at, "", "%v", err)
 	case v.Parts() < least || v.Parts() > most:
-		r.fail(text.at, "", "version %q has %d numbers, want %s", text.value, v.Parts(), span(least, most))
+		r.fail(text.at, "", "version %q has %s, want %s", text.value, ui.Count(v.Parts(), "number"), span(least, most))
 	}
 	return located[Version]{v, text.at}
 }

@@ -69,7 +69,7 @@ func (p *Policy) judgeSMs(r *Report) {
 		}
 		for _, member := range slices.Sorted(maps.Keys(counts)) {
 			if count := counts[member]; count[0] < count[1] {
-				r.breaks(sm.at, CodePolicySM, member, "required SM %s is in %d of %d fatbins", sm.value, count[0], count[1])
+				r.breaks(sm.at, CodePolicySM, member, "required SM %s is in %d of %s", sm.value, count[0], ui.Count(count[1], "fatbin"))
 			}
 		}
 	}

@@ -175,7 +175,7 @@ func (g GPU) text(units int) string {
 			parts = append(parts, fmt.Sprintf("%s in %d", way, count))
 		}
 	}
-	return strings.Join(parts, ", ") + fmt.Sprintf(" of %d fatbins", units)
+	return strings.Join(parts, ", ") + " of " + ui.Count(units, "fatbin")
 }
 
 func (r *Report) kernelTable() *ui.Table {

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
 // debianPython makes the layer of an interpreter from Debian packages of an older suite, moved from /usr to
@@ -73,7 +75,7 @@ func addDebs(ctx context.Context, t *tree, debs string, a *Archive, place placem
 	for _, name := range a.Include {
 		paths, err := filepath.Glob(filepath.Join(debs, name+"_*.deb"))
 		if err != nil || len(paths) != 1 {
-			return fmt.Errorf("package %s came as %d files (%w)", name, len(paths), err)
+			return fmt.Errorf("package %s came as %s (%w)", name, ui.Count(len(paths), "file"), err)
 		}
 		if err := addDeb(ctx, t, paths[0], place); err != nil {
 			return fmt.Errorf("package %s: %w", name, err)

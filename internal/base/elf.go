@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel/elffile"
 )
 
@@ -44,7 +45,7 @@ func loadedEnd(programs []elffile.Program) (int64, error) {
 	var end uint64
 	for _, p := range programs {
 		if p.Offset > maxLoadedLength || p.Size > maxLoadedLength {
-			return 0, fmt.Errorf("segment at %#x of %d bytes is out of bounds", p.Offset, p.Size)
+			return 0, fmt.Errorf("segment at %#x of %s is out of bounds", p.Offset, ui.Count(p.Size, "byte"))
 		}
 		end = max(end, p.Offset+p.Size)
 	}

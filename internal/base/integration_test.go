@@ -196,7 +196,7 @@ func TestChangedPackageIsRefused(t *testing.T) {
 	}
 	python.Debian.Packages["libffi7"] = "3.3-6 sha256:" + strings.Repeat("0", 64)
 	_, err = store.Python(t.Context(), matrix.MustVersion("3.9"))
-	if err == nil || !strings.Contains(err.Error(), "1 packages of bullseye are not as locked") || !strings.Contains(err.Error(), lockPath) {
+	if err == nil || !strings.Contains(err.Error(), "1 package of bullseye not as locked") || !strings.Contains(err.Error(), lockPath) {
 		t.Errorf("a package with another hash gave %v", err)
 	}
 	left, _ := filepath.Glob(filepath.Join(store.State, "bases", "python*[^k]"))

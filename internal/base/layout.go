@@ -14,6 +14,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/google/go-containerregistry/pkg/compression"
+
+	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
 const searchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -69,7 +71,7 @@ func readLayout(dir string) (Layout, error) {
 		return Layout{}, err
 	}
 	if len(manifest.Manifests) != 1 {
-		return Layout{}, fmt.Errorf("layout %s holds %d images, want one", dir, len(manifest.Manifests))
+		return Layout{}, fmt.Errorf("layout %s holds %s, want one", dir, ui.Count(len(manifest.Manifests), "image"))
 	}
 	image, err := index.Image(manifest.Manifests[0].Digest)
 	if err != nil {
@@ -93,7 +95,7 @@ func checkSizes(dir string, image v1.Image, descriptor v1.Descriptor) error {
 			return err
 		}
 		if info.Size() != blob.Size {
-			return fmt.Errorf("layout %s: %s has %d bytes, not %d", dir, blob.Digest, info.Size(), blob.Size)
+			return fmt.Errorf("layout %s: %s has %s, not %d", dir, blob.Digest, ui.Count(info.Size(), "byte"), blob.Size)
 		}
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/digest"
+	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
 // stanza is one paragraph of Debian's control format: fields by name, without their continuation lines.
@@ -103,7 +104,7 @@ func (s *Store) lockedPackages(a *Archive) pinCheck {
 			return nil
 		}
 		shown := differences[:min(len(differences), 3)]
-		return changed(a.PackagesAt, "%d packages of %s are not as locked: %s", len(differences), a.Suite, strings.Join(shown, "; "))
+		return changed(a.PackagesAt, "%s of %s not as locked: %s", ui.Count(len(differences), "package"), a.Suite, strings.Join(shown, "; "))
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/sagebuild/sagebuild/internal/digest"
+	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
 // workerDir is where BuildKit's worker keeps its state, below the engine's root.
@@ -171,7 +172,7 @@ func checkStructure(path string) error {
 	}
 	return db.View(func(tx *bolt.Tx) error {
 		if info, err := os.Stat(path); err != nil || info.Size() < tx.Size() {
-			return errors.Join(err, fmt.Errorf("it should have %d bytes and lacks its end", tx.Size()))
+			return errors.Join(err, fmt.Errorf("it should have %s and lacks its end", ui.Count(tx.Size(), "byte")))
 		}
 		for err := range tx.Check() {
 			return err // the process ends, and the goroutine that checks with it

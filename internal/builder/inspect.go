@@ -20,6 +20,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/digest"
+	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
 // namespace is the one that BuildKit's worker keeps its content in.
@@ -106,7 +107,7 @@ func checkSize(path string, blob content.Info) error {
 		return damaged("content: %v", err)
 	}
 	if info.Size() != blob.Size {
-		return damaged("content: %s has %d bytes, not %d", path, info.Size(), blob.Size)
+		return damaged("content: %s has %s, not %d", path, ui.Count(info.Size(), "byte"), blob.Size)
 	}
 	return nil
 }

@@ -87,5 +87,5 @@ func failedProofs(list []index.Proof) error {
 	if failed == 0 {
 		return nil
 	}
-	return reported(diag.Mismatch, "sagebuild index --check --json", "%d of %d installations went wrong", failed, len(list))
+	return reported(diag.Mismatch, "sagebuild index --check --json", "%d of %s went wrong", failed, ui.Count(len(list), "installation"))
 }

@@ -47,7 +47,7 @@ func runDoctor(ctx context.Context, app *App, state stateOptions) error {
 	if missed == 0 {
 		return nil
 	}
-	return reported(diag.Environment, "run the commands in the column fix", "%d of %d checks found something missing", missed, len(checks))
+	return reported(diag.Environment, "run the commands in the column fix", "%d of %s found something missing", missed, ui.Count(len(checks), "check"))
 }
 
 func doctorTable(checks []doctor.Check) *ui.Table {

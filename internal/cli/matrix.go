@@ -94,7 +94,7 @@ func (o matrixOptions) printGitHub(app *App, names []string, stages report.Stage
 		value, most = stages, max(most, len(stages.Parts.Entries))
 	}
 	if most > report.GitHubLimit {
-		return diag.Usagef(o.fittingCommand(names), "%d jobs: GitHub makes %d at most of one matrix", most, report.GitHubLimit)
+		return diag.Usagef(o.fittingCommand(names), "%s: GitHub makes %d at most of one matrix", ui.Count(most, "job"), report.GitHubLimit)
 	}
 	return json.NewEncoder(app.Console.Out).Encode(value)
 }

@@ -143,7 +143,7 @@ func checkPlaceholders(flag, value, known string) error {
 func (o *buildOptions) checkCaches(targets int) error {
 	for _, cache := range o.cacheTo {
 		if targets > 1 && !strings.Contains(cache, o.eachTarget()) {
-			return diag.Usagef("--cache-to "+cache+o.eachTarget(), "--cache-to %s is one place for %d targets, which overwrite each other there", cache, targets)
+			return diag.Usagef("--cache-to "+cache+o.eachTarget(), "--cache-to %s is one place for %s, which overwrite each other there", cache, ui.Count(targets, "target"))
 		}
 	}
 	return nil

@@ -135,7 +135,7 @@ func sizes(a, b int64) string {
 	case a < 0:
 		return ": is not in the wheel"
 	case a != b:
-		return fmt.Sprintf(": %d bytes, built %d", a, b)
+		return fmt.Sprintf(": %s, built %d", ui.Count(a, "byte"), b)
 	}
 	return ""
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/sums"
 	"github.com/sagebuild/sagebuild/internal/system"
+	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -191,7 +192,7 @@ func (s Store) fetch(ctx context.Context, request Request, scratch string) (stri
 	}
 	wheels, err := filepath.Glob(filepath.Join(scratch, "*.whl"))
 	if err != nil || len(wheels) != 1 {
-		return "", fmt.Errorf("pip left %d wheels, %w", len(wheels), errors.Join(err, errors.New("want one")))
+		return "", fmt.Errorf("pip left %s, %w", ui.Count(len(wheels), "wheel"), errors.Join(err, errors.New("want one")))
 	}
 	return wheels[0], nil
 }

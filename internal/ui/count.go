@@ -2,16 +2,16 @@ package ui
 
 import "fmt"
 
-// Count is "1 wheel" or "2 wheels".
-func Count(count int, noun string) string {
-	if count == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", count, noun)
+// integer is what things are counted in.
+type integer interface {
+	~int | ~int64 | ~uint16 | ~uint32 | ~uint64
 }
 
+// Count is "1 wheel" or "2 wheels".
+func Count[N integer](count N, noun string) string { return Plural(count, noun, noun+"s") }
+
 // Plural is Count for a noun whose plural is another word: 3 libraries.
-func Plural(count int, one, many string) string {
+func Plural[N integer](count N, one, many string) string {
 	if count == 1 {
 		return "1 " + one
 	}

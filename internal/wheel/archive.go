@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel/content"
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
@@ -83,7 +84,7 @@ func (a *archive) readDirectory(dir directory) error {
 		raw = raw[length:]
 	}
 	if uint64(len(a.members)) != dir.records {
-		return finding.Refuse(finding.CodeZipFormat, "", "the central directory lists %d members and announces %d", len(a.members), dir.records)
+		return finding.Refuse(finding.CodeZipFormat, "", "the central directory lists %s and announces %d", ui.Count(len(a.members), "member"), dir.records)
 	}
 	return nil
 }

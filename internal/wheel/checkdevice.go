@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel/device"
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 	"github.com/sagebuild/sagebuild/kernels"
@@ -88,7 +89,7 @@ func checkKernels(arch kernels.Arch, devices []device.Device, names []string, re
 			report.Fail(finding.CodeKernelMissing, member, "SM %s has no kernel %s", arch, name)
 		case 1:
 		default:
-			report.Fail(finding.CodeSMDuplicate, member, "SM %s has kernel %s %d times", arch, name, count[name])
+			report.Fail(finding.CodeSMDuplicate, member, "SM %s has kernel %s %s", arch, name, ui.Count(count[name], "time"))
 		}
 		delete(count, name)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 
+	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel/content"
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
@@ -112,7 +113,7 @@ func (d *directory) read64(r io.ReaderAt) error {
 
 func (d *directory) check() error {
 	if d.length > content.MaxDirectoryBytes || d.records > content.MaxMembers {
-		return finding.Refuse(finding.CodeZipLimit, "", "%d members in a directory of %d bytes are more than a wheel may have", d.records, d.length)
+		return finding.Refuse(finding.CodeZipLimit, "", "%s in a directory of %s are more than a wheel may have", ui.Count(d.records, "member"), ui.Count(d.length, "byte"))
 	}
 	if d.offset > d.end || d.length != d.end-d.offset {
 		return finding.Refuse(finding.CodeZipFormat, "", "the central directory does not end where the zip's end record begins")

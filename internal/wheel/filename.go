@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
 
@@ -34,7 +35,7 @@ func ParseFilename(name string) (Filename, error) {
 	}
 	parts := strings.Split(stem, "-")
 	if len(parts) != 5 && len(parts) != 6 {
-		return Filename{}, finding.Refuse(finding.CodeFilenameFormat, "", "%q has %d parts between dashes, a wheel name has 5 or 6", name, len(parts))
+		return Filename{}, finding.Refuse(finding.CodeFilenameFormat, "", "%q has %s between dashes, a wheel name has 5 or 6", name, ui.Count(len(parts), "part"))
 	}
 	parsed := Filename{Distribution: parts[0], Version: parts[1]}
 	if len(parts) == 6 {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel/content"
 	"github.com/sagebuild/sagebuild/internal/wheel/device"
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
@@ -199,7 +200,7 @@ func (r *reading) readDistInfo(base string, c content.Content) {
 	code, limit := file.code, file.limit
 	data, ok := c.Bytes(limit)
 	if !ok {
-		r.problems.Fail(code, r.distInfo+"/"+base, "it has %d bytes, more than the %d a reader takes", c.Size, limit)
+		r.problems.Fail(code, r.distInfo+"/"+base, "it has %s, more than the %d a reader takes", ui.Count(c.Size, "byte"), limit)
 		return
 	}
 	if err := r.parseDistInfo(base, data); err != nil {

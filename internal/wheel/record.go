@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel/content"
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
@@ -128,7 +129,7 @@ func (a *archive) checkRecordEntry(entry RecordEntry, member *Member, report *fi
 		report.Fail(finding.CodeRecordHash, entry.Path, "its %s differs from RECORD", strings.Replace(strings.ToUpper(entry.Algorithm), "SHA", "SHA-", 1))
 	}
 	if entry.Size >= 0 && entry.Size != member.Size {
-		report.Fail(finding.CodeRecordSize, entry.Path, "it has %d bytes, RECORD says %d", member.Size, entry.Size)
+		report.Fail(finding.CodeRecordSize, entry.Path, "it has %s, RECORD says %d", ui.Count(member.Size, "byte"), entry.Size)
 	}
 	return nil
 }

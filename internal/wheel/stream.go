@@ -10,6 +10,7 @@ import (
 
 	"github.com/klauspost/compress/flate"
 
+	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel/content"
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
@@ -59,7 +60,7 @@ func (a *archive) checkLayout(dir directory) error {
 			return finding.Refuse(finding.CodeZipBomb, m.name, "overlaps the member before it")
 		}
 		if m.header > at {
-			a.hidden.Fail(finding.CodeZipHidden, m.name, "%d bytes before this member belong to no file", m.header-at)
+			a.hidden.Fail(finding.CodeZipHidden, m.name, "what lies before this member belongs to no file: %s", ui.Count(m.header-at, "byte"))
 		}
 		next := dir.offset
 		if i+1 < len(order) {
@@ -74,10 +75,10 @@ func (a *archive) checkLayout(dir directory) error {
 		return finding.Refuse(finding.CodeZipBomb, "", "members overlap the central directory")
 	}
 	if at < dir.offset {
-		a.hidden.Fail(finding.CodeZipHidden, "", "%d bytes before the central directory belong to no file", dir.offset-at)
+		a.hidden.Fail(finding.CodeZipHidden, "", "what lies before the central directory belongs to no file: %s", ui.Count(dir.offset-at, "byte"))
 	}
 	if dir.comment > 0 {
-		a.hidden.Fail(finding.CodeZipHidden, "", "the zip carries a comment of %d bytes", dir.comment)
+		a.hidden.Fail(finding.CodeZipHidden, "", "the zip carries a comment of %s", ui.Count(dir.comment, "byte"))
 	}
 	return nil
 }
@@ -121,10 +122,10 @@ func (a *archive) checkSizes() error {
 	var total int64
 	for _, m := range a.members {
 		if m.size > content.RatioFreeSize && m.size/content.MaxRatio > m.compressed {
-			return finding.Refuse(finding.CodeZipBomb, m.name, "%d bytes unpack to %d", m.compressed, m.size)
+			return finding.Refuse(finding.CodeZipBomb, m.name, "unpacks from %s to %d", ui.Count(m.compressed, "byte"), m.size)
 		}
 		if m.method == methodStore && m.size != m.compressed || m.isDirectory() && m.size != 0 {
-			return finding.Refuse(finding.CodeZipMismatch, m.name, "%d bytes cannot unpack to %d", m.compressed, m.size)
+			return finding.Refuse(finding.CodeZipMismatch, m.name, "cannot unpack from %s to %d", ui.Count(m.compressed, "byte"), m.size)
 		}
 		if m.size > content.MaxUnpackedBytes-total {
 			return finding.Refuse(finding.CodeZipLimit, m.name, "the wheel unpacks to more than %d bytes", int64(content.MaxUnpackedBytes))
@@ -132,7 +133,7 @@ func (a *archive) checkSizes() error {
 		total += m.size
 	}
 	if total > content.RatioFreeSize && total/content.MaxRatio > a.size {
-		return finding.Refuse(finding.CodeZipBomb, "", "%d bytes unpack to %d", a.size, total)
+		return finding.Refuse(finding.CodeZipBomb, "", "unpacks from %s to %d", ui.Count(a.size, "byte"), total)
 	}
 	return nil
 }

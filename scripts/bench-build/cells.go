@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/system"
+	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
 // Pythons and platforms of the generated cells, as the definition spells them.
@@ -114,7 +115,7 @@ func (b *bench) measureCells(cells int) error {
 func (b *bench) cellsMarkdown() string {
 	var text strings.Builder
 	count := float64(len(b.wheels))
-	fmt.Fprintf(&text, "# What many cells cost\n\nWritten by `make bench-cells` on %s: %d cells of two SMs, three platforms and five Pythons.\n\n", machine(), len(b.wheels))
+	fmt.Fprintf(&text, "# What many cells cost\n\nWritten by `make bench-cells` on %s: %s of two SMs, three platforms and five Pythons.\n\n", machine(), ui.Count(len(b.wheels), "cell"))
 	fmt.Fprintf(&text, "| | seconds | milliseconds a cell | CPU seconds | peak memory | goal |\n|---|---:|---:|---:|---:|---|\n")
 	for _, row := range []struct {
 		name, goal string

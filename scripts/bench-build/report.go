@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
 const method = `## How it is measured
@@ -73,7 +75,7 @@ func verdict(met bool) string {
 
 // machine says what ran it: processors, memory and day, and no name.
 func machine() string {
-	return fmt.Sprintf("%d processors (%s), %s of memory, on %s", runtime.NumCPU(),
+	return fmt.Sprintf("%s (%s), %s of memory, on %s", ui.Count(runtime.NumCPU(), "processor"),
 		procField("/proc/cpuinfo", "model name"), procField("/proc/meminfo", "MemTotal"), time.Now().UTC().Format(time.DateOnly))
 }
 

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
 // killPackaging kills a bake at a random moment of packing and publishing. Every fourth trial runs it again, which must
@@ -58,7 +60,7 @@ func killBase(w *world, number int) (t trial) {
 	t.Ended = o.String()
 	t.Faults = sentenceFaults(o, -1)
 	if left, _ := os.ReadDir(temporary); len(left) > 0 {
-		t.fault("%d files are left outside the state directory", len(left))
+		t.fault("outside the state directory is left: %s", ui.Count(len(left), "file"))
 	}
 	if number%10 == 9 {
 		o = w.finishBase(state, dist, temporary)

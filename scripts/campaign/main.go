@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+
+	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
 // A campaign is a kind of attack.
@@ -58,7 +60,7 @@ func main() {
 		fail(err)
 	}
 	if bad := w.journal.bad(); bad > 0 {
-		fail(fmt.Errorf("%d trials found a fault; see %s", bad, w.journal.path))
+		fail(fmt.Errorf("%s with a fault; see %s", ui.Count(bad, "trial"), w.journal.path))
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/provenance"
 	"github.com/sagebuild/sagebuild/internal/sums"
+	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
 // wheelFaults is what is wrong with the published wheels: a member whose CRC is not its own, a hash in SHA256SUMS that
@@ -103,7 +104,7 @@ func lastLines(text string) string {
 func leftFaults(state, dist, temporary string) (faults []string) {
 	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(state))
 	if err != nil || len(mounts) > 0 {
-		faults = append(faults, fmt.Sprintf("%d mounts are left below the state (%v)", len(mounts), err))
+		faults = append(faults, fmt.Sprintf("below the state is left: %s (%v)", ui.Count(len(mounts), "mount"), err))
 	}
 	for _, pattern := range []string{
 		filepath.Join(state, "buildkit", "runc-*", "executor", "*", "config.json"),

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/gpu"
+	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
 func main() {
@@ -41,7 +42,7 @@ func run(args []string) error {
 	chips, found := devices(ids)
 	maps.Copy(found, supported(readme, chips))
 	if len(found) < 500 {
-		return fmt.Errorf("%d names are too few: the sources have another layout", len(found))
+		return fmt.Errorf("%s is too little: the sources have another layout", ui.Count(len(found), "name"))
 	}
 	return os.WriteFile(args[3], text(args[2], found), 0o644)
 }

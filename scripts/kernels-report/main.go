@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/sagebuild/sagebuild/internal/audit"
+	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/kernels"
 	"github.com/sagebuild/sagebuild/matrix"
 )
@@ -41,7 +42,7 @@ func defaultWheel() (string, error) {
 		return "", err
 	}
 	if len(selected) != 1 {
-		return "", fmt.Errorf("the default is %d wheels, want one", len(selected))
+		return "", fmt.Errorf("the default is %s, want one", ui.Count(len(selected), "wheel"))
 	}
 	return selected[0].Cell.WheelName(), nil
 }

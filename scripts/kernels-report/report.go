@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/audit"
+	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel/device"
 	"github.com/sagebuild/sagebuild/kernels"
 )
@@ -47,7 +48,7 @@ func (r *inventory) checkLocalMemory() error {
 	for _, name := range slices.Sorted(maps.Keys(r.named)) {
 		for _, sm := range r.sms {
 			if stack := r.named[name][sm].Stack; stack > 0 {
-				found = append(found, fmt.Sprintf("%s for SM %s (%d bytes)", name, sm, stack))
+				found = append(found, fmt.Sprintf("%s for SM %s (%s)", name, sm, ui.Count(stack, "byte")))
 			}
 		}
 	}

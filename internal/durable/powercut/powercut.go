@@ -120,9 +120,9 @@ func Try(t *testing.T, atLeast int, prepare func(*Disk) (change func(), whole fu
 				broken++
 			}
 		})
-		t.Logf("%d cuts, syncs: %v, %d broken", cuts, syncs, broken)
+		t.Logf("cuts: %d, syncs: %v, %d broken", cuts, syncs, broken)
 		if syncs && (broken > 0 || cuts < atLeast) {
-			t.Errorf("%d of %d cuts left something broken, want none of at least %d", broken, cuts, atLeast)
+			t.Errorf("cuts that left something broken: %d of %d, want none of at least %d", broken, cuts, atLeast)
 		}
 		if !syncs && broken == 0 {
 			t.Error("without syncs no cut broke anything: the test tests nothing")

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel/content"
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 	"github.com/sagebuild/sagebuild/kernels"
@@ -148,7 +149,7 @@ func splitFatbin(c content.Content, header []byte) (whole, entries content.Conte
 	}
 	entries, ok := c.Slice(headerSize, size)
 	if !ok {
-		return whole, entries, finding.Refuse(finding.CodeFatbinFormat, "", "the fatbin is cut short: it announces %d bytes", size)
+		return whole, entries, finding.Refuse(finding.CodeFatbinFormat, "", "the fatbin is cut short: it announces %s", ui.Count(size, "byte"))
 	}
 	whole, _ = c.Slice(0, headerSize+size)
 	return whole, entries, nil

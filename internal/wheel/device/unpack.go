@@ -6,6 +6,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel/content"
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
@@ -16,7 +17,7 @@ func (e *Entry) unpack(packed content.Content) (content.Content, error) {
 		return packed, nil
 	}
 	if e.Size > content.MaxCubinBytes || packed.Size > content.MaxCubinBytes {
-		return content.Content{}, finding.Refuse(finding.CodeCubinFormat, "", "it unpacks to %d bytes, more than the %d a reader takes", e.Size, int64(content.MaxCubinBytes))
+		return content.Content{}, finding.Refuse(finding.CodeCubinFormat, "", "it unpacks to %s, more than the %d a reader takes", ui.Count(e.Size, "byte"), int64(content.MaxCubinBytes))
 	}
 	source, ok := packed.Bytes(content.MaxCubinBytes)
 	if !ok {

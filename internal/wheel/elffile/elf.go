@@ -4,6 +4,7 @@ package elffile
 import (
 	"debug/elf"
 
+	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel/content"
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
@@ -96,7 +97,7 @@ func (i *Image) Data(s *Section, limit int64, code finding.Code) ([]byte, error)
 	}
 	data, ok := part.Bytes(limit)
 	if !ok {
-		return nil, finding.Refuse(code, "", "section %q has %d bytes, too many or unreadable", s.Name, s.Size)
+		return nil, finding.Refuse(code, "", "section %q has %s, too many or unreadable", s.Name, ui.Count(s.Size, "byte"))
 	}
 	return data, nil
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel/content"
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
 )
@@ -201,7 +202,7 @@ func (i *peImage) directory(d peDirectory, limit int64) ([]byte, error) {
 			}
 		}
 	}
-	return nil, finding.Refuse(finding.CodeObjectFormat, "", "a table of %d bytes lies outside of the sections, or is too large", d.size)
+	return nil, finding.Refuse(finding.CodeObjectFormat, "", "a table of %s lies outside of the sections, or is too large", ui.Count(d.size, "byte"))
 }
 
 // nameSections looks up names of more than eight characters, "/123", which linkers other than Microsoft's write behind

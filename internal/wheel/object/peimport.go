@@ -117,5 +117,5 @@ func (i *peImage) symbolOf(thunk uint64) (string, error) {
 func ordinalName(number uint32) string { return "#" + strconv.FormatUint(uint64(number), 10) }
 
 func tooManySymbols() error {
-	return finding.Refuse(finding.CodeObjectFormat, "", "the wheel's objects have more than %d symbols, or %d bytes of names", content.MaxWheelSymbols, content.MaxWheelNames)
+	return finding.Refuse(finding.CodeObjectFormat, "", "the wheel's objects have more than %d symbols, or more than %d bytes of names", content.MaxWheelSymbols, content.MaxWheelNames)
 }
