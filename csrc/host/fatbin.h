@@ -7,7 +7,7 @@
 
 #include "sageattn.h"
 
-enum { SAGEATTN_MAX_CONTAINERS = 16, SAGEATTN_MAX_IMAGES = 256 };
+enum { SAGEATTN_MAX_CONTAINERS = 32, SAGEATTN_MAX_IMAGES = 256 };
 
 enum sageattn_image_kind { SAGEATTN_IMAGE_PTX = 1, SAGEATTN_IMAGE_CUBIN = 2 };
 

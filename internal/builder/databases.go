@@ -4,6 +4,7 @@ package builder
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 
 	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/ui"
@@ -132,8 +134,13 @@ func init() {
 	}
 }
 
+// checkSeconds is the processor time that a check may take. A sound database of a gigabyte takes a few seconds; a flipped bit
+// can make a tree of pages a ring, which bbolt walks until the memory is full.
+const checkSeconds = 60
+
 func checkProcess(path string) int {
-	if err := checkStructure(path); err != nil {
+	limit := unix.Rlimit{Cur: checkSeconds, Max: checkSeconds}
+	if err := errors.Join(unix.Setrlimit(unix.RLIMIT_CPU, &limit), checkStructure(path)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -158,7 +165,7 @@ func checkApart(ctx context.Context, path string) error {
 	err = cmd.Run()
 	if ended := new(exec.ExitError); ctx.Err() == nil && errors.As(err, &ended) {
 		line, _, _ := strings.Cut(strings.TrimSpace(said.String()), "\n")
-		return damaged("%s: %s", filepath.Base(path), line)
+		return damaged("%s: %s", filepath.Base(path), cmp.Or(line, ended.Error()))
 	}
 	return errors.Join(ctx.Err(), err)
 }

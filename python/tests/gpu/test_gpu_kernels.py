@@ -62,7 +62,7 @@ def test_long_rows(kind: str, causal: int) -> None:
     kinds.check(kind, output, expected, kinds.same_precision(*tensors, causal))
 
 
-@pytest.mark.parametrize("kind", PLAIN)
+@pytest.mark.parametrize("kind", [k for k in PLAIN if k != "fp8_wgmma"])  # which rounds queries otherwise with an LSE
 def test_lse_changes_no_bit(kind: str) -> None:
     if not kinds.available(kind, 64):
         pytest.skip("no such kernel here")
