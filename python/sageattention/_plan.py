@@ -35,11 +35,15 @@ class Workspace:
     def __init__(self) -> None:
         self.size = 0
 
+    def place(self, count: int) -> int:
+        """Where so many bytes begin."""
+        start = self.size
+        self.size += -(-count // _ALIGNMENT) * _ALIGNMENT
+        return start
+
     def bytes(self, count: int) -> int:
         """The address of so many bytes."""
-        address = _operand.symbol(_operand.WORKSPACE, self.size)
-        self.size += -(-count // _ALIGNMENT) * _ALIGNMENT
-        return address
+        return _operand.symbol(_operand.WORKSPACE, self.place(count))
 
     def new(self, dtype: torch.dtype, *shape: int) -> Operand:
         """Room for a contiguous tensor."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import torch
 
@@ -36,6 +36,7 @@ def attention(
     smooth_k: bool,
     attn_mask: torch.Tensor | None = None,
     return_lse: bool = False,
+    keep: Callable[[Launches], None] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Output in q's dtype, contiguous in the given layout, and the LSE (empty unless return_lse).
 
@@ -45,26 +46,12 @@ def attention(
     i + key rows - query rows). attn_mask, which broadcasts to [batch, query heads, query rows, key rows], is
     bool (False is not seen) or float, added to sm_scale * q . k; attn_mask and causal hold
     together. The LSE is the natural logarithm of the softmax denominators, float32 [batch, query
-    heads, query rows]. A query that sees no key gives 0 and -infinity.
+    heads, query rows]. A query that sees no key gives 0 and -infinity. keep is called with the launches, if they can
+    be repeated.
 
     Inputs are not written, and nothing waits for the GPU. Raises ValueError for shapes and dtypes,
     InputError for dtypes that differ and a mask that does not broadcast.
     """
-    return attend_once(q, k, v, nhd, causal, sm_scale, smooth_k, attn_mask, return_lse)[:2]
-
-
-def attend_once(
-    q: torch.Tensor,
-    k: torch.Tensor,
-    v: torch.Tensor,
-    nhd: bool,
-    causal: int,
-    sm_scale: float,
-    smooth_k: bool,
-    attn_mask: torch.Tensor | None = None,
-    return_lse: bool = False,
-) -> tuple[torch.Tensor, torch.Tensor, Launches | None]:
-    """As attention, and its launches, if they can be repeated."""
     query, key, value = dense(q, nhd), dense(k, nhd), dense(v, nhd)
     _check(query, key, value)
     if query.batch != key.batch:
@@ -88,15 +75,14 @@ def attend_once(
         mask,
         lse if return_lse else None,
     )
-    launches = None
-    if first and second and third:
+    if keep and first and second and third:
         sizes = [x.tensor.numel() * x.tensor.element_size() for x in (q_int8, q_scales, k_int8, k_scales)]
-        launches = Launches(first, second, third, tuple(sizes))
+        keep(Launches(first, second, third, tuple(sizes)))
     if return_lse:
         lse /= _LOG2E
     if dot is not None:
         lse += sm_scale * dot
-    return output, lse, launches
+    return output, lse
 
 
 def attention_varlen(

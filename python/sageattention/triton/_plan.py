@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from .._plan import Workspace
 from . import _attention
 from ._attention import Launches
 
@@ -16,24 +17,18 @@ if TYPE_CHECKING:
     from .._call import Call
     from .._plan import Plan, Result
 
-_ALIGNMENT = 256
-
 
 class _Repeated(NamedTuple):
     """The launches of a call, and where in one allocation its INT8 rows and scales lie."""
 
     launches: Launches
-    places: tuple[int, int, int, int]  # queries and their scales, keys and their scales
+    places: list[int]  # queries and their scales, keys and their scales
     size: int
 
     @classmethod
     def of(cls, launches: Launches) -> _Repeated:
-        places, size = [], 0
-        for count in launches.bytes:
-            places.append(size)
-            size += -(-count // _ALIGNMENT) * _ALIGNMENT
-        first, second, third, fourth = places
-        return cls(launches, (first, second, third, fourth), size)
+        room = Workspace()
+        return cls(launches, [room.place(count) for count in launches.bytes], room.size)
 
 
 def plan(call: Call) -> Plan:
@@ -41,14 +36,17 @@ def plan(call: Call) -> Plan:
     nhd, causal, sm_scale, smooth_k = call.nhd, call.causal, call.sm_scale, call.smooth_k
     repeated: list[_Repeated] = []  # one, once there is a call to repeat
 
+    def keep(launches: Launches) -> None:
+        repeated[:] = [_Repeated.of(launches)]
+
     def run(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: object) -> Result:
         aligned = (query.data_ptr() | key.data_ptr() | value.data_ptr()) % 16 == 0
         if repeated and aligned:
             mean = key.mean(1 if nhd else 2, dtype=torch.float32) if smooth_k else None
             return _repeat(repeated[0], query, key, value, mean), None
-        output, _lse, launches = _attention.attend_once(query, key, value, nhd, causal, sm_scale, smooth_k)
-        if launches is not None and aligned:
-            repeated[:] = [_Repeated.of(launches)]
+        output, _lse = _attention.attention(
+            query, key, value, nhd, causal, sm_scale, smooth_k, keep=keep if aligned else None
+        )
         return output, None
 
     return run
