@@ -20,8 +20,8 @@ template <class Shape>
 class WgmmaConsumer {
     static constexpr int kOutputs = Shape::kColumns / 2;  // accumulators of a lane
     static constexpr int kPartials = kOutputs + 4;        // and those of the row sums
-    using Softmax = typename SoftmaxBy<Shape::kBiased>::Type;
-    using Hidden = typename HiddenBy<Shape::kMasked>::Type;
+    using Softmax = typename Either<Shape::kBiased, WgmmaBiasedSoftmax, WgmmaSoftmax>::Type;
+    using Hidden = typename Either<Shape::kMasked, SeenBits, SeenCounts>::Type;
 
     const sageattn_wgmma_attention_arguments& p;
     const u32 shared;

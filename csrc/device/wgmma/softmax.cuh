@@ -29,13 +29,14 @@ struct SeenBits {
     DEVICE bool hides(int r, int key) const { return (bits[r] >> key & 1) == 0; }
 };
 
-template <bool kBits>
-struct HiddenBy {
-    using Type = SeenCounts;
+// One of two types.
+template <bool kFirst, class First, class Second>
+struct Either {
+    using Type = First;
 };
-template <>
-struct HiddenBy<true> {
-    using Type = SeenBits;
+template <class First, class Second>
+struct Either<false, First, Second> {
+    using Type = Second;
 };
 
 // Row and key of element i.
@@ -212,13 +213,4 @@ struct WgmmaBiasedSoftmax : WgmmaSoftmaxRows {
         for (int i = 0; i < 64; ++i) x[i] = exp2_fast(x[i] - (maximum[element_row(i)] - kOffset));
         pack_tile(weights, x);
     }
-};
-
-template <bool kBiased>
-struct SoftmaxBy {
-    using Type = WgmmaSoftmax;
-};
-template <>
-struct SoftmaxBy<true> {
-    using Type = WgmmaBiasedSoftmax;
 };
