@@ -72,13 +72,9 @@ func (c *controller) collect(ctx context.Context, root string, limit int64, note
 	if err != nil {
 		return err
 	}
-	used := c.used.ids(c.worker.MetadataStore)
-	var size, deleted int64
+	var size int64
 	for _, r := range records {
 		size += r.Size
-		if r.LastUsedAt != nil && r.LastUsedAt.After(c.started) {
-			used = append(used, r.ID)
-		}
 	}
 	reason := fmt.Sprintf("it holds %s and its limit is %s", ui.Size(size), ui.Size(limit))
 	if room := free(root); size <= limit && room >= minFree {
@@ -86,11 +82,22 @@ func (c *controller) collect(ctx context.Context, root string, limit int64, note
 	} else if room < minFree {
 		reason = fmt.Sprintf("%s was free on the disk of %s, and %s should be", ui.Size(room), root, ui.Size(minFree))
 	}
-	deleted, err = c.prune(ctx, gcPolicy(limit, used))
+	deleted, err := c.prune(ctx, gcPolicy(limit, c.usedOf(records)))
 	if deleted > 0 {
 		note("deleted %s of build cache that this run did not use: %s", ui.Size(deleted), reason)
 	}
 	return err
+}
+
+// usedOf lists the records that the run found in the cache, or used in another way since it began.
+func (c *controller) usedOf(records []*client.UsageInfo) []string {
+	used := c.used.ids(c.worker.MetadataStore)
+	for _, r := range records {
+		if r.LastUsedAt != nil && r.LastUsedAt.After(c.started) {
+			used = append(used, r.ID)
+		}
+	}
+	return used
 }
 
 // prune returns the bytes that it frees.

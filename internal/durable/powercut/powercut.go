@@ -131,7 +131,7 @@ func Try(t *testing.T, atLeast int, prepare func(*Disk) (change func(), whole fu
 }
 
 // around runs do. It looks at the disk before and after each sync of do, and at the end of do, each time as a power
-// cut right after a commit of the journal would leave the disk. It returns the number of looks. Without syncs, Around
+// cut right after a commit of the journal would leave the disk. It returns the number of looks. Without syncs, around
 // leaves out the syncs of do.
 func (d *Disk) around(syncs bool, do func(), look func(dir string)) (cuts int) {
 	d.t.Helper()
