@@ -45,17 +45,10 @@ def _compile(output: Path, *arguments: str) -> None:
 
 
 def _fatbin(kernels: Path) -> bytes:
-    """Empty images under the names and for the SMs of csrc/kernels.toml, a container for each operation of sage2."""
+    """Empty images under the names and for the SMs of csrc/kernels.toml, a container for each operation."""
     containers: dict[str, bytes] = {}
-    head, *sources = kernels.read_text("utf-8").split("[[source]]")
-    kinds = head.split("[[kind]]")[1:]
-    others = {
-        name for entry in kinds if not _in_sage2(entry) for name in re.findall(r'^name = "(.*)"', entry, re.MULTILINE)
-    }
-    for entry in sources:
-        kind = re.search(r'^kind = "(.*)"', entry, re.MULTILINE)
-        if not _in_sage2(entry) or (kind and kind[1] in others):
-            continue
+    text = kernels.read_text("utf-8")
+    for entry in text.split("[[source]]")[1:]:
         file = re.search(r'^file = "(.*)\.cu"', entry, re.MULTILINE)
         sms = re.search(r"^sms = \[(.*)\]", entry, re.MULTILINE)
         assert file and sms, entry
@@ -66,12 +59,6 @@ def _fatbin(kernels: Path) -> bytes:
             operation = stem.split("_sm")[0]
             containers[operation] = containers.get(operation, b"") + image
     return b"".join(struct.pack("<IHHQ", 0xBA55ED50, 1, 16, len(body)) + body for body in containers.values())
-
-
-def _in_sage2(entry: str) -> bool:
-    """Whether wheels of sage2 hold an entry; one that names no package is in all."""
-    packages = re.search(r"^packages = (.*)", entry, re.MULTILINE)
-    return packages is None or '"sage2"' in packages[1]
 
 
 def _image(name: bytes, sm: int, flags: int) -> bytes:
