@@ -27,14 +27,6 @@ extern "C" __global__ void __launch_bounds__(1024, 2) spill(float* x) {
 """
 
 
-@pytest.fixture(scope="module")
-def compiler() -> nvrtc.Nvrtc:
-    try:
-        return nvrtc.Nvrtc()
-    except BuildError as error:
-        pytest.skip(f"{error}: {error.hint}")
-
-
 def compile_one(directory: Path, text: str, *options: str) -> int:
     source = directory / "one.cu"
     source.write_text(text)

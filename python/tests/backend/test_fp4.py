@@ -19,14 +19,6 @@ SCALED = DEVICE / "mma" / "attention_fp8_scaled_sm120.cu"
 PRODUCT = "OMMA.SF.16864.F32.E2M1.E2M1.UE4M3.4X"
 
 
-@pytest.fixture(scope="module")
-def compiler() -> nvrtc.Nvrtc:
-    try:
-        return nvrtc.Nvrtc()
-    except BuildError as error:
-        pytest.skip(f"{error}: {error.hint}")
-
-
 @pytest.mark.parametrize("source", [*SOURCES, SCALED], ids=lambda path: path.stem)
 @pytest.mark.parametrize("target", ["sm_90", "sm_100a", "sm_120"])
 def test_no_other_target_is_compiled(compiler: nvrtc.Nvrtc, source: Path, target: str) -> None:

@@ -7,16 +7,11 @@ from pathlib import Path
 import pytest
 from support import same_code
 
-from build_backend import nvrtc
-from build_backend.errors import BuildError
+from build_backend.nvrtc import Nvrtc
 
 
 @pytest.mark.parametrize(("sm", "of", "sources"), same_code.pairs())
-def test_the_smallest_source_has_the_same_code(sm: str, of: str, sources: list[Path]) -> None:
-    try:
-        compiler = nvrtc.Nvrtc()
-    except BuildError as error:
-        pytest.skip(f"{error}: {error.hint}")
+def test_the_smallest_source_has_the_same_code(compiler: Nvrtc, sm: str, of: str, sources: list[Path]) -> None:
     if int(sm.replace(".", "")) not in compiler.supported():
         pytest.skip(f"this NVRTC cannot target SM {sm}")
     smallest = min(sources, key=lambda source: source.name != "quantize_value.cu")
@@ -25,11 +20,7 @@ def test_the_smallest_source_has_the_same_code(sm: str, of: str, sources: list[P
     assert all(same.values()), f"the code of {sm} is no longer that of {of}: take the row from csrc/kernels.toml"
 
 
-def test_a_difference_is_seen() -> None:
+def test_a_difference_is_seen(compiler: Nvrtc) -> None:
     """SM 9.0 has other code than 8.9: a comparison that always agreed would not see it."""
-    try:
-        compiler = nvrtc.Nvrtc()
-    except BuildError as error:
-        pytest.skip(f"{error}: {error.hint}")
     source = same_code.DEVICE / "quantize" / "quantize_value.cu"
     assert not all(same_code.compare(compiler, source, "9.0", "8.9").values())
