@@ -220,17 +220,3 @@ func TestServerNegotiates(t *testing.T) {
 		}
 	}
 }
-
-func TestPlatformsByTheNamesOfUV(t *testing.T) {
-	for tag, want := range map[string]string{
-		"any": "x86_64-unknown-linux-gnu", "linux_x86_64": "x86_64-unknown-linux-gnu", "manylinux_2_17_aarch64": "aarch64-unknown-linux-gnu",
-		"musllinux_1_2_x86_64": "x86_64-unknown-linux-musl", "musllinux_1_1_aarch64": "aarch64-unknown-linux-musl",
-		"macosx_12_0_arm64": "aarch64-apple-darwin", "macosx_10_9_x86_64": "x86_64-apple-darwin", "macosx_11_0_universal2": "aarch64-apple-darwin",
-		"win_amd64": "x86_64-pc-windows-msvc", "win_arm64": "aarch64-pc-windows-msvc",
-		"linux_riscv64": "", "win_x86_64": "", "musllinux_x86_64_2": "", "manylinux_2_17_arm64": "", "linux_any": "", "x86_64": "",
-	} {
-		if got, err := uvPlatform(tag); got != want || (err == nil) != (want != "") {
-			t.Errorf("%s: %q, %v, want %q", tag, got, err, want)
-		}
-	}
-}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"regexp"
 	"strings"
 
 	"github.com/sagebuild/sagebuild/matrix"
@@ -90,12 +89,12 @@ type order struct {
 
 // install runs the installer; the error has the output of the installer.
 func (i Installer) install(ctx context.Context, o order) error {
-	arguments, err := i.arguments(o)
+	arguments, settings, err := i.arguments(o)
 	if err != nil {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, i.command[0], append(i.command[1:len(i.command):len(i.command)], arguments...)...)
-	cmd.Env = cleanEnvironment()
+	cmd.Env = append(cleanEnvironment(), settings...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s failed: %w: %s", i.Name, err, lastLines(string(out), 6))
 	}
@@ -103,17 +102,17 @@ func (i Installer) install(ctx context.Context, o order) error {
 }
 
 // arguments make pip download and uv install. pip install holds Requires-Python against the Python that pip runs on;
-// pip download holds it against the Python of the order. Both choose the same wheel.
-func (i Installer) arguments(o order) ([]string, error) {
-	var arguments []string
+// pip download holds it against the Python of the order. Both choose the same wheel. settings are variables.
+func (i Installer) arguments(o order) (arguments, settings []string, err error) {
 	if i.Name == "pip" {
 		arguments = []string{"download", "--isolated", "--disable-pip-version-check", "--no-input", "--no-cache-dir", "--quiet",
 			"--platform", o.platform, "--index-url", o.index, "--extra-index-url", o.stubs, "--dest", o.target}
 	} else {
-		platform, err := uvPlatform(o.platform)
+		platform, variables, err := uvPlatform(o.platform)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		settings = variables
 		arguments = []string{"pip", "install", "--no-config", "--no-cache", "--no-python-downloads", "--quiet",
 			"--python-platform", platform, "--default-index", o.index, "--index", o.stubs, "--target", o.target}
 	}
@@ -121,34 +120,7 @@ func (i Installer) arguments(o order) ([]string, error) {
 	if o.constraint != "" {
 		arguments = append(arguments, "--constraint", o.constraint)
 	}
-	return append(arguments, o.requirement), nil
-}
-
-var platformPattern = regexp.MustCompile(`^(?:(linux|manylinux|musllinux|macosx|win)(?:_[0-9]+_[0-9]+)?_)?(any|x86_64|amd64|aarch64|arm64|universal2)$`)
-
-// uvPlatforms are uv's names of platforms (uv pip install --help, --python-platform), by the system and the machine of
-// a platform tag. uv takes the oldest macOS that it supports, unless MACOSX_DEPLOYMENT_TARGET names another.
-var uvPlatforms = map[[2]string]string{
-	{"", "any"}:              "x86_64-unknown-linux-gnu",
-	{"linux", "x86_64"}:      "x86_64-unknown-linux-gnu",
-	{"linux", "aarch64"}:     "aarch64-unknown-linux-gnu",
-	{"musllinux", "x86_64"}:  "x86_64-unknown-linux-musl",
-	{"musllinux", "aarch64"}: "aarch64-unknown-linux-musl",
-	{"macosx", "x86_64"}:     "x86_64-apple-darwin",
-	{"macosx", "arm64"}:      "aarch64-apple-darwin",
-	{"macosx", "universal2"}: "aarch64-apple-darwin",
-	{"win", "amd64"}:         "x86_64-pc-windows-msvc",
-	{"win", "arm64"}:         "aarch64-pc-windows-msvc",
-}
-
-// uvPlatform names a platform as uv does.
-func uvPlatform(tag string) (string, error) {
-	if parts := platformPattern.FindStringSubmatch(tag); parts != nil {
-		if name, known := uvPlatforms[[2]string{strings.TrimPrefix(parts[1], "many"), parts[2]}]; known {
-			return name, nil
-		}
-	}
-	return "", fmt.Errorf("uv has no name for platform %s", tag)
+	return append(arguments, o.requirement), settings, nil
 }
 
 func lastLines(text string, n int) string {
