@@ -144,7 +144,7 @@ compile-seconds: ## docs/compile-seconds.md: what the compiler of CUDA 12.9 take
 	PYTHONPATH=python:$$toolchain scripts/compile-seconds.py
 
 .PHONY: same-code
-same-code: ## docs/same-code.md: compiles what wheels leave out because an older SM has the same code, and compares
+same-code: ## docs/same-code.md: compiles what wheels leave out because an older SM has the same code or PTX, and compares
 	for lock in lock/toolchain-cu*.txt; do \
 	  toolchain=$$(mktemp -d) && \
 	  python3 -m pip install --quiet --no-deps --require-hashes --target "$$toolchain" -r $$lock && \

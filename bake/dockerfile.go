@@ -21,6 +21,7 @@ var dockerfile = template.Must(template.New("Dockerfile.tmpl").Option("missingke
 // dockerfileData is what Dockerfile.tmpl reads.
 type dockerfileData struct {
 	SMs         []matrix.SM
+	PTXStages   []ptxStage
 	Stages      []kernelStage
 	Packages    []packageStage
 	HostHeaders []copyStep // device headers that the host library shares
@@ -34,10 +35,12 @@ type packageStage struct {
 
 // kernelStage is a stage that compiles kernels of one SM: those that the same packages hold.
 type kernelStage struct {
-	Name     string        // kernels-sm90, kernels-sm120-sage3
-	Digits   string        // "90"
-	Copies   []copyStep    // the stage's sources and their headers, nothing else
-	Compiles []compileStep // one for each suffix
+	Name     string // kernels-sm90, kernels-sm120-sage3
+	Digits   string // "90"
+	SM       matrix.SM
+	PTX      []ptxUse      // what the stage assembles
+	Copies   []copyStep    // the other sources and their headers, nothing else
+	Compiles []compileStep // of these, one for each suffix
 }
 
 // copyStep copies files of one directory to the same directory of the stage.
@@ -58,7 +61,7 @@ type compileStep struct {
 }
 
 // RenderDockerfile writes the Dockerfile. Each SM of the matrix has a stage that copies exactly the sources of that SM,
-// so that a change recompiles only the SMs that use the changed file. Sources that a part of the SM's packages holds
+// so that a change recompiles only the SMs that use the changed file. PTX that several SMs have in common is made once. Sources that a part of the SM's packages holds
 // have a stage of their own, so that no wheel waits for code that it does not hold, and nothing is compiled twice.
 func RenderDockerfile(m *matrix.Matrix, k *kernels.Set) ([]byte, error) {
 	if err := k.Check(m); err != nil {
@@ -66,6 +69,7 @@ func RenderDockerfile(m *matrix.Matrix, k *kernels.Set) ([]byte, error) {
 	}
 	data := dockerfileData{SMs: m.SMs(), HostHeaders: copySteps(k.HostHeaders)}
 	shares := sharesOf(m, k)
+	data.PTXStages = ptxStages(shares)
 	for _, share := range shares {
 		data.Stages = append(data.Stages, newKernelStage(share))
 	}
@@ -81,8 +85,11 @@ func RenderDockerfile(m *matrix.Matrix, k *kernels.Set) ([]byte, error) {
 
 func newKernelStage(s share) kernelStage {
 	var files []string
-	stage := kernelStage{Name: s.stage(), Digits: s.sm.Digits()}
+	stage := kernelStage{Name: s.stage(), Digits: s.sm.Digits(), SM: s.sm, PTX: s.ptx}
 	for _, source := range s.sources {
+		if _, shared := source.PTXOf(s.sm); shared {
+			continue
+		}
 		files = append(append(files, source.Path()), source.Headers...)
 		stage.addSource(source.Arch(s.sm).String(), source.Path())
 	}

@@ -21,6 +21,8 @@ func (t Target) LockFiles() []string {
 			files = append(files, "lock/uv.txt")
 		case "toolchain":
 			files = append(files, toolchainLock(cell.CUDA))
+		case "ptxas":
+			files = append(files, ptxasLock(cell.CUDA))
 		case "nvdisasm":
 			files = append(files, "lock/nvdisasm.txt")
 		case "host-toolchain":
@@ -37,6 +39,11 @@ func (t Target) LockFiles() []string {
 // toolchainLock names the lock file of a CUDA's compiler.
 func toolchainLock(cuda matrix.Version) string {
 	return "lock/toolchain-cu" + cuda.Minor().Digits() + ".txt"
+}
+
+// ptxasLock names the lock file of a CUDA's assembler.
+func ptxasLock(cuda matrix.Version) string {
+	return "lock/ptxas-cu" + cuda.Minor().Digits() + ".txt"
 }
 
 // librariesLock names the lock file of the CUDA libraries that a torch takes, for all Pythons.

@@ -53,6 +53,8 @@ func lockName(t *testing.T, fields []string) string {
 	switch fields[0] {
 	case "toolchain":
 		return toolchainLock(version)
+	case "ptxas":
+		return ptxasLock(version)
 	case "libraries":
 		return librariesLock(version)
 	}
@@ -71,7 +73,7 @@ func TestEveryTorchLockIsUsed(t *testing.T) {
 			used[name] = true
 		}
 	}
-	for _, pattern := range []string{"torch*.txt", "toolchain-*.txt"} {
+	for _, pattern := range []string{"torch*.txt", "toolchain-*.txt", "ptxas-*.txt"} {
 		files, err := filepath.Glob(filepath.Join(sourceDir, "lock", pattern))
 		if err != nil || len(files) == 0 {
 			t.Errorf("no %s: %v", pattern, err)
@@ -105,7 +107,7 @@ func TestMissingLocksAreNamed(t *testing.T) {
 	if !errors.As(err, &e) || !strings.Contains(e.Hint, "--matrix "+matrixtest.AddedTorch+" | scripts/lock.py --missing") {
 		t.Fatalf("got %v, want an error with the command that locks", err)
 	}
-	if want := "not locked yet: lock/toolchain-cu130.txt, lock/torch299-python313.txt"; e.Message != want {
+	if want := "not locked yet: lock/toolchain-cu130.txt, lock/ptxas-cu130.txt, lock/torch299-python313.txt"; e.Message != want {
 		t.Errorf("message %q, want %q", e.Message, want)
 	}
 }

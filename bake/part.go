@@ -21,6 +21,7 @@ type Part struct {
 	Stage    string     `json:"stage"`
 
 	cell      matrix.Cell // a cell whose wheel holds the part
+	steps     []string    // the stages that make it
 	arguments []argument
 }
 
@@ -43,6 +44,7 @@ func kernelsPart(m *matrix.Matrix, cell matrix.Cell, s share) Part {
 		Name: "kernels-cu" + cuda.Digits() + strings.TrimPrefix(s.stage(), "kernels"),
 		CUDA: cuda.String(), SM: &s.sm, Stage: s.stage() + "-build", cell: cell,
 		arguments: []argument{{"CUDA_DIGITS", cuda.Digits()}, {"PTX_SM", m.PTXOf(cell.CUDA).String()}},
+		steps:     append(compilerSteps([]share{s}), s.stage()),
 	}
 }
 
@@ -51,6 +53,7 @@ func hostPart(cell matrix.Cell) Part {
 	return Part{
 		Name: "host-" + platform.Name, Platform: platform.Name, cell: cell, Stage: stageHost,
 		arguments: []argument{{"HOST_TARGET", platform.HostTarget()}, {"LIBRARY", platform.Library}},
+		steps:     []string{"system", "uv", "host-toolchain", stageHost},
 	}
 }
 
@@ -173,7 +176,7 @@ func newPartTarget(part Part, options PlanOptions) Target {
 	target := Target{
 		Name: part.Name, Cell: part.Name, Platform: part.Platform, CUDA: part.CUDA, Stage: part.Stage, Parts: []string{part.Name},
 		Args: map[string]string{copyEpoch: SourceDateEpoch}, Contexts: options.contexts(selected),
-		SMs: []matrix.SM{}, Excluded: []Exclusion{}, Shared: []Shared{}, Steps: part.steps(), Selection: selected,
+		SMs: []matrix.SM{}, Excluded: []Exclusion{}, Shared: []Shared{}, Steps: part.steps, Selection: selected,
 	}
 	if part.SM != nil {
 		target.SMs = []matrix.SM{*part.SM}
@@ -199,12 +202,4 @@ func (p *Plan) importParts(parts []Part, options PlanOptions) {
 			target.Contexts[stages[name]] = Context{Reference: filepath.Join(options.PartsDir, name)}
 		}
 	}
-}
-
-// steps are the stages that make the part.
-func (p Part) steps() []string {
-	if p.SM == nil {
-		return []string{"system", "uv", "host-toolchain", p.Stage}
-	}
-	return []string{"system", "uv", "toolchain", "nvdisasm", strings.TrimSuffix(p.Stage, "-build")}
 }

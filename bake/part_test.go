@@ -128,7 +128,7 @@ func TestPartsNeedTheLocksOfTheirCompilers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range [][]string{
-		{"lock/uv.txt", "lock/toolchain-cu130.txt", "lock/nvdisasm.txt"},
+		{"lock/uv.txt", "lock/toolchain-cu130.txt", "lock/nvdisasm.txt", "lock/ptxas-cu130.txt"},
 		{"lock/uv.txt", "lock/host-toolchain.txt"},
 	} {
 		if got := plan.Targets[i].LockFiles(); !slices.Equal(got, want) {

@@ -4,6 +4,7 @@ package bake
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
@@ -160,8 +161,11 @@ func sharedOf(k *kernels.Set, cell matrix.Cell) []Shared {
 const stageHost = "host"
 
 func buildSteps(shares []share, cell matrix.Cell) []string {
-	steps := []string{"system", "uv", "toolchain", "nvdisasm"}
-	steps = append(steps, kernelStages(shares, cell.Package, cell.SMs)...)
+	held := slices.DeleteFunc(slices.Clone(shares), func(s share) bool { return !s.in(cell.Package, cell.SMs) })
+	steps := compilerSteps(held)
+	for _, s := range held {
+		steps = append(steps, s.stage())
+	}
 	return append(steps, "kernels", "host-toolchain", stageHost, "builder", StageWheel)
 }
 

@@ -36,6 +36,12 @@ func TestStagesCopyOnlyTheirOwnSources(t *testing.T) {
 		copies, compile, _ := strings.Cut(text, "\nRUN ")
 		var want, sources []string
 		for _, source := range share.sources {
+			if _, shared := source.PTXOf(sm); shared {
+				if !strings.Contains(compile, " assemble --sm "+sm.String()+" ") || !strings.Contains(copies, "/out/"+source.Stem()+".*") {
+					t.Errorf("SM %s does not assemble %s", sm, source.File)
+				}
+				continue
+			}
 			want = append(append(want, source.Path()), source.Headers...)
 			sources = append(sources, source.Path())
 		}
@@ -48,9 +54,30 @@ func TestStagesCopyOnlyTheirOwnSources(t *testing.T) {
 		if got := copied.FindAllString(compile, -1); !slices.Equal(got, sources) {
 			t.Errorf("SM %s compiles %v, want %v", sm, got, sources)
 		}
-		if !strings.Contains(compile, "--sm "+share.sources[0].Arch(sm).String()+" ") {
+		if !strings.Contains(compile, " --sm "+share.sources[0].Arch(sm).String()+" ") {
 			t.Errorf("SM %s is not what its stage compiles for: %s", sm, compile)
 		}
+	}
+}
+
+// What several SMs assemble is compiled in one stage, for the oldest of them, and from its own sources.
+func TestPTXIsMadeOnce(t *testing.T) {
+	m, k := matrixtest.Definition(t, sourceDir)
+	content, err := RenderDockerfile(m, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range k.Sources {
+		for _, group := range source.PTX {
+			text := stageText(t, content, ptxStageName(m, source, group[0]))
+			if !strings.Contains(text, "--sm "+group[0].String()+" --ptx-only") || strings.Count(text, " "+source.Path()) != 2 {
+				t.Errorf("PTX of %s for SM %s:\n%s", source.File, group[0], text)
+			}
+		}
+	}
+	text := stageText(t, content, "ptx-sm86-sage2")
+	if strings.Contains(text, "masked") || strings.Contains(text, "family_sm70") {
+		t.Errorf("sources of other stages in\n%s", text)
 	}
 }
 
@@ -82,7 +109,7 @@ func TestSuffixIsCompiledApart(t *testing.T) {
 		if source.Operation() == "attention_fp16" && slices.Contains(source.SMs, hopper) {
 			source.SMs = slices.DeleteFunc(slices.Clone(source.SMs), func(s matrix.SM) bool { return s == hopper })
 			own := source
-			own.File, own.SMs, own.Suffix = "attention_fp16_sm90.cu", []matrix.SM{hopper}, "a"
+			own.File, own.SMs, own.Suffix, own.PTX = "attention_fp16_sm90.cu", []matrix.SM{hopper}, "a", nil
 			changed.Sources = append(changed.Sources, own)
 		}
 		changed.Sources = append(changed.Sources, source)

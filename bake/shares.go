@@ -14,6 +14,7 @@ type share struct {
 	holders []string // packages; never empty
 	all     bool     // every package that is for the SM is a holder
 	sources []kernels.Source
+	ptx     []ptxUse // of those of the sources whose PTX several SMs have in common
 }
 
 // stage is the name of the stage that compiles the share: kernels-sm120 for what all packages of the SM hold,
@@ -49,10 +50,13 @@ func sharesOfSM(m *matrix.Matrix, k *kernels.Set, sm matrix.SM) []share {
 		switch {
 		case len(holders) == 0:
 		case at < 0:
-			shares = append(shares, share{sm, holders, len(holders) == packages, []kernels.Source{source}})
+			shares = append(shares, share{sm: sm, holders: holders, all: len(holders) == packages, sources: []kernels.Source{source}})
 		default:
 			shares[at].sources = append(shares[at].sources, source)
 		}
+	}
+	for at := range shares {
+		shares[at].ptx = ptxUses(m, shares[at].sources, sm)
 	}
 	return shares
 }

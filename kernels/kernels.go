@@ -47,14 +47,18 @@ type Set struct {
 
 // Source is one file that NVRTC compiles for each of its SMs, but for those that load the code of another (see Same).
 type Source struct {
-	File     string      `toml:"file"`     // below csrc/device
-	SMs      []matrix.SM `toml:"sms"`      // SMs that run the source's kernels
-	Kind     string      `toml:"kind"`     // kind of the source's attention kernels; empty for other sources
-	Kernels  []string    `toml:"kernels"`  // entry points that each cubin must hold; they follow from Kind if it is set
-	Packages []string    `toml:"packages"` // packages whose wheels hold it, or all; they follow from Kind if it is set
-	Suffix   string      `toml:"suffix"`   // "a" or "f" for a target such as sm_90a; else empty
-	Headers  []string    `toml:"-"`        // File's direct and indirect includes, sorted, below the source directory
+	File     string        `toml:"file"`     // below csrc/device
+	SMs      []matrix.SM   `toml:"sms"`      // SMs that run the source's kernels
+	Kind     string        `toml:"kind"`     // kind of the source's attention kernels; empty for other sources
+	Kernels  []string      `toml:"kernels"`  // entry points that each cubin must hold; they follow from Kind if it is set
+	Packages []string      `toml:"packages"` // packages whose wheels hold it, or all; they follow from Kind if it is set
+	Suffix   string        `toml:"suffix"`   // "a" or "f" for a target such as sm_90a; else empty
+	PTX      [][]matrix.SM `toml:"ptx"`      // lists of SMs, old to new, whose code is assembled from the PTX for the first
+	Headers  []string      `toml:"-"`        // File's direct and indirect includes, sorted, below the source directory
 }
+
+// Stem is the file's name without its ending: what the compiler makes of it begins with that.
+func (s Source) Stem() string { return strings.TrimSuffix(path.Base(s.File), ".cu") }
 
 // Path is the file below the source directory: csrc/device/quantize/quantize.cu.
 func (s Source) Path() string { return path.Join(deviceDir, s.File) }
@@ -65,7 +69,7 @@ func (s Source) Arch(sm matrix.SM) Arch { return Arch{SM: sm, Suffix: s.Suffix} 
 // Operation is what the source computes: the name of the source's file up to "_sm", as attention_fp16 of
 // attention_fp16_sm80.cu. The fatbin has a container for each operation, and in the container an image for each SM.
 func (s Source) Operation() string {
-	name, _, _ := strings.Cut(strings.TrimSuffix(path.Base(s.File), ".cu"), "_sm")
+	name, _, _ := strings.Cut(s.Stem(), "_sm")
 	return name
 }
 
@@ -163,7 +167,7 @@ func (k *Set) checkSource(source Source, seen map[string]bool) error {
 		return k.errorAt(source.Suffix, "suffix %q: want a or f", source.Suffix)
 	}
 	seen[source.File] = true
-	return nil
+	return k.checkPTX(source)
 }
 
 // For lists the sources that are compiled for an SM, in the order of kernels.toml.

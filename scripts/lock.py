@@ -3,8 +3,8 @@
 
     make lock, make lock-missing, or: bin/sagebuild matrix --json | scripts/lock.py [--missing]
 
-lock/NAME.in (compilers, uv, zig, the programs of lint, callers of the package) is written by hand and becomes
-lock/NAME.txt. For each torch and Python that wheels are tested on, torch's packages are split in two:
+lock/NAME.in (compilers, assemblers, uv, zig, the programs of lint, callers of the package) is written by hand and
+becomes lock/NAME.txt. For each torch and Python that wheels are tested on, torch's packages are split in two:
 lock/torchNN-libraries.txt, the CUDA libraries that all Pythons share (one layer in the build), and
 lock/torchNN-pythonMMM.txt, the other packages and the test tools. A platform that needs an emulator takes torch without
 CUDA, as PyPI has it, and one file: lock/torchNN-pythonMMM-PLATFORM.txt.
@@ -65,10 +65,10 @@ class Runtime(NamedTuple):
         return "".join(self.torch.split(".")[:2])
 
 
-def resolve(requirements: str, python: str, platform: str) -> list[str]:
+def resolve(requirements: str, python: str, platform: str, *options: str) -> list[str]:
     """The pinned requirement blocks (name, version and hash lines) that satisfy the requirements."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "-", "--quiet", "--generate-hashes", "--no-annotate",
-               "--no-header", "--python-version", python, "--python-platform", UV_PLATFORMS[platform]]
+               "--no-header", "--python-version", python, "--python-platform", UV_PLATFORMS[platform], *options]
     output = subprocess.run(command, input=requirements, text=True, check=True, stdout=subprocess.PIPE).stdout
     return blocks_of(output)
 
@@ -92,7 +92,9 @@ def exists(name: str) -> bool:
 def lock_tools(missing: bool) -> None:
     for source in sorted(LOCK.glob("*.in")):
         if not (missing and exists(source.stem)):
-            write(source.stem, resolve(source.read_text(), BASE_PYTHON, BASE_PLATFORM))
+            # Of the package with ptxas the assembler alone is wanted, not the compilers that the package drives.
+            alone = ["--no-deps"] if source.stem.startswith("ptxas-") else []
+            write(source.stem, resolve(source.read_text(), BASE_PYTHON, BASE_PLATFORM, *alone))
 
 
 def read(name: str) -> list[str]:

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Compile what wheels leave out because an older SM has the same code, compare, and write the result as a page.
+"""Compile what wheels leave out because an older SM has the same code or PTX, compare, and write the result as a page.
 
     python3 -m pip install --target DIR --require-hashes --no-deps -r lock/toolchain-cu129.txt
     PYTHONPATH=python:python/tests:DIR scripts/same-code.py --output docs/same-code.md
 
-Each run adds or replaces the row of its compiler. The exit status is 1 if a kernel's code differs: csrc/kernels.toml
-must then lose the row [[same]] that says otherwise.
+Each run adds or replaces the rows of its compiler. The exit status is 1 if a kernel's code differs: csrc/kernels.toml
+must then lose the row [[same]] that says otherwise; or if PTX does, and the list `ptx` of its source is wrong.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from support import same_code
 from build_backend.nvrtc import Nvrtc
 
 PAGE = Path("docs/same-code.md")
+PTX_HEAD = "| NVRTC | source | SMs with the same PTX | that differ | on |\n|---|---|---|---|---|\n"
 HEAD = "| NVRTC | SM | runs the code of | sources | kernels | that differ | on |\n|---|---|---|---:|---:|---|---|\n"
 
 
@@ -30,21 +31,35 @@ def row(compiler: Nvrtc, sm: str, of: str, sources: list[Path]) -> tuple[str, bo
         found |= same_code.compare(compiler, source, sm, of)
         print(f"{source.name}: compared for {sm} and {of}", file=sys.stderr, flush=True)
     differ = [kernel for kernel, same in found.items() if not same]
-    version = ".".join(map(str, compiler.version))
-    day = time.strftime("%Y-%m-%d", time.gmtime())
-    line = f"| {version} | {sm} | {of} | {len(sources)} | {len(found)} | {', '.join(differ) or 'none'} | {day} |\n"
-    return line, not differ
+    counts = f"{len(sources)} | {len(found)} | {', '.join(differ) or 'none'}"
+    return f"| {name(compiler)} | {sm} | {of} | {counts} | {today()} |\n", not differ
 
 
-def with_row(page: str, line: str) -> str:
-    """The page with a line in the place of that of the same compiler and SM, or as one more."""
-    before, head, after = page.partition(HEAD)
+def ptx_row(compiler: Nvrtc, source: Path, sms: list[str]) -> tuple[str, bool]:
+    """The page's line about a source whose PTX some SMs share, and whether it is the same."""
+    differ = same_code.other_ptx(compiler, source, sms)
+    print(f"{source.name}: PTX compared for {', '.join(sms)}", file=sys.stderr, flush=True)
+    file = source.relative_to(same_code.DEVICE)
+    return f"| {name(compiler)} | {file} | {' '.join(sms)} | {', '.join(differ) or 'none'} | {today()} |\n", not differ
+
+
+def name(compiler: Nvrtc) -> str:
+    return ".".join(map(str, compiler.version))
+
+
+def today() -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime())
+
+
+def with_row(page: str, table: str, line: str, columns: int) -> str:
+    """The page with a line in the place of that of the same first columns in a table, or as one more."""
+    before, head, after = page.partition(table)
     if not head:
-        raise SystemExit(f"error: {PAGE} has no table of NVRTC's code")
-    key = line.split("|")[1:3]
+        raise SystemExit(f"error: {PAGE} has no table {table}")
+    key = line.split("|")[1 : 1 + columns]
     lines = after.splitlines(keepends=True)
     end = next((at for at, text in enumerate(lines) if not text.startswith("|")), len(lines))
-    rows = [text for text in lines[:end] if text.split("|")[1:3] != key] + [line]
+    rows = [text for text in lines[:end] if text.split("|")[1 : 1 + columns] != key] + [line]
     return before + head + "".join(sorted(rows)) + "".join(lines[end:])
 
 
@@ -58,7 +73,13 @@ def main() -> int:
     for sm, of, sources in same_code.pairs():
         if int(sm.replace(".", "")) in known:
             line, same = row(compiler, sm, of, sources)
-            options.output.write_text(with_row(options.output.read_text(), line))
+            options.output.write_text(with_row(options.output.read_text(), HEAD, line, columns=2))
+            agree &= same
+    for source, group in same_code.groups():
+        sms = [sm for sm in group if int(sm.replace(".", "")) in known]
+        if len(sms) > 1:
+            line, same = ptx_row(compiler, source, sms)
+            options.output.write_text(with_row(options.output.read_text(), PTX_HEAD, line, columns=3))
             agree &= same
     return 0 if agree else 1
 

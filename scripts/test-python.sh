@@ -10,7 +10,7 @@ trap 'rm -rf "$toolchain"' EXIT
 install() {
     PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --no-deps --no-compile --require-hashes --target "$@"
 }
-install "$toolchain/default" -r ../lock/toolchain-cu129.txt -r ../lock/host-toolchain.txt -r ../lock/nvdisasm.txt
+install "$toolchain/default" -r ../lock/toolchain-cu129.txt -r ../lock/ptxas-cu129.txt -r ../lock/host-toolchain.txt -r ../lock/nvdisasm.txt
 for cuda in cu126 cu128 cu130; do
     install "$toolchain/others/$cuda" -r "../lock/toolchain-$cuda.txt"
 done

@@ -15,7 +15,10 @@ class CompileError(BuildError):
 
 
 class Compiled(NamedTuple):
-    """What one run of the compiler made: machine code, the PTX that it was made from, and the log."""
+    """What one run of the compiler made: machine code, the PTX that it was made from, and the log.
+
+    cubin is empty where the target was PTX, as compute_90.
+    """
 
     cubin: bytes
     ptx: bytes
@@ -46,7 +49,7 @@ class Nvrtc:
         return list(numbers)
 
     def compile(self, source: str, name: str, options: Sequence[str]) -> Compiled:
-        """Compiles source text; options name a target such as sm_90. Raises CompileError."""
+        """Compiles source text; options name a target such as sm_90 or compute_90. Raises CompileError."""
         program = ctypes.c_void_p()
         self._check(
             self._library.nvrtcCreateProgram(

@@ -35,19 +35,19 @@ def kernels(path: Path) -> list[Kernel]:
     """The kernels of a cubin, by name. BuildError for another file, or for code that still has to be linked."""
     data = path.read_bytes()
     try:
-        sections = _sections(data)
+        parts = sections(data)
     except (struct.error, ValueError) as error:
         raise BuildError(f"{path} is no cubin: {error}") from error
-    unlinked = [name for name, content in sections.items() if name.startswith(_RELOCATIONS) and content]
+    unlinked = [name for name, content in parts.items() if name.startswith(_RELOCATIONS) and content]
     if unlinked:
         raise BuildError(f"{path}: {unlinked[0]} has to be linked before it can be read")
-    found = [Kernel(name[len(_TEXT) :], code) for name, code in sections.items() if name.startswith(_TEXT)]
+    found = [Kernel(name[len(_TEXT) :], code) for name, code in parts.items() if name.startswith(_TEXT)]
     if not found:
         raise BuildError(f"{path} holds no kernel")
     return sorted(found)
 
 
-def _sections(data: bytes) -> dict[str, bytes]:
+def sections(data: bytes) -> dict[str, bytes]:
     """Name → content; ValueError or struct.error for bytes that are no 64-bit little-endian ELF file."""
     if data[:6] != b"\x7fELF\x02\x01":
         raise ValueError("not a 64-bit little-endian ELF file")

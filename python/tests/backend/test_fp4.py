@@ -9,7 +9,7 @@ import pytest
 
 from build_backend import __main__ as command_line
 from build_backend import compile as compile_command
-from build_backend import nvrtc
+from build_backend import nvrtc, resources
 from build_backend.errors import BuildError
 from build_backend.sass import disassembly
 
@@ -39,7 +39,7 @@ def test_no_emulated_form_for_a_wheel(compiler: nvrtc.Nvrtc, source: Path, targe
 @pytest.mark.parametrize("target", ["sm_120a", "sm_121a"])
 def test_attention_multiplies_in_fp4_without_spills(compiler: nvrtc.Nvrtc, target: str, tmp_path: Path) -> None:
     made = compile_command.compile_source(compiler, SOURCES[0], target, [str(DEVICE)])
-    kernels = compile_command.resources(made.log)
+    kernels = resources.read(made.log)
     assert kernels.keys() == {"attention_fp4_hd64", "attention_fp4_hd128"}
     assert all(kernel["spill_bytes"] == 0 for kernel in kernels.values())
     try:

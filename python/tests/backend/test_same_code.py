@@ -1,4 +1,7 @@
-"""SMs that run the code of an older one. `make same-code` compares all sources and CUDAs, which takes minutes."""
+"""SMs that run the code of an older one, or share its PTX.
+
+`make same-code` compares all sources and CUDAs, which takes minutes.
+"""
 
 from __future__ import annotations
 
@@ -24,3 +27,19 @@ def test_a_difference_is_seen(compiler: Nvrtc) -> None:
     """SM 9.0 has other code than 8.9: a comparison that always agreed would not see it."""
     source = same_code.DEVICE / "quantize" / "quantize_value.cu"
     assert not all(same_code.compare(compiler, source, "9.0", "8.9").values())
+
+
+def test_the_smallest_sources_have_the_same_ptx(compiler: Nvrtc) -> None:
+    """Every list of SMs of a quantiser's source."""
+    small = [(source, group) for source, group in same_code.groups() if source.parent.name == "quantize"]
+    known = compiler.supported()
+    assert len(small) >= 4
+    for source, group in small:
+        sms = [sm for sm in group if int(sm.replace(".", "")) in known]
+        assert not same_code.other_ptx(compiler, source, sms), f"{source.name}: mend its ptx in csrc/kernels.toml"
+
+
+def test_other_ptx_is_seen(compiler: Nvrtc) -> None:
+    """SM 10.0 has other PTX than 9.0."""
+    source = same_code.DEVICE / "quantize" / "quantize_value.cu"
+    assert same_code.other_ptx(compiler, source, ["8.9", "9.0", "10.0"]) == ["10.0"]

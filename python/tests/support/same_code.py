@@ -1,4 +1,4 @@
-"""SMs that run the code of an older one, by csrc/kernels.toml: is it what their own compilation would give?"""
+"""SMs that run the code of an older one, or share its PTX, by csrc/kernels.toml: would they get the same themselves?"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from build_backend import compile as compile_command
 from build_backend import reader
 from build_backend.nvrtc import Nvrtc
+from build_backend.ptxas import retargeted
 from build_backend.sass import cubin
 
 CSRC = Path(__file__).parents[3] / "csrc"
@@ -26,6 +27,25 @@ def _shared(sources: list[dict[str, Any]], row: dict[str, str]) -> Iterator[Path
     for source in sources:
         if {row["sm"], row["of"]} <= set(source["sms"]) and not source.get("suffix"):
             yield DEVICE / source["file"]
+
+
+def groups() -> list[tuple[Path, list[str]]]:
+    """(source, the SMs that share its PTX, old to new), of each list."""
+    table = reader.parse_toml((CSRC / "kernels.toml").read_text("utf-8"))
+    return [(DEVICE / source["file"], group) for source in table["source"] for group in source.get("ptx", ())]
+
+
+def other_ptx(compiler: Nvrtc, source: Path, sms: list[str]) -> list[str]:
+    """Those SMs whose PTX is not that of the first with another target."""
+    shared = ptx(compiler, source, sms[0])
+    targets = {sm: f"sm_{compile_command.architecture(sm)}" for sm in sms[1:]}
+    return [sm for sm, target in targets.items() if ptx(compiler, source, sm) != retargeted(shared, target)]
+
+
+def ptx(compiler: Nvrtc, source: Path, sm: str) -> bytes:
+    """The PTX that the compiler makes for an SM."""
+    target = f"compute_{compile_command.architecture(sm)}"
+    return compile_command.compile_source(compiler, source, target, [str(DEVICE)]).ptx
 
 
 def compare(compiler: Nvrtc, source: Path, sm: str, of: str) -> dict[str, bool]:
