@@ -9,8 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
-	"time"
 )
 
 var errNotFound = exec.ErrNotFound
@@ -60,7 +60,7 @@ func (s *Store) download(ctx context.Context, work string, a *Archive, architect
 		return "", nil, err
 	}
 	err := s.mmdebstrap(ctx, work, a, architecture, "/dev/null", []string{
-		"--variant=extract", "--format=tar",
+		"--variant=extract", "--format=null",
 		`--extract-hook=cp "$1"/var/cache/apt/archives/*.deb ` + shellQuote(debs) + "/",
 	})
 	if err != nil {
@@ -70,19 +70,33 @@ func (s *Store) download(ctx context.Context, work string, a *Archive, architect
 	return debs, pins, err
 }
 
+// minbase are the packages of mmdebstrap's variant of this name, as apt is asked for them. Its manual: "apt, essential
+// packages and packages of priority required".
+var minbase = []string{"?essential", "?priority(required)", "apt"}
+
+// rootPins returns what a root of a would be made of today. The packages are downloaded and not installed, which takes
+// most of the time.
+func (s *Store) rootPins(ctx context.Context, work string, a *Archive) (map[string]Pin, error) {
+	whole := *a
+	whole.Include = slices.Concat(minbase, a.Include)
+	_, pins, err := s.download(ctx, work, &whole, s.Lock.Architecture)
+	return pins, err
+}
+
 // mmdebstrap runs it for a's suite and packages. The root that it makes lies below work.
 func (s *Store) mmdebstrap(ctx context.Context, work string, a *Archive, architecture, tar string, options []string) error {
 	args := append([]string{
-		"--mode=root", "--components=main", "--architectures=" + architecture,
-		"--include=" + strings.Join(a.Include, ","), "--setup-hook=" + mainOnly,
+		"--mode=root", "--components=main", "--architectures=" + architecture, "--setup-hook=" + mainOnly,
 	}, options...)
+	for _, name := range a.Include {
+		args = append(args, "--include="+name) // each apart: a pattern ends with its option
+	}
 	args = append(args, a.Suite, tar)
 	if s.Mirror != "" {
 		args = append(args, s.Mirror)
 	}
 	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
-	interruptTogether(cmd)
-	cmd.WaitDelay = time.Minute
+	apart(cmd)
 	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", s.Lock.Epoch), "LC_ALL=C.UTF-8", "TMPDIR="+work)
 	progress := &phases{say: func(phase string) { s.say("%s: %s", layoutOf(work), phase) }}
 	return run(ctx, cmd, progress, "apt-get install --yes mmdebstrap debian-archive-keyring")
@@ -109,15 +123,12 @@ func (p *phases) Write(text []byte) (int, error) {
 	}
 }
 
-// run runs a program and turns its failure into an error for the user. It keeps its thread: a program that is to end
-// with its parent ends with the thread that started it.
+// run runs a program and turns its failure into an error for the user.
 func run(ctx context.Context, cmd *exec.Cmd, progress io.Writer, install string) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	var output bytes.Buffer
 	both := io.MultiWriter(&output, progress)
 	cmd.Stdout, cmd.Stderr = both, both
-	err := cmd.Run()
+	err := keepingThread(cmd.Run)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -125,6 +136,13 @@ func run(ctx context.Context, cmd *exec.Cmd, progress io.Writer, install string)
 		return toolError(filepath.Base(cmd.Path), install, err, output.Bytes())
 	}
 	return nil
+}
+
+// keepingThread runs a program that is to end with this process: it ends with the thread that started it.
+func keepingThread(run func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return run()
 }
 
 func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

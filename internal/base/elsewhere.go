@@ -2,12 +2,10 @@
 
 package base
 
-import (
-	"os"
-	"os/exec"
-)
+import "os/exec"
 
-// sweepWork removes a working directory, in which nothing can run or be mounted: see Store.usable.
-func sweepWork(work string) error { return os.RemoveAll(work) }
+// Nothing is made here: see Store.usable.
 
-func interruptTogether(*exec.Cmd) {}
+func apart(*exec.Cmd) {}
+
+func together(*exec.Cmd) {}

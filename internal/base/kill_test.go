@@ -1,11 +1,14 @@
 package base
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,58 +24,80 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			panic(err)
 		}
+		lock.Base.Include = nil // the smallest root there is
 		_, err = (&Store{State: state, Lock: lock, Mirror: os.Getenv(MirrorVariable)}).Base(context.Background())
 		panic(err) // it was to be killed
 	}
 	os.Exit(m.Run())
 }
 
-func mountsBelow(t *testing.T, dir string) int {
-	t.Helper()
-	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(mounts)
+// rootsBelow lists the processes whose root lies below dir.
+func rootsBelow(dir string) (processes []string) {
+	all, _ := filepath.Glob("/proc/[0-9]*")
+	return slices.DeleteFunc(all, func(process string) bool {
+		root, err := os.Readlink(filepath.Join(process, "root"))
+		return err != nil || !strings.HasPrefix(root, dir+"/")
+	})
 }
 
-// A run that is killed while mmdebstrap works leaves mounts and files in the state directory alone, and the next run
-// removes them.
-func TestKilledBootstrapIsSwept(t *testing.T) {
+// waitFor waits until is says yes, for at most three minutes.
+func waitFor(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(3 * time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within three minutes", what)
+		}
+	}
+}
+
+// ownMounts is the number of mounts below the root of a process, which only it and its like see.
+func ownMounts(process string) int {
+	text, _ := os.ReadFile(filepath.Join(process, "mountinfo"))
+	return bytes.Count(text, []byte("\n"))
+}
+
+// A run that is killed while programs work in the root that it makes, with /proc, /sys and /dev mounted there, takes them
+// along, mounts and all. What it leaves are files in the state directory alone, which the next run removes.
+func TestKilledBootstrapLeavesFilesAlone(t *testing.T) {
 	store, _ := newStore(t)
+	t.Parallel()
 	child := exec.Command(os.Args[0])
 	temporary := t.TempDir()
 	child.Env = append(os.Environ(), childState+"="+store.State, "TMPDIR="+temporary)
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(3 * time.Minute); mountsBelow(t, store.State) == 0; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("mmdebstrap mounted nothing within three minutes")
-		}
+	waitFor(t, "a program works among the mounts of the root", func() bool {
+		return slices.ContainsFunc(rootsBelow(store.State), func(process string) bool { return ownMounts(process) > 2 })
+	})
+	if mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(store.State)); err != nil || len(mounts) > 0 {
+		t.Errorf("this process sees mounts of the root: %v (%v)", mounts, err)
 	}
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = child.Wait()
+	waitFor(t, "the programs end with the run", func() bool { return len(rootsBelow(store.State)) == 0 })
 	if left, _ := os.ReadDir(temporary); len(left) > 0 {
 		t.Errorf("the killed run left %v outside the state directory", left)
 	}
-	if mountsBelow(t, store.State) == 0 {
-		t.Fatal("the killed run left no mounts: the test tests nothing")
+	works := filepath.Join(store.State, "bases", "*"+workSuffix)
+	if left, err := filepath.Glob(works); err != nil || len(left) != 1 {
+		t.Fatalf("the killed run left %v (%v): the test tests nothing", left, err)
 	}
-	made, err := store.Base(t.Context())
-	if err != nil {
+	if _, err := store.layout(t.Context(), store.wanted("base", "key"), noteTree); err != nil {
 		t.Fatal(err)
 	}
-	t.Log("the base is", made.Digest)
-	if n := mountsBelow(t, store.State); n > 0 {
-		t.Errorf("%d mounts of the killed run are left", n)
-	}
-	left, err := filepath.Glob(filepath.Join(store.State, "bases", "*-work"))
-	if err != nil || len(left) > 0 {
+	if left, err := filepath.Glob(works); err != nil || len(left) > 0 {
 		t.Errorf("%v is left of the killed run (%v)", left, err)
 	}
+}
+
+// noteTree makes the tar file of a tree of one file.
+func noteTree(_ context.Context, work string) (string, error) {
+	tree := newTree(0)
+	tree.files["usr/local/note"] = bytesFile([]byte("text"), false)
+	return filepath.Join(work, "base.tar"), tree.write(filepath.Join(work, "base.tar"))
 }
 
 // A layout that lost bytes or files is found and made again; the next run takes it as it is.
@@ -80,11 +105,9 @@ func TestDamagedLayoutIsMadeAgain(t *testing.T) {
 	store := &Store{State: t.TempDir(), Lock: &Lock{Architecture: runtime.GOARCH}}
 	made := 0
 	get := func() Layout {
-		l, err := store.layout(t.Context(), store.wanted("base", "key"), func(_ context.Context, work string) (string, error) {
+		l, err := store.layout(t.Context(), store.wanted("base", "key"), func(ctx context.Context, work string) (string, error) {
 			made++
-			tree := newTree(0)
-			tree.files["usr/local/note"] = bytesFile([]byte("text"), false)
-			return filepath.Join(work, "base.tar"), tree.write(filepath.Join(work, "base.tar"))
+			return noteTree(ctx, work)
 		})
 		if err != nil {
 			t.Fatal(err)

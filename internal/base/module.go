@@ -2,6 +2,7 @@ package base
 
 import (
 	"archive/zip"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -83,17 +84,20 @@ func fetchModule(ctx context.Context, work string, m *Module) (*download, error)
 	cmd.Dir = work
 	cmd.Env = append(os.Environ(), "GOMODCACHE="+filepath.Join(work, "modules"),
 		"GOFLAGS=-mod=mod", "GOWORK=off", "GOTOOLCHAIN=local")
-	output, err := cmd.Output()
+	together(cmd)
+	var output, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &said
+	err := keepingThread(cmd.Run)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	var found download
-	if jsonErr := json.Unmarshal(output, &found); jsonErr == nil && found.Error != "" {
+	if jsonErr := json.Unmarshal(output.Bytes(), &found); jsonErr == nil && found.Error != "" {
 		return nil, toolError("go mod download", "", errors.New("fetching "+m.Path), []byte(found.Error))
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return nil, toolError("go mod download", "", err, exit.Stderr)
+		return nil, toolError("go mod download", "", err, said.Bytes())
 	}
 	if err != nil {
 		return nil, toolError("go", "apt-get install --yes golang-go", err, nil)

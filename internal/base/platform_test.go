@@ -121,6 +121,7 @@ func TestSharedLibrary(t *testing.T) {
 // TestPlatformsOfTheLock makes an interpreter of each platform and looks at what its programs are for.
 func TestPlatformsOfTheLock(t *testing.T) {
 	store, _ := newStore(t)
+	t.Parallel()
 	for platform, check := range map[string]func(*testing.T, string){"linux-arm64": checkArm, "windows": checkWindows} {
 		t.Run(platform, func(t *testing.T) {
 			python, err := store.PlatformPython(t.Context(), platform, matrix.MustVersion("3.12"))

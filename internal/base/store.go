@@ -148,7 +148,7 @@ func layoutOf(work string) string { return strings.TrimSuffix(filepath.Base(work
 
 func (s *Store) make(ctx context.Context, bases string, w wanted, dir string, create func(context.Context, string) (string, error)) (_ Layout, err error) {
 	work := filepath.Join(bases, w.name+workSuffix)
-	if err := sweepWork(work); err != nil {
+	if err := os.RemoveAll(work); err != nil {
 		return Layout{}, fmt.Errorf("removing what a killed run left: %w", err)
 	}
 	// Earlier layouts of this name, damaged ones too.
