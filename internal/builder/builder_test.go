@@ -71,9 +71,21 @@ func (w testWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// newState is an empty state directory in memory where that can be mounted: BuildKit waits for the disk at every step, and
+// what it has there ends with the test.
+func newState(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=8g"); err == nil {
+		// BuildKit keeps files open that it could not write.
+		t.Cleanup(func() { must(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	}
+	return filepath.Join(dir, "state")
+}
+
 func TestEmbedded(t *testing.T) {
 	requireContainers(t)
-	state := t.TempDir()
+	state := newState(t)
 	b := openTest(t, Config{State: state})
 	conformance(t, b, buildTool(t))
 	if err := b.Close(); err != nil {
@@ -84,7 +96,7 @@ func TestEmbedded(t *testing.T) {
 
 func TestSeparateDaemon(t *testing.T) {
 	requireContainers(t)
-	root := t.TempDir()
+	root := newState(t)
 	address := startDaemon(t, root)
 	tool := buildTool(t)
 	b := openTest(t, Config{Address: address})
@@ -158,7 +170,7 @@ func stopDaemon(t *testing.T, cmd *exec.Cmd, log *bytes.Buffer) {
 
 func TestLockedState(t *testing.T) {
 	requireContainers(t)
-	state := t.TempDir()
+	state := newState(t)
 	b := openTest(t, Config{State: state})
 	_, err := Open(t.Context(), Config{State: state})
 	var e *diag.Error
@@ -190,7 +202,7 @@ func TestLockedState(t *testing.T) {
 func TestStateLimit(t *testing.T) {
 	requireContainers(t)
 	const limit = 16 << 20 // one build takes 13 MB
-	state, tool := t.TempDir(), buildTool(t)
+	state, tool := newState(t), buildTool(t)
 	for _, names := range [][]string{{"a", "b", "c"}, {"d"}} {
 		b := openTest(t, Config{State: state, StateLimit: limit})
 		w := newWorld(t, b, tool)
@@ -248,7 +260,7 @@ func TestProxiesStayOutOfTheState(t *testing.T) {
 	for _, name := range []string{"HTTPS_PROXY", "http_proxy", "ALL_PROXY"} {
 		t.Setenv(name, "http://user:"+password+"@127.0.0.1:9")
 	}
-	state := t.TempDir()
+	state := newState(t)
 	b := openTest(t, Config{State: state})
 	w := newWorld(t, b, buildTool(t))
 	r := w.request("WORKDIR /out", w.step("environment", "/out/proxy", "HTTPS_PROXY"))

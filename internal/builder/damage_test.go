@@ -59,7 +59,7 @@ type patient struct {
 
 func newPatient(t *testing.T) *patient {
 	t.Helper()
-	p := &patient{state: t.TempDir(), tool: buildTool(t)}
+	p := &patient{state: newState(t), tool: buildTool(t)}
 	b := openTest(t, Config{State: p.state})
 	w := newWorld(t, b, p.tool)
 	p.request = w.request("WORKDIR /out", w.step("random", "/out/number"))
@@ -71,7 +71,7 @@ func newPatient(t *testing.T) *patient {
 // copy is the same state elsewhere, as its engine closed it, or without a seal as a killed one leaves it.
 func (p *patient) copy(t *testing.T, isSealed bool) string {
 	t.Helper()
-	state := filepath.Join(t.TempDir(), "state")
+	state := newState(t)
 	if out, err := exec.Command("cp", "-a", p.state, state).CombinedOutput(); err != nil {
 		t.Fatalf("copying the state: %v: %s", err, out)
 	}
@@ -109,8 +109,10 @@ func TestDamagedDatabases(t *testing.T) {
 					if isSealed && (!strings.Contains(notes, "damaged") || strings.Count(notes, "\n") != 1) {
 						t.Errorf("the damage was told as %q, want one line", notes)
 					}
-					if notes, result := p.build(t, state); len(notes) > 0 || result == nil || !result.Cached {
-						t.Errorf("the run after it says %q and gives %+v, want every step cached", notes, result)
+					again, result := p.build(t, state)
+					// A value that changed in a database without a seal is not seen; BuildKit may run its step again.
+					if wasSeen := len(notes) > 0; len(again) > 0 || result == nil || wasSeen && !result.Cached {
+						t.Errorf("the run after it says %q and gives %+v, want every step cached", again, result)
 					}
 				})
 			}

@@ -134,17 +134,23 @@ func init() {
 	}
 }
 
-// checkSeconds is the processor time that a check may take. A sound database of a gigabyte takes a few seconds; a flipped bit
-// can make a tree of pages a ring, which bbolt walks until the memory is full.
-const checkSeconds = 60
+// What a check may take of the processor and of memory, whatever bbolt makes of a damaged database. A sound one of a
+// gigabyte takes a few seconds and 50 MB.
+const (
+	checkSeconds = 60
+	checkBytes   = 1 << 30
+)
 
 func checkProcess(path string) int {
-	limit := unix.Rlimit{Cur: checkSeconds, Max: checkSeconds}
-	if err := errors.Join(unix.Setrlimit(unix.RLIMIT_CPU, &limit), checkStructure(path)); err != nil {
+	if err := errors.Join(limit(unix.RLIMIT_CPU, checkSeconds), limit(unix.RLIMIT_DATA, checkBytes), checkStructure(path)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return 0
+}
+
+func limit(resource int, most uint64) error {
+	return unix.Setrlimit(resource, &unix.Rlimit{Cur: most, Max: most})
 }
 
 // checkApart checks a database in a process of its own. A damaged one can end the process that reads it: a page beyond
@@ -173,7 +179,7 @@ func checkApart(ctx context.Context, path string) error {
 // checkStructure is bbolt's own check, that every page is free or reachable once and that keys are in order, and reads
 // all keys and values, of which that check leaves small buckets out.
 func checkStructure(path string) error {
-	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true})
+	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, PreLoadFreelist: true})
 	if err != nil {
 		return err
 	}
@@ -181,11 +187,34 @@ func checkStructure(path string) error {
 		if info, err := os.Stat(path); err != nil || info.Size() < tx.Size() {
 			return errors.Join(err, fmt.Errorf("it should have %s and lacks its end", ui.Count(tx.Size(), "byte")))
 		}
+		if err := checkExtents(tx); err != nil {
+			return err
+		}
 		for err := range tx.Check() {
 			return err // the process ends, and the goroutine that checks with it
 		}
 		return tx.ForEach(func(_ []byte, b *bolt.Bucket) error { return readBucket(b) })
 	})
+}
+
+// checkExtents is an error where a page in use claims to go on beyond the end of the database: bbolt's check notes each
+// page of such a claim, and a flipped bit makes it billions.
+func checkExtents(tx *bolt.Tx) error {
+	pages := int(tx.Size()) / tx.DB().Info().PageSize
+	for id := 0; id < pages; id++ {
+		page, err := tx.Page(id)
+		if err != nil || page == nil {
+			return errors.Join(err, fmt.Errorf("page %d cannot be read", id))
+		}
+		if page.Type == "free" {
+			continue // what it says is not true any more
+		}
+		if page.OverflowCount >= pages-id {
+			return fmt.Errorf("page %d goes on beyond the end", id)
+		}
+		id += page.OverflowCount
+	}
+	return nil
 }
 
 func readBucket(b *bolt.Bucket) error {

@@ -26,7 +26,7 @@ func small(t *testing.T, options string) string {
 // A full directory of results is named, however BuildKit's transfer of files failed in it.
 func TestFullOutput(t *testing.T) {
 	requireContainers(t)
-	b := openTest(t, Config{State: t.TempDir()})
+	b := openTest(t, Config{State: newState(t)})
 	w := newWorld(t, b, buildTool(t))
 	for options, hint := range map[string]string{"size=2m": "df -h ", "size=90m,nr_inodes=3": "df -i "} {
 		for range 4 { // some lose the error on the way
@@ -46,7 +46,7 @@ func TestFullOutput(t *testing.T) {
 // A base whose bytes changed, or a cache, is named as damaged, with the command that mends it.
 func TestDamagedLayoutIsNamed(t *testing.T) {
 	requireContainers(t)
-	b := openTest(t, Config{State: t.TempDir()})
+	b := openTest(t, Config{State: newState(t)})
 	w := newWorld(t, b, buildTool(t))
 	layer := tarLayer(t, map[string]string{"tool": readFile(t, filepath.Join(w.source, "tool")), "note": "1234567"})
 	dir, digest := writeImage(t, layer)

@@ -53,7 +53,7 @@ func TestLittleRoomKeepsWhatARunUsed(t *testing.T) {
 // Prune without all keeps what builds of the last days used.
 func TestPruneKeepsRecentCache(t *testing.T) {
 	requireContainers(t)
-	b := openTest(t, Config{State: t.TempDir()})
+	b := openTest(t, Config{State: newState(t)})
 	w := newWorld(t, b, buildTool(t))
 	w.build(w.fill("a"))
 	if freed, err := b.Prune(t.Context(), false); err != nil || freed > 0 {

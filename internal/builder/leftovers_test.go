@@ -17,7 +17,7 @@ import (
 
 func TestCloseDuringBuildLeavesNothing(t *testing.T) {
 	requireContainers(t)
-	state := t.TempDir()
+	state := newState(t)
 	b := openTest(t, Config{State: state})
 	w := newWorld(t, b, buildTool(t))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -41,7 +41,7 @@ func TestCloseDuringBuildLeavesNothing(t *testing.T) {
 
 func TestKilledRunIsSwept(t *testing.T) {
 	requireContainers(t)
-	state, marker := t.TempDir(), fmt.Sprint("killed-", os.Getpid())
+	state, marker := newState(t), fmt.Sprint("killed-", os.Getpid())
 	source := t.TempDir()
 	if err := os.Link(buildTool(t), filepath.Join(source, "tool")); err != nil {
 		t.Fatal(err)
