@@ -78,7 +78,7 @@ func (a *archive) readDirectory(dir directory) error {
 			return err
 		}
 		if uint64(len(a.members)) >= dir.records {
-			return finding.Refuse(finding.CodeZipFormat, "", "the central directory lists more than the %d members it announces", dir.records)
+			return finding.Refuse(finding.CodeZipFormat, "", "the central directory announces %s and lists more", ui.Count(dir.records, "member"))
 		}
 		a.members = append(a.members, m)
 		raw = raw[length:]

@@ -151,7 +151,7 @@ func (a *archive) copyTo(w io.Writer, m *member) error {
 		return streamError(m, err)
 	}
 	if rest, err := unpacked.Read(make([]byte, 1)); rest != 0 || err != io.EOF {
-		return finding.Refuse(finding.CodeZipChecksum, m.name, "unpacks to more than the %d bytes it announces", m.size)
+		return finding.Refuse(finding.CodeZipChecksum, m.name, "announces %s and unpacks to more", ui.Count(m.size, "byte"))
 	}
 	if n != m.size || sum.Sum32() != m.crc {
 		return finding.Refuse(finding.CodeZipChecksum, m.name, "length or CRC of the data is wrong")

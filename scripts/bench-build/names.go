@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
 // countStages folds neighbours: a, b, b becomes a, b (2 times).
@@ -15,7 +17,7 @@ func countStages(sorted []string) []string {
 		}
 		name := sorted[0]
 		if n > 1 {
-			name = fmt.Sprintf("%s (%d times)", name, n)
+			name = fmt.Sprintf("%s (%s)", name, ui.Count(n, "time"))
 		}
 		folded, sorted = append(folded, name), sorted[n:]
 	}

@@ -61,13 +61,13 @@ func (r *inventory) checkLocalMemory() error {
 const head = `# What kernels take
 
 From the cubins of ` + "`%s`" + `, by ` + "`make kernels-report`" + `:
-%d kernels by name, %d with each SM counted. None has local memory, so none spills registers. An empty cell: that SM has
+%s by name, %d with each SM counted. None has local memory, so none spills registers. An empty cell: that SM has
 no such kernel.
 `
 
 func (r *inventory) markdown() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, head, r.wheel, len(r.named), r.count())
+	fmt.Fprintf(&text, head, r.wheel, ui.Count(len(r.named), "kernel"), r.count())
 	r.table(&text, "Registers of a thread", "", func(k device.Kernel) int64 { return int64(k.Registers) })
 	r.table(&text, "Static shared memory of a block, in bytes",
 		"From SM 9.0 on with the 1,024 bytes that the system reserves. Attention asks for dynamic shared memory besides, at launch.\n\n",
