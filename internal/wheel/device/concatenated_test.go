@@ -33,10 +33,13 @@ func TestConcatenatedEntries(t *testing.T) {
 	}
 }
 
-// Single fields of the entry that wraps others, which follows the entry with PTX.
-func TestDamagedConcatenatedEntries(t *testing.T) {
-	good := wheeltest.Fixture(t, "concat.fatbin")
+// damagedConcatenated is concat.fatbin with single fields changed of the entry that wraps others, which follows the entry
+// with PTX.
+func damagedConcatenated(tb testing.TB) map[string][]byte {
+	tb.Helper()
+	good := wheeltest.Fixture(tb, "concat.fatbin")
 	at := fatbinHeaderBytes + int(little.Uint32(good[fatbinHeaderBytes+4:])) + int(little.Uint64(good[fatbinHeaderBytes+8:]))
+	damaged := map[string][]byte{}
 	for name, change := range map[string]func(d []byte){
 		"the packed bytes":  func(d []byte) { d[len(d)-40] ^= 0xff },
 		"number of rows":    func(d []byte) { little.PutUint32(d[at+concatenatedTable:], 1<<31) },
@@ -45,8 +48,14 @@ func TestDamagedConcatenatedEntries(t *testing.T) {
 		"SM of a cubin":     func(d []byte) { little.PutUint32(d[at+concatenatedRowsAt+28:], 89) },
 		"a kind within one": func(d []byte) { little.PutUint16(d[at+concatenatedRowsAt:], 0x200) },
 	} {
-		data := bytes.Clone(good)
-		change(data)
+		damaged[name] = bytes.Clone(good)
+		change(damaged[name])
+	}
+	return damaged
+}
+
+func TestDamagedConcatenatedEntries(t *testing.T) {
+	for name, data := range damagedConcatenated(t) {
 		if _, problems := ReadFatbins("a.fatbin", "", content.Of(data), content.NewBudget()); len(problems) != 1 {
 			t.Errorf("%s: %v", name, problems)
 		}

@@ -13,6 +13,9 @@ func FuzzFatbin(f *testing.F) {
 		f.Add(wheeltest.FirstEntry(wheeltest.Fixture(f, name)))
 	}
 	f.Add(wheeltest.Fixture(f, "concat.fatbin"))
+	for _, data := range damagedConcatenated(f) {
+		f.Add(data)
+	}
 	f.Add(wheeltest.PTXFatbin([]byte("// PTX")))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		fatbins, _ := ParseFatbins(content.Of(data), content.NewBudget())
