@@ -42,7 +42,10 @@ def _record(path: Path) -> dict[str, Any]:
         raise BuildError(f"{path.name} was not checked: {record.name} is missing", _HINT)
     found: dict[str, Any] = json.loads(handover.read(record))
     if found["sha256"] != digest:
-        raise BuildError(f"{record.name} is of another cubin than {path.name}", _HINT)
+        raise BuildError(
+            f"{record.name} is of another cubin than {path.name}: one of them changed since",
+            "sagebuild clean --all",
+        )
     return found
 
 

@@ -181,6 +181,19 @@ def test_compiled_json_has_what_went_into_the_fatbin(compiler: nvrtc.Nvrtc, tmp_
         compiled.images([folder / "quantize.sm_90.cubin"])
 
 
+def test_a_forged_hash_is_of_another_cubin(tmp_path: Path) -> None:
+    # Cubin and hash changed alike: the record of the cubin's check, made by another step, holds the hash as well.
+    cubin = tmp_path / "quantize.sm_90.cubin"
+    handover.write(cubin, b"as it was compiled")
+    record = {"cubin": cubin.name, "sha256": hashlib.sha256(cubin.read_bytes()).hexdigest()}
+    handover.write(cubin.with_suffix(".json"), json.dumps(record).encode())
+    assert json.loads(compiled.images([cubin]))["images"] == [record]
+    handover.write(cubin, b"as it was changed")
+    with pytest.raises(BuildError, match="is of another cubin") as refused:
+        compiled.images([cubin])
+    assert refused.value.hint == "sagebuild clean --all"
+
+
 def test_fatbin_of_a_flipped_bit(compiler: nvrtc.Nvrtc, tmp_path: Path) -> None:
     source = tmp_path / "quantize.cu"
     source.write_text(SOURCE % "1")
