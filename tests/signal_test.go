@@ -1,0 +1,68 @@
+package tests
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/gofrs/flock"
+)
+
+// Ctrl-C, kill and a closed terminal end a run in the same way: in order, with exit code 130, and without what it made.
+func TestSignalsInterrupt(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("the embedded BuildKit needs root")
+	}
+	if _, err := exec.LookPath("runc"); err != nil {
+		t.Skip("no runc")
+	}
+	state := t.TempDir()
+	held := holdState(t, state)
+	defer func() { _ = held.Unlock() }()
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		dist := filepath.Join(t.TempDir(), "dist")
+		cmd := exec.Command("sagebuild", "bake", "--wait", "--source", "..", "--state", state, "--dist", dist)
+		said, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(said)
+		for lines.Scan() && !strings.Contains(lines.Text(), "waiting for process") {
+		}
+		if err := cmd.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		var last string
+		for lines.Scan() {
+			last = lines.Text()
+		}
+		_ = cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(last, "interrupted") {
+			t.Errorf("%s: exit code %d, and the last line is %q; want 130, and that it was interrupted", signal, code, last)
+		}
+		if left, err := os.ReadDir(dist); err == nil {
+			t.Errorf("%s: left %v", signal, left)
+		}
+	}
+}
+
+// holdState uses a state directory as another run would.
+func holdState(t *testing.T, state string) *flock.Flock {
+	t.Helper()
+	root := filepath.Join(state, "buildkit")
+	if err := os.MkdirAll(root, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	held := flock.New(filepath.Join(root, "lock"))
+	if ok, err := held.TryLock(); err != nil || !ok {
+		t.Fatalf("the state cannot be locked: %v", err)
+	}
+	return held
+}
