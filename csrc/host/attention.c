@@ -95,6 +95,7 @@ static int mask_view(const sageattn_attention_params* p, sageattn_attention_argu
     const int size = p->mask_dtype == SAGEATTN_BOOL ? 1 : p->mask_dtype == SAGEATTN_FLOAT32 ? 4 : 2;
     SAGEATTN_TRY(
         sageattn_check_view(function, "mask", &p->mask, 0, size, p->mask_dtype == SAGEATTN_BFLOAT16, 16, &a->mask));
+    a->mask.vectors &= p->mask_column_stride == 1;
     a->mask_column_stride = p->mask_column_stride * size;
     a->mask_dtype = p->mask_dtype;
     return SAGEATTN_OK;

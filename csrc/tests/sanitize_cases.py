@@ -140,11 +140,12 @@ class Session:
         return starts and self.driver.upload(array.array("i", starts).tobytes())
 
     def mask(self, case):
-        """Bytes of which some are zero, but never those of key 0: (view, column stride)."""
+        """(view, column stride). Random bytes, of which the second tile hides all, the third none, key 0 never."""
         if not case.kind.mask:
             return abi.Tensor(), 0
         rows, keys = case.longest(case.rows), case.longest(case.keys)
-        row = b"\1" + bytes(self.random.choices((0, 1), k=keys - 1))
+        tiles = bytes(self.random.choices((0, 1), k=63)) + bytes(64) + b"\1" * 64
+        row = (b"\1" + tiles + bytes(self.random.choices((0, 1), k=keys)))[:keys]
         address = self.driver.upload(row * (case.BATCH * case.HEADS * rows))
         return abi.Tensor(address, case.HEADS * rows * keys, rows * keys, keys), 1
 
@@ -232,7 +233,8 @@ def grid():
             (1, 1, 0, 0, 0), (77, 131, 0, wide, 2), (129, 65, 1, 0, 1), (100, 150, 1, 3, 0),
         ):  # fmt: skip
             yield Case(rows, keys, dim, causal, dtype, nhd, gap, next(granularities))
-        yield Case(77, 131, dim, 1, dtype, 1, 0, next(granularities), "fp16_masked")
+        for keys, causal in ((131, 1), (336, 0)):  # rows of the mask on any bytes; on multiples of 16
+            yield Case(77, keys, dim, causal, dtype, 1, 0, next(granularities), "fp16_masked")
         yield Case(90, 140, dim, 1, dtype, 0, 0, next(granularities), sequences=True)
     yield Case(90, 140, 64, 0, abi.FLOAT16, 1, 0, 3, "fp16_masked", sequences=True)
 

@@ -24,24 +24,29 @@ struct Shape {
     int blocks_per_sm;  // that registers must allow
 };
 
+// Value: the type of the values, where they enter the product as what they are. Behind a mask each tile asks for that
+// instead, so that the compiler has all code but the product once; kernels without a mask took 2 to 10 % longer so.
 template <class Family, int kHeadDim, class Value>
 class Attention {
     static constexpr Shape kShape = Family::shape(kHeadDim);
     static constexpr int kQueryRows = kShape.warps * kShape.warp_rows;
     static constexpr int kColumns = kHeadDim / kShape.splits;
-    using F = typename Family::template Fragments<kHeadDim, kColumns, kQueryRows, kShape.warp_rows, Value>;
+    using F = typename Family::template Fragments<kHeadDim, kColumns, kQueryRows, kShape.warp_rows>;
     using QueryTile = typename F::QueryTile;
     using KeyTile = typename F::KeyTile;
     using ValueTile = typename F::ValueTile;
     using OutputTile = Tile<kShape.warp_rows, 2 * kColumns>;  // of one warp
+    using MaskRows = Mask<F, kShape.warp_rows>;               // of one warp
 
     static constexpr u32 kKeyOffset = QueryTile::kBytes;
     static constexpr u32 kValueOffset = kKeyOffset + kShape.key_stages * KeyTile::kBytes;
+    static constexpr u32 kMaskOffset = kValueOffset + ValueTile::kBytes;
+    static constexpr int kLoadsAhead = (kShape.key_stages > 1) + Family::kMasked;
     static constexpr bool kConvert = SM < 800 && !Family::kNativeBfloat16 && !F::kTransposedValues;
 
   public:
     static constexpr int kThreads = kShape.warps * 32;
-    static constexpr int kSharedMemory = kValueOffset + ValueTile::kBytes;
+    static constexpr int kSharedMemory = kMaskOffset + (Family::kMasked ? kShape.warps * MaskRows::kWarpBytes : 0);
     static constexpr sageattn_traits kTraits = {kThreads, kSharedMemory, kQueryRows, kShape.splits};
     static_assert(kShape.warps * OutputTile::kBytes <= kSharedMemory, "the output is staged where tiles were");
 
@@ -59,26 +64,32 @@ class Attention {
 #pragma unroll 1
         for (int tile = 0; more; ++tile) {
             copy_wait<0>();
-            __syncthreads();  // the tile is there, and nobody reads the buffers that are filled next
+            const Seen seen = synchronize();  // the tile is there, and nobody reads the buffers that are filled next
             more = tile + 1 < BlockState::load(state.key_tiles);
-            load_key_scales(scales, tile);
-            load_value(tile);
+            if (seen != kNone) {
+                load_key_scales(scales, tile);
+                load_value(tile);
+            }
             copy_commit();
             if (kShape.key_stages > 1) {
                 if (more) load_key(tile + 1);
                 copy_commit();
             }
 
-            f.multiply_keys(shared, warp_row(), key_stage(tile));
-            weigh(f, softmax, scales, tile);
-            if (kShape.key_stages > 1) copy_wait<1>();  // the values, not the next keys
-            else copy_wait<0>();
+            if (seen != kNone) {
+                f.multiply_keys(shared, warp_row(), key_stage(tile));
+                weigh(f, softmax, scales, tile, seen);
+            } else {
+                forget(f);
+            }
+            load_mask(tile + 1, more);
+            copy_wait<kLoadsAhead>();  // the values, not what is for the next tile
             __syncthreads();
             if (kShape.key_stages == 1) {
                 if (more) load_key(tile + 1);
                 copy_commit();
             }
-            f.multiply_values(shared + kValueOffset);
+            if (seen != kNone) multiply_values(f);
         }
         copy_wait<0>();
         __syncthreads();  // all tiles are read: the output may be staged over them
@@ -94,6 +105,29 @@ class Attention {
 
     DEVICE u32 key_stage(int tile) const { return shared + kKeyOffset + tile % kShape.key_stages * KeyTile::kBytes; }
 
+    DEVICE MaskRows mask() const { return MaskRows(p, state, shared + kMaskOffset); }
+
+    DEVICE void load_mask(int tile, bool exists) const {
+        if constexpr (Family::kMasked) {
+            __syncwarp();  // the tile before is read
+            if (exists) mask().load(tile);
+            copy_commit();
+        }
+    }
+
+    // A barrier, and what the warp sees of the tile: none if no warp of the block does.
+    DEVICE Seen synchronize() const {
+        if constexpr (!Family::kMasked) {
+            __syncthreads();
+            return kAll;
+        } else {
+            __syncwarp();  // the mask is there
+            const Seen seen = mask().look();
+            if (!__syncthreads_or(seen != kNone)) return kNone;
+            return seen == kAll ? kAll : kSome;
+        }
+    }
+
     // Sets what the loop needs and starts loading the queries and the first tile; false if there is none.
     DEVICE bool start(const BlockIndex& block) {
         if (threadIdx.x == 0) state.set(p, block, kColumns, kQueryRows, F::kTransposedValues);
@@ -103,7 +137,10 @@ class Attention {
                                               block.first_query, block.query_rows, p.head_dim);
         load_key(view_pointer(p.key, block.batch, block.key_head, block.key_start), 0, block.key_rows);
         copy_commit();
-        return block.key_tiles(p, kQueryRows) > 0;
+        const bool exists = block.key_tiles(p, kQueryRows) > 0;
+        if (Family::kMasked) __syncthreads();  // the state is there
+        load_mask(0, exists);
+        return exists;
     }
 
     DEVICE void load_key(const char* base, int tile, int rows) const {
@@ -149,16 +186,28 @@ class Attention {
             scales.key[g] = head[(first + F::key_scale_index(lane_index(), g)) >> p.key_scale_shift];
     }
 
-    // Scores of a tile to probabilities.
-    DEVICE void weigh(F& f, OnlineSoftmax<F>& softmax, Scales<F>& scales, int tile) const {
+    // Scores of a tile to probabilities. seen: what the mask leaves of it.
+    DEVICE void weigh(F& f, OnlineSoftmax<F>& softmax, Scales<F>& scales, int tile, Seen seen) const {
         load_query_scales(scales);
-        if constexpr (Family::kMasked) {
-            Mask<F>(p, state, warp_row()).apply(f, scales, tile);
-            softmax.update(f, NoScales<F>());
-        } else {
-            if (needs_limit(tile)) limit(f, tile);
-            softmax.update(f, scales);
-        }
+        if (Family::kMasked && seen == kSome) mask().apply(f, scales, tile);
+        if (needs_limit(tile)) limit(f, tile);
+        if constexpr (Family::kMasked) softmax.update(f, MaskedScales<F>{scales, seen == kSome});
+        else softmax.update(f, scales);
+    }
+
+    // Else the scores of the last tile that was seen would stay in registers.
+    static DEVICE void forget(F& f) {
+#pragma unroll
+        for (int i = 0; i < F::kRows * F::kGroups * F::kGroupSize; ++i)
+            f.set(i / F::kGroupSize / F::kGroups, i / F::kGroupSize % F::kGroups, i % F::kGroupSize, 0.0f);
+    }
+
+    DEVICE void multiply_values(F& f) const {
+        const u32 values = shared + kValueOffset;
+        if constexpr (!Family::kNativeBfloat16) f.multiply_values(values);
+        else if constexpr (!Family::kMasked) f.template multiply_values<Value>(values);
+        else if (p.value.bfloat16) f.template multiply_values<bfloat16>(values);
+        else f.template multiply_values<float16>(values);
     }
 
     // Does a row of the warp not see all of the tile?
@@ -249,7 +298,7 @@ DEVICE void run_attention(const sageattn_attention_arguments& p) {
     extern __shared__ __align__(128) unsigned char shared_memory[];
     __shared__ BlockState state;
     const u32 shared = shared_address(shared_memory);
-    if constexpr (Family::kNativeBfloat16) {
+    if constexpr (Family::kNativeBfloat16 && !Family::kMasked) {
         if (p.value.bfloat16) {
             Attention<Family, kHeadDim, bfloat16>(p, shared, state).run();
             return;

@@ -3,7 +3,7 @@
 #include "fragments_m16n8_tile_sums.cuh"
 
 struct Sm75AccumF16 : Sm75 {
-    template <int kHeadDim, int kColumns, int kQueryRows, int kWarpRows, class>
+    template <int kHeadDim, int kColumns, int kQueryRows, int kWarpRows>
     using Fragments = FragmentsM16N8TileSums<kHeadDim, kColumns, kQueryRows, kWarpRows, Float16Product>;
 };
 

@@ -5,9 +5,8 @@
 struct Sm75Masked : Sm75 {
     static constexpr bool kMasked = true;
     static constexpr Shape shape(int head_dim) {
-        Shape shape = Sm75::shape(head_dim);
-        shape.blocks_per_sm = 1;
-        return shape;
+        if (head_dim <= 128) return {8, 16, head_dim == 128 ? 1 : 2, 1, 1};
+        return {4, 16, 1, head_dim == 256 ? 2 : 1, 1};
     }
 };
 

@@ -13,6 +13,6 @@ struct Sm75 {
         if (head_dim <= 128) return {8, 16, 2, 1, 1};
         return head_dim == 192 ? Shape{8, 16, 1, 1, 1} : Shape{4, 16, 1, 2, 1};
     }
-    template <int kHeadDim, int kColumns, int kQueryRows, int kWarpRows, class Value>
-    using Fragments = FragmentsM16N8<kHeadDim, kColumns, kQueryRows, kWarpRows, Value>;
+    template <int kHeadDim, int kColumns, int kQueryRows, int kWarpRows>
+    using Fragments = FragmentsM16N8<kHeadDim, kColumns, kQueryRows, kWarpRows>;
 };

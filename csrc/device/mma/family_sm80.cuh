@@ -11,6 +11,6 @@ struct Sm80 {
     static constexpr Shape shape(int head_dim) {
         return head_dim <= 128 ? Shape{4, 32, 2, 1, 2} : Shape{8, 16, 2, 1, 1};
     }
-    template <int kHeadDim, int kColumns, int kQueryRows, int kWarpRows, class Value>
-    using Fragments = FragmentsM16N8<kHeadDim, kColumns, kQueryRows, kWarpRows, Value>;
+    template <int kHeadDim, int kColumns, int kQueryRows, int kWarpRows>
+    using Fragments = FragmentsM16N8<kHeadDim, kColumns, kQueryRows, kWarpRows>;
 };

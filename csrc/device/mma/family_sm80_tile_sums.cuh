@@ -14,6 +14,6 @@ struct Sm80TileSums : Sm80 {
         if (kEmulated) return {8, 16, 2, head_dim == 64 ? 1 : head_dim == 192 ? 3 : 2, 1};
         return head_dim == 64 ? Shape{4, 32, 2, 1, 2} : Shape{8, 16, 2, head_dim == 256 ? 2 : 1, 1};
     }
-    template <int kHeadDim, int kColumns, int kQueryRows, int kWarpRows, class>
+    template <int kHeadDim, int kColumns, int kQueryRows, int kWarpRows>
     using Fragments = FragmentsM16N8TileSums<kHeadDim, kColumns, kQueryRows, kWarpRows, Product>;
 };

@@ -127,7 +127,7 @@ struct OutputM16N8 : ScoresM16N8<kHeadDim, kQueryRows, kWarpRows> {
 };
 
 // 16-bit values, row by row.
-template <int kHeadDim, int kColumns, int kQueryRows, int kWarpRows, class Value>
+template <int kHeadDim, int kColumns, int kQueryRows, int kWarpRows>
 struct FragmentsM16N8 : OutputM16N8<kHeadDim, kColumns, kQueryRows, kWarpRows> {
     using Base = OutputM16N8<kHeadDim, kColumns, kQueryRows, kWarpRows>;
     using Base::kBlocks, Base::kOutputTiles, Base::output, Base::scores, Base::sums;
@@ -137,6 +137,7 @@ struct FragmentsM16N8 : OutputM16N8<kHeadDim, kColumns, kQueryRows, kWarpRows> {
     static constexpr float kExponentOffset = 0.0f;
 
     // Adds probabilities times a value tile to the output, and the probabilities to the sums.
+    template <class Value = float16>
     DEVICE void multiply_values(u32 value) {
         const int lane = opaque(lane_index());
         const u32 values = value + ValueTile::offset(lane % 16, lane / 16);

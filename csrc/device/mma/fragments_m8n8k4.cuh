@@ -9,9 +9,9 @@
 #include "softmax.cuh"
 #include "tile.cuh"
 
-template <int kHeadDim, int kColumns, int kQueryRows, int kWarpRows, class Value>
+template <int kHeadDim, int kColumns, int kQueryRows, int kWarpRows>
 struct FragmentsM8N8K4 {
-    static_assert(kWarpRows == 32 && !Value::kIsBfloat16, "four quad pairs of eight rows, float16 only");
+    static_assert(kWarpRows == 32, "four quad pairs of eight rows");
     static constexpr int kKeyTiles = SAGEATTN_KEY_ROWS / 8;  // of 8 columns
     static constexpr int kOutputTiles = kColumns / 8;
     static constexpr int kRows = 2;    // of a thread

@@ -16,25 +16,31 @@ DEVICE float minus_infinity() { return __int_as_float(0xFF800000); }
 // The factors of a thread's integer scores; the query's hold sm_scale * log2(e) already.
 template <class F>
 struct Scales {
-    static constexpr float kBias = F::kBias;
     float query[F::kQueryScales], key[F::kGroups];
 
     DEVICE float operator()(int r, int g) const { return query[r * F::kQueryScales / F::kRows] * key[g]; }
-    static DEVICE float largest(const F& f, int r, int g) { return f.largest(r, g); }
+    DEVICE float largest(const F& f, int r, int g) const { return (f.largest(r, g) - F::kBias) * (*this)(r, g); }
+    // A score of logit x, times the factor.
+    DEVICE float origin(int r, int g, float x) const { return fmaf(F::kBias, (*this)(r, g), x); }
 };
 
-// Instead of Scales where scores are base-2 logits already: no factor, no bias.
+// The same behind a mask, which makes base-2 logits of the scores of a tile that it changes.
 template <class F>
-struct NoScales {
-    static constexpr float kBias = 0.0f;
+struct MaskedScales {
+    const Scales<F>& scales;
+    const bool logits;
 
-    DEVICE float operator()(int, int) const { return 1.0f; }
-    static DEVICE float largest(const F& f, int r, int g) {
+    DEVICE float operator()(int r, int g) const { return logits ? 1.0f : scales(r, g); }
+    DEVICE float largest(const F& f, int r, int g) const {
         float highest = minus_infinity();
 #pragma unroll
         for (int j = 0; j < F::kGroupSize; ++j) highest = fmaxf(highest, f.score(r, g, j));
-        return highest;
+        return (highest - bias()) * (*this)(r, g);
     }
+    DEVICE float origin(int r, int g, float x) const { return fmaf(bias(), (*this)(r, g), x); }
+
+  private:
+    DEVICE float bias() const { return logits ? 0.0f : F::kBias; }
 };
 
 template <class F>
@@ -69,8 +75,7 @@ struct OnlineSoftmax {
     static DEVICE float tile_maximum(const F& f, int r, const S& scales) {
         float highest = minus_infinity();
 #pragma unroll
-        for (int g = 0; g < F::kGroups; ++g)
-            highest = fmaxf(highest, (S::largest(f, r, g) - S::kBias) * scales(r, g));
+        for (int g = 0; g < F::kGroups; ++g) highest = fmaxf(highest, scales.largest(f, r, g));
         return highest;
     }
 
@@ -81,7 +86,7 @@ struct OnlineSoftmax {
 #pragma unroll
         for (int g = 0; g < F::kGroups; ++g) {
             const float s = scales(r, g);
-            const float offset = F::kExponentOffset - fmaf(S::kBias, s, base);
+            const float offset = F::kExponentOffset - scales.origin(r, g, base);
 #pragma unroll
             for (int j = 0; j < F::kGroupSize; ++j) f.set(r, g, j, exp2_fast(fmaf(f.score(r, g, j), s, offset)));
         }
