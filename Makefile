@@ -138,9 +138,9 @@ bench-cells: tools build ## measures a thousand generated cells; the last result
 	go run ./scripts/bench-build -sagebuild $(SAGEBUILD) -cells 1000
 
 .PHONY: compile-seconds
-compile-seconds: ## docs/compile-seconds.md: what the compiler of CUDA 12.9 takes for each kernel source and SM
+compile-seconds: ## docs/compile-seconds.md: what the compiler and the assembler of CUDA 12.9 take for each kernel source and SM
 	toolchain=$$(mktemp -d) && trap 'rm -rf "$$toolchain"' EXIT && \
-	python3 -m pip install --quiet --no-deps --require-hashes --target "$$toolchain" -r lock/toolchain-cu129.txt && \
+	python3 -m pip install --quiet --no-deps --require-hashes --target "$$toolchain" -r lock/toolchain-cu129.txt -r lock/ptxas-cu129.txt && \
 	PYTHONPATH=python:$$toolchain scripts/compile-seconds.py
 
 .PHONY: same-code
