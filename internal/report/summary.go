@@ -70,11 +70,26 @@ func (s Summary) Failures() int {
 	return count
 }
 
-// WriteText writes the table, then each failure with its step and last lines. Targets that failed over the same thing
+// total is the size of what was made, in bytes, and how much of it there is.
+func (s Summary) total() (size int64, count int) {
+	for _, row := range s.Rows {
+		if row.Size > 0 {
+			size, count = size+row.Size, count+1
+		}
+	}
+	return size, count
+}
+
+// WriteText writes the table, what several targets come to, then each failure with its step and last lines. Targets that failed over the same thing
 // share one text.
 func (s Summary) WriteText(w io.Writer, color bool) error {
 	if err := s.table().Write(w, color); err != nil {
 		return err
+	}
+	if size, count := s.total(); count > 1 {
+		if _, err := fmt.Fprintf(w, "\n%s, %s, in %.0f seconds\n", ui.Count(count, s.thing()), ui.Size(size), s.Seconds); err != nil {
+			return err
+		}
 	}
 	told := map[string]bool{}
 	for _, row := range s.Rows {
@@ -103,6 +118,14 @@ func (s Summary) sharing(f *Failure) string {
 // key tells failures apart. The key leaves out the hint, because the hint may name the target.
 func (f *Failure) key() string {
 	return strings.Join(append([]string{f.Step, f.Message}, f.Log...), "\x00")
+}
+
+// thing is what a target makes.
+func (s Summary) thing() string {
+	if s.Command == "compile" {
+		return "part"
+	}
+	return "wheel"
 }
 
 func (s Summary) table() *ui.Table {

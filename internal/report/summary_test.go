@@ -88,3 +88,21 @@ func TestSharedFailureIsToldOnce(t *testing.T) {
 		t.Errorf("got\n%s\nwant each failure once, with its targets", out.String())
 	}
 }
+
+// Several wheels are added up; one needs no sum, and what failed is none.
+func TestSummaryAddsUp(t *testing.T) {
+	rows := []Row{{Target: "a", Outcome: Built, Size: 5_000_000}, {Target: "b", Outcome: Cached, Size: 3_000_000}, {Target: "c", Outcome: Failed}}
+	for want, summary := range map[string]Summary{
+		"\n2 wheels, 8.00 MB, in 12 seconds\n": {Command: "bake", Seconds: 12.3, Rows: rows},
+		"\n2 parts, 8.00 MB, in 12 seconds\n":  {Command: "compile", Seconds: 12.3, Rows: rows},
+		"":                                     {Command: "bake", Seconds: 12.3, Rows: rows[1:]},
+	} {
+		var text strings.Builder
+		if err := summary.WriteText(&text, false); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(text.String(), want) || want == "" && strings.Contains(text.String(), " seconds\n") {
+			t.Errorf("no %q in\n%s", want, text.String())
+		}
+	}
+}

@@ -98,13 +98,16 @@ func (b *bench) measureCells(cells int) error {
 	if err := os.WriteFile(definition, []byte(generated(cells)), 0o644); err != nil {
 		return err
 	}
+	return b.measureTwice("everything", "--matrix", definition)
+}
+
+// measureTwice bakes a group cold, and again when nothing changed, and adds up what they leave on disk.
+func (b *bench) measureTwice(group string, flags ...string) (err error) {
 	for _, m := range []*measurement{&b.coldAll, &b.unchanged} {
-		var err error
-		if *m, b.wheels, err = b.bake("cells", io.Discard, "everything", "--matrix", definition); err != nil {
+		if *m, b.wheels, err = b.bake("cells", io.Discard, group, flags...); err != nil {
 			return err
 		}
 	}
-	var err error
 	if b.stateSize, err = system.TreeSize(filepath.Join(b.work, "cells")); err == nil {
 		b.distSize, err = system.TreeSize(filepath.Join(b.work, "dist"))
 	}
@@ -113,9 +116,20 @@ func (b *bench) measureCells(cells int) error {
 
 // cellsMarkdown is the page of measureCells.
 func (b *bench) cellsMarkdown() string {
+	return fmt.Sprintf("# What many cells cost\n\nWritten by `make bench-cells` on %s: %s of two SMs, three platforms and five Pythons.\n\n",
+		machine(), ui.Count(len(b.wheels), "cell")) + b.twiceMarkdown()
+}
+
+// groupMarkdown is the page of measureTwice for a group of the matrix.
+func (b *bench) groupMarkdown(group string) string {
+	return fmt.Sprintf("# What `bake %[1]s` costs\n\nWritten by `make bench-group GROUP=%[1]s` on %[2]s: %[3]s.\n\n",
+		group, machine(), ui.Count(len(b.wheels), "wheel")) + b.twiceMarkdown()
+}
+
+// twiceMarkdown is what both pages have.
+func (b *bench) twiceMarkdown() string {
 	var text strings.Builder
 	count := float64(len(b.wheels))
-	fmt.Fprintf(&text, "# What many cells cost\n\nWritten by `make bench-cells` on %s: %s of two SMs, three platforms and five Pythons.\n\n", machine(), ui.Count(len(b.wheels), "cell"))
 	fmt.Fprintf(&text, "| | seconds | milliseconds a cell | CPU seconds | peak memory | goal |\n|---|---:|---:|---:|---:|---|\n")
 	for _, row := range []struct {
 		name, goal string

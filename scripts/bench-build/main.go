@@ -19,25 +19,33 @@ func main() {
 	var b bench
 	var output string
 	var cells int
+	var group string
 	flag.StringVar(&b.sagebuild, "sagebuild", "bin/sagebuild", "the `binary` to measure")
-	flag.StringVar(&output, "output", "", "`file` that receives the results (default docs/bench-build.md, with -cells docs/bench-cells.md)")
+	flag.StringVar(&output, "output", "", "`file` that receives the results (default docs/bench-build.md, with -cells docs/bench-cells.md, with -group docs/bench-GROUP.md)")
 	flag.StringVar(&b.singles, "singles", "all", "single-cell builds: all, one per torch (torch), the others counted like it, or none")
 	flag.IntVar(&cells, "cells", 0, "measure a generated definition with `N` cells instead")
+	flag.StringVar(&group, "group", "", "measure a `group` of the matrix instead, such as everything: cold, and when nothing changed")
 	flag.StringVar(&b.work, "work", "", "`directory` for states and wheels (default: a temporary one)")
 	flag.Parse()
-	if err := b.run(output, cells); err != nil {
+	if err := b.run(output, group, cells); err != nil {
 		fmt.Fprintln(os.Stderr, "bench-build: error:", err)
 		os.Exit(1)
 	}
 }
 
-func (b *bench) run(output string, cells int) (err error) {
+func (b *bench) run(output, group string, cells int) (err error) {
 	if !slices.Contains([]string{"all", "torch", "none"}, b.singles) {
 		return fmt.Errorf("-singles is %q, want all, torch or none", b.singles)
 	}
 	measureAll, markdown, page := b.measureAll, b.markdown, "docs/bench-build.md"
-	if cells > 0 {
+	switch {
+	case cells > 0 && group != "":
+		return errors.New("-cells and -group are two measurements: give one of them")
+	case cells > 0:
 		measureAll, markdown, page = func() error { return b.measureCells(cells) }, b.cellsMarkdown, "docs/bench-cells.md"
+	case group != "":
+		measureAll, markdown = func() error { return b.measureTwice(group) }, func() string { return b.groupMarkdown(group) }
+		page = "docs/bench-" + group + ".md"
 	}
 	if output == "" {
 		output = page

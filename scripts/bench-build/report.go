@@ -43,6 +43,7 @@ func (b *bench) markdown() string {
 	}
 	fmt.Fprintf(&text, "\nThe touched kernel re-ran these stages and no other: %s.\n", strings.Join(b.touchedStages, ", "))
 	b.writeWheels(&text)
+	text.WriteString("\n[compile-seconds.md](compile-seconds.md) says what the compiler takes of this, for each kernel source and SM.\n")
 	return text.String() + "\n" + method
 }
 
