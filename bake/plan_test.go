@@ -46,7 +46,7 @@ func TestPlanOfTheDefaultWheel(t *testing.T) {
 		}
 	}
 	steps := strings.Join(target.Steps, " ")
-	if !strings.HasPrefix(steps, "system uv toolchain nvdisasm ptxas ptx-sm80 ptx-sm86-sage2 ptx-sm89-sage2 ptx-sm100 ptx-sm100-sage2 kernels-sm70 ") || !strings.HasSuffix(steps, " kernels-sm120 kernels-sm120-sage2 kernels-sm121-sage2 kernels host-toolchain host builder wheel") {
+	if !strings.HasPrefix(steps, "system uv toolchain nvdisasm ptxas ptx-sm80 ptx-sm86 ptx-sm86-sage2 ptx-sm89-sage2 ptx-sm100 ptx-sm100-sage2 kernels-sm70 ") || !strings.HasSuffix(steps, " kernels-sm120 kernels-sm120-sage2 kernels-sm121-sage2 kernels host-toolchain host builder wheel") {
 		t.Errorf("steps %s", steps)
 	}
 }
