@@ -43,3 +43,15 @@ def test_other_ptx_is_seen(compiler: Nvrtc) -> None:
     """SM 10.0 has other PTX than 9.0."""
     source = same_code.DEVICE / "quantize" / "quantize_value.cu"
     assert same_code.other_ptx(compiler, source, ["8.9", "9.0", "10.0"]) == ["10.0"]
+
+
+def test_sms_that_a_source_tells_apart_have_the_same_ptx(compiler: Nvrtc) -> None:
+    """A condition on the SM would silently be decided for the first of them; some in headers do not matter."""
+    told = {(source.name, *group): same_code.conditions(source, group) for source, group in same_code.groups()}
+    assert told["attention_fp16_accum_f16_sm80.cu", "8.6", "8.9"] == {"SM >= 890"}
+    assert not told["attention_fp16_sm80.cu", "10.0", "11.0", "12.0"]
+    known = compiler.supported()
+    for source, group in same_code.groups():
+        sms = [sm for sm in group if int(sm.replace(".", "")) in known]
+        if told[(source.name, *group)] and len(sms) > 1:
+            assert not same_code.other_ptx(compiler, source, sms), f"{source.name}: mend its ptx in csrc/kernels.toml"

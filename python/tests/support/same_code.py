@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +42,36 @@ def other_ptx(compiler: Nvrtc, source: Path, sms: list[str]) -> list[str]:
     shared = ptx(compiler, source, sms[0])
     targets = {sm: f"sm_{compile_command.architecture(sm)}" for sm in sms[1:]}
     return [sm for sm, target in targets.items() if ptx(compiler, source, sm) != retargeted(shared, target)]
+
+
+_INCLUDE = re.compile(r'^\s*#include "([^"]+)"', re.MULTILINE)
+_CONDITION = re.compile(r"\bSM (==|!=|<=|>=|<|>) (\d{3,4})\b")
+_OPERATORS = {
+    "==": operator.eq, "!=": operator.ne, "<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt
+}  # fmt: skip
+
+
+def conditions(source: Path, sms: list[str]) -> set[str]:
+    """What a source and its headers ask of the SM that holds for some of the SMs and not for others."""
+    numbers = [10 * int(compile_command.architecture(sm)) for sm in sms]
+    return {
+        f"SM {sign} {number}"
+        for file in _with_headers(source)
+        for sign, number in _CONDITION.findall(file.read_text("utf-8"))
+        if len({_OPERATORS[sign](one, int(number)) for one in numbers}) > 1
+    }
+
+
+def _with_headers(source: Path) -> set[Path]:
+    found: set[Path] = set()
+    waiting = [source]
+    while waiting:
+        file = waiting.pop()
+        found.add(file)
+        for name in _INCLUDE.findall(file.read_text("utf-8")):
+            header = next(place / name for place in (file.parent, DEVICE) if (place / name).is_file()).resolve()
+            waiting += [header] if header not in found else []
+    return found
 
 
 def ptx(compiler: Nvrtc, source: Path, sm: str) -> bytes:
