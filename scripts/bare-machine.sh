@@ -29,23 +29,27 @@ trap 'rm -rf --one-file-system "$machine"' EXIT
 trap 'exit 130' INT TERM HUP
 root=$machine/root
 
-mmdebstrap --quiet --variant=minbase --include=ca-certificates,make,git "$suite" "$root"
+mmdebstrap --quiet --variant=minbase --include=ca-certificates,make,git "$suite" "$root" \
+    ${SAGEBUILD_DEBIAN_MIRROR:+"$SAGEBUILD_DEBIAN_MIRROR"}
 cp -a "$(go env GOROOT)" "$root/usr/local/go"
 git clone --quiet --no-hardlinks . "$root/src"
 
 # What makes a network: names, and the certificates of one that has its own.
+trust=()
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
 if compgen -G '/usr/local/share/ca-certificates/*.crt' >/dev/null; then
     cp /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/"
     chroot "$root" update-ca-certificates >/dev/null
+    trust=({SSL_CERT_FILE,PIP_CERT}=/etc/ssl/certs/ca-certificates.crt) # for what brings its own certificates along
 fi
 
 # The variables that say where packages come from; nothing else of this machine is known in there.
 environment=(
     HOME=/root TERM=dumb
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/go/bin
+    "${trust[@]}"
 )
-for name in {http,https,no}_proxy {HTTP,HTTPS,NO}_PROXY GOPROXY GOSUMDB {PIP,UV}_INDEX_URL UV_DEFAULT_INDEX; do
+for name in {http,https,no}_proxy {HTTP,HTTPS,NO}_PROXY GOPROXY GOSUMDB {PIP,UV}_INDEX_URL UV_DEFAULT_INDEX SAGEBUILD_DEBIAN_MIRROR; do
     [[ -z ${!name:-} ]] || environment+=("$name=${!name}")
 done
 

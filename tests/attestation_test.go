@@ -14,6 +14,7 @@ const attested = "pypi_attestations-0.0.19.tar.gz"
 // reference implementation of PEP 740 about the provenance that the site then has: signature, certificate, transparency
 // log, publisher and SHA-256 must all hold. It needs no network for that, since it brings the keys of sigstore along.
 func TestProvenanceIsVerified(t *testing.T) {
+	t.Parallel()
 	python := filepath.Join(t.TempDir(), "bin", "python")
 	mustRun(t, "python3", "-m", "venv", filepath.Dir(filepath.Dir(python)))
 	mustRun(t, python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", "../lock/attest.txt")

@@ -17,6 +17,7 @@ func TestToolWheel(t *testing.T) {
 	if out, err := exec.Command("git", "rev-parse", "--verify", "HEAD").CombinedOutput(); err != nil {
 		t.Skipf("the version of the program comes from git: %v: %s", err, out)
 	}
+	t.Parallel()
 	system := runtime.GOOS + "/" + runtime.GOARCH
 	wheel, again := packTool(t, copyOfTree(t), system), packTool(t, copyOfTree(t), system)
 	if first, second := read(t, wheel), read(t, again); !bytes.Equal(first, second) {
@@ -107,10 +108,8 @@ func uvInstall(t *testing.T, wheel string) string {
 	mustRun(t, "python3", "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check", "--root-user-action", "ignore",
 		"--require-hashes", "--target", uv, "-r", "../lock/uv.txt")
 	dir := openDir(t)
-	t.Setenv("UV_TOOL_DIR", filepath.Join(dir, "tools"))
-	t.Setenv("UV_TOOL_BIN_DIR", filepath.Join(dir, "bin"))
-	t.Setenv("UV_CACHE_DIR", filepath.Join(dir, "cache"))
-	mustRun(t, filepath.Join(uv, "bin", "uv"), "tool", "install", "--quiet", "--no-config", "--offline", "--no-python-downloads", wheel)
+	places := []string{"UV_TOOL_DIR=" + filepath.Join(dir, "tools"), "UV_TOOL_BIN_DIR=" + filepath.Join(dir, "bin"), "UV_CACHE_DIR=" + filepath.Join(dir, "cache")}
+	mustRun(t, "env", append(places, filepath.Join(uv, "bin", "uv"), "tool", "install", "--quiet", "--no-config", "--offline", "--no-python-downloads", wheel)...)
 	return filepath.Join(dir, "bin", "sagebuild")
 }
 

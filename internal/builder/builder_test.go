@@ -139,7 +139,7 @@ func testNamedBuilder(t *testing.T, address, tool string) {
 func startDaemon(t *testing.T, root string) (address string) {
 	t.Helper()
 	daemon := filepath.Join(root, "buildkitd")
-	build := exec.Command("go", "build", "-o", daemon, "github.com/moby/buildkit/cmd/buildkitd")
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", daemon, "github.com/moby/buildkit/cmd/buildkitd")
 	build.Dir = "../../tests/buildkitd"
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
