@@ -23,6 +23,7 @@ const sageattn_kernel_facts sageattn_kernels[SAGEATTN_KERNELS] = {
                                                       0},
     [SAGEATTN_KERNEL_WGMMA_SEE_KEYS] = {"prepare_wgmma", "wgmma_see_keys", NULL, 0},
     [SAGEATTN_KERNEL_WGMMA_SEE] = {"prepare_wgmma", "wgmma_see", NULL, 0},
+    [SAGEATTN_KERNEL_WGMMA_WEIGH_KEYS] = {"prepare_wgmma", "wgmma_weigh_keys", NULL, 0},
     [SAGEATTN_KERNEL_WGMMA_BIAS_KEYS] = {"prepare_wgmma", "wgmma_bias_keys", NULL, 0},
     [SAGEATTN_KERNEL_WGMMA_ORDER] = {"prepare_wgmma", "wgmma_order", NULL, 0},
     [SAGEATTN_KERNEL_WGMMA_KEY_MEAN] = {"prepare_wgmma", "wgmma_key_mean", NULL, 0},

@@ -12,7 +12,7 @@ enum { GROUP_KEYS = 1 << 17 };
 static int check_counts(const sageattn_wgmma_params* p) {
     const sageattn_sizes sizes = {p->batch, p->query_heads, p->key_heads, p->query_rows, p->key_rows, p->head_dim};
     SAGEATTN_TRY(sageattn_check_tiled(function, &sizes));
-    return sageattn_wgmma_check_mask(function, p);
+    return sageattn_wgmma_check_mask(p);
 }
 
 static int check_choices(const sageattn_wgmma_params* p) {
@@ -144,6 +144,49 @@ static int64_t causal_offset(const sageattn_wgmma_params* p) {
     return p->causal == SAGEATTN_CAUSAL_TOP_LEFT ? 0 : p->key_rows - p->query_rows;
 }
 
+/* How long items take, of three warpgroups and of two: the second in hundredths of the first. */
+enum { LONG_TIME = 100, SHORT_TIME = 75 };
+
+/* When the last of the items ends, if multiprocessors take the long ones first. */
+static int64_t last_end(int64_t longs, int64_t shorts, int64_t multiprocessors) {
+    const int64_t late = longs % multiprocessors, early = multiprocessors - late;
+    const int64_t turns = longs / multiprocessors * LONG_TIME; /* when the early ones are free */
+    int64_t early_end = turns, late_end = turns + LONG_TIME, end = late > 0 ? late_end : turns;
+    while (shorts > 0) {
+        const int is_early = early_end <= late_end;
+        int64_t* const next = is_early ? &early_end : &late_end;
+        shorts -= is_early ? early : late;
+        *next += SHORT_TIME;
+        if (*next > end) end = *next;
+    }
+    return end;
+}
+
+/* What passes through the L2 cache while all heads are taken once: tiles, queries and output. */
+static int64_t bytes_of_a_pass(const call* c) {
+    return c->n.columns * (2 * c->n.key_heads * c->p->key_rows + 4 * c->n.query_heads * c->p->query_rows);
+}
+
+/* Shares a head's rows out to items of three warpgroups and of two, where that keeps more multiprocessors busy to the
+ * end. Short items come behind the long ones of all heads: that pays where their keys are still in the cache. Kernels
+ * with a mask of queries, or of two warpgroups, take long items alone. */
+static void share_rows(const call* c, const sageattn_loaded* kernel, sageattn_wgmma_attention_arguments* a) {
+    enum { LONG = 3, SHORT = 2, MOST_TRIES = 4, CACHE = 40 << 20 };
+    const int64_t heads = c->n.query_heads, blocks = sageattn_divide_up(c->p->query_rows, SAGEATTN_WGMMA_QUERY_BLOCK);
+    a->long_items = (int)sageattn_divide_up(c->p->query_rows, kernel->traits.query_rows);
+    if (c->p->causal != SAGEATTN_NOT_CAUSAL || kernel->traits.query_rows != LONG * SAGEATTN_WGMMA_QUERY_BLOCK ||
+        bytes_of_a_pass(c) > CACHE || a->classes != NULL)
+        return;
+    int64_t best = last_end(a->long_items * heads, 0, kernel->multiprocessors);
+    int64_t shorts = (LONG - blocks % LONG) % LONG; /* so that the rest is a multiple of LONG, if it is not below 0 */
+    for (int i = 0; i < MOST_TRIES && SHORT * shorts <= blocks; ++i, shorts += LONG) {
+        const int64_t longs = (blocks - SHORT * shorts) / LONG;
+        const int64_t end = last_end(longs * heads, shorts * heads, kernel->multiprocessors);
+        if (end >= best) continue;
+        best = end, a->long_items = (int)longs, a->short_items = (int)shorts;
+    }
+}
+
 /* Heads whose rows are taken in turn. Without a causal mask all rows take equally long, and one head after the other
  * keeps the fewest keys in use; with one, the rows that take longest must not come last. */
 static int64_t schedule_group(const sageattn_wgmma_params* p) {
@@ -200,6 +243,7 @@ static int launch_attention(const call* c, const sageattn_loaded* kernel) {
     attention_workspace(c, &a);
     attention_numbers(c, &a);
     SAGEATTN_TRY(sageattn_wgmma_mask(c, loaded.traits.query_rows, &a));
+    share_rows(c, &loaded, &a);
     SAGEATTN_TRY(query_blocks(c, &blocks));
     /* The kernel reads queries before it waits. So it may begin early only behind the quantisers, which have waited
      * for the launch that wrote the queries. */

@@ -16,8 +16,9 @@ typedef struct sageattn_wgmma_counts {
     int64_t parts;
     int64_t mask_batch, mask_heads; /* of a mask: those that differ */
     int64_t mask_rows, query_tiles; /* of a boolean mask: rows that differ, and tiles of them, at most */
-    int64_t seen_tiles;             /* of a boolean mask of one row for all heads and queries */
+    int64_t seen_tiles;             /* of a mask of one row for all heads and queries */
     int64_t bias_keys;              /* of a mask of floats of one row for all queries, padded */
+    int64_t weighed_tiles;          /* of such a mask for all heads, too */
     int64_t sequences;              /* with starts */
 } sageattn_wgmma_counts;
 
@@ -26,6 +27,7 @@ typedef struct sageattn_wgmma_layout {
     int64_t key, value, key_scale, value_scale, value_mean, schedule;
     int64_t key_shift, key_mean, value_shift, value_residual, value_largest, parts_seen, parts_done;
     int64_t seen_count, tile_list, tile_rank, tile_count, tiles_bits, bits, classes, bias, order, order_end;
+    int64_t weights, groups, tiles_groups, weight_total, top, weighed;
     int64_t size;
 } sageattn_wgmma_layout;
 
@@ -45,7 +47,7 @@ sageattn_wgmma_layout sageattn_wgmma_lay_out(const sageattn_wgmma_counts* counts
  * a causal limit: the attention then needs no mask. */
 enum sageattn_kind sageattn_wgmma_kind(const sageattn_wgmma_params* params);
 
-int sageattn_wgmma_check_mask(const char* function, const sageattn_wgmma_params* params);
+int sageattn_wgmma_check_mask(const sageattn_wgmma_params* params);
 
 /* Launches what reads the mask or the starts before the quantisers do; query_tile: rows of the attention's. */
 int sageattn_wgmma_prepare(const sageattn_wgmma_call* call, int query_tile);
@@ -55,14 +57,13 @@ void sageattn_wgmma_seen(const sageattn_wgmma_call* call, sageattn_wgmma_quantiz
 int sageattn_wgmma_mask(const sageattn_wgmma_call* call, int query_tile,
                         sageattn_wgmma_attention_arguments* arguments);
 
-/* A mask of one row for all queries, or for all queries and heads; and one that the tiles leave out. */
+/* A mask of one row for all queries, or for all queries and heads; and one whose hidden keys the tiles leave out. */
 static inline int sageattn_wgmma_one_row(const sageattn_wgmma_params* p) { return p->mask.row_stride == 0; }
 static inline int sageattn_wgmma_of_keys(const sageattn_wgmma_params* p) {
     return sageattn_wgmma_one_row(p) && (p->mask.head_stride == 0 || p->query_heads == 1);
 }
 static inline int sageattn_wgmma_left_out(const sageattn_wgmma_params* p) {
-    return p->mask.data != NULL && p->mask_dtype == SAGEATTN_BOOL && sageattn_wgmma_of_keys(p) &&
-           p->causal == SAGEATTN_NOT_CAUSAL;
+    return p->mask.data != NULL && sageattn_wgmma_of_keys(p) && p->causal == SAGEATTN_NOT_CAUSAL;
 }
 
 #endif

@@ -13,14 +13,15 @@ static int64_t different(int64_t count, int64_t stride) { return stride == 0 ? a
 static void count_mask(const sageattn_wgmma_params* p, sageattn_wgmma_counts* n) {
     n->mask_batch = different(p->batch, p->mask.batch_stride);
     n->mask_heads = different(p->query_heads, p->mask.head_stride);
-    if (p->mask_dtype != SAGEATTN_BOOL) {
-        n->bias_keys = sageattn_wgmma_one_row(p) ? n->key_tiles * SAGEATTN_WGMMA_KEY_TILE : 0;
-        return;
-    }
-    n->mask_rows = different(p->query_rows, p->mask.row_stride);
     if (sageattn_wgmma_of_keys(p)) {
         n->seen_tiles = n->key_tiles;
         n->mask_batch = p->batch, n->mask_heads = n->mask_rows = 1;
+    }
+    if (p->mask_dtype != SAGEATTN_BOOL) {
+        n->bias_keys = sageattn_wgmma_one_row(p) ? n->key_tiles * SAGEATTN_WGMMA_KEY_TILE : 0;
+        n->weighed_tiles = n->seen_tiles;
+    } else if (n->seen_tiles == 0) {
+        n->mask_rows = different(p->query_rows, p->mask.row_stride);
     }
     n->query_tiles = sageattn_divide_up(n->mask_rows, LEAST_QUERY_TILE);
 }
@@ -47,6 +48,8 @@ static void lay_out_mask(const sageattn_wgmma_counts* n, sageattn_wgmma_layout* 
     const int64_t masks = n->mask_batch * n->mask_heads;
     const int64_t padded_tiles = sageattn_divide_up(n->key_tiles, 4) * 4;
     const int64_t counts = n->seen_tiles > 0 ? n->mask_batch * (int64_t)sizeof(int32_t) : 0;
+    const int64_t number = sizeof(float), tile = SAGEATTN_WGMMA_KEY_TILE * number;
+    const int64_t groups = SAGEATTN_WGMMA_KEY_SCALES * number, weighed = n->weighed_tiles > 0 ? n->mask_batch : 0;
     at->seen_count = sageattn_workspace_take(&at->size, counts);
     at->tile_count = sageattn_workspace_take(&at->size, counts);
     at->tile_list = sageattn_workspace_take(&at->size, counts * n->seen_tiles);
@@ -56,7 +59,13 @@ static void lay_out_mask(const sageattn_wgmma_counts* n, sageattn_wgmma_layout* 
     at->bits =
         sageattn_workspace_take(&at->size, masks * n->mask_rows * n->key_tiles * (SAGEATTN_WGMMA_KEY_TILE / 8));
     at->classes = sageattn_workspace_take(&at->size, masks * n->query_tiles * padded_tiles);
-    at->bias = sageattn_workspace_take(&at->size, masks * n->bias_keys * (int64_t)sizeof(float));
+    at->bias = sageattn_workspace_take(&at->size, masks * n->bias_keys * number);
+    at->weights = sageattn_workspace_take(&at->size, n->mask_batch * n->weighed_tiles * tile);
+    at->groups = sageattn_workspace_take(&at->size, n->mask_batch * n->weighed_tiles * groups);
+    at->tiles_groups = sageattn_workspace_take(&at->size, n->mask_batch * n->weighed_tiles * groups);
+    at->weight_total = sageattn_workspace_take(&at->size, weighed * number);
+    at->top = sageattn_workspace_take(&at->size, weighed * number);
+    at->weighed = sageattn_workspace_take(&at->size, weighed * (int64_t)sizeof(int32_t));
     at->order = sageattn_workspace_take(&at->size, n->sequences * (int64_t)sizeof(int32_t));
     at->order_end = sageattn_workspace_take(&at->size, n->sequences * (int64_t)sizeof(int32_t));
 }

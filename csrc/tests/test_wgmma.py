@@ -98,6 +98,19 @@ def test_shapes(library, shape, dim, causal):
     assert difference[~unseen].max() < 1
 
 
+@pytest.mark.parametrize("shape", [(2, 32, 32, 1000, 200), (2, 32, 4, 2048, 65), (1, 16, 2, 1024, 300)], ids=str)
+def test_rows_shared_out_for_many_heads(library, shape):
+    """How a head's rows are shared out depends on how many heads there are; the output does not."""
+    q, k, v = operands(shape, 128)
+    output, lse = library.wgmma(q, k, v)
+    expected, expected_lse = reference(q, k, v)
+    assert relative(output, expected) < 0.045
+    assert ((lse - expected_lse).abs() / lse_bound(q, k)).max() < 1.5  # of 64 heads
+    group = shape[1] // shape[2]
+    alone, alone_lse = library.wgmma(q[:1, -group:], k[:1, -1:], v[:1, -1:])
+    assert torch.equal(alone, output[:1, -group:]) and torch.equal(alone_lse, lse[:1, -group:])
+
+
 @pytest.mark.parametrize("dim", [1, 3, 8, 40, 63, 65, 72, 80, 96, 100, 120, 127])
 def test_head_dims(library, dim):
     q, k, v = operands((2, 4, 2, 200, 333), dim)

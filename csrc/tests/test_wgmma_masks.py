@@ -173,6 +173,114 @@ def test_biases_that_rise_or_fall(library, dim, slope):  # noqa: F811
     check(library, q, k, v, mask, lse_bound=0.05 if abs(slope) < 1e3 else float("inf"), bound=0.06)
 
 
+def one_for_all(*pieces):
+    """A bias [batch, 1, 1, keys] of pieces, one a batch."""
+    return torch.stack(pieces)[:, None, None]
+
+
+def hidden_from(first, keys, value):
+    return torch.where(torch.arange(keys, device="cuda") < first, 0.0, value)
+
+
+# Biases of keys for all queries and heads, of 2 batches. Those before "wide" become weights, unless a causal limit goes
+# with hidden keys.
+KEY_BIASES = {
+    "random": lambda n: torch.randn(2, 1, 1, n, device="cuda"),
+    "two": lambda n: torch.where(random_bool(2, 1, 1, n), 3.0, -3.0),
+    "slope": lambda n: (torch.arange(n, device="cuda") * 0.2)[None, None, None],
+    "negative-slope": lambda n: (torch.arange(n, device="cuda") * -0.2)[None, None, None],
+    "steps": lambda n: (torch.arange(n, device="cuda") // 32 % 3 * 90.0)[None, None, None],
+    "padding": lambda n: one_for_all(hidden_from(n // 2, n, -1e4), hidden_from(n - 3, n, float("-inf"))),
+    "padding-of-the-front": lambda n: one_for_all(*2 * [hidden_from(n - n // 3, n, -1e4).flip(0)]),
+    "random-keys": lambda n: torch.where(random_bool(2, 1, 1, n), torch.randn(n, device="cuda"), float("-inf")),
+    "far-below": lambda n: torch.full((2, 1, 1, n), -9000.0, device="cuda"),
+    # These are added, in one batch or both.
+    "wide": lambda n: torch.randn(2, 1, 1, n, device="cuda") * 6,
+    "hundreds": lambda n: one_for_all(hidden_from(n // 2 + 1, n, -100.0), torch.randn(n, device="cuda")),
+    "infinite": lambda n: one_for_all(torch.randn(n, device="cuda"), torch.full((n,), float("-inf"), device="cuda")),
+}
+
+
+@pytest.mark.parametrize("causal", CAUSAL, ids=["full", "top-left", "bottom-right"])
+@pytest.mark.parametrize("keys", [1, 45, 700])
+@pytest.mark.parametrize("name", KEY_BIASES)
+@pytest.mark.parametrize("dim", [64, 128])
+def test_biases_for_all_queries_and_heads(library, dim, name, keys, causal):  # noqa: F811
+    q, k, v = operands((2, 4, 2, 300, keys), dim)
+    k += torch.randn_like(k[:, :, :1]) * 2
+    check(library, q, k, v, KEY_BIASES[name](keys).float(), causal, bound=0.05)
+
+
+@pytest.mark.parametrize("bias", [-1e4, float("-inf")])
+@pytest.mark.parametrize("large", [NAN, float("inf"), 1e4])
+def test_keys_that_a_bias_hides_are_not_read(library, large, bias):  # noqa: F811
+    """Biases that become weights hide keys as a boolean mask does."""
+    q, k, v = operands((2, 2, 2, 200, 700), 128)
+    shown = padding(2, 700)
+    mask = torch.where(shown, torch.randn(2, 1, 1, 700, device="cuda"), bias)
+    wanted, _ = expected(q, k, v, None, mask)
+    for x in (k, v):
+        for batch in range(2):
+            x[batch, :, ~shown[batch, 0, 0]] = large
+    output, _ = library.wgmma(q, k, v, mask=mask)
+    assert relative(output, wanted) < 0.045
+
+
+@pytest.mark.parametrize("dim", [64, 128])
+def test_weights_of_long_rows(library, dim):  # noqa: F811
+    q, k, v = operands((2, 2, 2, 300, 8192), dim)
+    k += torch.randn_like(k[:, :, :1]) * 2
+    for scale in (0.3, 1.0):
+        mask = torch.randn(2, 1, 1, 8192, device="cuda", dtype=torch.bfloat16) * scale
+        for values in (v, v + 1):
+            output, lse = library.wgmma(q, k, values, mask=mask)
+            wanted, wanted_lse = expected(q, k, values, None, mask)
+            assert relative(output, wanted) < 0.036
+            assert (lse - wanted_lse).abs().mean() < 2e-3
+            if values is not v:
+                assert abs(output.double().mean() / wanted.mean() - 1) < 2e-3
+
+
+def test_weights_of_values_that_follow_them(library):  # noqa: F811
+    """Heavy keys have values of one sign and light ones of the other, in one group of 32 and from group to group."""
+    q, k, v = operands((1, 2, 2, 200, 4096), 128)
+    key = torch.arange(4096, device="cuda")
+    for heavy in (key % 2 == 0, key // 64 % 2 == 0):
+        bias = torch.where(heavy, 2.0, -2.0)[None, None, None]
+        values = v.abs() * torch.where(heavy, 1.0, -1.0)[None, None, :, None].to(v.dtype)
+        output, _ = library.wgmma(q, k, values, mask=bias)
+        wanted, _ = expected(q, k, values, None, bias)
+        assert relative(output, wanted) < 0.036
+        assert abs(output.double().mean() / wanted.mean() - 1) < 2e-3
+
+
+def test_light_keys_of_large_scores(library):  # noqa: F811
+    """The largest scores are those of keys whose weights are small, 2^-10 of their neighbours': the probabilities of
+    those are then at the end of E4M3's range."""
+    q, k, v = operands((1, 2, 2, 300, 1000), 128)
+    light = random_bool(1000, share=0.1)
+    direction = torch.randn(128, device="cuda", dtype=q.dtype)
+    q = (0.3 * q + direction).contiguous()
+    for gain in (0.05, 0.55, 1.0):  # of the light keys: far below the others after their bias, beside them, above
+        raised = k.clone()
+        raised[:, :, light] += gain * direction
+        bias = torch.where(light, -6.9, 0.0).expand(1, 1, 1, 1000)
+        wanted, _ = expected(q, raised, v, None, bias)
+        added, _ = library.wgmma(q, raised, v, mask=bias.repeat(1, 2, 1, 1))  # biases of heads are no weights
+        assert relative(library.wgmma(q, raised, v, mask=bias)[0], wanted) < 2.2 * relative(added, wanted)
+
+
+@pytest.mark.parametrize("odd", [NAN, float("inf")])
+def test_biases_that_are_no_numbers_are_added(library, odd):  # noqa: F811
+    """In their batch alone: what they make of a row is no number either, or that of the key."""
+    q, k, v = operands((2, 2, 2, 100, 300), 128)
+    mask = torch.randn(2, 1, 1, 300, device="cuda")
+    wanted, _ = library.wgmma(q[:1], k[:1], v[:1], mask=mask[:1])
+    mask[1, 0, 0, 7] = odd
+    output, _ = library.wgmma(q, k, v, mask=mask)
+    assert torch.equal(output[:1], wanted)
+
+
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_the_most_negative_numbers_hide_from_rows_that_see_other_keys(library, dtype):  # noqa: F811
     q, k, v = operands((1, 2, 2, 100, 300), 128)

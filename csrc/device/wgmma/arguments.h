@@ -7,6 +7,8 @@
  *          sum the probabilities up, but for keys that do not exist or that nobody sees: those have zeros in all rows
  * columns is 64 or 128, whatever the head dim. tiles.cuh says which key is which row of a tile. A key that does not
  * exist or that nobody sees is a copy of one that somebody sees: its score is never a maximum of its own.
+ * With weights the values of a key are multiplied by its own, and so are its ones: SAGEATTN_WGMMA_ONE times the
+ * weight, rounded, in the even rows, and what that rounding lost in the odd ones.
  *
  * starts, or null, are those of sageattn.h: tensors have one batch, in which sequences lie behind each other. A
  * head's tiles are those of all sequences: sequence b begins at tile starts[b] / 128 + b.
@@ -21,9 +23,10 @@
 #define SAGEATTN_WGMMA_KEY_SCALES 4 /* scales of a tile: one for every 32 keys */
 #define SAGEATTN_WGMMA_PARTS 128    /* blocks that share the values of a head, at most: they wait for each other */
 #define SAGEATTN_WGMMA_THREADS 256  /* of a block that quantises, at most: 2 for each of the columns */
-#define SAGEATTN_WGMMA_MASK_THREADS 1024  /* of wgmma_order, wgmma_see_keys and wgmma_bias_keys */
+#define SAGEATTN_WGMMA_MASK_THREADS 1024  /* of wgmma_order, wgmma_see_keys, wgmma_weigh_keys and wgmma_bias_keys */
 #define SAGEATTN_WGMMA_MEAN_THREADS 1024  /* of wgmma_key_mean */
 #define SAGEATTN_WGMMA_SEE_THREADS 256    /* of wgmma_see */
+#define SAGEATTN_WGMMA_ONE 256.0f         /* a weight of 1 in the rows of ones */
 #define SAGEATTN_WGMMA_NO_LIMIT (1 << 30) /* causal_offset of rows that see all keys */
 
 /* What the rows of a block of 64 see of a tile. A byte holds the classes of a query tile: the rows that a block of
@@ -37,7 +40,7 @@ typedef struct sageattn_wgmma_mask_arguments {
     long long column_stride;
     unsigned* bits;         /* [batch, heads, rows, tiles, 4] */
     unsigned char* classes; /* [batch, heads, query tiles, tiles padded to a multiple of 4] */
-    /* By wgmma_see_keys alone: */
+    /* By wgmma_see_keys and wgmma_weigh_keys alone: */
     int* count;           /* [batch]: keys that are seen */
     int* tile_list;       /* [batch, tiles]: the tiles of which a key is seen, in order */
     int* tile_rank;       /* [batch, tiles]: where such a tile is in the list */
@@ -55,6 +58,20 @@ typedef struct sageattn_wgmma_bias_arguments {
     int dtype;               /* sageattn_dtype: 0 float16, 1 bfloat16, 2 float32 */
     int heads, keys, padded_keys;
 } sageattn_wgmma_bias_arguments;
+
+/* An additive mask of one row for all queries and heads. Where a batch's biases allow it, they become weights 2^b of
+ * the keys, so that the attention adds nothing to single scores: see key_weights.cuh. */
+typedef struct sageattn_wgmma_weight_arguments {
+    sageattn_wgmma_mask_arguments seen; /* but for the mask: keys whose weight is 0 are not seen */
+    sageattn_wgmma_bias_arguments bias; /* with one head for all */
+    float* weights;                     /* [batch, tiles, 128] */
+    float* groups;                      /* [batch, tiles, 4]: what the scores of 32 keys get added, times log2(e) */
+    float* tiles_groups;                /* the same in the order of the list */
+    float* total;                       /* [batch]: the sum of 2^group * weight */
+    float* top;                         /* [batch]: what all scores get added, times log2(e) */
+    int* weighed;                       /* [batch]: whether they did; else weights are 1, groups and top 0 */
+    int causal;
+} sageattn_wgmma_weight_arguments;
 
 /* The order of sequences, by the work of a query tile: those that take longest come first. */
 typedef struct sageattn_wgmma_order_arguments {
@@ -82,6 +99,8 @@ typedef struct sageattn_wgmma_quantize_arguments {
     /* Of sageattn_wgmma_mask_arguments, if the attention takes those tiles alone; else null. */
     const int *tile_list, *tile_rank, *tile_count;
     const unsigned* tiles_bits;
+    /* Of sageattn_wgmma_weight_arguments, or null. */
+    const float *weights, *groups, *weight_total;
     const int* starts;                                 /* or null */
     int batch, key_heads, key_rows, head_dim, columns; /* key_rows: with starts at most */
     int key_tiles;                                     /* of a head */
@@ -96,7 +115,7 @@ typedef struct sageattn_wgmma_attention_arguments {
     float* lse; /* or null */
     long long lse_batch_stride, lse_head_stride;
     const float *key_shift, *key_mean; /* read for the LSE alone */
-    /* The kernel without a mask, if a mask hides keys from all queries: the tiles it takes. Else null. */
+    /* If a mask hides keys from all queries, and for weights: the tiles that the kernel takes. Else null. */
     const int *tile_list, *tile_count;
     const unsigned* tiles_bits; /* read for the LSE alone */
     /* The kernel with a boolean mask: what sageattn_wgmma_mask_arguments describes. */
@@ -107,6 +126,10 @@ typedef struct sageattn_wgmma_attention_arguments {
     /* The kernel with an additive mask. Four keys from a multiple of 4 on lie in aligned memory that may be read. */
     sageattn_view bias;
     int bias_dtype; /* sageattn_dtype: 0 float16, 1 bfloat16, 2 float32 */
+    /* The same, if there are weights: of sageattn_wgmma_weight_arguments, groups in the order of the list. Else null.
+     */
+    const float *groups, *top;
+    const int* weighed;
     /* The kernel with starts. */
     const int *query_starts, *key_starts;
     const int *order, *order_end; /* as wgmma_order wrote them */
@@ -118,7 +141,10 @@ typedef struct sageattn_wgmma_attention_arguments {
     int key_tiles;                                              /* of a head */
     int causal;                                                 /* sageattn_causal */
     int causal_offset; /* query i sees keys up to i + causal_offset; with starts it follows from the sequence */
-    int group;         /* heads whose rows are taken in turn, so that their keys stay in the L2 cache */
+    /* Of each head rows are taken in so many items of all warpgroups, then in so many of one warpgroup less. Without
+     * starts. */
+    int long_items, short_items;
+    int group; /* heads whose rows are taken in turn, so that their keys stay in the L2 cache */
 } sageattn_wgmma_attention_arguments;
 
 #endif

@@ -20,7 +20,6 @@ template <class Shape>
 class WgmmaConsumer {
     static constexpr int kOutputs = Shape::kColumns / 2;  // accumulators of a lane
     static constexpr int kPartials = kOutputs + 4;        // and those of the row sums
-    using Softmax = typename Either<Shape::kBiased, WgmmaBiasedSoftmax, WgmmaSoftmax>::Type;
     using Hidden = typename Either<Shape::kMasked, SeenBits, SeenCounts>::Type;
 
     const sageattn_wgmma_attention_arguments& p;
@@ -43,10 +42,7 @@ class WgmmaConsumer {
             barrier_wait(barriers.work_full(stage), ring.work_parity());
             if (work(kHead) < 0) break;
             quantize_queries();
-            Softmax softmax;
-            if (Shape::kExactSums && p.lse != nullptr) attend<Loop::kExact>(softmax);
-            else attend<Loop::kUsual>(softmax);
-            finish(softmax);
+            finish(attend());
             release(barriers.work_empty(stage));
             ring.advance_work();
         }
@@ -84,9 +80,9 @@ class WgmmaConsumer {
 
     DEVICE int first_query() const { return work(kFirstQuery) + warpgroup * SAGEATTN_WGMMA_QUERY_BLOCK; }
 
-    // Of the sequence, or of all.
+    // Of the sequence, or of all. Rows of queries end with the work; with a mask, no work ends before them.
     DEVICE int query_start() const { return Shape::kStarts ? work(kQueryStart) : 0; }
-    DEVICE int query_rows() const { return Shape::kStarts ? work(kQueryRows) : p.query_rows; }
+    DEVICE int query_rows() const { return Shape::kMasked ? p.query_rows : work(kQueryRows); }
     DEVICE int key_rows() const { return Shape::kStarts ? work(kKeyRows) : p.key_rows; }
     DEVICE int offset() const { return Shape::kStarts ? work(kLimit) : p.causal_offset; }
 
@@ -107,25 +103,46 @@ class WgmmaConsumer {
         grid_wait();
     }
 
-    // kExact: probabilities are also summed up before they are rounded, for the LSE. A loop of its own, so that the
-    // usual one keeps its registers.
-    enum class Loop { kUsual, kExact };
+    // kExact: probabilities are also summed up before they are rounded, for the LSE. kWeighed: weights in the tiles
+    // stand for biases of keys. Loops of their own, so that the usual one keeps its registers.
+    enum class Loop { kUsual, kExact, kWeighed };
 
-    template <Loop kLoop>
-    DEVICE void attend(Softmax& softmax) {
+    DEVICE WgmmaSoftmaxRows attend() {
+        if constexpr (Shape::kBiased) {
+            const bool weighed = p.weighed != nullptr && load_l2(p.weighed + work(kBatch)) != 0;
+            if (weighed) return attend<Loop::kWeighed, WgmmaSoftmax>();
+            return attend<Loop::kUsual, WgmmaBiasedSoftmax>();
+        } else {
+            if (Shape::kExactSums && p.lse != nullptr) return attend<Loop::kExact, WgmmaSoftmax>();
+            return attend<Loop::kUsual, WgmmaSoftmax>();
+        }
+    }
+
+    template <Loop kLoop, class Softmax>
+    DEVICE WgmmaSoftmaxRows attend() {
+        Softmax softmax;
 #pragma unroll
         for (int i = 0; i < kOutputs; ++i) output[i] = 0.0f;
         if (kLoop == Loop::kExact) store_shared_16(sums(), make_uint4(0, 0, 0, 0));
         if constexpr (Shape::kMasked) attend_seen<kLoop>(softmax);
         else attend_all<kLoop>(softmax);
         if (kLoop == Loop::kExact) load_floats(softmax.sum, sums() + 8);
+        if (Shape::kBiased && p.weighed != nullptr) unweigh(softmax);
+        return softmax;
     }
 
-    template <Loop kLoop>
+    // The ones that were summed up were larger, and what all scores get added was left out.
+    DEVICE void unweigh(WgmmaSoftmaxRows& softmax) const {
+        const float top = load_l2(p.top + work(kBatch));
+#pragma unroll
+        for (int r = 0; r < 2; ++r) softmax.sum[r] *= 1.0f / SAGEATTN_WGMMA_ONE, softmax.maximum[r] += top;
+    }
+
+    template <Loop kLoop, class Softmax>
     DEVICE void attend_all(Softmax& softmax) {
         const WgmmaRowsSeen rows = {query_rows(), key_rows(), offset()};
         int tiles = rows.visible_tiles(first_query(), SAGEATTN_WGMMA_QUERY_BLOCK);
-        if (Shape::kPlain) tiles = min(tiles, work(kTiles));  // others may be left out
+        if (Shape::kPlain || Shape::kBiased) tiles = min(tiles, work(kTiles));  // others may be left out
 #pragma unroll 1
         for (int tile = work(kTiles); tile > tiles; --tile) skip();
 #pragma unroll 1
@@ -138,7 +155,7 @@ class WgmmaConsumer {
     }
 
     // The tiles that the loading thread found.
-    template <Loop kLoop>
+    template <Loop kLoop, class Softmax>
     DEVICE void attend_seen(Softmax& softmax) {
         ring.set_ended(work(kTiles) == 0);
 #pragma unroll 1
@@ -181,17 +198,18 @@ class WgmmaConsumer {
     }
 
     // s: the scores, on their way. limited: not every row sees all of the tile.
-    template <Loop kLoop>
+    template <Loop kLoop, class Softmax>
     DEVICE void attend_tile(Softmax& softmax, int (&s)[64], int tile, bool limited) {
         u32 weights[16];
         float partial[kPartials];
         const float scale = key_scale(tile);
         const u32 there = kLoop == Loop::kExact ? keys_there(tile) : ~0u;
+        const auto added = of_keys<kLoop>(tile);
         Hidden hidden;
         if constexpr (Shape::kMasked) hidden = mask_bits(tile, limited);
         wgmma_wait<0>(s);
         release(barriers.key_empty(ring.stage()));
-        if constexpr (Shape::kBiased) {
+        if constexpr (Shape::kBiased && kLoop == Loop::kUsual) {
             float x[64];
             add_bias(x, s, scale, tile);
             limit(hidden, tile, limited);
@@ -205,7 +223,7 @@ class WgmmaConsumer {
                 softmax.probabilities(weights, s, scales, limited, hidden, there, exact);
                 add_to_sums(sums(), softmax, exact[0], exact[1]);
             } else {
-                softmax.probabilities(weights, s, scales, limited, hidden);
+                softmax.probabilities(weights, s, scales, limited, hidden, added);
             }
         }
         barrier_wait(barriers.value_full(ring.stage()), ring.parity());
@@ -232,7 +250,7 @@ class WgmmaConsumer {
     }
 
     // sum = sum * rescale + addend
-    DEVICE static void add_to_sums(u32 address, const Softmax& softmax, float first, float second) {
+    DEVICE static void add_to_sums(u32 address, const WgmmaSoftmaxRows& softmax, float first, float second) {
         float sum[2];
         load_floats(sum, address);
         first = fmaf(sum[0], softmax.rescale[0], first), second = fmaf(sum[1], softmax.rescale[1], second);
@@ -272,6 +290,17 @@ class WgmmaConsumer {
     DEVICE float key_scale(int tile) const {
         const u32 first = (work_field(kFirstTile) + tile) * SAGEATTN_WGMMA_KEY_SCALES;
         return load_l2(p.key_scale + (first + opaque(threadIdx.x) % 4));
+    }
+
+    // What the scores of the lane's 32 keys of the tile get added.
+    template <Loop kLoop>
+    DEVICE auto of_keys(int tile) const {
+        if constexpr (kLoop == Loop::kWeighed) {
+            const u32 first = (work_field(kBatch) * p.key_tiles + tile) * SAGEATTN_WGMMA_KEY_SCALES;
+            return GroupAdded{load_l2(p.groups + (first + opaque(threadIdx.x) % 4))};
+        } else {
+            return NothingAdded();
+        }
     }
 
     // Which of the lane's 32 keys of the tile do not stand for others.
@@ -315,17 +344,23 @@ class WgmmaConsumer {
     }
 
     template <Loop kLoop>
-    DEVICE void add(Softmax& softmax, const float (&partial)[kPartials]) {
+    DEVICE void add(WgmmaSoftmaxRows& softmax, const float (&partial)[kPartials]) {
 #pragma unroll
         for (int i = 0; i < kOutputs; ++i) output[i] = fmaf(output[i], softmax.rescale[i / 2 % 2], partial[i]);
         if constexpr (kLoop == Loop::kExact)
             return add_to_sums(sums() + 8, softmax, partial[kOutputs], partial[kOutputs + 2]);
 #pragma unroll
         for (int r = 0; r < 2; ++r)
-            softmax.sum[r] = fmaf(softmax.sum[r], softmax.rescale[r], partial[kOutputs + 2 * r]);
+            softmax.sum[r] = fmaf(softmax.sum[r], softmax.rescale[r], row_sum<kLoop>(partial, kOutputs + 2 * r));
     }
 
-    DEVICE void finish(const Softmax& softmax) const {
+    // Weights are in two columns.
+    template <Loop kLoop>
+    DEVICE static float row_sum(const float (&partial)[kPartials], int i) {
+        return kLoop == Loop::kWeighed ? partial[i] + partial[i + 1] : partial[i];
+    }
+
+    DEVICE void finish(const WgmmaSoftmaxRows& softmax) const {
         const int first = first_query();
         char* const base = static_cast<char*>(p.output.data) + work(kBatch) * p.output.batch_stride +
                            work(kHead) * p.output.head_stride + query_start() * p.output.row_stride;

@@ -40,8 +40,21 @@ class BatchPlace {
         return SeenTile::of(bits, rows() - tile * SAGEATTN_WGMMA_KEY_TILE);
     }
 
-    // Of the keys that are seen.
-    DEVICE int count() const { return p.seen == nullptr ? p.key_rows : max(1, load_l2(p.seen_count + batch())); }
+    DEVICE bool weighed() const { return p.weights != nullptr; }
+
+    // The weight of a key of a tile; from SAGEATTN_WGMMA_KEY_TILE on, what the scores of 32 keys get added, as a
+    // factor.
+    DEVICE float weight(int tile, int key) const {
+        const int index = batch() * p.key_tiles + tile, group = key - SAGEATTN_WGMMA_KEY_TILE;
+        if (group < 0) return load_l2(p.weights + (index * SAGEATTN_WGMMA_KEY_TILE + key));
+        return exp2_fast(load_l2(p.groups + (index * SAGEATTN_WGMMA_KEY_SCALES + group)));
+    }
+
+    // How many keys are seen, or the sum of their weights.
+    DEVICE float total() const {
+        if (p.weights != nullptr) return load_l2(p.weight_total + batch());
+        return p.seen == nullptr ? p.key_rows : max(1, load_l2(p.seen_count + batch()));
+    }
 };
 
 // The same of sequences behind each other. A head has as many blocks for values as for keys: one for each tile that
@@ -84,7 +97,9 @@ class SequencePlace {
     DEVICE long long tile(int index) const { return static_cast<long long>(of_head) * p.key_tiles + first + index; }
     DEVICE long long scales(int index) const { return tile(index); }
     DEVICE SeenTile seen(int tile) const { return SeenTile::of(nullptr, row_count - tile * SAGEATTN_WGMMA_KEY_TILE); }
-    DEVICE int count() const { return row_count; }
+    DEVICE bool weighed() const { return false; }
+    DEVICE float weight(int, int) const { return 1.0f; }
+    DEVICE float total() const { return row_count; }
 };
 
 // The head's rows of a tensor, from a column on.

@@ -1,4 +1,5 @@
 // What the wgmma kernels need to know before they begin: of masks, of sequences, and for the LSE of the packed keys.
+#include "key_weights.cuh"
 #include "mean.cuh"
 #include "schedule.cuh"
 #include "ptx/grid.cuh"
@@ -19,8 +20,10 @@ DEVICE u32 class_of(bool any, bool all) {
     return !any ? SAGEATTN_WGMMA_NONE : all ? SAGEATTN_WGMMA_WHOLE : SAGEATTN_WGMMA_SOME;
 }
 
-// Lists the tiles whose classes are not 0. One warp calls this.
-DEVICE void list_tiles(const sageattn_wgmma_mask_arguments& p, int batch, const unsigned char* classes) {
+// Lists the tiles whose classes are not 0, and puts their groups, if there are any, into that order. One warp calls
+// this.
+DEVICE void list_tiles(const sageattn_wgmma_mask_arguments& p, int batch, const unsigned char* classes,
+                       const float* groups = nullptr, float* tiles_groups = nullptr) {
     const long long at = batch * static_cast<long long>(p.tiles);
     const uint4* const bits = reinterpret_cast<const uint4*>(p.bits) + at;
     int before = 0;
@@ -33,6 +36,9 @@ DEVICE void list_tiles(const sageattn_wgmma_mask_arguments& p, int batch, const 
             p.tile_list[at + place] = tile;
             p.tile_rank[at + tile] = place;
             reinterpret_cast<uint4*>(p.tiles_bits)[at + place] = bits[tile];
+            if (groups != nullptr)
+                reinterpret_cast<float4*>(tiles_groups)[at + place] =
+                    reinterpret_cast<const float4*>(groups)[at + tile];
         }
         before += __popc(all);
     }
@@ -142,16 +148,77 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_SEE_THREADS)
 extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_MASK_THREADS)
     wgmma_bias_keys(const __grid_constant__ sageattn_wgmma_bias_arguments p) {
     grid_let_next_begin();
-    const char* const bias = static_cast<const char*>(p.bias.data) + blockIdx.x / p.heads * p.bias.batch_stride +
-                             blockIdx.x % p.heads * p.bias.head_stride;
+    const KeyBiases biases(p, blockIdx.x / p.heads, blockIdx.x % p.heads);
     float* const output = p.output + blockIdx.x * static_cast<long long>(p.padded_keys);
-    for (int key = threadIdx.x; key < p.padded_keys; key += SAGEATTN_WGMMA_MASK_THREADS) {
-        const char* const at = bias + key * p.column_stride;
-        if (key >= p.keys) output[key] = __int_as_float(0xFF800000);
-        else
-            output[key] = p.dtype == 2 ? *reinterpret_cast<const float*>(at)
-                                       : to_float(*reinterpret_cast<const u16*>(at), p.dtype == 1);
+    for (int key = threadIdx.x; key < p.padded_keys; key += SAGEATTN_WGMMA_MASK_THREADS) output[key] = biases.of(key);
+}
+
+// Whether the batch's biases become weights; the block's threads call this together. Under a causal limit the key in
+// a hidden one's place may lie beyond the limit: no key may be hidden then.
+DEVICE bool fit(const sageattn_wgmma_weight_arguments& p, const KeyBiases& biases, float top) {
+    const int keys = p.bias.keys, groups = divide_up(keys, 32);
+    bool all = fabsf(top) <= kLargestTop;
+    for (int i = threadIdx.x / 32; i < groups; i += kMaskWarps) {
+        const int key = 32 * i + lane_index();
+        const KeyGroup group(biases.of(key), top);
+        all &= group.fits() && (p.causal == 0 || group.shown || key >= keys);
     }
+    return __syncthreads_and(all);
+}
+
+// Writes a tile's weights, and its biases for a batch whose weights are 1; adds up what the block counts. A warp
+// calls this.
+DEVICE void weigh_tile(const sageattn_wgmma_weight_arguments& p, const KeyBiases& biases, int batch, int tile,
+                       bool weighed, float top, int& seen, float& total) {
+    const long long at = batch * static_cast<long long>(p.seen.tiles) + tile;
+    u32 word[4];
+#pragma unroll
+    for (int w = 0; w < 4; ++w) {
+        const int lane = lane_index(), key = tile * kTile + 32 * w + lane;
+        const KeyGroup group(biases.of(key), top);
+        const float weight = weighed ? group.weight() : key < p.bias.keys ? 1.0f : 0.0f;
+        const float added = weighed ? group.added(top) : 0.0f;
+        word[w] = __ballot_sync(0xFFFFFFFFu, weight > 0.0f);
+        p.weights[at * kTile + 32 * w + lane] = weight;
+        p.bias.output[at * kTile + 32 * w + lane] = group.bias;
+        if (lane == 0) p.groups[at * SAGEATTN_WGMMA_KEY_SCALES + w] = added;
+        seen += __popc(word[w]);
+        total += exp2_fast(added) * weight;
+    }
+    if (lane_index() == 0) reinterpret_cast<uint4*>(p.seen.bits)[at] = make_uint4(word[0], word[1], word[2], word[3]);
+}
+
+// An additive mask of one row for all queries and heads. Grid: a block for each batch.
+extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_MASK_THREADS, 1)
+    wgmma_weigh_keys(const __grid_constant__ sageattn_wgmma_weight_arguments p) {
+    __shared__ float memory[kMaskWarps];
+    __shared__ int count;
+    grid_let_next_begin();
+    const int batch = blockIdx.x, tiles = p.seen.tiles, warp = threadIdx.x / 32;
+    unsigned char* const classes = p.seen.classes + batch * static_cast<long long>(divide_up(tiles, 4) * 4);
+    const KeyBiases biases(p.bias, batch, 0);
+    const float top = biases.top(memory);
+    if (threadIdx.x == 0) count = 0;
+    const bool weighed = fit(p, biases, top);
+    int seen = 0;
+    float total = 0.0f;
+#pragma unroll 1
+    for (int tile = warp; tile < tiles; tile += kMaskWarps) {
+        const int before = seen;
+        weigh_tile(p, biases, batch, tile, weighed, top, seen, total);
+        if (lane_index() == 0) classes[tile] = seen > before;
+    }
+    total = warp_sum(total);
+    if (lane_index() == 0) memory[warp] = total, atomicAdd(&count, seen);
+    __syncthreads();
+    if (warp > 0) return;
+    total = warp_sum(memory[lane_index()]);
+    list_tiles(p.seen, batch, classes, p.groups, p.tiles_groups);
+    if (threadIdx.x > 0) return;
+    p.seen.count[batch] = count;
+    p.total[batch] = total;
+    p.top[batch] = weighed ? top * SAGEATTN_LOG2_E : 0.0f;
+    p.weighed[batch] = weighed;
 }
 
 DEVICE int rows_of(const int* starts, int sequence, int largest) {

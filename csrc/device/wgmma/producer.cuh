@@ -49,11 +49,8 @@ class WgmmaProducer {
         barrier_wait(barriers.work_empty(stage), ring.work_parity() ^ 1);
         const u32 at = shared + Shape::kWorkAt + stage * Shape::kWork;
         store_shared_16(at, make_uint4(work.head, work.batch, work.first_query, work.key_head));
-        store_shared_8(at + 16, make_uint2(work.tiles, work.first_tile));
-        if constexpr (Shape::kStarts) {
-            store_shared_8(at + 24, make_uint2(work.query_start, work.rows.query_rows));
-            store_shared_8(at + 32, make_uint2(work.rows.key_rows, work.rows.offset));
-        }
+        store_shared_16(at + 16, make_uint4(work.tiles, work.first_tile, work.query_start, work.rows.query_rows));
+        if constexpr (Shape::kStarts) store_shared_8(at + 32, make_uint2(work.rows.key_rows, work.rows.offset));
         barrier_arrive(barriers.work_full(stage));
         grid_wait();  // the launch before writes the tiles that are loaded next
     }
@@ -74,8 +71,9 @@ class WgmmaProducer {
 
     // The last tile first: it is the one that may need a limit.
     DEVICE void load_keys(const WgmmaWork& work) {
-        const int* const list =
-            Shape::kPlain && p.tile_list != nullptr ? p.tile_list + work.batch * p.key_tiles : nullptr;
+        const int* const list = (Shape::kPlain || Shape::kBiased) && p.tile_list != nullptr
+                                    ? p.tile_list + work.batch * p.key_tiles
+                                    : nullptr;
 #pragma unroll 1
         for (int i = work.tiles - 1; i >= 0; --i)
             load_tile(work.first_tile + (list == nullptr ? i : load_l2(list + i)));

@@ -37,7 +37,8 @@ struct WgmmaRowsSeen {
     }
 };
 
-// kQueryTile query rows of a head. The loading thread fills it in and hands it on in shared memory.
+// At most kQueryTile query rows of a head: from first_query to rows.query_rows. The loading thread fills it in and
+// hands it on in shared memory.
 struct WgmmaWork {
     int head, batch, first_query;  // head: -1 if there is no more work
     int key_head;                  // counted through all batches
@@ -55,27 +56,41 @@ class WgmmaSchedule {
   public:
     DEVICE WgmmaSchedule(const sageattn_wgmma_attention_arguments& arguments) : p(arguments) {}
 
-    DEVICE int count() const { return p.heads * tiles_per_head(); }
+    DEVICE int count() const { return p.heads * (p.long_items + p.short_items); }
+
+    DEVICE WgmmaWork at(int index) const {
+        const int longs = p.heads * p.long_items;
+        return index < longs ? long_item(index) : short_item(index - longs);
+    }
+
+  private:
+    static constexpr int kShort = kQueryTile - SAGEATTN_WGMMA_QUERY_BLOCK;  // rows of a short item
 
     // Groups of heads come one after the other, so that their keys stay in the cache; in a group, the rows that see
     // most keys come first.
-    DEVICE WgmmaWork at(int index) const {
-        const int per_group = p.group * tiles_per_head();
+    DEVICE WgmmaWork long_item(int index) const {
+        const int per_group = p.group * p.long_items;
         const int group = index / per_group, rest = index - group * per_group;
         const int members = min(p.group, p.heads - group * p.group);
         const int turn = rest / members;
-        const int of_all = group * p.group + rest - turn * members, batch = of_all / p.query_heads;
-        const int head = of_all - batch * p.query_heads;
+        return item(group * p.group + rest - turn * members, (p.long_items - 1 - turn) * kQueryTile, kQueryTile);
+    }
+
+    // Behind the long ones of all heads: they fill the last turn.
+    DEVICE WgmmaWork short_item(int index) const {
+        const int head = index / p.short_items, turn = index - head * p.short_items;
+        return item(head, p.long_items * kQueryTile + turn * kShort, kShort);
+    }
+
+    // of_all: the head, counted through all batches.
+    DEVICE WgmmaWork item(int of_all, int first, int count) const {
+        const int batch = of_all / p.query_heads, head = of_all - batch * p.query_heads;
         const int key_head = batch * p.key_heads + head / (p.query_heads / p.key_heads);
-        const int first = (tiles_per_head() - 1 - turn) * kQueryTile;
-        const WgmmaRowsSeen rows = {p.query_rows, p.key_rows, p.causal_offset};
+        const WgmmaRowsSeen rows = {min(p.query_rows, first + count), p.key_rows, p.causal_offset};
         const int tiles =
             p.tile_count == nullptr ? rows.visible_tiles(first, kQueryTile) : load_l2(p.tile_count + batch);
         return {head, batch, first, key_head, tiles, key_head * p.key_tiles, 0, rows};
     }
-
-  private:
-    DEVICE int tiles_per_head() const { return divide_up(p.query_rows, kQueryTile); }
 };
 
 // The same for sequences behind each other: those of most keys first, a sequence head by head, and of a head the rows

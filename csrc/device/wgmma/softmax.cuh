@@ -61,6 +61,18 @@ DEVICE void add_bias(float (&x)[64], const int (&s)[64], const float (&scale)[2]
     }
 }
 
+// What scores get added after their scale.
+struct NothingAdded {
+    DEVICE float to(float x) const { return x; }
+};
+
+// The same number for a lane's 32 keys of a tile.
+struct GroupAdded {
+    float bias;
+
+    DEVICE float to(float x) const { return x + bias; }
+};
+
 // What the softmaxes of both kinds share. Two rows of a lane, r = 0 and 1: g and g + 8.
 struct WgmmaSoftmaxRows {
     float maximum[2];             // of x = log2(e) * (sm_scale * q . k + bias)
@@ -100,21 +112,21 @@ struct WgmmaSoftmaxRows {
     }
 };
 
-// Without an additive mask.
+// Without an additive mask, or with a number for all of a lane's keys.
 struct WgmmaSoftmax : WgmmaSoftmaxRows {
     DEVICE WgmmaSoftmax() : WgmmaSoftmaxRows(kNothingSeen) {}
 
     // limited: hidden says which keys the rows see; else all of them.
-    template <class Hidden>
+    template <class Hidden, class Added>
     DEVICE void probabilities(u32 (&weights)[16], int (&s)[64], const float (&scale)[2], bool limited,
-                              const Hidden& hidden) {
+                              const Hidden& hidden, const Added& added) {
         if (limited) hide(s, hidden);
         float x[64];
-        maxima(s, scale, limited, hidden);
+        maxima(s, scale, limited, hidden, added);
 #pragma unroll
         for (int i = 0; i < 64; ++i) {
             const int r = element_row(i);
-            x[i] = exp2_fast(fmaf(static_cast<float>(s[i]), scale[r], kOffset - maximum[r]));
+            x[i] = exp2_fast(fmaf(static_cast<float>(s[i]), scale[r], added.to(kOffset - maximum[r])));
         }
         // Where scales are tiny, hidden products alone would not make the probabilities zero.
         if (limited) set_hidden(x, hidden, 0.0f);
@@ -126,7 +138,7 @@ struct WgmmaSoftmax : WgmmaSoftmaxRows {
     DEVICE void probabilities(u32 (&weights)[16], int (&s)[64], const float (&scale)[2], bool limited,
                               const Hidden& hidden, u32 there, float (&exact)[2]) {
         if (limited) hide(s, hidden);
-        maxima(s, scale, limited, hidden);
+        maxima(s, scale, limited, hidden, NothingAdded());
         if (limited || __any_sync(0xFFFFFFFFu, there != ~0u)) {
             float x[64];
             exponents(x, s, scale);
@@ -177,15 +189,16 @@ struct WgmmaSoftmax : WgmmaSoftmaxRows {
     }
 
     // Takes the maxima of integers, because the hardware compares three of them at a time; in two chains a row.
-    template <class Hidden>
-    DEVICE void maxima(const int (&s)[64], const float (&scale)[2], bool limited, const Hidden& hidden) {
+    template <class Hidden, class Added>
+    DEVICE void maxima(const int (&s)[64], const float (&scale)[2], bool limited, const Hidden& hidden,
+                       const Added& added) {
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
             int chain[2] = {max(s[2 * r], s[2 * r + 1]), max(s[4 + 2 * r], s[4 + 2 * r + 1])};
 #pragma unroll
             for (int i = 2; i < 16; ++i)
                 chain[i % 2] = max(max(chain[i % 2], s[4 * i + 2 * r]), s[4 * i + 2 * r + 1]);
-            float largest = static_cast<float>(max(chain[0], chain[1])) * scale[r];
+            float largest = added.to(static_cast<float>(max(chain[0], chain[1])) * scale[r]);
             if (limited && hidden.none(r)) largest = kNothingSeen;
             raise(r, largest);
         }

@@ -25,7 +25,32 @@ template <int kColumns>
 struct ValueMemory {
     uint4 tile[(kColumns + 8) * SAGEATTN_WGMMA_KEY_TILE / 16];
     float column[kQuads][kColumns];
+    float weights[SAGEATTN_WGMMA_KEY_TILE + SAGEATTN_WGMMA_KEY_SCALES];
     int count;
+};
+
+// The weights of a tile's keys, if there are any, in shared memory: loops that need them have no registers left.
+template <class Place>
+struct TileWeights {
+    static constexpr int kNumbers = SAGEATTN_WGMMA_KEY_TILE + SAGEATTN_WGMMA_KEY_SCALES;
+    const Place& place;
+    const u32 shared;
+
+    DEVICE TileWeights(const Place& of_block, const float (&memory)[kNumbers])
+        : place(of_block), shared(shared_address(memory)) {}
+
+    DEVICE bool any() const { return place.weighed(); }
+    DEVICE float of(int key) const { return __uint_as_float(load_shared_4(shared + key * 4)); }
+    DEVICE float of_group(int group) const { return of(SAGEATTN_WGMMA_KEY_TILE + group); }
+
+    // The block's threads call this together.
+    DEVICE void load(int tile) const {
+        if (!any()) return;
+#pragma unroll 1
+        for (int i = threadIdx.x; i < kNumbers; i += blockDim.x)
+            store_shared_4(shared + i * 4, __float_as_uint(place.weight(tile, i)));
+        __syncthreads();
+    }
 };
 
 // The thread's four channels: x becomes x * inverse + offset, which is (x - shift) / scale.
@@ -53,8 +78,15 @@ struct ValueThread {
     static constexpr int kKeys = 16;
     static constexpr int kRowThreads = kColumns / 4;
 
-    DEVICE static int channel() { return threadIdx.x % kRowThreads * 4; }  // the first of four
-    DEVICE static int quad() { return threadIdx.x / kRowThreads; }
+    // With WGMMA_RECOMPUTE, what follows from the thread's number is computed anew in each tile: with sequences,
+    // registers for it would be spilled.
+#ifdef WGMMA_RECOMPUTE
+    DEVICE static u32 thread() { return opaque(threadIdx.x); }
+#else
+    DEVICE static u32 thread() { return threadIdx.x; }
+#endif
+    DEVICE static int channel() { return thread() % kRowThreads * 4; }  // the first of four
+    DEVICE static int quad() { return thread() / kRowThreads; }
     DEVICE static int key(int i) { return i / 4 * 32 + quad() * 4 + i % 4; }
 
     template <class Place>
@@ -84,21 +116,6 @@ DEVICE void take_largest(float (&largest)[4], const Words<2> (&fetched)[16], con
             const float x = c % 2 == 0 ? low_number<Number>(word) : high_number<Number>(word);
             largest[c] = larger_or_nan(largest[c], fabsf(__fsub_rn(x, shift[c])));
         }
-    }
-}
-
-// The same over tiles `tile`, `tile` - step … down to 0. The caller has fetched the first of these; the last stays in
-// `fetched`. keys: of the tile that was fetched.
-template <int kColumns, class Number, class Place>
-DEVICE void take_largest(float (&largest)[4], Words<2> (&fetched)[16], const Place& place, const WgmmaRows<2>& rows,
-                         const float (&shift)[4], int tile, int step, ValueKeys& keys) {
-    using Thread = ValueThread<kColumns>;
-    if (keys.any()) take_largest<Number>(largest, fetched, shift);
-#pragma unroll 1
-    for (tile -= step; tile >= 0; tile -= step) {
-        keys = Thread::keys(place, tile);
-        Thread::fetch(fetched, rows, tile, keys);
-        if (keys.any()) take_largest<Number>(largest, fetched, shift);
     }
 }
 
@@ -148,10 +165,12 @@ DEVICE float scaled(float x, const ValueScale& scale, int c) {
     return __fmaf_rn(x, scale.inverse[c], scale.offset[c]);
 }
 
+DEVICE float sum_float16(u32 two) { return low_number<float16>(two) + high_number<float16>(two); }
+
 // Packs the thread's channels 2 * pair and 2 * pair + 1 into the tile; zeros where its keys are not seen.
-template <int kColumns, class Number>
+template <int kColumns, class Number, class Weights>
 DEVICE void pack_two(ValueMemory<kColumns>& memory, const Words<2> (&fetched)[16], int pair, const ValueScale& scale,
-                     u32 seen, float (&residual)[2]) {
+                     u32 seen, const Weights& weights, float (&residual)[2]) {
     using Thread = ValueThread<kColumns>;
     u32 word[2][4], rounded[2][4];
     residual[0] = residual[1] = 0.0f;
@@ -165,59 +184,82 @@ DEVICE void pack_two(ValueMemory<kColumns>& memory, const Words<2> (&fetched)[16
             x[1][j] = scaled(high_number<Number>(fetched[i].word[pair]), scale, 2 * pair + 1);
             if (seen != 0xFFFF && !(seen >> i & 1)) x[0][j] = x[1][j] = 0.0f;
         }
+        if (weights.any()) {
+#pragma unroll
+            for (int j = 0; j < 4; ++j) {
+                const float weight = weights.of(Thread::key(4 * group + j));
+                x[0][j] *= weight, x[1][j] *= weight;
+            }
+        }
 #pragma unroll
         for (int h = 0; h < 2; ++h) {
             word[h][group] = pack_e4m3(x[h][0], x[h][1], x[h][2], x[h][3]);
-            residual[h] += x[h][0] + x[h][1] + (x[h][2] + x[h][3]);
+            const float sum = x[h][0] + x[h][1] + (x[h][2] + x[h][3]);
             rounded[h][group] =
                 add_float16(float16_from_e4m3(word[h][group]), float16_from_e4m3(word[h][group] >> 16));
+            if (weights.any())
+                residual[h] = fmaf(weights.of_group(group), sum - sum_float16(rounded[h][group]), residual[h]);
+            else residual[h] += sum;
         }
     }
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
         // Four numbers are summed in float16: what that rounds off is far below the residual.
 #pragma unroll
-        for (int i = 0; i < 4; i += 2) {
-            const u32 four = add_float16(rounded[h][i], rounded[h][i + 1]);
-            residual[h] -= low_number<float16>(four) + high_number<float16>(four);
-        }
+        for (int i = 0; i < 4; i += 2)
+            if (!weights.any()) residual[h] -= sum_float16(add_float16(rounded[h][i], rounded[h][i + 1]));
         const int row = value_row(Thread::channel() + 2 * pair + h);
         memory.tile[row * 8 + (Thread::quad() ^ (row & 7))] =
             make_uint4(word[h][0], word[h][1], word[h][2], word[h][3]);
     }
 }
 
-// The rows of ones: a 1 for each key that is seen.
-template <int kColumns>
-DEVICE void pack_ones(ValueMemory<kColumns>& memory, u32 seen) {
+// SAGEATTN_WGMMA_ONE times the weights of four keys, and what rounding lost of them.
+template <int kColumns, class Weights>
+DEVICE void weigh_ones(u32& even, u32& odd, const Weights& weights, int group) {
+    float x[4], rounded[4];
+#pragma unroll
+    for (int j = 0; j < 4; ++j) x[j] = weights.of(ValueThread<kColumns>::key(4 * group + j)) * SAGEATTN_WGMMA_ONE;
+    even = pack_e4m3(x[0], x[1], x[2], x[3]);
+    unpack_e4m3(rounded, even);
+    odd = pack_e4m3(x[0] - rounded[0], x[1] - rounded[1], x[2] - rounded[2], x[3] - rounded[3]);
+}
+
+// The rows of ones: a 1 for each key that is seen, or weights.
+template <int kColumns, class Weights>
+DEVICE void pack_ones(ValueMemory<kColumns>& memory, u32 seen, const Weights& weights) {
     using Thread = ValueThread<kColumns>;
     if (Thread::channel() >= 8) return;
-    u32 word[4];
+    u32 even[4], odd[4];
 #pragma unroll
     for (int w = 0; w < 4; ++w) {
-        word[w] = 0;
+        even[w] = 0;
 #pragma unroll
         for (int j = 0; j < 4; ++j)
-            if (seen >> (4 * w + j) & 1) word[w] |= 0x38u << 8 * j;
+            if (seen >> (4 * w + j) & 1) even[w] |= 0x38u << 8 * j;
+        odd[w] = even[w];
+        if (weights.any()) weigh_ones<kColumns>(even[w], odd[w], weights, w);
     }
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
         const int row = kColumns + Thread::channel() + i;
-        memory.tile[row * 8 + (Thread::quad() ^ (row & 7))] = make_uint4(word[0], word[1], word[2], word[3]);
+        memory.tile[row * 8 + (Thread::quad() ^ (row & 7))] =
+            i % 2 == 0 ? make_uint4(even[0], even[1], even[2], even[3]) : make_uint4(odd[0], odd[1], odd[2], odd[3]);
     }
 }
 
 // Writes a tile and the sums of what rounding lost.
-template <int kColumns, class Number>
+template <int kColumns, class Number, class Weights>
 DEVICE void pack_value_tile(const sageattn_wgmma_quantize_arguments& p, ValueMemory<kColumns>& memory,
-                            long long index, const Words<2> (&fetched)[16], const ValueScale& scale, u32 seen) {
+                            long long index, const Words<2> (&fetched)[16], const ValueScale& scale, u32 seen,
+                            const Weights& weights) {
     using Thread = ValueThread<kColumns>;
     constexpr int kThreads = kPackThreads<kColumns>, kUnits = (kColumns + 8) * 8;  // of 16 bytes
-    pack_ones(memory, seen);
+    pack_ones(memory, seen, weights);
 #pragma unroll
     for (int pair = 0; pair < 2; ++pair) {
         float residual[2];
-        pack_two<kColumns, Number>(memory, fetched, pair, scale, seen, residual);
+        pack_two<kColumns, Number>(memory, fetched, pair, scale, seen, weights, residual);
         *reinterpret_cast<float2*>(&memory.column[Thread::quad()][Thread::channel() + 2 * pair]) =
             make_float2(residual[0], residual[1]);
     }
@@ -255,7 +297,7 @@ DEVICE void finish_head(const sageattn_wgmma_quantize_arguments& p, ValueMemory<
     const long long at = static_cast<long long>(place.head) * kColumns + threadIdx.x;
     const float shift = p.value_shift[at], scale = value_scale(__ldcg(p.value_largest + at), shift);
     p.value_scale[at] = scale;
-    p.value_mean[at] = shift + scale * __fdividef(residual, static_cast<float>(place.count()));
+    p.value_mean[at] = shift + scale * __fdividef(residual, place.total());
 }
 
 // Packs tiles part, part + parts …; in heads of at most SAGEATTN_WGMMA_PARTS tiles that is one.
@@ -268,32 +310,35 @@ DEVICE void pack_values(const sageattn_wgmma_quantize_arguments& p, const Place&
     const long long at = static_cast<long long>(place.head) * kColumns + Thread::channel();
     Words<2> fetched[Thread::kKeys];
     float shift[4], scale[4], largest[4] = {};
-    ValueKeys keys = Thread::keys(place, last);
-    Thread::fetch(fetched, rows, last, keys);
-    grid_wait();
-    load_numbers(shift, p.value_shift + at);
-    take_largest<kColumns, Number>(largest, fetched, place, rows, shift, last, place.parts(), keys);
-    publish_largest(p, memory, place.head, largest);
-    if (!wait_for_head(p, memory, place)) {
-        const int end = place.tiles() - 1;
-        keys = Thread::keys(place, end);
-        Thread::fetch(fetched, rows, end, keys);
-        take_largest<kColumns, Number>(largest, fetched, place, rows, shift, end, 1, keys);
+    ValueKeys keys;
+    // The block's own tiles, its first one last; then all of the head, if it has waited for the others in vain.
+    int first = last, step = place.parts();
+    while (true) {
+#pragma unroll 1
+        for (int tile = first; tile >= 0; tile -= step) {
+            keys = Thread::keys(place, tile);
+            Thread::fetch(fetched, rows, tile, keys);
+            grid_wait();  // the first time
+            load_numbers(shift, p.value_shift + at);
+            if (keys.any()) take_largest<Number>(largest, fetched, shift);
+        }
         publish_largest(p, memory, place.head, largest);
-        keys = Thread::keys(place, part);
-        Thread::fetch(fetched, rows, part, keys);
+        if (step == 1 || wait_for_head(p, memory, place)) break;
+        first = place.tiles() - 1, step = 1;
     }
     const uint4 bits = load_l2_16(p.value_largest + at);
     scale[0] = value_scale(bits.x, shift[0]), scale[1] = value_scale(bits.y, shift[1]);
     scale[2] = value_scale(bits.z, shift[2]), scale[3] = value_scale(bits.w, shift[3]);
     const ValueScale exact(shift, scale);
+    const TileWeights<Place> weights(place, memory.weights);
 #pragma unroll 1
-    for (int tile = part;;) {
-        pack_value_tile<kColumns, Number>(p, memory, place.tile(tile), fetched, exact, keys.seen);
-        tile += place.parts();
-        if (tile >= place.tiles()) break;
-        keys = Thread::keys(place, tile);
-        Thread::fetch(fetched, rows, tile, keys);
+    for (int tile = part; tile < place.tiles(); tile += place.parts()) {
+        if (tile != part || step == 1) {
+            keys = Thread::keys(place, tile);
+            Thread::fetch(fetched, rows, tile, keys);
+        }
+        weights.load(tile);
+        pack_value_tile<kColumns, Number>(p, memory, place.tile(tile), fetched, exact, keys.seen, weights);
     }
     finish_head(p, memory, place);
 }

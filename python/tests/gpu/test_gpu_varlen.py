@@ -84,11 +84,13 @@ def test_options(index_dtype: torch.dtype, smooth_k: bool) -> None:
 def test_one_sequence_is_the_dense_call() -> None:
     q, _, cu = sequences([200], 4, 128, torch.float16, 1)
     k, _, cu_k = sequences([300], 2, 128, torch.float16, 2)
-    output = sageattn_varlen(q, k, k, cu, cu_k, 200, 300, always_quantize=True)  # whatever a table says
     tensors = (x.transpose(0, 1)[None] for x in (q, k, k))
-    kind = kinds.kind_of("auto", q, varlen=True).replace("_varlen", "")
+    kind = kinds.kind_of("auto", q, varlen=True)  # whatever a table says
+    output = torch.ops.sageattention.forward_varlen(
+        q, k, k, None, cu, cu_k, 200, 300, 0, 128**-0.5, f"only:{kind}", 3, True, False, None, None
+    )[0]
     dense = torch.ops.sageattention.forward(
-        *tensors, None, False, 0, 128**-0.5, f"only:{kind}", 3, True, False
+        *tensors, None, False, 0, 128**-0.5, f"only:{kind.replace('_varlen', '')}", 3, True, False
     )[0]
     torch.testing.assert_close(output, dense[0].transpose(0, 1), rtol=4e-3, atol=4e-3)
 
