@@ -102,23 +102,19 @@ class Mask {
         return __any_sync(0xFFFFFFFFu, differs_from_plain != 0) ? kSome : kAll;
     }
 
-    // Scores to base-2 logits behind the mask.
+    // Scores to base-2 logits behind the mask. Each comparison reads the dtype anew: a compiler that sees one value makes a
+    // table of jumps, whose targets the check of machine code cannot read.
     DEVICE void apply(F& f, const Scales<F>& scales, int tile) const {
-        switch (p.mask_dtype) {
-            case kBoolean:
-                apply<BooleanMask, 0>(f, scales);
-                break;
-            case kFloat32:
-                apply<Float32Mask, 0>(f, scales);
-                if (halves()) load_second_half(tile);
-                apply<Float32Mask, 1>(f, scales);
-                break;
-            case kBfloat16:
-                apply<HalfMask<true>, 0>(f, scales);
-                break;
-            default:
-                apply<HalfMask<false>, 0>(f, scales);
-                break;
+        if (opaque(p.mask_dtype) == kBoolean) {
+            apply<BooleanMask, 0>(f, scales);
+        } else if (opaque(p.mask_dtype) == kFloat32) {
+            apply<Float32Mask, 0>(f, scales);
+            if (halves()) load_second_half(tile);
+            apply<Float32Mask, 1>(f, scales);
+        } else if (opaque(p.mask_dtype) == kBfloat16) {
+            apply<HalfMask<true>, 0>(f, scales);
+        } else {
+            apply<HalfMask<false>, 0>(f, scales);
         }
     }
 
