@@ -102,8 +102,8 @@ class Mask {
         return __any_sync(0xFFFFFFFFu, differs_from_plain != 0) ? kSome : kAll;
     }
 
-    // Scores to base-2 logits behind the mask. Each comparison reads the dtype anew: a compiler that sees one value makes a
-    // table of jumps, whose targets the check of machine code cannot read.
+    // Scores to base-2 logits behind the mask. Each comparison reads the dtype anew: a compiler that sees one value
+    // makes a table of jumps, whose targets the check of machine code cannot read.
     DEVICE void apply(F& f, const Scales<F>& scales, int tile) const {
         if (opaque(p.mask_dtype) == kBoolean) {
             apply<BooleanMask, 0>(f, scales);
