@@ -61,8 +61,9 @@ type compileStep struct {
 }
 
 // RenderDockerfile writes the Dockerfile. Each SM of the matrix has a stage that copies exactly the sources of that SM,
-// so that a change recompiles only the SMs that use the changed file. PTX that several SMs have in common is made once. Sources that a part of the SM's packages holds
-// have a stage of their own, so that no wheel waits for code that it does not hold, and nothing is compiled twice.
+// so that a change recompiles only the SMs that use the changed file. Sources that a part of the SM's packages holds
+// have a stage of their own, so that no wheel waits for code that it does not hold, and nothing is compiled twice. PTX
+// that several SMs have in common is made once.
 func RenderDockerfile(m *matrix.Matrix, k *kernels.Set) ([]byte, error) {
 	if err := k.Check(m); err != nil {
 		return nil, err
@@ -74,7 +75,7 @@ func RenderDockerfile(m *matrix.Matrix, k *kernels.Set) ([]byte, error) {
 		data.Stages = append(data.Stages, newKernelStage(share))
 	}
 	for _, pkg := range m.Packages() {
-		data.Packages = append(data.Packages, packageStage{pkg.Name, kernelStages(shares, pkg, m.SMs())})
+		data.Packages = append(data.Packages, packageStage{pkg.Name, kernelStages(heldBy(shares, pkg, m.SMs()))})
 	}
 	var out bytes.Buffer
 	if err := dockerfile.Execute(&out, data); err != nil {

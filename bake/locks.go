@@ -19,10 +19,8 @@ func (t Target) LockFiles() []string {
 		switch step {
 		case "uv":
 			files = append(files, "lock/uv.txt")
-		case "toolchain":
-			files = append(files, toolchainLock(cell.CUDA))
-		case "ptxas":
-			files = append(files, ptxasLock(cell.CUDA))
+		case "toolchain", "ptxas":
+			files = append(files, compilerLock(step, cell.CUDA))
 		case "nvdisasm":
 			files = append(files, "lock/nvdisasm.txt")
 		case "host-toolchain":
@@ -36,14 +34,9 @@ func (t Target) LockFiles() []string {
 	return files
 }
 
-// toolchainLock names the lock file of a CUDA's compiler.
-func toolchainLock(cuda matrix.Version) string {
-	return "lock/toolchain-cu" + cuda.Minor().Digits() + ".txt"
-}
-
-// ptxasLock names the lock file of a CUDA's assembler.
-func ptxasLock(cuda matrix.Version) string {
-	return "lock/ptxas-cu" + cuda.Minor().Digits() + ".txt"
+// compilerLock names the lock file of a CUDA's compiler, toolchain, or of its assembler, ptxas.
+func compilerLock(program string, cuda matrix.Version) string {
+	return "lock/" + program + "-cu" + cuda.Minor().Digits() + ".txt"
 }
 
 // librariesLock names the lock file of the CUDA libraries that a torch takes, for all Pythons.

@@ -51,10 +51,8 @@ func lockName(t *testing.T, fields []string) string {
 	t.Helper()
 	version := matrix.MustVersion(fields[1])
 	switch fields[0] {
-	case "toolchain":
-		return toolchainLock(version)
-	case "ptxas":
-		return ptxasLock(version)
+	case "toolchain", "ptxas":
+		return compilerLock(fields[0], version)
 	case "libraries":
 		return librariesLock(version)
 	}

@@ -29,10 +29,8 @@ type Part struct {
 // of the whole matrix.
 func partsOf(m *matrix.Matrix, shares []share, cell matrix.Cell) []Part {
 	var parts []Part
-	for _, s := range shares {
-		if s.in(cell.Package, cell.SMs) {
-			parts = append(parts, kernelsPart(m, cell, s))
-		}
+	for _, s := range heldBy(shares, cell.Package, cell.SMs) {
+		parts = append(parts, kernelsPart(m, cell, s))
 	}
 	return append(parts, hostPart(cell))
 }

@@ -4,7 +4,6 @@ package bake
 
 import (
 	"errors"
-	"slices"
 	"strconv"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
@@ -161,11 +160,8 @@ func sharedOf(k *kernels.Set, cell matrix.Cell) []Shared {
 const stageHost = "host"
 
 func buildSteps(shares []share, cell matrix.Cell) []string {
-	held := slices.DeleteFunc(slices.Clone(shares), func(s share) bool { return !s.in(cell.Package, cell.SMs) })
-	steps := compilerSteps(held)
-	for _, s := range held {
-		steps = append(steps, s.stage())
-	}
+	held := heldBy(shares, cell.Package, cell.SMs)
+	steps := append(compilerSteps(held), kernelStages(held)...)
 	return append(steps, "kernels", "host-toolchain", stageHost, "builder", StageWheel)
 }
 

@@ -61,18 +61,22 @@ func sharesOfSM(m *matrix.Matrix, k *kernels.Set, sm matrix.SM) []share {
 	return shares
 }
 
-// kernelStages names the stages of those shares that wheels of a package hold for some SMs.
-func kernelStages(shares []share, pkg matrix.Package, sms []matrix.SM) []string {
-	var names []string
+// heldBy are those of some shares that wheels of a package for these SMs hold.
+func heldBy(shares []share, pkg matrix.Package, sms []matrix.SM) []share {
+	var held []share
 	for _, s := range shares {
-		if s.in(pkg, sms) {
-			names = append(names, s.stage())
+		if slices.Contains(s.holders, pkg.Name) && slices.Contains(sms, s.sm) {
+			held = append(held, s)
 		}
 	}
-	return names
+	return held
 }
 
-// in says whether wheels of a package hold the share, if they are for these SMs.
-func (s share) in(pkg matrix.Package, sms []matrix.SM) bool {
-	return slices.Contains(s.holders, pkg.Name) && slices.Contains(sms, s.sm)
+// kernelStages names the stages of some shares.
+func kernelStages(shares []share) []string {
+	names := make([]string, len(shares))
+	for i, s := range shares {
+		names[i] = s.stage()
+	}
+	return names
 }

@@ -25,7 +25,7 @@ func TestSharesCompileEachSourceOnce(t *testing.T) {
 		}
 	}
 	for _, pkg := range m.Packages() {
-		stages := kernelStages(sharesOf(m, k), pkg, m.SMs())
+		stages := kernelStages(heldBy(sharesOf(m, k), pkg, m.SMs()))
 		for _, s := range sharesOf(m, k) {
 			for _, source := range s.sources {
 				holds := slices.Contains(source.Holders(m, s.sm), pkg.Name)

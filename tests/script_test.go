@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -104,13 +105,20 @@ func copyExecutable(to string) error {
 
 // lock holds a lock file until the script ends, as a running sagebuild would: lock state/buildkit/lock
 func lock(ts *testscript.TestScript, _ bool, args []string) {
-	path := ts.MkAbs(args[0])
-	ts.Check(os.MkdirAll(filepath.Dir(path), 0o700))
+	held, err := hold(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Defer(func() { _ = held.Unlock() })
+}
+
+// hold makes a lock file and locks it.
+func hold(path string) (*flock.Flock, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
 	held := flock.New(path)
 	ok, err := held.TryLock()
-	ts.Check(err)
-	if !ok {
-		ts.Fatalf("%s is locked already", path)
+	if err == nil && !ok {
+		err = fmt.Errorf("%s is locked already", path)
 	}
-	ts.Defer(func() { _ = held.Unlock() })
+	return held, err
 }

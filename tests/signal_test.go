@@ -8,8 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/gofrs/flock"
 )
 
 // Ctrl-C, kill and a closed terminal end a run in the same way: in order, with exit code 130, and without what it made.
@@ -21,7 +19,10 @@ func TestSignalsInterrupt(t *testing.T) {
 		t.Skip("no runc")
 	}
 	state := t.TempDir()
-	held := holdState(t, state)
+	held, err := hold(filepath.Join(state, "buildkit", "lock")) // as another run would
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer func() { _ = held.Unlock() }()
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		dist := filepath.Join(t.TempDir(), "dist")
@@ -51,18 +52,4 @@ func TestSignalsInterrupt(t *testing.T) {
 			t.Errorf("%s: left %v", signal, left)
 		}
 	}
-}
-
-// holdState uses a state directory as another run would.
-func holdState(t *testing.T, state string) *flock.Flock {
-	t.Helper()
-	root := filepath.Join(state, "buildkit")
-	if err := os.MkdirAll(root, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	held := flock.New(filepath.Join(root, "lock"))
-	if ok, err := held.TryLock(); err != nil || !ok {
-		t.Fatalf("the state cannot be locked: %v", err)
-	}
-	return held
 }

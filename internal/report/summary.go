@@ -80,8 +80,8 @@ func (s Summary) total() (size int64, count int) {
 	return size, count
 }
 
-// WriteText writes the table, what several targets come to, then each failure with its step and last lines. Targets that failed over the same thing
-// share one text.
+// WriteText writes the table, what several targets come to, then each failure with its step and last lines. Targets that
+// failed over the same thing share one text.
 func (s Summary) WriteText(w io.Writer, color bool) error {
 	if err := s.table().Write(w, color); err != nil {
 		return err
