@@ -9,9 +9,7 @@
 // All are 2^F::kExponentOffset times as large as the exponential says, which cancels in the output.
 #pragma once
 
-#include "ptx/base.cuh"
-
-DEVICE float minus_infinity() { return __int_as_float(0xFF800000); }
+#include "ptx/number.cuh"
 
 // The factors of a thread's integer scores; the query's hold sm_scale * log2(e) already.
 template <class F>

@@ -14,6 +14,8 @@ struct bfloat16 {
     static constexpr u32 kTwoOnes = 0x3F803F80u;
 };
 
+DEVICE float minus_infinity() { return __int_as_float(0xFF800000); }
+
 DEVICE float float_from_float16(u16 bits) {
     float result;
     asm("cvt.f32.f16 %0, %1;" : "=f"(result) : "h"(bits));

@@ -146,7 +146,7 @@ class Quantizer {
             float dot = 0.0f;
 #pragma unroll
             for (int c = 0; c < 8; ++c) dot = fmaf(x[i][c], mean[c], dot);
-            dot = row_sum<kLanes>(dot);
+            dot = lanes_sum<kLanes>(dot);
             if (column == 0 && exists(row(i))) dots[row(i)] = dot;
         }
     }

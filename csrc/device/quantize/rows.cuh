@@ -2,6 +2,7 @@
 #pragma once
 
 #include "params.h"
+#include "ptx/lanes.cuh"
 #include "ptx/number.cuh"
 
 // First element of a row of a 16-bit view.
@@ -39,23 +40,13 @@ DEVICE void load_eight(float (&x)[8], const float* source, int count) {
     for (int i = 0; i < 8; ++i) x[i] = i < count ? __ldg(source + i) : 0.0f;
 }
 
-// Sum of x, or largest |x|, over the kLanes neighbouring threads of a row, in every one of them.
-template <int kLanes>
-DEVICE float row_sum(float x) {
-#pragma unroll
-    for (int distance = kLanes / 2; distance > 0; distance /= 2) x += __shfl_xor_sync(0xFFFFFFFFu, x, distance);
-    return x;
-}
-
+// Largest |x| over the kLanes neighbouring threads of a row, in every one of them.
 template <int kLanes>
 DEVICE float row_largest(const float (&x)[8]) {
     float largest = 0.0f;
 #pragma unroll
     for (int c = 0; c < 8; ++c) largest = fmaxf(largest, fabsf(x[c]));
-#pragma unroll
-    for (int distance = kLanes / 2; distance > 0; distance /= 2)
-        largest = fmaxf(largest, __shfl_xor_sync(0xFFFFFFFFu, largest, distance));
-    return largest;
+    return lanes_largest<kLanes>(largest);
 }
 
 // Eight INT8, the first in the lowest byte.

@@ -28,7 +28,7 @@ class WgmmaBias {
     DEVICE void load(float (&x)[4], int r, int c) const {
         // Registers are scarce: the second row's address is computed anew each time.
         const char* const row = r == 0 ? first : advance(first, static_cast<int>(opaque(rows)) * p.bias.row_stride);
-        x[0] = x[1] = x[2] = x[3] = __int_as_float(0xFF800000);  // keys beyond the last are no maximum
+        x[0] = x[1] = x[2] = x[3] = minus_infinity();  // keys beyond the last are no maximum
         if (4 * c < keys) load_four(x, row, c);
 #pragma unroll
         for (int j = 0; j < 4; ++j) x[j] = __fmul_rz(x[j], SAGEATTN_LOG2_E);

@@ -142,7 +142,7 @@ class WgmmaConsumer {
     DEVICE void attend_all(Softmax& softmax) {
         const WgmmaRowsSeen rows = {query_rows(), key_rows(), offset()};
         int tiles = rows.visible_tiles(first_query(), SAGEATTN_WGMMA_QUERY_BLOCK);
-        if (Shape::kPlain || Shape::kBiased) tiles = min(tiles, work(kTiles));  // others may be left out
+        if (Shape::kListed) tiles = min(tiles, work(kTiles));  // others may be left out
 #pragma unroll 1
         for (int tile = work(kTiles); tile > tiles; --tile) skip();
 #pragma unroll 1
@@ -428,6 +428,6 @@ class WgmmaConsumer {
         const u32 dots = shared + Shape::kQueryDotAt + (warpgroup * SAGEATTN_WGMMA_QUERY_BLOCK + lane_row()) * 4;
         const float rest = __uint_as_float(load_shared_4(dots + 8 * 4 * r));
         const float log2_sum = maximum - kOffset + log2_fast(sum);
-        p.lse[index + query] = sum > 0.0f ? fmaf(SAGEATTN_LN_2, log2_sum, rest) : __int_as_float(0xFF800000);
+        p.lse[index + query] = sum > 0.0f ? fmaf(SAGEATTN_LN_2, log2_sum, rest) : minus_infinity();
     }
 };

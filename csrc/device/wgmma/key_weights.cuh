@@ -9,7 +9,7 @@
 #pragma once
 
 #include "arguments.h"
-#include "ptx/base.cuh"
+#include "ptx/lanes.cuh"
 #include "ptx/number.cuh"
 
 constexpr int kMaskWarps = SAGEATTN_WGMMA_MASK_THREADS / 32;
@@ -19,18 +19,6 @@ constexpr float kLargestTop = 16384.0f;  // beyond that float32 rounds scores aw
 // A key whose bias is so far below the largest is hidden. Rows whose scores differ by more than this are beyond
 // INT8, whose steps would be tens there.
 constexpr float kHiddenBelow = 5000.0f;
-
-DEVICE float warp_max(float x) {
-#pragma unroll
-    for (int distance = 16; distance > 0; distance /= 2) x = fmaxf(x, __shfl_xor_sync(0xFFFFFFFFu, x, distance));
-    return x;
-}
-
-DEVICE float warp_sum(float x) {
-#pragma unroll
-    for (int distance = 16; distance > 0; distance /= 2) x += __shfl_xor_sync(0xFFFFFFFFu, x, distance);
-    return x;
-}
 
 // The biases of a batch, or of a batch and head.
 class KeyBiases {
@@ -44,7 +32,7 @@ class KeyBiases {
 
     // -infinity beyond the last.
     DEVICE float of(int key) const {
-        if (key >= p.keys) return __int_as_float(0xFF800000);
+        if (key >= p.keys) return minus_infinity();
         const char* const at = first + key * p.column_stride;
         return p.dtype == 2 ? *reinterpret_cast<const float*>(at)
                             : to_float(*reinterpret_cast<const u16*>(at), p.dtype == 1);
@@ -55,10 +43,10 @@ class KeyBiases {
         float largest = of(p.keys);
         for (int key = threadIdx.x; key < p.keys; key += SAGEATTN_WGMMA_MASK_THREADS)
             largest = fmaxf(largest, of(key));
-        largest = warp_max(largest);
+        largest = lanes_largest<32>(largest);
         if (lane_index() == 0) memory[threadIdx.x / 32] = largest;
         __syncthreads();
-        return warp_max(memory[lane_index()]);
+        return lanes_largest<32>(memory[lane_index()]);
     }
 };
 
@@ -69,9 +57,8 @@ struct KeyGroup {
     float highest, lowest;  // of those that are; if none is, -infinity and infinity
 
     DEVICE KeyGroup(float of_lane, float top) : bias(of_lane), shown(bias > top - kHiddenBelow) {
-        const float nothing = __int_as_float(0xFF800000);
-        highest = warp_max(shown ? bias : nothing);
-        lowest = -warp_max(shown ? -bias : nothing);
+        highest = lanes_largest<32>(shown ? bias : minus_infinity());
+        lowest = -lanes_largest<32>(shown ? -bias : minus_infinity());
     }
 
     // NaN fits nowhere.

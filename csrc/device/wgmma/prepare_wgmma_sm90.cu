@@ -208,11 +208,11 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_MASK_THREADS, 1)
         weigh_tile(p, biases, batch, tile, weighed, top, seen, total);
         if (lane_index() == 0) classes[tile] = seen > before;
     }
-    total = warp_sum(total);
+    total = lanes_sum<32>(total);
     if (lane_index() == 0) memory[warp] = total, atomicAdd(&count, seen);
     __syncthreads();
     if (warp > 0) return;
-    total = warp_sum(memory[lane_index()]);
+    total = lanes_sum<32>(memory[lane_index()]);
     list_tiles(p.seen, batch, classes, p.groups, p.tiles_groups);
     if (threadIdx.x > 0) return;
     p.seen.count[batch] = count;

@@ -71,9 +71,8 @@ class WgmmaProducer {
 
     // The last tile first: it is the one that may need a limit.
     DEVICE void load_keys(const WgmmaWork& work) {
-        const int* const list = (Shape::kPlain || Shape::kBiased) && p.tile_list != nullptr
-                                    ? p.tile_list + work.batch * p.key_tiles
-                                    : nullptr;
+        const int* const list =
+            Shape::kListed && p.tile_list != nullptr ? p.tile_list + work.batch * p.key_tiles : nullptr;
 #pragma unroll 1
         for (int i = work.tiles - 1; i >= 0; --i)
             load_tile(work.first_tile + (list == nullptr ? i : load_l2(list + i)));

@@ -11,6 +11,8 @@ struct WgmmaShape {
     static constexpr bool kMasked = kVariant == WgmmaVariant::kMasked;
     static constexpr bool kBiased = kVariant == WgmmaVariant::kBiased;
     static constexpr bool kStarts = kVariant == WgmmaVariant::kStarts;
+    // Whether a list of tiles may leave out those that a mask of keys hides.
+    static constexpr bool kListed = kPlain || kBiased;
     // Whether the LSE takes sums of probabilities that were not rounded: a mask leaves those no registers.
     static constexpr bool kExactSums = kPlain || kStarts;
     static constexpr int kStages = kColumns == 128 ? 2 : 4;

@@ -11,8 +11,6 @@
 constexpr float kOffset = 8.0f;
 constexpr float kNothingSeen = -1e30f;  // maximum of a row that has seen no key
 
-DEVICE float minus_infinity() { return __int_as_float(0xFF800000); }
-
 // How many of a lane's 32 keys each of its two rows sees.
 struct SeenCounts {
     int count[2];
