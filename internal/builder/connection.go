@@ -29,8 +29,8 @@ type ownEngine interface {
 	nodes(ctx context.Context) ([]buildx.Node, error)
 	// succeeded notes that a build of this run did. Only then is it known what the run used.
 	succeeded()
-	// findDamage looks for files of the cache that are not what their names say.
-	findDamage(ctx context.Context) error
+	// findDamage looks, after a solve failed so, for files of the cache that are not what their names say.
+	findDamage(ctx context.Context, solve error) error
 	// makeRoom deletes a damaged cache that was set aside, and lends its reserve of the disk until done is called.
 	makeRoom() (freed int64, done func(), err error)
 	close() error

@@ -13,6 +13,7 @@ import (
 
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay"
+	"github.com/containerd/errdefs"
 	"github.com/moby/buildkit/cache/remotecache"
 	"github.com/moby/buildkit/cache/remotecache/gha"
 	"github.com/moby/buildkit/cache/remotecache/inline"
@@ -152,7 +153,7 @@ func newWorker(ctx context.Context, root string, steps int, layers *snapshotter)
 		steps = max(2, runtime.NumCPU())
 	}
 	parallel := semaphore.NewWeighted(int64(steps))
-	options, err := runc.NewWorkerOpt(root, layers.factory(), false, oci.ProcessSandbox, nil, nil,
+	options, err := runc.NewWorkerOpt(root, layers.factory(ctx), false, oci.ProcessSandbox, nil, nil,
 		netproviders.Opt{Mode: "host"}, nil, "", "", false, parallel, "", "", nil)
 	if err != nil {
 		return nil, err
@@ -167,9 +168,15 @@ type snapshotter struct{ snapshots.Snapshotter }
 
 // factory makes the snapshotter overlayfs. No other is offered: plain copies would take a runtime's gigabytes again
 // for every step.
-func (s *snapshotter) factory() runc.SnapshotterFactory {
+func (s *snapshotter) factory(ctx context.Context) runc.SnapshotterFactory {
 	return runc.SnapshotterFactory{Name: "overlayfs", New: func(dir string) (_ snapshots.Snapshotter, err error) {
-		s.Snapshotter, err = overlay.NewSnapshotter(dir, overlay.AsynchronousRemove)
+		if s.Snapshotter, err = overlay.NewSnapshotter(dir, overlay.AsynchronousRemove); err != nil {
+			return nil, err
+		}
+		// A run that was killed may have left a directory where the next snapshot would go.
+		if err = s.Snapshotter.(snapshots.Cleaner).Cleanup(ctx); errdefs.IsNotFound(err) {
+			err = nil // no snapshot was ever written
+		}
 		return s.Snapshotter, err
 	}}
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/sagebuild/sagebuild/internal/system"
 )
@@ -16,23 +17,57 @@ import (
 // damagedDir holds, below BuildKit's root, a state that was set aside because it was damaged.
 const damagedDir = "damaged"
 
-// mend sets a damaged state below root aside and says so, and readies the databases for being opened. The caller holds
-// the lock and has swept.
-func mend(ctx context.Context, root string, note func(string, ...any)) error {
-	err := inspect(ctx, root)
+// mend sets a damaged state below root aside and says so, and readies the databases for being opened. It says whether a
+// killed run left them. The caller holds the lock and has swept.
+func mend(ctx context.Context, root string, note func(string, ...any)) (wasKilled bool, err error) {
+	wasKilled = !isSealed(root)
+	err = inspect(ctx, root)
 	if damage := new(damageError); errors.As(err, &damage) {
-		if err := setAside(root); err != nil {
-			return fmt.Errorf("setting the damaged build cache aside: %w", err)
+		if err := startEmpty(root, damage.what, note); err != nil {
+			return false, err
 		}
-		note("the build cache is damaged (%s): moved it to %s, which sagebuild clean deletes, and go on with an empty one",
-			damage.what, filepath.Join(root, damagedDir))
+		wasKilled = false
 	} else if err != nil {
-		return err
+		return false, err
 	}
+	return wasKilled, errors.Join(removeHistory(root), breakSeal(root))
+}
+
+// startEmpty sets a damaged state aside and says why.
+func startEmpty(root, why string, note func(string, ...any)) error {
+	if err := setAside(root); err != nil {
+		return fmt.Errorf("setting the damaged build cache aside: %w", err)
+	}
+	note("the build cache is damaged (%s): moved it to %s, which sagebuild clean deletes, and go on with an empty one",
+		why, filepath.Join(root, damagedDir))
+	return nil
+}
+
+func removeHistory(root string) error {
 	if err := os.Remove(filepath.Join(root, historyFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return breakSeal(root)
+	return nil
+}
+
+// startController is newController, once more with an empty state where BuildKit cannot start with this one. No check
+// of databases without a seal sees a value that changed, but BuildKit cannot parse some of them. The first try's
+// databases stay open until the process ends: they lie in the directory damaged, where nothing else opens them.
+func startController(ctx context.Context, root string, config Config) (*controller, error) {
+	c, err := newController(ctx, root, config.Steps)
+	if err == nil || isOfSystem(err) {
+		return c, err
+	}
+	if err := errors.Join(startEmpty(root, err.Error(), config.note), removeHistory(root)); err != nil {
+		return nil, err
+	}
+	return newController(ctx, root, config.Steps)
+}
+
+// isOfSystem says whether an error is the operating system's or the caller's, and no cache is to blame.
+func isOfSystem(err error) bool {
+	var number syscall.Errno
+	return errors.As(err, &number) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // setAside moves BuildKit's state below root to the directory damaged, in the place of an older one. The worker's

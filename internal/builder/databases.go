@@ -66,6 +66,11 @@ func sumOf(root, name string) (string, error) {
 	return sum, err
 }
 
+// isSealed says whether an orderly end left the databases, or none ever were.
+func isSealed(root string) bool {
+	return !isEmpty(filepath.Join(root, sealFile)) || isEmpty(filepath.Join(root, "cache.db"))
+}
+
 // breakSeal is on disk before it returns: a seal that came back after a power cut would belie what was written since.
 func breakSeal(root string) error {
 	if err := os.Remove(filepath.Join(root, sealFile)); err != nil {
@@ -100,7 +105,7 @@ func checkDatabases(ctx context.Context, root string) error {
 		return matchSeal(root, string(text))
 	}
 	for _, name := range databases {
-		if err := checkApart(ctx, filepath.Join(root, name)); err != nil {
+		if err := checkApart(ctx, filepath.Join(root, name), filepath.Base(name)); err != nil {
 			return err
 		}
 	}
@@ -125,8 +130,9 @@ func matchSeal(root, text string) error {
 	return nil
 }
 
-// checkVariable names the environment variable that makes a process check one database and end.
-const checkVariable = "SAGEBUILD_CHECK_DATABASE"
+// checkVariable names the environment variable that makes a process check one database, or what the databases below a
+// root list, and end.
+const checkVariable = "SAGEBUILD_CHECK_STATE"
 
 func init() {
 	if path := os.Getenv(checkVariable); path != "" {
@@ -142,20 +148,40 @@ const (
 )
 
 func checkProcess(path string) int {
-	if err := errors.Join(limit(unix.RLIMIT_CPU, checkSeconds), limit(unix.RLIMIT_DATA, checkBytes), checkStructure(path)); err != nil {
+	check := checkDatabase
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		check = func(root string) error { return checkListed(context.Background(), root) }
+	}
+	err := errors.Join(limit(unix.RLIMIT_CPU, checkSeconds), limit(unix.RLIMIT_DATA, checkBytes))
+	if err == nil {
+		err = check(path)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return 0
 }
 
+// checkDatabase checks a database and writes it anew. One that the system lets nobody write stays as it is.
+func checkDatabase(path string) error {
+	if err := checkStructure(path); err != nil {
+		return err
+	}
+	if err := rewrite(path); err != nil && !isOfSystem(err) {
+		return err
+	}
+	return nil
+}
+
 func limit(resource int, most uint64) error {
 	return unix.Setrlimit(resource, &unix.Rlimit{Cur: most, Max: most})
 }
 
-// checkApart checks a database in a process of its own. A damaged one can end the process that reads it: a page beyond
-// the end of a file that is mapped into memory is a signal, and bbolt panics in goroutines that nobody can guard.
-func checkApart(ctx context.Context, path string) error {
+// checkApart is checkProcess in a process of its own; name says in its damageError what was checked. A damaged database
+// can end the process that reads it: a page beyond the end of a file that is mapped into memory is a signal, and bbolt
+// panics in goroutines that nobody can guard.
+func checkApart(ctx context.Context, path, name string) error {
 	if isEmpty(path) {
 		return nil // the run was killed before it wrote; bbolt starts such a file anew
 	}
@@ -171,7 +197,7 @@ func checkApart(ctx context.Context, path string) error {
 	err = cmd.Run()
 	if ended := new(exec.ExitError); ctx.Err() == nil && errors.As(err, &ended) {
 		line, _, _ := strings.Cut(strings.TrimSpace(said.String()), "\n")
-		return damaged("%s: %s", filepath.Base(path), cmp.Or(line, ended.Error()))
+		return damaged("%s: %s", name, cmp.Or(line, ended.Error()))
 	}
 	return errors.Join(ctx.Err(), err)
 }

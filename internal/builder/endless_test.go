@@ -74,11 +74,11 @@ func database(t *testing.T) string {
 
 // The check of a database ends, whatever its pages say.
 func TestCheckEnds(t *testing.T) {
-	must(t, checkApart(t.Context(), database(t)))
+	must(t, checkApart(t.Context(), database(t), "a database"))
 	for name, damage := range endless {
 		path := database(t)
 		makeEndless(t, path, damage.flag, damage.change)
-		err := checkApart(t.Context(), path)
+		err := checkApart(t.Context(), path, "a database")
 		if found := new(damageError); !errors.As(err, &found) || !strings.Contains(found.what, damage.said) {
 			t.Errorf("%s: the check says %v, want %q", name, err, damage.said)
 		}

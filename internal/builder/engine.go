@@ -42,6 +42,10 @@ type engine struct {
 	cancel   context.CancelFunc
 	served   chan error
 	restore  func() error // gives back the directory for temporary files
+	// wasKilled says that the last run left its databases without a seal.
+	wasKilled bool
+	// isDamaged says that this run met what no check had seen. Its databases get no seal either.
+	isDamaged atomic.Bool
 	// built says that a build of this run succeeded. Only then is it known what the run used.
 	built atomic.Bool
 }
@@ -61,7 +65,8 @@ func startEngine(ctx context.Context, root string, config Config) (_ *engine, er
 	if err != nil {
 		return nil, err
 	}
-	if err := mend(ctx, root, config.note); err != nil {
+	wasKilled, err := mend(ctx, root, config.note)
+	if err != nil {
 		return nil, errors.Join(stateError(root, err), lock.Unlock())
 	}
 	if room := free(root); room < minFree {
@@ -75,7 +80,7 @@ func startEngine(ctx context.Context, root string, config Config) (_ *engine, er
 	if err != nil {
 		return nil, errors.Join(err, restore(), lock.Unlock())
 	}
-	e.restore = restore
+	e.restore, e.wasKilled = restore, wasKilled
 	return e, nil
 }
 
@@ -98,7 +103,7 @@ func serve(ctx context.Context, root string, config Config, lock *flock.Flock) (
 	// The caller's cancellation ends builds; the engine itself ends in Close.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	reserveIn(root).release()
-	control, err := newController(ctx, root, config.Steps)
+	control, err := startController(ctx, root, config)
 	if err != nil {
 		cancel()
 		return nil, stateError(root, err)
@@ -153,7 +158,7 @@ func (e *engine) close() error {
 	}
 	e.cancel()
 	err = errors.Join(err, e.control.Close())
-	if err == nil {
+	if err == nil && !e.isDamaged.Load() {
 		err = seal(e.root)
 	}
 	reserveIn(e.root).hold()

@@ -47,6 +47,10 @@ func errDiskFull(dir string, err error) error {
 	return e
 }
 
+func errDamagedCache(message string, err error) error {
+	return &diag.Error{Class: diag.Environment, Message: message, Err: err, Hint: "sagebuild clean --all"}
+}
+
 func errUnreachable(address string, err error) error {
 	hint := "docker buildx ls"
 	if strings.Contains(address, "://") {

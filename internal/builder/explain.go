@@ -21,7 +21,7 @@ func (c *connection) explain(ctx context.Context, request Request, rec *record, 
 		}
 	}
 	if !isStep || mentionsCache(err) {
-		if damage := c.findDamage(ctx, request); damage != nil {
+		if damage := c.findDamage(ctx, request, err); damage != nil {
 			return damage
 		}
 	}

@@ -25,7 +25,7 @@ func mentionsCache(err error) bool {
 
 // findDamage looks, after a solve that failed without a step to blame, for files whose hash is not that of their name:
 // those of the layouts that the request stands on, and what the cache holds. It returns nil where all is well.
-func (c *connection) findDamage(ctx context.Context, request Request) error {
+func (c *connection) findDamage(ctx context.Context, request Request, solve error) error {
 	for _, from := range request.Contexts {
 		layout, isLayout := strings.CutPrefix(from, "oci-layout://")
 		if !isLayout {
@@ -39,7 +39,7 @@ func (c *connection) findDamage(ctx context.Context, request Request) error {
 	if c.engine == nil {
 		return nil
 	}
-	return c.engine.findDamage(ctx)
+	return c.engine.findDamage(ctx, solve)
 }
 
 // damagedBlob is the path of a file in an OCI layout that is not what its name says.

@@ -12,13 +12,10 @@ import (
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/metadata"
-	"github.com/containerd/containerd/v2/core/snapshots/storage"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/containerd/v2/plugins/content/local"
-	"github.com/containerd/errdefs"
 	bolt "go.etcd.io/bbolt"
 
-	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/ui"
 )
@@ -32,6 +29,14 @@ func inspect(ctx context.Context, root string) error {
 	if err := checkDatabases(ctx, root); err != nil {
 		return err
 	}
+	if isSealed(root) {
+		return checkListed(ctx, root)
+	}
+	return checkApart(ctx, root, "what it lists")
+}
+
+// checkListed wants what the databases list. It reads them as BuildKit does, which can panic where a value changed.
+func checkListed(ctx context.Context, root string) error {
 	if err := checkPresent(root); err != nil {
 		return err
 	}
@@ -51,31 +56,6 @@ func checkPresent(root string) error {
 		}
 	}
 	return nil
-}
-
-// checkSnapshots wants a directory for each snapshot that the snapshotter's database lists.
-func checkSnapshots(ctx context.Context, dir string) error {
-	file := filepath.Join(dir, "metadata.db")
-	if isEmpty(file) {
-		return nil
-	}
-	store, err := storage.NewMetaStore(file)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	return store.WithTransaction(ctx, false, func(ctx context.Context) error {
-		ids, err := storage.IDMap(ctx)
-		if err != nil && !errdefs.IsNotFound(err) { // no snapshot was ever written
-			return damaged("snapshots: %v", err)
-		}
-		for id := range ids {
-			if _, err := os.Stat(filepath.Join(dir, "snapshots", id, "fs")); err != nil {
-				return damaged("snapshot %s: %v", id, err)
-			}
-		}
-		return nil
-	})
 }
 
 // eachBlob calls check for everything that the content store lists, until one fails.
@@ -112,8 +92,9 @@ func checkSize(path string, blob content.Info) error {
 	return nil
 }
 
-// findDamage implements ownEngine.
-func (e *engine) findDamage(ctx context.Context) error {
+// findDamage implements ownEngine. A database without a seal may hold a value that changed, which nothing but the failure
+// of a solve shows.
+func (e *engine) findDamage(ctx context.Context, solve error) error {
 	root := filepath.Join(e.root, workerDir, "content")
 	err := e.control.worker.ContentStore().Walk(ctx, func(blob content.Info) error {
 		path := filepath.Join(root, "blobs", blob.Digest.Algorithm().String(), blob.Digest.Encoded())
@@ -122,10 +103,16 @@ func (e *engine) findDamage(ctx context.Context) error {
 		}
 		return nil
 	})
-	if err == nil {
-		return nil
+	switch {
+	case err != nil:
+		err = errDamagedCache("the build cache is damaged", err)
+	case e.wasKilled && mentionsCache(solve):
+		err = errDamagedCache("the build cache, which a killed run left, may be damaged", solve)
 	}
-	return &diag.Error{Class: diag.Environment, Message: "the build cache is damaged", Err: err, Hint: "sagebuild clean --all"}
+	if err != nil {
+		e.isDamaged.Store(true)
+	}
+	return err
 }
 
 func isEmpty(path string) bool {

@@ -120,13 +120,9 @@ func forgetContainers(ctx context.Context, root string) error {
 	if _, err := exec.LookPath("runc"); err != nil {
 		return nil // then nothing was run here
 	}
-	out, err := exec.CommandContext(ctx, "runc", "list", "--format", "json").Output()
+	containers, err := listContainers(ctx)
 	if err != nil {
-		return fmt.Errorf("listing containers: %w", err)
-	}
-	var containers []struct{ ID, Bundle string }
-	if err := json.Unmarshal(out, &containers); err != nil {
-		return fmt.Errorf("reading runc's list of containers: %w", err)
+		return err
 	}
 	for _, c := range containers {
 		if !strings.HasPrefix(c.Bundle, root+string(filepath.Separator)) {
@@ -140,6 +136,27 @@ func forgetContainers(ctx context.Context, root string) error {
 		}
 	}
 	return nil
+}
+
+type container struct{ ID, Bundle string }
+
+// listContainers is runc's list of this machine's containers. The list fails where a container of somebody else ends
+// while runc makes it, and is asked for again.
+func listContainers(ctx context.Context) (containers []container, err error) {
+	for range 10 {
+		var said bytes.Buffer
+		cmd := exec.CommandContext(ctx, "runc", "list", "--format", "json")
+		cmd.Stderr = &said
+		out, failed := cmd.Output()
+		if failed == nil {
+			if err := json.Unmarshal(out, &containers); err != nil {
+				return nil, fmt.Errorf("reading runc's list of containers: %w", err)
+			}
+			return containers, nil
+		}
+		err = fmt.Errorf("listing containers: %w: %s", failed, bytes.TrimSpace(said.Bytes()))
+	}
+	return nil, err
 }
 
 // unmountOrphans detaches the mounts that lie below root or are overlays of layers below root, the innermost first.

@@ -9,7 +9,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -155,9 +157,36 @@ func TestSweepForgetsContainersWithoutBundle(t *testing.T) {
 
 func runcList(t *testing.T) string {
 	t.Helper()
-	out, err := exec.Command("runc", "list", "--quiet").Output()
+	containers, err := listContainers(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(out)
+	return fmt.Sprint(containers)
+}
+
+// Containers of others end while runc lists them.
+func TestContainersOfOthersEnd(t *testing.T) {
+	requireContainers(t)
+	others := filepath.Join("/run/runc", fmt.Sprintf("sagebuild-test-%d", os.Getpid()))
+	must(t, os.MkdirAll(filepath.Dir(others), 0o700))
+	done := make(chan struct{})
+	var working sync.WaitGroup
+	working.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(time.Millisecond):
+				_ = os.Mkdir(others, 0o700)
+				_ = os.Remove(others)
+			}
+		}
+	})
+	defer working.Wait()
+	defer close(done)
+	for range 50 {
+		if _, err := listContainers(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
