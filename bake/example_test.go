@@ -38,5 +38,5 @@ func ExampleNewPlan() {
 	// Output:
 	// sageattention-2.2.0-280.129-cp312-cp312-linux_x86_64.whl
 	// torch 2.8.0 CUDA 12.9.1 Python 3.12
-	// [lock/uv.txt lock/toolchain-cu129.txt lock/nvdisasm.txt lock/ptxas-cu129.txt lock/host-toolchain.txt lock/torch28-libraries.txt lock/torch28-python312.txt]
+	// [lock/uv.txt lock/toolchain-cu129.txt lock/nvdisasm.txt lock/ptxas-cu129.txt lock/host-toolchain.txt lock/torch28-libraries.txt lock/pytest-xdist.txt lock/torch28-python312.txt]
 }

@@ -21,10 +21,8 @@ func (t Target) LockFiles() []string {
 			files = append(files, "lock/uv.txt")
 		case "toolchain", "ptxas":
 			files = append(files, compilerLock(step, cell.CUDA))
-		case "nvdisasm":
-			files = append(files, "lock/nvdisasm.txt")
-		case "host-toolchain":
-			files = append(files, "lock/host-toolchain.txt")
+		case "nvdisasm", "host-toolchain", "pytest-xdist":
+			files = append(files, "lock/"+step+".txt")
 		case "libraries":
 			files = append(files, librariesLock(test.Torch))
 		case "runtime":

@@ -96,7 +96,7 @@ func TestMissingLocksAreNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	present := fstest.MapFS{"lock/uv.txt": {}, "lock/nvdisasm.txt": {}, "lock/host-toolchain.txt": {}, "lock/torch299-libraries.txt": {}}
+	present := fstest.MapFS{"lock/uv.txt": {}, "lock/nvdisasm.txt": {}, "lock/host-toolchain.txt": {}, "lock/pytest-xdist.txt": {}, "lock/torch299-libraries.txt": {}}
 	if err := os.CopyFS(dir, present); err != nil {
 		t.Fatal(err)
 	}

@@ -172,5 +172,5 @@ func testSteps(build []string, test matrix.Selection, haveWheel bool) []string {
 	if test.Cell.Platform.Emulator == "" { // an emulator's torch is without CUDA
 		build = append(build, "libraries")
 	}
-	return append(build, "runtime", "test-run")
+	return append(build, "pytest-xdist", "runtime", "test-run")
 }

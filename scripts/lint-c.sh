@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-tools=$(scripts/lint-tools.sh)
+tools=$(scripts/pinned-packages.sh lint lint)
 action=(--dry-run --Werror)
 [[ ${1:-} != fix ]] || action=(-i)
 find csrc -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' -o -name '*.cpp' |

@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-tools=$(scripts/lint-tools.sh)
+tools=$(scripts/pinned-packages.sh lint lint)
 "$tools/bin/ruff" check --quiet
 cd python
 if (($#)); then

@@ -3,8 +3,8 @@
 
     make lock, make lock-missing, or: bin/sagebuild matrix --json | scripts/lock.py [--missing]
 
-lock/NAME.in (compilers, assemblers, uv, zig, the programs of lint, callers of the package) is written by hand and
-becomes lock/NAME.txt. For each torch and Python that wheels are tested on, torch's packages are split in two:
+lock/NAME.in (compilers, assemblers, uv, zig, the programs of lint, pytest-xdist, callers of the package) is written by
+hand and becomes lock/NAME.txt. For each torch and Python that wheels are tested on, torch's packages are split in two:
 lock/torchNN-libraries.txt, the CUDA libraries that all Pythons share (one layer in the build), and
 lock/torchNN-pythonMMM.txt, the other packages and the test tools. A platform that needs an emulator takes torch without
 CUDA, as PyPI has it, and one file: lock/torchNN-pythonMMM-PLATFORM.txt.
@@ -92,8 +92,9 @@ def exists(name: str) -> bool:
 def lock_tools(missing: bool) -> None:
     for source in sorted(LOCK.glob("*.in")):
         if not (missing and exists(source.stem)):
-            # Of the package with ptxas the assembler alone is wanted, not the compilers that the package drives.
-            alone = ["--no-deps"] if source.stem.startswith("ptxas-") else []
+            # Of the package with ptxas the assembler alone is wanted, not the compilers that the package drives;
+            # pytest-xdist joins the pytest that is there.
+            alone = ["--no-deps"] if source.stem.startswith(("ptxas-", "pytest-xdist")) else []
             write(source.stem, resolve(source.read_text(), BASE_PYTHON, BASE_PLATFORM, *alone))
 
 

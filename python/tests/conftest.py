@@ -15,7 +15,6 @@ import os
 import platform
 from importlib import metadata
 from pathlib import Path
-from typing import Callable
 
 import pytest
 
@@ -52,14 +51,21 @@ def installed_package() -> None:
         pytest.fail(f"{module} is imported, but {installed} is installed: run pytest elsewhere")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def junit_properties(record_testsuite_property: Callable[[str, object], None]) -> None:
-    """Says in the JUnit file what was tested on what."""
-    record_testsuite_property(
-        "python", f"{platform.python_implementation()} {platform.python_version()}"
-    )
-    for name, value in {**_torch_properties(), **_wheel_properties()}.items():
-        record_testsuite_property(name, value)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Says in the JUnit file what was tested on what.
+
+    Not by record_testsuite_property: where pytest-xdist runs the tests, that writes nothing
+    (https://github.com/pytest-dev/pytest/issues/7767). Only the process that writes the file has this plugin.
+    """
+    for plugin in session.config.pluginmanager.get_plugins():
+        if hasattr(plugin, "add_global_property"):
+            for name, value in _properties().items():
+                plugin.add_global_property(name, value)
+
+
+def _properties() -> dict[str, str]:
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return {"python": python, **_torch_properties(), **_wheel_properties()}
 
 
 def _torch_properties() -> dict[str, str]:
