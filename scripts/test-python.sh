@@ -17,5 +17,6 @@ for cuda in cu126 cu128 cu130; do
 done
 # A process takes a file of tests at a time, the folders with long ones first.
 SAGEBUILD_TOOLCHAINS=$others PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=.:$compilers:$xdist \
-    python3 -m pytest -c tests/pytest.ini -q -rs -p no:cacheprovider --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder \
-    "$@" ../csrc/tests/host tests/backend tests/bench ../scripts
+    python3 -m pytest -c tests/pytest.ini -q -rs -p no:cacheprovider \
+    --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder "$@" \
+    ../csrc/tests/host tests/backend tests/bench ../scripts
