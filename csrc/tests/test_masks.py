@@ -1,7 +1,4 @@
-"""Masks whose rows lie on multiples of 16 bytes, which kernels read by the tile, against float64: see test_kernels.py.
-
-test_shapes.py has the others.
-"""
+"""Masks, which kernels read by the tile, against float64: see test_kernels.py. test_shapes.py has more strides."""
 
 import os
 
@@ -94,6 +91,25 @@ def test_bytes_of_any_value_show_a_key(library):
     for columns in (slice(0, KEYS), slice(0, 320)):
         numbers[..., columns] = values[torch.randint(10, (2, 4, ROWS, KEYS), device="cuda")][..., columns]
         compare(library, numbers.view(torch.bool), 128, seen=numbers != 0)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize("dim", [64, 96, 128, 192, 256])
+def test_rows_begin_at_any_byte(library, dim, form):
+    """Rows whose places behind a multiple of 16 bytes change from one to the next, or are all the same odd one."""
+    changing = as_form(by_tiles(2, 4), form)[..., : KEYS - 1].contiguous()
+    same = torch.empty(2, 4, ROWS, KEYS + 16, dtype=form, device="cuda")
+    keys = torch.empty(2, 1, 1, KEYS + 16, dtype=form, device="cuda")
+    for first in range(1, 16, 5):
+        view = same[..., first : first + KEYS - 1].copy_(changing)
+        row = keys[..., first : first + KEYS - 1].copy_(changing[:, :1, :1])
+        for mask in (view, row):
+            q, k, v = operands((2, 4, 2, ROWS, KEYS - 1), dim, torch.float16, "HND")
+            mask = mask.expand(2, 4, ROWS, KEYS - 1)
+            check(*library.attention(q, k, v, mask=mask), q, k, v, 0, mask=mask)
+    q, k, v = operands((2, 4, 2, ROWS, KEYS - 1), dim, torch.bfloat16, "NHD")
+    for causal in CAUSAL.values():
+        check(*library.attention(q, k, v, "thread", causal, mask=changing), q, k, v, causal, mask=changing)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)

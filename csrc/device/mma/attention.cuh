@@ -122,6 +122,7 @@ class Attention {
             return kAll;
         } else {
             __syncwarp();  // the mask is there
+            mask().align();
             const Seen seen = mask().look();
             if (!__syncthreads_or(seen != kNone)) return kNone;
             return seen == kAll ? kAll : kSome;

@@ -2,8 +2,8 @@
 //
 // Each warp has its rows of the next tile's mask on the way to shared memory while it multiplies, as the block has
 // the next keys. A tile that no row of the block sees is left out, and where a warp's rows see a tile without a
-// change, the mask costs them no more than a look. Two cases wait for memory: masks whose rows do not lie on
-// multiples of 16 bytes, and the second half of a tile of float32 rows.
+// change, the mask costs them no more than a look. Two cases wait for memory: masks whose keys are not beside each
+// other, and the second half of a tile of float32 rows.
 #pragma once
 
 #include "block.cuh"
@@ -46,7 +46,11 @@ struct HalfMask {
 
 // One warp's rows. A line of shared memory holds 128 bytes of a row: all 64 keys, or half of them where an element
 // has four bytes. Such halves come one after the other; of a mask that has one row for all queries both are there at
-// once.
+// once. Lanes share lines in units of 16 bytes: neighbouring lanes have those of one line, and go from line to line.
+//
+// Rows may begin at any byte: a line is copied from the multiple of 16 before its first byte on, with one unit more,
+// and moved to its place when it is there. What is read before a row shares 16 bytes with it, and so its allocation;
+// behind a row nothing is read.
 template <class F, int kWarpRows>
 class Mask {
     static constexpr int kBoolean = 3, kFloat32 = 2, kBfloat16 = 1;
@@ -62,29 +66,54 @@ class Mask {
     DEVICE Mask(const sageattn_attention_arguments& arguments, const BlockState& block_state, u32 shared)
         : p(arguments), state(block_state), lines(shared) {}
 
-    // Starts loading a tile, or the second half of its keys. Complete after copy_wait and __syncwarp.
+    // Starts loading a tile, or the second half of its keys. There after copy_wait, __syncwarp and align.
     DEVICE void load(int tile, int half = 0) const {
-        const char* first =
-            BlockState::load(state.mask) + tile * static_cast<long long>(SAGEATTN_KEY_ROWS) * p.mask_column_stride;
-        const int size_log2 = element_size_log2();
-        const int bytes = (BlockState::load(state.key_rows) - tile * SAGEATTN_KEY_ROWS) << size_log2;  // of a row
+        const int size_log2 = element_size_log2(), step = line_step(), chunk = lane_chunk(), end = line_count();
         const int warp_row = opaque(threadIdx.x) / 32 * kWarpRows, last = BlockState::load(state.rows) - 1;
-#pragma unroll 1
-        for (int i = opaque(lane_index()); i < units(); i += 32) {
-            const int column = ((broadcast() ? line(i) : half) * 8 + chunk(i)) * 16;
-            // Rows beyond the last one are not written: they read that.
-            const char* row = first + min(warp_row + line(i), last) * p.mask.row_stride;
+        int line = lane_line();
+        const int column = ((broadcast() ? line : half) * 8 + chunk) * 16;
+        const int bytes = (BlockState::load(state.key_rows) - tile * SAGEATTN_KEY_ROWS << size_log2) - column;
+        const long long key = tile * static_cast<long long>(SAGEATTN_KEY_ROWS) + (column >> size_log2);
+        const char* first = BlockState::load(state.mask) + key * p.mask_column_stride;
+        const auto row = [&](int index) {  // lines beyond the last row are not written: they hold that
+            const u32 existing = min(warp_row + index, last);
+            return first + existing * static_cast<unsigned long long>(p.mask.row_stride);
+        };
+        u32 target = place(line, chunk);
 #if SM >= 800
-            if (p.mask.vectors) {
-                copy_16(place(i), row + column, min(max(bytes - column, 0), 16));
+        if (p.mask.vectors && bytes >= 16) {  // as most units are
+#pragma unroll 1
+            for (; line < end; line += step, target += step * kPitch) copy_16(target, row(line));
+        }
+#endif
+        const bool copied = neighbours();
+        const int size = shifted() && chunk == line_units() - 1 ? 32 : 16;  // a line's last lane has one unit more
+#pragma unroll 1
+        for (; line < end; line += step, target += step * kPitch) {
+            if (!copied) {
+                gather(target, row(line), size_log2, bytes);
                 continue;
             }
-#endif
-            const int count = bytes - column;
-            store_shared_16(place(i), p.mask.vectors && count >= 16
-                                          ? __ldg(reinterpret_cast<const uint4*>(row + column))
-                                          : gather(row, column, size_log2, count));
+            const int begin = reinterpret_cast<unsigned long long>(row(line)) & 15;
+            fetch(target, row(line) - begin, size, begin + bytes);
         }
+    }
+
+    // Moves lines that are there to their places, from where load has put them.
+    DEVICE void align() const {
+        if (!shifted()) return;
+        const int warp_row = opaque(threadIdx.x) / 32 * kWarpRows, last = BlockState::load(state.rows) - 1;
+        const u32 mask = static_cast<u32>(reinterpret_cast<unsigned long long>(BlockState::load(state.mask)));
+        const int end = line_count(), step = line_step();
+#pragma unroll 1
+        for (int line = lane_line(); __any_sync(0xFFFFFFFFu, line < end); line += step) {
+            const u32 source = place(min(line, end - 1), lane_chunk());
+            const uint4 low = load_shared_16(source), high = load_shared_16(source + 16);
+            __syncwarp();
+            const u32 begin = mask + min(warp_row + line, last) * static_cast<u32>(p.mask.row_stride) & 15;
+            if (line < end) store_shared_16(source, bytes_from(begin, low, high));
+        }
+        __syncwarp();
     }
 
     // What the warp sees of the tile that is there, as far as a look is possible: if in doubt, some.
@@ -92,9 +121,12 @@ class Mask {
         if (halves()) return kSome;
         const u32 hidden = hidden_word(), plain = p.mask_dtype == kBoolean ? 0x01010101u : 0u;
         u32 differs_from_hidden = 0, differs_from_plain = 0;
-#pragma unroll 1
-        for (int i = opaque(lane_index()); i < units(); i += 32) {
-            const uint4 v = load_shared_16(place(i));
+        const int step = line_step(), end = line_count();
+        int line = lane_line();
+        u32 source = place(line, lane_chunk());
+#pragma unroll 2
+        for (; line < end; line += step, source += step * kPitch) {
+            const uint4 v = load_shared_16(source);
             differs_from_hidden |= (v.x ^ hidden) | (v.y ^ hidden) | (v.z ^ hidden) | (v.w ^ hidden);
             differs_from_plain |= (v.x ^ plain) | (v.y ^ plain) | (v.z ^ plain) | (v.w ^ plain);
         }
@@ -122,16 +154,18 @@ class Mask {
     DEVICE int element_size_log2() const { return p.mask_dtype == kBoolean ? 0 : p.mask_dtype == kFloat32 ? 2 : 1; }
     DEVICE bool broadcast() const { return p.mask.row_stride == 0; }
     DEVICE bool halves() const { return p.mask_dtype == kFloat32 && !broadcast(); }
+    DEVICE bool neighbours() const { return p.mask_column_stride == 1 << element_size_log2(); }
+    DEVICE bool shifted() const { return neighbours() && !p.mask.vectors; }
 
-    // Lanes share a tile in units of 16 bytes.
-    DEVICE int units() const {
-        const int rows = broadcast() ? 1 : kWarpRows;
-        return p.mask_dtype == kBoolean ? rows * 4 : halves() || p.mask_dtype != kFloat32 ? rows * 8 : 16;
-    }
-    DEVICE int line(int unit) const { return p.mask_dtype == kBoolean ? unit / 4 : unit / 8; }
-    DEVICE int chunk(int unit) const { return p.mask_dtype == kBoolean ? unit % 4 : unit % 8; }
+    DEVICE int line_count() const { return !broadcast() ? kWarpRows : p.mask_dtype == kFloat32 ? 2 : 1; }
+    DEVICE int line_units_log2() const { return p.mask_dtype == kBoolean ? 2 : 3; }
+    DEVICE int line_units() const { return 1 << line_units_log2(); }
+    // A lane's first line, how far its next one is, and which unit of each it has.
+    DEVICE int lane_line() const { return opaque(lane_index()) >> line_units_log2(); }
+    DEVICE int line_step() const { return 32 >> line_units_log2(); }
+    DEVICE int lane_chunk() const { return opaque(lane_index()) & line_units() - 1; }
     DEVICE u32 warp_lines() const { return lines + opaque(threadIdx.x) / 32 * kWarpBytes; }
-    DEVICE u32 place(int unit) const { return warp_lines() + line(unit) * kPitch + chunk(unit) * 16; }
+    DEVICE u32 place(int line, int chunk) const { return warp_lines() + line * kPitch + chunk * 16; }
 
     // A word of elements that hide their keys: zeros, or -infinity.
     DEVICE u32 hidden_word() const {
@@ -139,17 +173,51 @@ class Mask {
         return p.mask_dtype == kFloat32 ? 0xFF800000u : p.mask_dtype == kBfloat16 ? 0xFF80FF80u : 0xFC00FC00u;
     }
 
-    // 16 bytes of a row of any strides, from byte `column` of its packed form on, of which `count` exist.
-    DEVICE uint4 gather(const char* row, int column, int size_log2, int count) const {
+    // Starts fetching 16 or 32 bytes, of which `count` exist, from a multiple of 16 on; the others become zeros. Only
+    // whole units are copied: an asynchronous copy of fewer bytes counts as a read of 16, also where an allocation
+    // ends.
+    DEVICE void fetch(u32 target, const char* source, int size, int count) const {
+        const int whole = min(max(count, 0), size) & ~15;
+        if (whole < size) {
+            store_shared_16(target + size - 16, make_uint4(0, 0, 0, 0));
+            gather(target + whole, source + whole, element_size_log2(), count - whole);
+        }
+        if (whole >= 16) copy(target, source);
+        if (whole >= 32) copy(target + 16, source + 16);
+    }
+
+    static DEVICE void copy(u32 target, const char* source) {
+#if SM >= 800
+        copy_16(target, source);
+#else
+        store_shared_16(target, __ldg(reinterpret_cast<const uint4*>(source)));
+#endif
+    }
+
+    // Fetches 16 bytes of a row of any strides, from an element on, of which `count` exist. The address goes from
+    // byte to byte: sixteen of them at once do not fit the registers at head dim 128.
+    DEVICE void gather(u32 target, const char* source, int size_log2, int count) const {
+        const int last = (1 << size_log2) - 1;  // byte of an element
         u32 word[4] = {0, 0, 0, 0};
 #pragma unroll
         for (int i = 0; i < 16; ++i) {
-            const int byte = column + i, element = byte >> size_log2;
-            if (i >= count) continue;
-            const char* source = row + element * p.mask_column_stride + (byte - (element << size_log2));
-            word[i / 4] |= static_cast<u32>(static_cast<u8>(*source)) << i % 4 * 8;
+            if (i < count) word[i / 4] |= static_cast<u32>(__ldg(reinterpret_cast<const u8*>(source))) << i % 4 * 8;
+            source = advance(source, (i & last) == last ? p.mask_column_stride - last : 1);
         }
-        return make_uint4(word[0], word[1], word[2], word[3]);
+        store_shared_16(target, make_uint4(word[0], word[1], word[2], word[3]));
+    }
+
+    // 16 bytes of 32, from byte `begin` < 16 on.
+    static DEVICE uint4 bytes_from(u32 begin, uint4 low, uint4 high) {
+        const bool two = begin & 8, one = begin & 4;
+        const u32 w[6] = {two ? low.z : low.x,  two ? low.w : low.y,   two ? high.x : low.z,
+                          two ? high.y : low.w, two ? high.z : high.x, two ? high.w : high.y};
+        u32 v[5];
+#pragma unroll
+        for (int i = 0; i < 5; ++i) v[i] = one ? w[i + 1] : w[i];
+        const u32 bits = begin % 4 * 8;
+        return make_uint4(__funnelshift_r(v[0], v[1], bits), __funnelshift_r(v[1], v[2], bits),
+                          __funnelshift_r(v[2], v[3], bits), __funnelshift_r(v[3], v[4], bits));
     }
 
     DEVICE void load_second_half(int tile) const {
@@ -158,6 +226,7 @@ class Mask {
         copy_commit();
         copy_wait<0>();
         __syncwarp();
+        align();
     }
 
     // kHalf: of the keys, where an element has four bytes.

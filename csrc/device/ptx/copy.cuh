@@ -12,6 +12,12 @@ DEVICE void copy_16(u32 destination, const void* source, int bytes) {
                  : "memory");
 }
 
+// Copies 16 bytes.
+DEVICE void copy_16(u32 destination, const void* source) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(destination), "l"(__cvta_generic_to_global(source))
+                 : "memory");
+}
+
 DEVICE void copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
 // Waits until at most kPending of this thread's committed groups are in flight.
