@@ -78,3 +78,16 @@ func TestGeneratedDefinitionHasThatManyCells(t *testing.T) {
 		t.Fatalf("cells %v, error %v", m, err)
 	}
 }
+
+// The copy of the sources is whole: links of git are links.
+func TestCopySource(t *testing.T) {
+	t.Chdir("../..")
+	b := bench{work: t.TempDir()}
+	source, err := b.copySource()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Lstat(filepath.Join(source, "python", "sageattn3", "_core")); err != nil || info.Mode().Type() != os.ModeSymlink {
+		t.Errorf("the link of sageattn3 became %v (%v)", info, err)
+	}
+}

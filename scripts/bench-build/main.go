@@ -83,13 +83,19 @@ func (b *bench) copySource() (string, error) {
 	return to, nil
 }
 
+// copyFile copies a file, and a link as a link.
 func copyFile(from, to string) error {
-	text, err := os.ReadFile(from)
+	info, err := os.Lstat(from)
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(to, text, 0o644)
+	if info.Mode().Type() == fs.ModeSymlink {
+		target, err := os.Readlink(from)
+		return errors.Join(err, os.Symlink(target, to))
+	}
+	text, err := os.ReadFile(from)
+	return errors.Join(err, os.WriteFile(to, text, 0o644))
 }
