@@ -56,8 +56,8 @@ def excused(opcode: str, names: tuple[str, ...]) -> int:
         return registers.EVERY  # all that a function may use, by the calling convention
     if base == "QGMMA":
         return unused_descriptor(names)
-    if base in ("P2R", "LDGSTS", "BREAK", "USETMAXREG"):
-        return registers.PREDICATES  # P2R's are not marked; of the others, those read are marked as written
+    if base in ("P2R", "R2P", "LDGSTS", "BREAK", "USETMAXREG"):
+        return registers.PREDICATES  # P2R's and R2P's are not marked; of the others, those read are marked as written
     return 0
 
 
@@ -85,6 +85,7 @@ def test_a_product_of_registers_reads_the_second_descriptor_alone() -> None:
         (DEVICE / "quantize" / "quantize_value.cu", "9.0"),
         (DEVICE / "quantize" / "quantize_value.cu", "12.0"),
         (DEVICE / "quantize" / "quantize.cu", "10.0"),
+        (DEVICE / "mma" / "attention_fp16_masked_sm80.cu", "12.0"),
         (DEVICE / "wgmma" / "attention_fp8_wgmma_sm90.cu", "9.0a"),
         (DEVICE / "fp4" / "attention_fp4_sm120.cu", "12.0a"),
         (DATA / "operands.cu", "7.5"),
