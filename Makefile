@@ -144,17 +144,13 @@ bench-group: tools build ## measures a bake of GROUP, cold and warm: docs/bench-
 
 .PHONY: compile-seconds
 compile-seconds: ## docs/compile-seconds.md: what the compiler and the assembler of CUDA 12.9 take for each kernel source and SM
-	toolchain=$$(mktemp -d) && trap 'rm -rf "$$toolchain"' EXIT && \
-	python3 -m pip install --quiet --no-deps --require-hashes --target "$$toolchain" -r lock/toolchain-cu129.txt -r lock/ptxas-cu129.txt && \
-	PYTHONPATH=python:$$toolchain scripts/compile-seconds.py
+	compilers=$$(scripts/pinned-packages.sh compilers-cu129 toolchain-cu129 ptxas-cu129) && \
+	PYTHONPATH=python:$$compilers scripts/compile-seconds.py
 
 .PHONY: same-code
 same-code: ## docs/same-code.md: compiles what wheels leave out because an older SM has the same code or PTX, and compares
-	for lock in lock/toolchain-cu*.txt; do \
-	  toolchain=$$(mktemp -d) && \
-	  python3 -m pip install --quiet --no-deps --require-hashes --target "$$toolchain" -r $$lock && \
-	  PYTHONPATH=python:python/tests:$$toolchain scripts/same-code.py; \
-	  status=$$?; rm -rf "$$toolchain"; [ $$status = 0 ] || exit $$status; \
+	for name in $(basename $(notdir $(wildcard lock/toolchain-cu*.txt))); do \
+	  compilers=$$(scripts/pinned-packages.sh $$name $$name) && PYTHONPATH=python:python/tests:$$compilers scripts/same-code.py || exit; \
 	done
 
 .PHONY: kernels-report

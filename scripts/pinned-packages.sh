@@ -4,7 +4,7 @@
 # compiles the C runtime of Windows again, for minutes.
 #
 #   scripts/pinned-packages.sh NAME LOCK...
-#   scripts/pinned-packages.sh host host-toolchain nvdisasm
+#   scripts/pinned-packages.sh compilers-cu129 toolchain-cu129 ptxas-cu129
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

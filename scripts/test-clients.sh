@@ -13,12 +13,11 @@ temporary=$(mktemp -d)
 trap 'rm -rf "$temporary"' EXIT
 export PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 
-python3 -m pip install --quiet --no-deps --no-compile --require-hashes --target "$temporary/site" \
-    -r lock/kernels.txt -r lock/uv.txt
+clients=$(scripts/pinned-packages.sh clients kernels uv)
 python3 -m pip download --quiet --no-deps --require-hashes --dest "$temporary/upstream" -r lock/upstream.txt
-export PATH=$temporary/site/bin:$PATH
+export PATH=$clients/bin:$PATH
 
 bin/sagebuild export --format hf-kernels --dist "$dist" --output "$temporary/kernel"
-PYTHONPATH=$temporary/site python3 scripts/check-kernel.py "$temporary/kernel"
+PYTHONPATH=$clients python3 scripts/check-kernel.py "$temporary/kernel"
 bin/sagebuild index --check --dist "$dist"
 python3 scripts/check-beside.py "$dist"/sageattention-*-py3-none-*linux*_"$(uname -m)".whl "$temporary"/upstream/*.whl

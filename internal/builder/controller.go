@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -94,8 +96,7 @@ func controllerOptions(ctx context.Context, root string, sessions *session.Manag
 	if err != nil {
 		return nil, err
 	}
-	history, err := boltutil.SafeOpen(filepath.Join(root, historyFile), 0o600,
-		&bolt.Options{FreelistType: bolt.FreelistMapType, NoFreelistSync: true})
+	history, err := newHistory(root)
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +119,15 @@ func controllerOptions(ctx context.Context, root string, sessions *session.Manag
 		GarbageCollect: w.GarbageCollect,
 		GracefulStop:   ctx.Done(),
 	}, nil
+}
+
+// newHistory opens an empty record of builds. Nothing is kept in it, and a damaged one is none.
+func newHistory(root string) (*boltutil.DB, error) {
+	path := filepath.Join(root, historyFile)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return boltutil.SafeOpen(path, 0o600, &bolt.Options{FreelistType: bolt.FreelistMapType, NoFreelistSync: true})
 }
 
 func newFrontends(workers *worker.Controller) (map[string]frontend.Frontend, error) {

@@ -17,8 +17,8 @@ import (
 // damagedDir holds, below BuildKit's root, a state that was set aside because it was damaged.
 const damagedDir = "damaged"
 
-// mend sets a damaged state below root aside and says so, and readies the databases for being opened. It says whether a
-// killed run left them. The caller holds the lock and has swept.
+// mend sets a damaged state below root aside and says so, and breaks the seal of its databases, which are opened next. It
+// says whether a killed run left them. The caller holds the lock and has swept.
 func mend(ctx context.Context, root string, note func(string, ...any)) (wasKilled bool, err error) {
 	wasKilled = !isSealed(root)
 	err = inspect(ctx, root)
@@ -30,7 +30,7 @@ func mend(ctx context.Context, root string, note func(string, ...any)) (wasKille
 	} else if err != nil {
 		return false, err
 	}
-	return wasKilled, errors.Join(removeHistory(root), breakSeal(root))
+	return wasKilled, breakSeal(root)
 }
 
 // startEmpty sets a damaged state aside and says why.
@@ -43,13 +43,6 @@ func startEmpty(root, why string, note func(string, ...any)) error {
 	return nil
 }
 
-func removeHistory(root string) error {
-	if err := os.Remove(filepath.Join(root, historyFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
 // startController is newController, once more with an empty state where BuildKit cannot start with this one. No check
 // of databases without a seal sees a value that changed, but BuildKit cannot parse some of them. The first try's
 // databases stay open until the process ends: they lie in the directory damaged, where nothing else opens them.
@@ -58,7 +51,7 @@ func startController(ctx context.Context, root string, config Config) (*controll
 	if err == nil || isOfSystem(err) {
 		return c, err
 	}
-	if err := errors.Join(startEmpty(root, err.Error(), config.note), removeHistory(root)); err != nil {
+	if err := startEmpty(root, err.Error(), config.note); err != nil {
 		return nil, err
 	}
 	return newController(ctx, root, config.Steps)

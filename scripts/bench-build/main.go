@@ -94,8 +94,14 @@ func copyFile(from, to string) error {
 	}
 	if info.Mode().Type() == fs.ModeSymlink {
 		target, err := os.Readlink(from)
-		return errors.Join(err, os.Symlink(target, to))
+		if err != nil {
+			return err
+		}
+		return os.Symlink(target, to)
 	}
 	text, err := os.ReadFile(from)
-	return errors.Join(err, os.WriteFile(to, text, 0o644))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, text, 0o644)
 }
