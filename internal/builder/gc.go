@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/moby/buildkit/client"
 	"golang.org/x/sys/unix"
@@ -89,11 +90,16 @@ func (c *controller) collect(ctx context.Context, root string, limit int64, note
 	return err
 }
 
-// usedOf lists the records that the run found in the cache, or used in another way since it began.
+// usedOf lists the records that the run found in the cache, made, or used in another way.
 func (c *controller) usedOf(records []*client.UsageInfo) []string {
-	used := c.used.ids(c.worker.MetadataStore)
+	return append(c.used.ids(c.worker.MetadataStore), usedSince(records, c.started)...)
+}
+
+// usedSince lists records that were made or used after a time, or still are in use: BuildKit writes the time of use down
+// when the last reference goes, which on a busy machine is after the step is done.
+func usedSince(records []*client.UsageInfo, start time.Time) (used []string) {
 	for _, r := range records {
-		if r.LastUsedAt != nil && r.LastUsedAt.After(c.started) {
+		if r.InUse || r.CreatedAt.After(start) || r.LastUsedAt != nil && r.LastUsedAt.After(start) {
 			used = append(used, r.ID)
 		}
 	}

@@ -1,9 +1,12 @@
 package builder
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/moby/buildkit/client"
 	"golang.org/x/sys/unix"
 )
 
@@ -47,6 +50,21 @@ func TestLittleRoomKeepsWhatARunUsed(t *testing.T) {
 	}
 	if _, cached := run("b"); cached != 0 {
 		t.Error("b is still in the cache: the test tests nothing")
+	}
+}
+
+func TestUsedSince(t *testing.T) {
+	start := time.Now()
+	before, after := start.Add(-time.Hour), start.Add(time.Second)
+	records := []*client.UsageInfo{
+		{ID: "old", CreatedAt: before},
+		{ID: "used before", CreatedAt: before, LastUsedAt: &before},
+		{ID: "used", CreatedAt: before, LastUsedAt: &after},
+		{ID: "made", CreatedAt: after},
+		{ID: "in use", CreatedAt: before, LastUsedAt: &before, InUse: true},
+	}
+	if got, want := usedSince(records, start), []string{"used", "made", "in use"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
