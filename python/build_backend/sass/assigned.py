@@ -6,7 +6,7 @@ Where paths meet, what holds on all of them is kept. To copy a register is not t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import reduce
+from functools import cache, reduce
 from heapq import heappop, heappush
 from operator import or_
 from typing import NamedTuple, TypeVar
@@ -43,14 +43,13 @@ class Result(NamedTuple):
 
 
 class _Event(NamedTuple):
-    """What an instruction does to registers. guard: the literal under which it is executed, or 0.
+    """What instructions of the same text do to registers. guard: the literal under which it is executed, or 0.
 
     copies: registers that get copies, each with the registers that it may be copied from and the literals under which
     it is. gone, equations: what the instruction does to predicates. needing: the literal under which the registers that
     it compares matter, or 0.
     """
 
-    instruction: Instruction
     guard: int
     needing: int
     reads: int
@@ -80,7 +79,12 @@ class _Analysis:
     def kernel(self, entry: int, given: int) -> Result:
         """Registers that are doubtful without regard to predicates are followed again, with regard to them."""
         certain = _spread(
-            self._graph, entry, given, lambda start, state, _: state | self._outline(start).writes, int.__and__
+            self._graph,
+            entry,
+            given,
+            lambda start, state: state | self._outline(start).writes,
+            lambda state, _: state,
+            int.__and__,
         )
         doubtful = 0
         for start, state in certain.items():
@@ -113,23 +117,28 @@ class _Analysis:
         self, entry: int, given: int, doubtful: int, copying: bool = True
     ) -> tuple[list[Read], dict[int, State]]:
         """Reads of doubtful registers that may have no value; the states after the blocks that were reached."""
+        concerned = _Concerned(doubtful, self._deciding, copying)
         events = {
-            start: _concerning(self._block(start), doubtful, self._deciding, copying) for start in self._graph.blocks
+            start: concerned.among(self._graph.blocks[start].instructions, self._block(start))
+            for start in _forward(self._graph, entry)
         }
 
-        def leave(start: int, state: State, edge: Edge) -> State:
-            for event in events[start]:
+        def leave(start: int, state: State) -> State:
+            for _, event in events[start]:
                 state = _after(event, state)
+            return state
+
+        def follow(state: State, edge: Edge) -> State:
             return state.knowing(tuple(map(literal, edge.holds)))
 
-        states = _spread(self._graph, entry, State(given, {}, {}), leave, join)
+        states = _spread(self._graph, entry, State(given, {}, {}), leave, follow, join)
         written = self._ever_written(entry, given)
         reads = []
         for start in sorted(states):
             state, before = states[start], written[start]
-            for event in events[start]:
+            for instruction, event in events[start]:
                 if missing := _missing(event, state):
-                    reads.append(Read(event.instruction, missing, missing & ~before))
+                    reads.append(Read(instruction, missing, missing & ~before))
                 state = _after(event, state)
                 before |= event.writes
             states[start] = state
@@ -178,18 +187,24 @@ class _Analysis:
         return self._events[start]
 
     def _event(self, instruction: Instruction) -> _Event:
-        calls = instruction.opcode.startswith("CALL")
         try:
-            accessed = self._call(callee(instruction)) if calls else access(instruction.opcode, instruction.operands)
-            gone = literals(self._deciding if calls else accessed.writes & self._deciding)
-            copies, made = _copies(instruction), equations(instruction, self._keepers) if gone else ()
-            needed = needing(instruction)
-        except (IndexError, ValueError, BuildError) as error:
+            if instruction.opcode.startswith("CALL"):
+                return self._calling(instruction)
+            event = _event(instruction.guard, instruction.opcode, instruction.operands)
+            if decided := event.writes & self._deciding:
+                made = equations(instruction, self._keepers)
+                event = event._replace(gone=literals(decided), equations=made)
+            return event
+        except (IndexError, ValueError) as error:
             text = f"{instruction.opcode} {', '.join(instruction.operands)}"
             raise BuildError(f"cannot read the instruction {text!r} at {instruction.address:#x}: {error}") from error
-        guard = predicate(instruction.guard)
-        reads = accessed.reads | (guard[0] if guard else 0)
-        return _Event(instruction, literal(instruction.guard), needed, reads, accessed.writes, copies, gone, made)
+
+    def _calling(self, instruction: Instruction) -> _Event:
+        """Whatever decides may be another after a call."""
+        reads, writes = self._call(callee(instruction))
+        return _Event(
+            literal(instruction.guard), 0, reads | _bit(instruction.guard), writes, (), literals(self._deciding), ()
+        )
 
     def _call(self, target: int | None) -> Access:
         """What a subroutine reads and leaves. One that is not known reads nothing, and writes everything."""
@@ -221,11 +236,17 @@ def _forward(graph: Graph, entry: int) -> list[int]:
 
 
 def _spread(
-    graph: Graph, entry: int, first: _T, leave: Callable[[int, _T, Edge], _T], meet: Callable[[_T, _T], _T]
+    graph: Graph,
+    entry: int,
+    first: _T,
+    leave: Callable[[int, _T], _T],
+    follow: Callable[[_T, Edge], _T],
+    meet: Callable[[_T, _T], _T],
 ) -> dict[int, _T]:
     """The state at the start of each block that entry leads to, when nothing changes any more.
 
-    Blocks are followed in their order, so that few are followed twice.
+    leave: the state at the end of a block; follow: what is left of it on an edge; meet: of two where edges meet. Blocks
+    are followed in their order, so that few are followed twice.
     """
     order = _forward(graph, entry)
     place = {start: number for number, start in enumerate(order)}
@@ -233,8 +254,9 @@ def _spread(
     while waiting:
         start = order[heappop(waiting)]
         queued.discard(start)
+        end = leave(start, states[start])
         for edge in graph.blocks[start].edges:
-            left = leave(start, states[start], edge)
+            left = follow(end, edge)
             known = states.get(edge.target)
             joined = left if known is None else meet(known, left)
             if joined != known:
@@ -245,17 +267,44 @@ def _spread(
     return states
 
 
-def _concerning(events: list[_Event], registers: int, deciding: int, copying: bool) -> list[_Event]:
-    """Those that read or write some registers, or write one that decides."""
-    return [
-        event._replace(
-            reads=event.reads & registers & ~(_copied_from(event) if copying else 0),
-            writes=event.writes & (registers | deciding),
-            copies=_kept(event, registers) if copying else (),
+class _Concerned:
+    """The events that read or write some registers, or write one that decides; of each, what it does to those."""
+
+    def __init__(self, registers: int, deciding: int, copying: bool) -> None:
+        self._registers, self._written, self._copying = registers, registers | deciding, copying
+        self._found: dict[int, _Event] = {}  # by identity: the same event stands for many instructions
+
+    def among(self, instructions: list[Instruction], events: list[_Event]) -> list[tuple[Instruction, _Event]]:
+        """Those of a block. The events are its own, and outlive this object."""
+        return [
+            (instruction, self._found.get(id(event)) or self._limited(event))
+            for instruction, event in zip(instructions, events)
+            if event.reads & self._registers or event.writes & self._written
+        ]
+
+    def _limited(self, event: _Event) -> _Event:
+        copied = _copied_from(event) if self._copying else 0
+        found = event._replace(
+            reads=event.reads & self._registers & ~copied,
+            writes=event.writes & self._written,
+            copies=_kept(event, self._registers) if self._copying else (),
         )
-        for event in events
-        if (event.reads | event.writes) & registers or event.writes & deciding
-    ]
+        self._found[id(event)] = found
+        return found
+
+
+@cache
+def _event(guard: str, opcode: str, operands: tuple[str, ...]) -> _Event:
+    """What an instruction does that is no call, but for what follows from predicates: many share their text."""
+    instruction = Instruction(0, guard, opcode, operands, False)
+    accessed, copies, needed = access(opcode, operands), _copies(instruction), needing(instruction)
+    return _Event(literal(guard), needed, accessed.reads | _bit(guard), accessed.writes, copies, 0, ())
+
+
+def _bit(guard: str) -> int:
+    """The predicate of a guard."""
+    found = predicate(guard)
+    return found[0] if found else 0
 
 
 def _copied_from(event: _Event) -> int:

@@ -33,6 +33,8 @@ class State(NamedTuple):
 
     def knowing(self, holding: tuple[int, ...]) -> State:
         """The state where some literals hold."""
+        if not holding:
+            return self
         certain, given, follows = self.certain, dict(self.given), dict(self.follows)
         for one in filter(None, holding):
             for fact in (one, *_each(max(self.follows.get(one, 0), 0))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import NamedTuple
 
 from .disassembly import INSTRUCTION_BYTES, Instruction
@@ -55,42 +56,67 @@ class Graph(NamedTuple):
 
 
 def build(instructions: list[Instruction]) -> Graph:
-    """The graph of a kernel. A call is followed by the instruction after it, to which it returns."""
-    inside = {instruction.address for instruction in instructions}
+    """The graph of a kernel. A call is followed by the instruction after it, to which it returns.
+
+    All but jumps are followed by the next instruction, so that little has to be known of them.
+    """
+    code = _Code(instructions)
     steps, unclear = {}, set()
-    for instruction in instructions:
+    for instruction in code.jumps:
         found = _steps(instruction)
         targets: list[int | None] = [edge.target for edge in found] if found is not None else [None]
         if instruction.opcode.startswith("CALL"):
             targets.append(callee(instruction))
-        if not inside.issuperset(targets):
+        if not all(target in code.addresses for target in targets):
             unclear.add(instruction.address)
-        steps[instruction.address] = tuple(edge for edge in found or () if edge.target in inside)
-    subroutines = _subroutines({instruction.address: instruction for instruction in instructions}, steps)
-    return Graph(_blocks(instructions, steps, subroutines), subroutines, frozenset(unclear))
+        steps[instruction.address] = tuple(edge for edge in found or () if edge.target in code.addresses)
+    subroutines = _subroutines(code, steps)
+    return Graph(_blocks(code, steps, subroutines), subroutines, frozenset(unclear))
 
 
-def _subroutines(placed: dict[int, Instruction], steps: dict[int, tuple[Edge, ...]]) -> frozenset[int]:
+class _Code:
+    """Instructions by address. jumps: those that may go elsewhere than to the next, and the last, which has no next."""
+
+    def __init__(self, instructions: list[Instruction]) -> None:
+        self._instructions = instructions
+        self.jumps = [instruction for instruction in instructions if instruction.jump]
+        if instructions and not instructions[-1].jump:
+            self.jumps.append(instructions[-1])
+        first = instructions[0].address if instructions else 0
+        self.addresses = range(first, first + INSTRUCTION_BYTES * len(instructions), INSTRUCTION_BYTES)
+        self._places = [jump.address for jump in self.jumps]
+
+    def between(self, start: int, end: int) -> list[Instruction]:
+        """Those from one address to before another."""
+        first = self.addresses.index(start)
+        return self._instructions[first : first + (end - start) // INSTRUCTION_BYTES]
+
+    def jump(self, address: int) -> Instruction:
+        """The first jump from an address on."""
+        return self.jumps[bisect_left(self._places, address)]
+
+
+def _subroutines(code: _Code, steps: dict[int, tuple[Edge, ...]]) -> frozenset[int]:
     """Where calls go that return. A call of code that never does is a jump, and becomes one in steps."""
     found = set()
-    for instruction in placed.values():
+    for instruction in code.jumps:
         target = callee(instruction)
-        if target in found or target not in placed:
+        if target is None or target in found or target not in code.addresses:
             continue
-        if _returns(target, placed, steps):
+        if _returns(target, code, steps):
             found.add(target)
         else:
             steps[instruction.address] = _branch(instruction.address, target, _deciding(instruction.guard))
     return frozenset(found)
 
 
-def _returns(entry: int, placed: dict[int, Instruction], steps: dict[int, tuple[Edge, ...]]) -> bool:
+def _returns(entry: int, code: _Code, steps: dict[int, tuple[Edge, ...]]) -> bool:
     seen, waiting = {entry}, [entry]
     while waiting:
-        address = waiting.pop()
-        if placed[address].opcode.startswith("RET"):
+        jump = code.jump(waiting.pop())
+        if jump.opcode.startswith("RET"):
             return True
-        new = {edge.target for edge in steps[address]} - seen
+        new = {edge.target for edge in steps[jump.address]} - seen
         seen |= new
         waiting += new
     return False
@@ -103,21 +129,17 @@ def callee(instruction: Instruction) -> int | None:
     return None
 
 
-def _blocks(
-    instructions: list[Instruction], steps: dict[int, tuple[Edge, ...]], subroutines: frozenset[int]
-) -> dict[int, Block]:
-    starts = set(subroutines)
+def _blocks(code: _Code, steps: dict[int, tuple[Edge, ...]], subroutines: frozenset[int]) -> dict[int, Block]:
+    starts = {code.addresses.start, *subroutines}
     for address, edges in steps.items():
         if len(edges) != 1 or edges[0] != Edge(address + INSTRUCTION_BYTES, ()):
             starts.add(address + INSTRUCTION_BYTES)
             starts.update(edge.target for edge in edges)
-    blocks: dict[int, Block] = {}
-    pending: list[Instruction] = []
-    for instruction in instructions:
-        pending.append(instruction)
-        if instruction is instructions[-1] or instruction.address + INSTRUCTION_BYTES in starts:
-            blocks[pending[0].address] = Block(pending, steps[instruction.address])
-            pending = []
+    ends = [*sorted(starts.intersection(code.addresses)), code.addresses.stop]
+    blocks = {}
+    for start, end in zip(ends, ends[1:]):
+        last = end - INSTRUCTION_BYTES
+        blocks[start] = Block(code.between(start, end), steps.get(last, (Edge(end, ()),)))
     return blocks
 
 

@@ -12,6 +12,7 @@ import re
 from functools import cache
 from typing import NamedTuple
 
+from ..errors import BuildError
 from .registers import EVERY, group
 
 
@@ -54,6 +55,7 @@ _GLOBAL = _names("ATOM ATOMG LD LDG RED REDG ST STG")
 
 _REGISTER = re.compile(r"\b(UR|UP|R|P)(\d+)((?:\.\w+)*)")
 _PREDICATE = re.compile(r"!?U?P[T\d]")
+_MERGING = "PACK_AB_MERGE_C"
 _MERGED = re.compile(r"(R\d+)(\.reuse)?\.H1$")
 
 
@@ -70,6 +72,7 @@ class _Form(NamedTuple):
     base: str
     sizes: dict[int, int]
     every: int
+    keeps: bool  # one of them may be kept
     known: bool
 
 
@@ -80,31 +83,39 @@ def known(opcode: str) -> bool:
 
 @cache
 def access(opcode: str, operands: tuple[str, ...]) -> Access:
-    """The registers that an instruction names, each group at its full size."""
+    """The registers that an instruction names, each group at its full size. Raises BuildError for what is none."""
+    try:
+        return _access(opcode, operands)
+    except (IndexError, ValueError, BuildError) as error:
+        text = f"{opcode} {', '.join(operands)}"
+        raise BuildError(f"cannot read the instruction {text!r}: {error}") from error
+
+
+def registers_of(text: str, opcode: str) -> int:
+    """The registers that one operand of one register names."""
+    return _registers(text, 1, opcode)
+
+
+def _access(opcode: str, operands: tuple[str, ...]) -> Access:
     form = _form(opcode)
     if form.base in ("P2R", "R2P"):
         return _packed_predicates(form.base, operands)
     written = _written(form.base, operands)
     reads = writes = position = 0
     for index, text in enumerate(operands):
-        if _PREDICATE.match(text):
-            registers = _registers(text, 1, opcode)
+        if _is_predicate(text):
+            registers = _registers(text, 1, "")
         elif text.startswith("gdesc[") and position > 1:
             registers = _second_descriptor(text)
             position += 1
         else:
-            registers = _registers(text, _size(form, position, operands), opcode)
+            registers = _registers(text, _size(form, position, operands), opcode if "[" in text else "")
             position += 1
         if index < written:
             writes |= registers
-        elif not _kept(opcode, index, operands):
+        elif not (form.keeps and _kept(opcode, index, operands)):
             reads |= registers
     return Access(reads, writes)
-
-
-def registers_of(text: str, opcode: str) -> int:
-    """The registers that one operand of one register names."""
-    return _registers(text, 1, opcode)
 
 
 @cache
@@ -113,7 +124,8 @@ def _form(opcode: str) -> _Form:
     sizes, every = _sizes(base, modifiers)
     wide = [text for text in modifiers if text in _SIZES or text in ("S64", "U64", "F64")]
     unread = "SP" in modifiers or (wide and not sizes and every == 1 and base not in ("SHF", "USHF"))
-    return _Form(base, sizes, every, base in _KNOWN and not unread)
+    keeps = opcode in ("PRMT", "LOP3.LUT") or opcode.endswith(_MERGING)
+    return _Form(base, sizes, every, keeps, base in _KNOWN and not unread)
 
 
 def _sizes(base: str, modifiers: list[str]) -> tuple[dict[int, int], int]:
@@ -169,7 +181,7 @@ def _written(base: str, operands: tuple[str, ...]) -> int:
         return 2
     first = operands[0] if operands else ""
     if base in ("VOTE", "VOTEU"):
-        return 1 if _PREDICATE.match(first) else 2
+        return 1 if _is_predicate(first) else 2
     if base in ("SYNCS", "USETMAXREG", "FCHK"):
         return 0 if "[" in first or first.startswith("0x") else 1
     count = _predicates(operands, 0)
@@ -180,9 +192,14 @@ def _written(base: str, operands: tuple[str, ...]) -> int:
 
 def _predicates(operands: tuple[str, ...], start: int) -> int:
     """The first operand from start on that is no predicate."""
-    while start < len(operands) and _PREDICATE.match(operands[start]):
+    while start < len(operands) and _is_predicate(operands[start]):
         start += 1
     return start
+
+
+@cache
+def _is_predicate(text: str) -> bool:
+    return _PREDICATE.match(text) is not None
 
 
 def _size(form: _Form, position: int, operands: tuple[str, ...]) -> int:
@@ -200,7 +217,7 @@ def _second_descriptor(text: str) -> int:
 
 @cache
 def _registers(text: str, size: int, opcode: str) -> int:
-    """Those that one operand names."""
+    """Those that one operand names. opcode: for an address, whose size it tells."""
     found = 0
     address = "[" in text
     for file, number, modifiers in _REGISTER.findall(text):
@@ -231,7 +248,7 @@ def _kept(opcode: str, index: int, operands: tuple[str, ...]) -> bool:
     """
     if opcode == "PRMT":
         return index == 3 and operands[2] == "0x7610" and operands[3] == operands[0]
-    if opcode.endswith("PACK_AB_MERGE_C"):
+    if opcode.endswith(_MERGING):
         merged = _MERGED.match(operands[index])
         return index == 3 and merged is not None and merged[1] == operands[0]
     return opcode == "LOP3.LUT" and index == 1 and len(operands) == 6 and _one_bit(operands)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from build_backend import __main__ as command_line
+from build_backend import packages
 from build_backend.errors import BuildError
 from build_backend.sass import cubin, disassembly, record
 
@@ -117,6 +118,25 @@ def test_volta_is_read_as_turing(disassembler: disassembly.Disassembler) -> None
     nop = (0x7918).to_bytes(8, "little") + (0x000FC00000000000).to_bytes(8, "little")
     [[instruction]] = disassembler.read("70", [nop])
     assert instruction == (0, "", "NOP", (), False)
+
+
+def test_what_repeats_is_read_once_and_put_in_its_places(
+    disassembler: disassembly.Disassembler, tmp_path: Path
+) -> None:
+    """Against nvdisasm's own reading of the whole: kernels twice, with their loops and branches."""
+    codes = [kernel.code for kernel in cubin.kernels(compile_join("130", tmp_path))] * 2
+    (tmp_path / "whole").write_bytes(b"".join(codes))
+    program = packages.find(["nvidia/*/bin/nvdisasm"], "nvdisasm", "nvidia-cuda-nvdisasm")
+    command = [program, "--binary", "SM90", "--emit-json", tmp_path / "whole"]
+    whole = disassembly.parse(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    pieces = disassembler.read("90", codes)
+    assert [instruction for piece in pieces for instruction in piece] == whole
+    assert sum(one.opcode == "BRA" and int(one.operands[-1], 16) < one.address for one in whole) == 2
+
+
+def test_a_part_of_an_instruction_is_an_error(disassembler: disassembly.Disassembler) -> None:
+    with pytest.raises(BuildError, match="20 bytes are no whole number of instructions"):
+        disassembler.read("90", [bytes(20)])
 
 
 def test_noise_is_read_or_refused(disassembler: disassembly.Disassembler) -> None:
