@@ -15,6 +15,13 @@ import (
 
 var errNotFound = exec.ErrNotFound
 
+// undocumented leaves documentation out, of what is extracted and of what dpkg unpacks from here on. Given to
+// mmdebstrap as --dpkgopt, the same lines would have it pipe each package that it extracts through a program in Python:
+// a quarter of its time. The root is thrown away when the machine fails half way, so that dpkg need not wait for the disk.
+const undocumented = `cd "$1" && for directory in doc man info lintian locale; do ` +
+	`rm -rf usr/share/$directory/*; echo "path-exclude=/usr/share/$directory/*"; ` +
+	`done >etc/dpkg/dpkg.cfg.d/99mmdebstrap && echo force-unsafe-io >>etc/dpkg/dpkg.cfg.d/99mmdebstrap`
+
 // minimal removes files that no build reads: documentation of packages that were unpacked before dpkg could leave it
 // out, and the name and resolver of this machine, which BuildKit gives.
 const minimal = `cd "$1" && rm -rf etc/resolv.conf etc/hostname var/log/* var/cache/ldconfig/aux-cache ` +
@@ -31,17 +38,13 @@ const mainOnly = `sed -i -e '/-updates/d' -e '/-security/d' "$1/etc/apt/sources.
 // bootstrap makes the Debian root of a and returns the path of its tar file.
 func (s *Store) bootstrap(ctx context.Context, work string, a *Archive, check pinCheck) (string, error) {
 	tar := filepath.Join(work, "base.tar")
-	var pathOptions []string
-	for _, dir := range []string{"doc", "man", "info", "lintian", "locale"} {
-		pathOptions = append(pathOptions, "--dpkgopt=path-exclude=/usr/share/"+dir+"/*")
-	}
-	options := append(pathOptions,
-		// The root is thrown away when the machine fails half way; no need to wait for the disk.
-		"--dpkgopt=force-unsafe-io",
+	options := []string{
 		"--variant=minbase",
-		"--customize-hook=copy-out /var/lib/dpkg/status /var/lib/apt/lists "+shellQuote(work),
-		"--customize-hook="+minimal,
-		"--customize-hook="+aptOwned)
+		"--extract-hook=" + undocumented,
+		"--customize-hook=copy-out /var/lib/dpkg/status /var/lib/apt/lists " + shellQuote(work),
+		"--customize-hook=" + minimal,
+		"--customize-hook=" + aptOwned,
+	}
 	if err := s.mmdebstrap(ctx, work, a, s.Lock.Architecture, tar, options); err != nil {
 		return "", err
 	}
