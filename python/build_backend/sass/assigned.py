@@ -190,7 +190,7 @@ class _Analysis:
         try:
             if instruction.opcode.startswith("CALL"):
                 return self._calling(instruction)
-            event = _event(instruction.guard, instruction.opcode, instruction.operands)
+            event = _common_event(instruction.guard, instruction.opcode, instruction.operands)
             if decided := event.writes & self._deciding:
                 made = equations(instruction, self._keepers)
                 event = event._replace(gone=literals(decided), equations=made)
@@ -294,7 +294,7 @@ class _Concerned:
 
 
 @cache
-def _event(guard: str, opcode: str, operands: tuple[str, ...]) -> _Event:
+def _common_event(guard: str, opcode: str, operands: tuple[str, ...]) -> _Event:
     """What an instruction does that is no call, but for what follows from predicates: many share their text."""
     instruction = Instruction(0, guard, opcode, operands, False)
     accessed, copies, needed = access(opcode, operands), _copies(instruction), needing(instruction)
