@@ -82,14 +82,15 @@ class Attention {
             } else {
                 forget(f);
             }
-            load_mask(tile + 1, more);
+            load_mask(tile + 1);
             copy_wait<kLoadsAhead>();  // the values, not what is for the next tile
             __syncthreads();
             if (kShape.key_stages == 1) {
                 if (more) load_key(tile + 1);
                 copy_commit();
             }
-            if (seen != kNone) multiply_values(f);
+            if (seen != kNone) multiply_values(f, softmax, scales, seen);
+            if (Family::kMasked) more = tile + 1 < BlockState::load(state.key_tiles);  // anew: it had no register
         }
         copy_wait<0>();
         __syncthreads();  // all tiles are read: the output may be staged over them
@@ -107,10 +108,10 @@ class Attention {
 
     DEVICE MaskRows mask() const { return MaskRows(p, state, shared + kMaskOffset); }
 
-    DEVICE void load_mask(int tile, bool exists) const {
+    DEVICE void load_mask(int tile) const {
         if constexpr (Family::kMasked) {
             __syncwarp();  // the tile before is read
-            if (exists) mask().load(tile);
+            mask().load(tile);
             copy_commit();
         }
     }
@@ -122,10 +123,9 @@ class Attention {
             return kAll;
         } else {
             __syncwarp();  // the mask is there
-            mask().align();
             const Seen seen = mask().look();
             if (!__syncthreads_or(seen != kNone)) return kNone;
-            return seen == kAll ? kAll : kSome;
+            return seen == kAll ? kAll : mask().doubt();
         }
     }
 
@@ -138,10 +138,9 @@ class Attention {
                                               block.first_query, block.query_rows, p.head_dim);
         load_key(view_pointer(p.key, block.batch, block.key_head, block.key_start), 0, block.key_rows);
         copy_commit();
-        const bool exists = block.key_tiles(p, kQueryRows) > 0;
         if (Family::kMasked) __syncthreads();  // the state is there
-        load_mask(0, exists);
-        return exists;
+        load_mask(0);
+        return block.key_tiles(p, kQueryRows) > 0;
     }
 
     DEVICE void load_key(const char* base, int tile, int rows) const {
@@ -172,6 +171,8 @@ class Attention {
             const int row = first + i;
             const long long index = ((row >> p.query_warp_shift) * 8LL + row % 8) >> p.query_scale_shift;
             state.query_scale[i] = block.first_query + i < block.query_rows ? head[index] * p.scale_log2 : 0.0f;
+            if (Family::kMasked)
+                state.query_scale[i] = fmaxf(state.query_scale[i], 1e-20f);  // times -infinity: not NaN
         }
     }
     DEVICE void load_query_scales(Scales<F>& scales) const {
@@ -187,14 +188,20 @@ class Attention {
             scales.key[g] = head[(first + F::key_scale_index(lane_index(), g)) >> p.key_scale_shift];
     }
 
-    // Scores of a tile to probabilities. seen: what the mask leaves of it.
+    // Hides scores of a tile and takes them into the maximum. seen: what the mask leaves of it.
     DEVICE void weigh(F& f, OnlineSoftmax<F>& softmax, Scales<F>& scales, int tile, Seen seen) const {
         load_query_scales(scales);
-        if (Family::kMasked && seen == kSome) mask().apply(f, scales, tile);
+        if (Family::kMasked && seen != kAll) mask().apply(f, scales, tile, seen);
         if (needs_limit(tile)) limit(f, tile);
-        if constexpr (Family::kMasked) softmax.update(f, MaskedScales<F>{scales, seen == kSome});
-        else softmax.update(f, scales);
+        if constexpr (Family::kMasked) {
+            softmax.raise(f, masked(scales, seen));
+        } else {
+            softmax.raise(f, scales);
+            softmax.exponentiate(f, scales);
+        }
     }
+
+    DEVICE MaskedScales<F> masked(const Scales<F>& scales, Seen seen) const { return {scales, seen == kBiased}; }
 
     // Else the scores of the last tile that was seen would stay in registers.
     static DEVICE void forget(F& f) {
@@ -203,12 +210,23 @@ class Attention {
             f.set(i / F::kGroupSize / F::kGroups, i / F::kGroupSize % F::kGroups, i % F::kGroupSize, 0.0f);
     }
 
-    DEVICE void multiply_values(F& f) const {
-        const u32 values = shared + kValueOffset;
-        if constexpr (!Family::kNativeBfloat16) f.multiply_values(values);
-        else if constexpr (!Family::kMasked) f.template multiply_values<Value>(values);
-        else if (p.value.bfloat16) f.template multiply_values<bfloat16>(values);
-        else f.template multiply_values<float16>(values);
+    DEVICE void multiply_values(F& f, const OnlineSoftmax<F>& softmax, const Scales<F>& scales, Seen seen) const {
+        if constexpr (!Family::kMasked || !Family::kNativeBfloat16) multiply_values<Value>(f, softmax, scales, seen);
+        else if (p.value.bfloat16) multiply_values<bfloat16>(f, softmax, scales, seen);
+        else multiply_values<float16>(f, softmax, scales, seen);
+    }
+
+    // Behind a mask the scores become probabilities only here, since the compiler mixes that with the product where
+    // no branch is between them. It would move what the two types begin alike before the branch: they begin with a
+    // comment.
+    template <class Type>
+    DEVICE void multiply_values(F& f, const OnlineSoftmax<F>& softmax, const Scales<F>& scales, Seen seen) const {
+        if constexpr (Family::kMasked) {
+            asm volatile("// bfloat16: %0" ::"n"(Type::kIsBfloat16));
+            softmax.exponentiate(f, masked(scales, seen));
+        }
+        if constexpr (Family::kNativeBfloat16) f.template multiply_values<Type>(shared + kValueOffset);
+        else f.multiply_values(shared + kValueOffset);
     }
 
     // Does a row of the warp not see all of the tile?

@@ -22,7 +22,7 @@ struct Scales {
     DEVICE float origin(int r, int g, float x) const { return fmaf(F::kBias, (*this)(r, g), x); }
 };
 
-// The same behind a mask, which makes base-2 logits of the scores of a tile that it changes.
+// The same behind a mask, which may make base-2 logits of scores, or hide some: -infinity times a factor stays that.
 template <class F>
 struct MaskedScales {
     const Scales<F>& scales;
@@ -50,9 +50,9 @@ struct OnlineSoftmax {
         for (int r = 0; r < F::kRows; ++r) maximum[r] = minus_infinity();
     }
 
-    // Turns the scores of f into probabilities relative to the maximum, rescaling f's output if that rose.
+    // Takes in the scores of f: rescales f's output if the maximum rises.
     template <class S>
-    DEVICE void update(F& f, const S& scales) {
+    DEVICE void raise(F& f, const S& scales) {
         float correction[F::kRows];
         bool changed = false;
 #pragma unroll
@@ -64,6 +64,11 @@ struct OnlineSoftmax {
             changed |= raise;
         }
         if (__any_sync(0xFFFFFFFFu, changed)) f.rescale(correction);
+    }
+
+    // Turns the scores of f into probabilities relative to the maximum.
+    template <class S>
+    DEVICE void exponentiate(F& f, const S& scales) const {
 #pragma unroll
         for (int r = 0; r < F::kRows; ++r) exponentiate(f, r, scales);
     }
