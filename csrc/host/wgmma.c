@@ -144,47 +144,49 @@ static int64_t causal_offset(const sageattn_wgmma_params* p) {
     return p->causal == SAGEATTN_CAUSAL_TOP_LEFT ? 0 : p->key_rows - p->query_rows;
 }
 
-/* How long items take, of three warpgroups and of two: the second in hundredths of the first. */
-enum { LONG_TIME = 100, SHORT_TIME = 75 };
+/* How long an item takes that sees so many tiles of keys, by its blocks of 64 rows, in hundredths of a microsecond on
+ * an H100: rows to fetch and to write, then tiles. */
+static int64_t item_time(const call* c, int64_t blocks) {
+    static const int of_tile[2][5] = {{0, 80, 115, 140, 172}, {0, 115, 135, 160}}, rest[] = {0, 200, 250, 270, 300};
+    return rest[blocks] + of_tile[c->n.columns == 128][blocks] * c->n.key_tiles;
+}
 
-/* When the last of the items ends, if multiprocessors take the long ones first. */
-static int64_t last_end(int64_t longs, int64_t shorts, int64_t multiprocessors) {
-    const int64_t late = longs % multiprocessors, early = multiprocessors - late;
-    const int64_t turns = longs / multiprocessors * LONG_TIME; /* when the early ones are free */
-    int64_t early_end = turns, late_end = turns + LONG_TIME, end = late > 0 ? late_end : turns;
-    while (shorts > 0) {
-        const int is_early = early_end <= late_end;
-        int64_t* const next = is_early ? &early_end : &late_end;
-        shorts -= is_early ? early : late;
-        *next += SHORT_TIME;
+/* When the last item ends, if multiprocessors take the long ones first. Of these the first take one less. */
+static int64_t last_end(int64_t longs, int64_t long_time, int64_t lates, int64_t late_time, int64_t multiprocessors) {
+    const int64_t second = longs % multiprocessors, first = multiprocessors - second;
+    int64_t first_end = longs / multiprocessors * long_time;
+    int64_t second_end = first_end + long_time, end = second > 0 ? second_end : first_end;
+    while (lates > 0) {
+        const int is_first = second == 0 || first_end <= second_end;
+        int64_t* const next = is_first ? &first_end : &second_end;
+        lates -= is_first ? first : second;
+        *next += late_time;
         if (*next > end) end = *next;
     }
     return end;
 }
 
-/* What passes through the L2 cache while all heads are taken once: tiles, queries and output. */
-static int64_t bytes_of_a_pass(const call* c) {
-    return c->n.columns * (2 * c->n.key_heads * c->p->key_rows + 4 * c->n.query_heads * c->p->query_rows);
-}
-
-/* Shares a head's rows out to items of three warpgroups and of two, where that keeps more multiprocessors busy to the
- * end. Short items come behind the long ones of all heads: that pays where their keys are still in the cache. Kernels
- * with a mask of queries, or of two warpgroups, take long items alone. */
+/* Takes the rows of the last heads in smaller items, where that keeps more multiprocessors busy to the end. Under a
+ * causal limit small items come last anyway; kernels with a mask of queries, or of two warpgroups, take long items
+ * alone. */
 static void share_rows(const call* c, const sageattn_loaded* kernel, sageattn_wgmma_attention_arguments* a) {
-    enum { LONG = 3, SHORT = 2, MOST_TRIES = 4, CACHE = 40 << 20 };
-    const int64_t heads = c->n.query_heads, blocks = sageattn_divide_up(c->p->query_rows, SAGEATTN_WGMMA_QUERY_BLOCK);
-    a->long_items = (int)sageattn_divide_up(c->p->query_rows, kernel->traits.query_rows);
-    if (c->p->causal != SAGEATTN_NOT_CAUSAL || kernel->traits.query_rows != LONG * SAGEATTN_WGMMA_QUERY_BLOCK ||
-        bytes_of_a_pass(c) > CACHE || a->classes != NULL)
-        return;
-    int64_t best = last_end(a->long_items * heads, 0, kernel->multiprocessors);
-    int64_t shorts = (LONG - blocks % LONG) % LONG; /* so that the rest is a multiple of LONG, if it is not below 0 */
-    for (int i = 0; i < MOST_TRIES && SHORT * shorts <= blocks; ++i, shorts += LONG) {
-        const int64_t longs = (blocks - SHORT * shorts) / LONG;
-        const int64_t end = last_end(longs * heads, shorts * heads, kernel->multiprocessors);
-        if (end >= best) continue;
-        best = end, a->long_items = (int)longs, a->short_items = (int)shorts;
-    }
+    enum { WORTH = 32 }; /* what part of the time they must save: their keys are read once more */
+    const int64_t heads = c->n.query_heads, multiprocessors = kernel->multiprocessors;
+    const int64_t blocks = sageattn_divide_up(c->p->query_rows, SAGEATTN_WGMMA_QUERY_BLOCK);
+    const int64_t longs = sageattn_divide_up(c->p->query_rows, kernel->traits.query_rows);
+    const int64_t most = sageattn_divide_up(multiprocessors, longs);
+    const int size_of_long = kernel->traits.query_rows / SAGEATTN_WGMMA_QUERY_BLOCK;
+    a->long_items = (int)longs;
+    if (c->p->causal != SAGEATTN_NOT_CAUSAL || size_of_long < 3 || a->classes != NULL) return;
+    const int64_t long_time = item_time(c, size_of_long);
+    int64_t best = last_end(longs * heads, long_time, 0, 0, multiprocessors);
+    best -= best / WORTH;
+    for (int64_t late = 1; late <= heads && late <= most; ++late)
+        for (int size = 1; size < size_of_long; ++size) {
+            const int64_t end = last_end(longs * (heads - late), long_time, late * sageattn_divide_up(blocks, size),
+                                         item_time(c, size), multiprocessors);
+            if (end < best) best = end, a->late_heads = (int)late, a->late_blocks = size;
+        }
 }
 
 /* Heads whose rows are taken in turn. Without a causal mask all rows take equally long, and one head after the other

@@ -107,7 +107,7 @@ static int read_bias(const sageattn_wgmma_call* c) {
                         SAGEATTN_WGMMA_MASK_THREADS, &a);
 }
 
-static int order(const sageattn_wgmma_call* c) {
+static int order(const sageattn_wgmma_call* c, int query_tile) {
     const sageattn_wgmma_params* const p = c->p;
     unsigned char* const base = p->workspace;
     sageattn_wgmma_order_arguments a = {0};
@@ -118,11 +118,12 @@ static int order(const sageattn_wgmma_call* c) {
     a.batch = (int)p->batch;
     a.query_rows = (int)p->query_rows;
     a.key_rows = (int)p->key_rows;
+    a.query_tile = query_tile;
     return sageattn_run(SAGEATTN_KERNEL_WGMMA_ORDER, c->device, c->stream, 1, SAGEATTN_WGMMA_MASK_THREADS, &a);
 }
 
 int sageattn_wgmma_prepare(const sageattn_wgmma_call* c, int query_tile) {
-    if (c->p->key_starts != NULL) return order(c);
+    if (c->p->key_starts != NULL) return order(c, query_tile);
     if (c->p->mask.data == NULL || c->n.key_tiles == 0) return SAGEATTN_OK;
     if (c->p->mask_dtype == SAGEATTN_BOOL) return see(c, query_tile);
     if (c->n.weighed_tiles > 0) return weigh(c, query_tile);

@@ -13,3 +13,15 @@ DEVICE void write_eight(u16* target, const u32 (&word)[4], int count, bool vecto
     for (int i = 0; i < 8; ++i)
         if (i < count) target[i] = static_cast<u16>(word[i / 2] >> (i % 2 * 16));
 }
+
+// Eight numbers, if they are there; target lies on a multiple of 16 bytes. Without a branch.
+DEVICE void write_eight(u16* target, const u32 (&word)[4], bool there) {
+    asm volatile(
+        "{\n"
+        ".reg .pred there;\n"
+        "setp.ne.s32 there, %5, 0;\n"
+        "@there st.global.v4.b32 [%0], {%1, %2, %3, %4};\n"
+        "}" ::"l"(target),
+        "r"(word[0]), "r"(word[1]), "r"(word[2]), "r"(word[3]), "r"(static_cast<int>(there))
+        : "memory");
+}

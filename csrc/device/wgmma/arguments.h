@@ -79,6 +79,7 @@ typedef struct sageattn_wgmma_order_arguments {
     int* sequence;                   /* [batch]: the sequences in order */
     int* end;                        /* [batch]: query tiles of the sequences up to this one, in order */
     int batch, query_rows, key_rows; /* rows: at most */
+    int query_tile;                  /* rows of one */
 } sageattn_wgmma_order_arguments;
 
 typedef struct sageattn_wgmma_quantize_arguments {
@@ -141,9 +142,9 @@ typedef struct sageattn_wgmma_attention_arguments {
     int key_tiles;                                              /* of a head */
     int causal;                                                 /* sageattn_causal */
     int causal_offset; /* query i sees keys up to i + causal_offset; with starts it follows from the sequence */
-    /* Of each head rows are taken in so many items of all warpgroups, then in so many of one warpgroup less. Without
-     * starts. */
-    int long_items, short_items;
+    /* A head's rows are taken in so many items of all warpgroups, but for the last heads: theirs in items of so many
+     * blocks of 64 rows, so that all multiprocessors are busy to the end. Without starts. */
+    int long_items, late_heads, late_blocks;
     int group; /* heads whose rows are taken in turn, so that their keys stay in the L2 cache */
 } sageattn_wgmma_attention_arguments;
 

@@ -20,6 +20,7 @@ class WgmmaTile {
 };
 
 // Reads the classes of four tiles at a time.
+template <int kConsumers>
 class WgmmaClasses {
     const sageattn_wgmma_attention_arguments& p;
     const u32* const classes;
@@ -30,9 +31,9 @@ class WgmmaClasses {
   public:
     DEVICE WgmmaClasses(const sageattn_wgmma_attention_arguments& arguments, const WgmmaWork& work)
         : p(arguments),
-          classes(reinterpret_cast<const u32*>(p.classes + work.batch * p.class_batch_stride +
-                                               work.head * p.class_head_stride +
-                                               work.first_query / kQueryTile * p.class_tile_stride)),
+          classes(reinterpret_cast<const u32*>(
+              p.classes + work.batch * p.class_batch_stride + work.head * p.class_head_stride +
+              work.first_query / (kConsumers * SAGEATTN_WGMMA_QUERY_BLOCK) * p.class_tile_stride)),
           first_query(work.first_query) {}
 
     // The last tile before `end` that any of the rows sees.

@@ -330,6 +330,7 @@ class WgmmaConsumer {
 #pragma unroll
         for (int k = 1; k < Shape::kColumns / 32; ++k) wgmma_int8<false>(s, queries + 2 * k, keys + 2 * k);
         wgmma_commit();
+        __syncwarp();  // the compiler would put other work between the products, which then end later
     }
 
     // Starts partial = probabilities . [values, ones].
@@ -361,17 +362,10 @@ class WgmmaConsumer {
     }
 
     DEVICE void finish(const WgmmaSoftmaxRows& softmax) const {
+        barrier_wait(barriers.channels_full(ring.work_stage()), ring.work_parity());
         const int first = first_query();
-        char* const base = static_cast<char*>(p.output.data) + work(kBatch) * p.output.batch_stride +
-                           work(kHead) * p.output.head_stride + query_start() * p.output.row_stride;
-        float scale[kOutputs / 2], mean[kOutputs / 2];  // of the lane's channels, 8 in each 32
-        load_channels(scale, p.value_scale);
-        load_channels(mean, p.value_mean);
-#pragma unroll
-        for (int r = 0; r < 2; ++r) {
-            const int query = first + lane_row() + 8 * r;
-            if (query < query_rows()) write_row(r, softmax.sum[r], scale, mean, base + query * p.output.row_stride);
-        }
+        if (p.output.vectors && p.head_dim % 8 == 0) write_rows<true>(softmax, first + lane_row());
+        else write_rows<false>(softmax, first + lane_row());
         if (p.lse == nullptr) return;
         float sum[2] = {softmax.sum[0], softmax.sum[1]};
         if (Shape::kExactSums) add_lanes(sum);
@@ -379,36 +373,50 @@ class WgmmaConsumer {
         for (int r = 0; r < 2; ++r) write_lse(softmax.maximum[r], sum[r], r, first + lane_row() + 8 * r);
     }
 
-    // Loads all of them before anything is written: the compiler would make each load wait for the store before it.
-    DEVICE void load_channels(float (&x)[kOutputs / 2], const float* source) const {
-        source += work(kKeyHead) * Shape::kColumns + 8 * (lane_index() % 4);
+    // The lane's rows, `query` and 8 behind it. Channels 32 c + 8 t … 32 c + 8 t + 7 lie in its accumulators 16 c …,
+    // two of every four. Without branches: one for every word would take longer than all the rest.
+    template <bool kVectors>
+    DEVICE void write_rows(const WgmmaSoftmaxRows& softmax, int query) const {
+        const int rows = query_rows(), t = opaque(threadIdx.x) % 4;
+        char* row = static_cast<char*>(p.output.data) + work(kBatch) * p.output.batch_stride +
+                    work(kHead) * p.output.head_stride + (query_start() + query) * p.output.row_stride + t * 16;
+        u32 seen[2];  // a row that sees no key is 0
+        float inverse[2];
+#pragma unroll
+        for (int r = 0; r < 2; ++r)
+            seen[r] = opaque(softmax.sum[r] > 0.0f ? ~0u : 0u), inverse[r] = __fdividef(1.0f, softmax.sum[r]);
 #pragma unroll
         for (int c = 0; c < Shape::kColumns / 32; ++c) {
-            float eight[8];
-            load_numbers(eight, source + 32 * c);
+            u32 scale[8], mean[8], word[4];
+            load_channels(scale, 32 * c + 8 * t);
+            load_channels(mean, Shape::kColumns + 32 * c + 8 * t);
+            const int count = p.head_dim - 32 * c - 8 * t;
 #pragma unroll
-            for (int i = 0; i < 8; ++i) x[8 * c + i] = eight[i];
+            for (int r = 0; r < 2; ++r) {
+#pragma unroll
+                for (int i = 0; i < 4; ++i)
+                    word[i] = seen[r] &
+                              channels_of(output + 16 * c + 4 * i + 2 * r, inverse[r], scale + 2 * i, mean + 2 * i);
+                u16* const target = reinterpret_cast<u16*>(row + 8 * r * p.output.row_stride + 64 * c);
+                const bool there = query + 8 * r < rows;
+                if (kVectors) write_eight(target, word, there && count > 0);
+                else write_eight(target, word, there ? count : 0, false);
+            }
         }
     }
 
-    // A lane's channels 32 c + 8 t … 32 c + 8 t + 7 lie in its accumulators 16 c …, two of every four.
-    DEVICE void write_row(int r, float sum, const float (&scale)[kOutputs / 2], const float (&mean)[kOutputs / 2],
-                          char* row) const {
-        const float inverse = sum > 0.0f ? __fdividef(1.0f, sum) : 0.0f;
-#pragma unroll
-        for (int c = 0; c < Shape::kColumns / 32; ++c) {
-            const int column = 32 * c + 8 * (lane_index() % 4);
-            u32 word[4];
-#pragma unroll
-            for (int i = 0; i < 4; ++i) {
-                const float* x = output + 16 * c + 4 * i + 2 * r;
-                const int channel = 8 * c + 2 * i;
-                const float low = fmaf(x[0] * inverse, scale[channel], mean[channel]);
-                const float high = fmaf(x[1] * inverse, scale[channel + 1], mean[channel + 1]);
-                word[i] = sum > 0.0f ? pack(low, high, p.output.bfloat16) : 0;
-            }
-            write_eight(reinterpret_cast<u16*>(row) + column, word, p.head_dim - column, p.output.vectors);
-        }
+    DEVICE void load_channels(u32 (&x)[8], int channel) const {
+        const u32 at = shared + Shape::kChannelAt + ring.work_stage() * Shape::kChannel + channel * 4;
+        const uint4 first = load_shared_16(at), second = load_shared_16(at + 16);
+        x[0] = first.x, x[1] = first.y, x[2] = first.z, x[3] = first.w;
+        x[4] = second.x, x[5] = second.y, x[6] = second.z, x[7] = second.w;
+    }
+
+    // Two neighbouring channels of the output.
+    DEVICE u32 channels_of(const float* x, float inverse, const u32* scale, const u32* mean) const {
+        const float low = fmaf(x[0] * inverse, __uint_as_float(scale[0]), __uint_as_float(mean[0]));
+        const float high = fmaf(x[1] * inverse, __uint_as_float(scale[1]), __uint_as_float(mean[1]));
+        return pack(low, high, p.output.bfloat16);
     }
 
     // The exact sums of the rows, of those of their lanes.

@@ -15,22 +15,23 @@ DEVICE void run_wgmma(const sageattn_wgmma_attention_arguments& p) {
     barrier_init_done();
     __syncthreads();
     grid_let_next_begin();
-    if (threadIdx.x / 128 == kConsumers) {
-        give_registers<kProducerRegisters>();
-        if (threadIdx.x == kConsumers * 128) WgmmaProducer<Shape>(p, shared).run();
+    if (threadIdx.x / 128 == Shape::kConsumers) {
+        give_registers<Shape::kProducerRegisters>();
+        if (threadIdx.x == Shape::kConsumers * 128) WgmmaProducer<Shape>(p, shared).run();
     } else {
-        take_registers<kConsumerRegisters>();
+        take_registers<Shape::kConsumerRegisters>();
         WgmmaConsumer<Shape>(p, shared, threadIdx.x / 128).run();
     }
 }
 
 // Defines the kernel of a kind for a number of columns, and its traits.
 #define WGMMA_KERNEL(kind, columns, variant)                                                           \
+    using Shape##columns = WgmmaShape<columns, variant>;                                               \
     extern "C" __constant__ sageattn_traits attention_##kind##_hd##columns##_traits = {                \
-        kWgmmaThreads, WgmmaShape<columns, variant>::kSharedMemory, kQueryTile, 1};                    \
-    extern "C" __global__ void __launch_bounds__(kWgmmaThreads, 1)                                     \
+        Shape##columns::kThreads, Shape##columns::kSharedMemory, Shape##columns::kQueryTile, 1};       \
+    extern "C" __global__ void __launch_bounds__(Shape##columns::kThreads, 1)                          \
         attention_##kind##_hd##columns(const __grid_constant__ sageattn_wgmma_attention_arguments p) { \
-        run_wgmma<WgmmaShape<columns, variant>>(p);                                                    \
+        run_wgmma<Shape##columns>(p);                                                                  \
     }
 
 #define WGMMA_KERNELS(kind, variant) \

@@ -5,6 +5,8 @@
 #include "ptx/grid.cuh"
 #include "ptx/number.cuh"
 
+using Groups = WgmmaGroups<128, WgmmaVariant::kMasked>;  // those of 64 columns are the same
+constexpr int kConsumers = Groups::kConsumers, kQueryTile = Groups::kQueryTile;
 constexpr int kTile = SAGEATTN_WGMMA_KEY_TILE;
 constexpr int kFour = 4 * kTile;  // keys whose classes lie in a word
 
@@ -249,7 +251,7 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_MASK_THREADS)
     for (int first = 0; first < p.batch; first += 32) {
         const int rank = first + threadIdx.x;
         int tiles = 0;
-        if (rank < p.batch) tiles = divide_up(rows_of(p.query_starts, p.sequence[rank], p.query_rows), kQueryTile);
+        if (rank < p.batch) tiles = divide_up(rows_of(p.query_starts, p.sequence[rank], p.query_rows), p.query_tile);
 #pragma unroll
         for (int distance = 1; distance < 32; distance *= 2) {
             const int other = __shfl_up_sync(0xFFFFFFFFu, tiles, distance);

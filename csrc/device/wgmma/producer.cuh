@@ -20,8 +20,8 @@ class WgmmaProducer {
     DEVICE void run() {
         // Earlier launches write the order of sequences, the classes of tiles and how many there are.
         if (Shape::kStarts || Shape::kMasked || p.tile_count != nullptr) grid_wait();
-        if constexpr (Shape::kStarts) take_work(WgmmaSequences(p));
-        else take_work(WgmmaSchedule(p));
+        if constexpr (Shape::kStarts) take_work(WgmmaSequences<Shape::kQueryTile>(p));
+        else take_work(WgmmaSchedule<Shape::kQueryTile>(p));
         hand_on(WgmmaWork::none());
         leave();
     }
@@ -52,13 +52,23 @@ class WgmmaProducer {
         store_shared_16(at + 16, make_uint4(work.tiles, work.first_tile, work.query_start, work.rows.query_rows));
         if constexpr (Shape::kStarts) store_shared_8(at + 32, make_uint2(work.rows.key_rows, work.rows.offset));
         barrier_arrive(barriers.work_full(stage));
-        grid_wait();  // the launch before writes the tiles that are loaded next
+        grid_wait();  // the launch before writes what is loaded next
+        if (work.head >= 0) load_channels(work.key_head, stage);
+    }
+
+    DEVICE void load_channels(int key_head, int stage) const {
+        const u32 target = shared + Shape::kChannelAt + stage * Shape::kChannel,
+                  barrier = barriers.channels_full(stage);
+        constexpr int kHalf = Shape::kChannel / 2;
+        barrier_expect(barrier, Shape::kChannel);
+        bulk_load(target, p.value_scale + key_head * Shape::kColumns, kHalf, barrier);
+        bulk_load(target + kHalf, p.value_mean + key_head * Shape::kColumns, kHalf, barrier);
     }
 
     // Brings the rows into the L2 cache; each warpgroup reads its own when it comes to them.
     DEVICE void prefetch_queries(const WgmmaWork& work) const {
         if (!p.query.vectors) return;
-        const int rows = min(kQueryTile, work.rows.query_rows - work.first_query);
+        const int rows = min(Shape::kQueryTile, work.rows.query_rows - work.first_query);
         const char* row = static_cast<const char*>(p.query.data) + work.batch * p.query.batch_stride +
                           work.head * p.query.head_stride +
                           (work.query_start + work.first_query) * p.query.row_stride;
@@ -80,7 +90,7 @@ class WgmmaProducer {
 
     // The tiles that some warpgroup sees, with what each sees of them.
     DEVICE void load_seen_keys(WgmmaWork work) {
-        WgmmaClasses classes(p, work);
+        WgmmaClasses<Shape::kConsumers> classes(p, work);
         WgmmaTile tile = classes.before(work.tiles);
         work.tiles = tile.index() + 1;
         hand_on(work);

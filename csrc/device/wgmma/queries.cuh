@@ -33,12 +33,7 @@ struct WgmmaQueries {
     DEVICE void quantize(const Words<4> (&fetched)[kSteps], const sageattn_wgmma_attention_arguments& p, int key_head,
                          u32 tile, u32 scales, u32 dots) const {
         float largest[kSteps], x[8];
-#pragma unroll
-        for (int i = 0; i < kSteps; ++i) {
-            widen<Number>(x, fetched[i]);
-            largest[i] = largest_of(x);
-        }
-        row_largest(largest);
+        row_largest<Number>(largest, fetched);
 #pragma unroll
         for (int i = 0; i < kSteps; ++i) {
             widen<Number>(x, opaque(fetched[i]));
@@ -121,13 +116,26 @@ struct WgmmaQueries {
         return (upper ? second : first) + __shfl_xor_sync(0xFFFFFFFFu, upper ? first : second, distance);
     }
 
-    // The largest over the threads of a row, for all rows of the thread at once: one row after the other would wait
-    // for each exchange.
-    DEVICE static void row_largest(float (&x)[kSteps]) {
+    // The largest magnitude of each of the thread's rows. Two rows share a word, and all rows are exchanged at once:
+    // one after the other would wait for each exchange.
+    template <class Number>
+    DEVICE static void row_largest(float (&largest)[kSteps], const Words<4> (&fetched)[kSteps]) {
+        u32 two[kSteps / 2];
+#pragma unroll
+        for (int i = 0; i < kSteps / 2; ++i) {
+            const u32 first = largest_pair<Number>(fetched[2 * i]), second = largest_pair<Number>(fetched[2 * i + 1]);
+            two[i] = larger_pair<Number>(__byte_perm(first, second, 0x5410), __byte_perm(first, second, 0x7632));
+        }
 #pragma unroll
         for (int distance = kLanes / 2; distance > 0; distance /= 2) {
 #pragma unroll
-            for (int i = 0; i < kSteps; ++i) x[i] = fmaxf(x[i], __shfl_xor_sync(0xFFFFFFFFu, x[i], distance));
+            for (int i = 0; i < kSteps / 2; ++i)
+                two[i] = larger_pair<Number>(two[i], __shfl_xor_sync(0xFFFFFFFFu, two[i], distance));
+        }
+#pragma unroll
+        for (int i = 0; i < kSteps / 2; ++i) {
+            largest[2 * i] = low_number<Number>(two[i]);
+            largest[2 * i + 1] = high_number<Number>(two[i]);
         }
     }
 };

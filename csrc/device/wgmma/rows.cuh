@@ -152,6 +152,23 @@ DEVICE float largest_of(const float (&x)[8]) {
     return largest;
 }
 
+// The larger of each of two pairs; the number, if the other is NaN.
+template <class Number>
+DEVICE u32 larger_pair(u32 a, u32 b) {
+    u32 result;
+    if (Number::kIsBfloat16) asm("max.bf16x2 %0, %1, %2;" : "=r"(result) : "r"(a), "r"(b));
+    else asm("max.f16x2 %0, %1, %2;" : "=r"(result) : "r"(a), "r"(b));
+    return result;
+}
+
+// The largest magnitude among the low and among the high numbers of the words.
+template <class Number>
+DEVICE u32 largest_pair(const Words<4>& words) {
+    constexpr u32 kMagnitude = 0x7FFF7FFFu;
+    return larger_pair<Number>(larger_pair<Number>(words.word[0] & kMagnitude, words.word[1] & kMagnitude),
+                               larger_pair<Number>(words.word[2] & kMagnitude, words.word[3] & kMagnitude));
+}
+
 constexpr float kInteger = 12582912.0f;  // 1.5 * 2^23: adding it rounds a number to an integer, nearest even
 
 // The integer that round_int8 makes of x.

@@ -8,16 +8,23 @@
 // What a kernel takes besides a causal limit: nothing; a boolean mask; an additive one; sequences behind each other.
 enum class WgmmaVariant { kPlain, kMasked, kBiased, kStarts };
 
-// Warpgroups that attend, 64 rows each. Three keep the tensor cores busy best, but compilers before CUDA 12.8 need
-// more registers than three leave each other.
+// Warpgroups that attend, 64 rows each, and the registers of a thread in them and in the one that loads. The more
+// attend, the better they keep the tensor cores busy; registers limit how many. Compilers before CUDA 12.8 need more,
+// masks do, and CUDA 13.2 does for calls without starts.
+template <int kColumns, WgmmaVariant kVariant>
+struct WgmmaGroups {
 #if __CUDACC_VER_MAJOR__ * 100 + __CUDACC_VER_MINOR__ >= 1208
-constexpr int kConsumers = 3, kConsumerRegisters = 160, kProducerRegisters = 32;
+    static constexpr bool kPlainFits = __CUDACC_VER_MAJOR__ * 100 + __CUDACC_VER_MINOR__ < 1302;
+    static constexpr bool kFour =
+        kColumns == 64 && (kVariant == WgmmaVariant::kStarts || (kVariant == WgmmaVariant::kPlain && kPlainFits));
+    static constexpr int kConsumers = kFour ? 4 : 3;
+    static constexpr int kConsumerRegisters = kFour ? 112 : 160, kProducerRegisters = kFour ? 24 : 32;
 #else
-constexpr int kConsumers = 2, kConsumerRegisters = 240, kProducerRegisters = 24;
+    static constexpr int kConsumers = 2, kConsumerRegisters = 232, kProducerRegisters = 40;
 #endif
-constexpr int kWgmmaThreads = (kConsumers + 1) * 128;  // one more warpgroup loads
-constexpr int kQueryTile =
-    kConsumers * SAGEATTN_WGMMA_QUERY_BLOCK;  // rows that a block of threads attends to at a time
+    static constexpr int kThreads = (kConsumers + 1) * 128;
+    static constexpr int kQueryTile = kConsumers * SAGEATTN_WGMMA_QUERY_BLOCK;  // rows at a time
+};
 
 DEVICE int divide_up(int count, int size) { return (count + size - 1) / size; }
 
@@ -37,7 +44,7 @@ struct WgmmaRowsSeen {
     }
 };
 
-// At most kQueryTile query rows of a head: from first_query to rows.query_rows. The loading thread fills it in and
+// At most a query tile of a head's rows: from first_query to rows.query_rows. The loading thread fills it in and
 // hands it on in shared memory.
 struct WgmmaWork {
     int head, batch, first_query;  // head: -1 if there is no more work
@@ -50,36 +57,38 @@ struct WgmmaWork {
 };
 
 // The work of a call, numbered.
+template <int kQueryTile>
 class WgmmaSchedule {
     const sageattn_wgmma_attention_arguments& p;
 
   public:
     DEVICE WgmmaSchedule(const sageattn_wgmma_attention_arguments& arguments) : p(arguments) {}
 
-    DEVICE int count() const { return p.heads * (p.long_items + p.short_items); }
+    DEVICE int count() const { return early_heads() * p.long_items + p.late_heads * late_items(); }
 
     DEVICE WgmmaWork at(int index) const {
-        const int longs = p.heads * p.long_items;
-        return index < longs ? long_item(index) : short_item(index - longs);
+        const int longs = early_heads() * p.long_items;
+        return index < longs ? long_item(index) : late_item(index - longs);
     }
 
   private:
-    static constexpr int kShort = kQueryTile - SAGEATTN_WGMMA_QUERY_BLOCK;  // rows of a short item
+    DEVICE int early_heads() const { return p.heads - p.late_heads; }
+    DEVICE int late_rows() const { return p.late_blocks * SAGEATTN_WGMMA_QUERY_BLOCK; }
+    DEVICE int late_items() const { return p.late_heads == 0 ? 0 : divide_up(p.query_rows, late_rows()); }
 
     // Groups of heads come one after the other, so that their keys stay in the cache; in a group, the rows that see
     // most keys come first.
     DEVICE WgmmaWork long_item(int index) const {
         const int per_group = p.group * p.long_items;
         const int group = index / per_group, rest = index - group * per_group;
-        const int members = min(p.group, p.heads - group * p.group);
+        const int members = min(p.group, early_heads() - group * p.group);
         const int turn = rest / members;
         return item(group * p.group + rest - turn * members, (p.long_items - 1 - turn) * kQueryTile, kQueryTile);
     }
 
-    // Behind the long ones of all heads: they fill the last turn.
-    DEVICE WgmmaWork short_item(int index) const {
-        const int head = index / p.short_items, turn = index - head * p.short_items;
-        return item(head, p.long_items * kQueryTile + turn * kShort, kShort);
+    DEVICE WgmmaWork late_item(int index) const {
+        const int head = index / late_items(), turn = index - head * late_items();
+        return item(early_heads() + head, turn * late_rows(), late_rows());
     }
 
     // of_all: the head, counted through all batches.
@@ -87,14 +96,14 @@ class WgmmaSchedule {
         const int batch = of_all / p.query_heads, head = of_all - batch * p.query_heads;
         const int key_head = batch * p.key_heads + head / (p.query_heads / p.key_heads);
         const WgmmaRowsSeen rows = {min(p.query_rows, first + count), p.key_rows, p.causal_offset};
-        const int tiles =
-            p.tile_count == nullptr ? rows.visible_tiles(first, kQueryTile) : load_l2(p.tile_count + batch);
+        const int tiles = p.tile_count == nullptr ? rows.visible_tiles(first, count) : load_l2(p.tile_count + batch);
         return {head, batch, first, key_head, tiles, key_head * p.key_tiles, 0, rows};
     }
 };
 
 // The same for sequences behind each other: those of most keys first, a sequence head by head, and of a head the rows
 // that see most keys first.
+template <int kQueryTile>
 class WgmmaSequences {
     const sageattn_wgmma_attention_arguments& p;
 

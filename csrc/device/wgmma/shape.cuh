@@ -5,7 +5,10 @@
 #include "ptx/barrier.cuh"
 
 template <int kColumnCount, WgmmaVariant kVariant>
-struct WgmmaShape {
+struct WgmmaShape : WgmmaGroups<kColumnCount, kVariant> {
+    using Groups = WgmmaGroups<kColumnCount, kVariant>;
+    using Groups::kConsumers;
+    using Groups::kQueryTile;
     static constexpr int kColumns = kColumnCount;
     static constexpr bool kPlain = kVariant == WgmmaVariant::kPlain;
     static constexpr bool kMasked = kVariant == WgmmaVariant::kMasked;
@@ -30,12 +33,14 @@ struct WgmmaShape {
     static constexpr int kQueryScaleAt = kQueryAt + kQuery;
     static constexpr int kQueryDotAt = kQueryScaleAt + kQueryScale;
     static constexpr int kSumAt = kQueryDotAt + kQueryScale;  // four float32 of each thread that attends
-    static constexpr int kWorkAt = kSumAt + (kExactSums ? kConsumers * 128 * 16 : 0);
+    static constexpr int kChannelAt = kSumAt + (kExactSums ? kConsumers * 128 * 16 : 0);
+    static constexpr int kChannel = 2 * kColumns * 4;  // scale and mean of a work's channels; as many as works
+    static constexpr int kWorkAt = kChannelAt + 2 * kChannel;
     static constexpr int kWork = 48;  // a WgmmaWork; there are two
     static constexpr int kTileAt = kWorkAt + 2 * kWork;
     static constexpr int kTile = kMasked ? 8 : 0;  // a WgmmaTile, and again as long as the values are there
     static constexpr int kBarrierAt = kTileAt + kStages * kTile;
-    static constexpr int kSharedMemory = kBarrierAt + 8 * (4 * kStages + 4);
+    static constexpr int kSharedMemory = kBarrierAt + 8 * (4 * kStages + 6);
 };
 
 // Each buffer has two barriers: one says that it is full, one that its readers are done.
@@ -49,18 +54,20 @@ struct WgmmaBarriers {
     DEVICE u32 value_empty(int stage) const { return key_full(3 * Shape::kStages + stage); }
     DEVICE u32 work_full(int stage) const { return key_full(4 * Shape::kStages + stage); }
     DEVICE u32 work_empty(int stage) const { return key_full(4 * Shape::kStages + 2 + stage); }
+    DEVICE u32 channels_full(int stage) const { return key_full(4 * Shape::kStages + 4 + stage); }
 
     // Each warp that attends arrives once at an `empty`.
     DEVICE void init() const {
         for (int i = 0; i < Shape::kStages; ++i) {
             barrier_init(key_full(i), 1);
             barrier_init(value_full(i), 1);
-            barrier_init(key_empty(i), kConsumers * 4);
-            barrier_init(value_empty(i), kConsumers * 4);
+            barrier_init(key_empty(i), Shape::kConsumers * 4);
+            barrier_init(value_empty(i), Shape::kConsumers * 4);
         }
         for (int i = 0; i < 2; ++i) {
             barrier_init(work_full(i), 1);
-            barrier_init(work_empty(i), kConsumers * 4);
+            barrier_init(channels_full(i), 1);
+            barrier_init(work_empty(i), Shape::kConsumers * 4);
         }
     }
 };

@@ -333,7 +333,7 @@ DEVICE void pack_values(const sageattn_wgmma_quantize_arguments& p, const Place&
     const TileWeights<Place> weights(place, memory.weights);
 #pragma unroll 1
     for (int tile = part; tile < place.tiles(); tile += place.parts()) {
-        if (tile != part || step == 1) {
+        if (tile != part || step != place.parts()) {
             keys = Thread::keys(place, tile);
             Thread::fetch(fetched, rows, tile, keys);
         }
