@@ -74,7 +74,7 @@ class Ours(Method):
         found = package()
         if self._request != "auto" or found.choice.always():
             return False
-        flags = case.causal, bool(case.mask), bool(case.lengths)
+        flags = case.causal, case.mask, bool(case.lengths)  # the names of masks are the table's
         sizes = case.query_rows, case.key_rows, case.batch * case.heads
         cell = found.choice.measured(_device(), found.table.Shape(case.head_dim, *flags, *sizes))
         return cell is not None and bool(cell.torch)
