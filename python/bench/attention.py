@@ -22,6 +22,7 @@ examples, from python/ or with PYTHONPATH=python:
   python -m bench.attention --list                            cases and methods, and which are missing
   python -m bench.attention --case hd128-s8192 hd64-s1024-causal --json out.json --plot out.png
   python -m bench.attention --case short --mode sustained bursts cold
+  python -m bench.attention --case hd128-s16384-causal --seconds 0.2 --rounds 5   methods in turn, for fair ratios
   python -m bench.attention --head-dim 64 128 --sequence 4096 --causal --heads 32 --kv-heads 8
   python -m bench.attention --varlen 512,1024,4096 --method sageattn torch-flash
   python -m bench.attention --sageattention-1 DIR --peers DIR
@@ -99,6 +100,13 @@ def _add_methods(group: argparse._ArgumentGroup) -> None:
         type=_seconds,
         default=0.4,
         help="of each sustained method (0.4), and its warm-up",
+    )
+    add(
+        "--rounds",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="measure every method so often, in turn, and take the median of all samples (1)",
     )
     add("--budget", type=_seconds, default=0.0, help="seconds after which no case is begun")
     add("--values", nargs="+", choices=(*VALUES, "none"), help="of the accuracy (all)")
@@ -255,7 +263,9 @@ def _measure(
         _write(options, results)
         return _fail("nothing can be measured: no method that is here takes a case; --list", NO_GPU)
     values = () if options.values == ["none"] else tuple(options.values or VALUES)
-    settings = run.Settings(options.seconds, options.budget, values, options.reference)
+    settings = run.Settings(
+        options.seconds, options.budget, options.rounds, values, options.reference
+    )
 
     def saved() -> None:
         if options.json:

@@ -87,6 +87,15 @@ def load_of(samples: list[Sample]) -> Load:
     return Load(float(statistics.median(clocks)) if clocks else None, watts)
 
 
+def mean_load(loads: list[Load]) -> Load:
+    """Of several rounds, each as long: the means of what each knows."""
+    clocks = [load.clock_mhz for load in loads if load.clock_mhz is not None]
+    watts = [load.watts for load in loads if load.watts is not None]
+    return Load(
+        statistics.fmean(clocks) if clocks else None, statistics.fmean(watts) if watts else None
+    )
+
+
 def _from_energy(samples: list[Sample]) -> float | None:
     """Mean power between the first and the last step of the counter, which the GPU moves now and then."""
     steps: list[tuple[float, int]] = []

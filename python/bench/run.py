@@ -12,7 +12,7 @@ from . import accuracy, inputs, timing
 from .cases import Case
 from .counts import flops, spread, tflops
 from .methods.base import Calls, Method
-from .nvml import Gpu, Load
+from .nvml import Gpu, Load, mean_load
 from .plan import Job, Plan
 from .record import Accuracy, Figure, Gap, Results
 from .table import line
@@ -22,10 +22,12 @@ TOO_LATE = "no time was left: see --budget"
 
 @dataclass(frozen=True)
 class Settings:
-    """seconds of each sustained or replayed method; budget: after so many, no case is begun (0: no limit)."""
+    """seconds of each sustained or replayed method, in so many rounds, in which methods take turns; budget: after so
+    many seconds no case is begun (0: no limit)."""
 
     seconds: float = 0.4
     budget: float = 0.0
+    rounds: int = 1
     values: Sequence[str] = tuple(inputs.VALUES)
     reference: str = "float64"
 
@@ -93,10 +95,7 @@ class _Run:
             if mode == "bursts":
                 self._bursts(jobs, calls)
                 continue
-            for job in jobs:
-                if (job.method.name, job.part) not in self._broken:
-                    with self._guard(job.method, job.part):
-                        self._measure(job, calls[job.method.name])
+            self._in_turn(jobs, calls)
         calls.clear()
         del operands
         torch.cuda.empty_cache()
@@ -111,18 +110,30 @@ class _Run:
     def _all_broken(self, method: Method) -> bool:
         return all((method.name, part) in self._broken for part in method.parts(self._case))
 
-    def _measure(self, job: Job, calls: Calls) -> None:
-        call, load = calls.parts[job.part], Load()
+    def _in_turn(self, jobs: list[Job], calls: dict[str, Calls]) -> None:
+        """Every job once a round, so that what drifts, such as the GPU's clock, drifts for all of them."""
+        found: dict[Job, tuple[list[float], list[Load]]] = {job: ([], []) for job in jobs}
+        for _ in range(self._settings.rounds):
+            for job, (times, loads) in found.items():
+                if (job.method.name, job.part) not in self._broken:
+                    with self._guard(job.method, job.part):
+                        more, load = self._measure(job, calls[job.method.name].parts[job.part])
+                        times += more
+                        loads.append(load)
+        for job, (times, loads) in found.items():
+            if (job.method.name, job.part) not in self._broken:
+                with self._guard(job.method, job.part):
+                    self._add(job, times, mean_load(loads), calls[job.method.name].kernel)
+
+    def _measure(self, job: Job, call: timing.Call) -> tuple[list[float], Load]:
         if job.mode == "sustained":
-            times, load = timing.sustained(call, self._settings.seconds, self._gpu)
-        elif job.mode == "graph":
-            times, load = timing.replayed(call, self._settings.seconds, self._gpu)
-        elif job.mode == "host":
-            times = timing.host(call)
-        else:
-            cache = torch.cuda.get_device_properties(torch.cuda.current_device()).L2_cache_size
-            times = timing.cold(call, timing.flusher(cache))
-        self._add(job, times, load, calls.kernel)
+            return timing.sustained(call, self._settings.seconds, self._gpu)
+        if job.mode == "graph":
+            return timing.replayed(call, self._settings.seconds, self._gpu)
+        if job.mode == "host":
+            return timing.host(call), Load()
+        cache = torch.cuda.get_device_properties(torch.cuda.current_device()).L2_cache_size
+        return timing.cold(call, timing.flusher(cache)), Load()
 
     def _bursts(self, jobs: list[Job], calls: dict[str, Calls]) -> None:
         """All or none: they are compared with each other. What fails alone is left out before."""

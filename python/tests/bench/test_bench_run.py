@@ -112,6 +112,23 @@ def test_every_mode_gives_a_figure(execute: Callable[..., record.Results]) -> No
     assert record.from_json(record.to_json(found)) == found
 
 
+def test_methods_take_turns_in_rounds(
+    execute: Callable[..., record.Results], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that drifts from round to round does so for both; samples of all rounds count."""
+    turn = iter(range(6))
+
+    def drifting(call: Callable[[], Any], seconds: float, gpu: object) -> Any:
+        round_ = next(turn) // 2
+        return [1.0 + round_] * 2, Load(1500.0 - 100 * round_, None)
+
+    monkeypatch.setattr(Timing, "sustained", staticmethod(drifting))
+    found = execute([Sdpa("a"), Sdpa("b")], run.Settings(rounds=3), nothing)
+    for figure in [f for f in found.figures if f.mode == "sustained"]:
+        assert (figure.milliseconds, figure.low, figure.high) == (2.0, 1.0, 3.0)
+        assert (figure.samples, figure.clock_mhz, figure.watts) == (6, 1400.0, None)
+
+
 @pytest.mark.parametrize("step", ["prepare", "call"])
 def test_a_method_that_breaks_leaves_the_others(
     execute: Callable[..., record.Results], step: str
