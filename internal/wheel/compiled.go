@@ -71,29 +71,24 @@ func ParseCompiled(data []byte) (*Compiled, error) {
 
 // checkCompiled compares what was compiled with the members: a byte that flipped in a cache, after it was compiled and
 // before RECORD was written, shows here alone.
-func (w *Wheel) checkCompiled(a *archive, report *finding.List) error {
+func (w *Wheel) checkCompiled(a *archive, report *finding.List) {
 	if w.Compiled == nil {
-		return nil
+		return
 	}
-	left := content.NewBudget()
 	missing := map[string]string{} // images by hash
 	for _, image := range w.Compiled.Images {
 		missing[image.SHA256] = image.Name()
 	}
 	var fatbins []string
 	for _, name := range slices.Sorted(maps.Keys(w.Compiled.Files)) {
-		m := a.member(name)
-		if m == nil {
+		if a.member(name) == nil {
 			report.Fail(finding.CodeCompiled, name, "%s names it, the wheel does not hold it", CompiledFile)
 			continue
 		}
-		unknown, isFatbin, err := a.unknownImages(m, missing, left)
-		switch {
-		case err != nil:
-			return err
-		case isFatbin:
+		if w.images[name] != nil {
 			fatbins = append(fatbins, name)
 		}
+		unknown := takeKnown(w.images[name], missing)
 		if len(unknown) > 0 || w.sum(name) != w.Compiled.Files[name] {
 			report.Fail(finding.CodeCompiled, name, "it is not what was compiled%s", told(unknown))
 		}
@@ -102,7 +97,6 @@ func (w *Wheel) checkCompiled(a *archive, report *finding.List) error {
 		lost := slices.Sorted(maps.Values(missing))
 		report.Fail(finding.CodeCompiled, strings.Join(fatbins, ", "), "it lacks what was compiled: %s", list(lost))
 	}
-	return nil
 }
 
 func told(unknown []string) string {
@@ -112,29 +106,35 @@ func told(unknown []string) string {
 	return ": " + strings.Join(unknown, ", ")
 }
 
-// unknownImages takes the images of a fatbin from missing, and names the others.
-func (a *archive) unknownImages(m *member, missing map[string]string, left *content.Budget) (unknown []string, isFatbin bool, err error) {
-	keep, err := a.unpack(m)
-	if err != nil {
-		return nil, false, err
+// takeKnown takes the images of a fatbin from missing, and names the others.
+func takeKnown(images []imageSum, missing map[string]string) (unknown []string) {
+	for _, image := range images {
+		if _, known := missing[image.sum]; !known {
+			unknown = append(unknown, image.name)
+		}
+		delete(missing, image.sum)
 	}
-	defer keep.close()
-	whole := content.Content{R: keep.reader(), Size: keep.size()}
-	head := whole.Magic()
-	if !device.IsFatbin(head[:]) {
-		return nil, false, nil
+	return unknown
+}
+
+// imageSum is an image of a fatbin and the hash of its code.
+type imageSum struct{ name, sum string }
+
+// hashImages hashes the images of a fatbin where they are compared: while the fatbin is unpacked, because most of a wheel
+// is its fatbin.
+func (r *reading) hashImages(c content.Content) error {
+	if head := c.Magic(); r.compare == nil || !device.IsFatbin(head[:]) {
+		return nil
 	}
-	for _, piece := range device.Pieces(whole, left) {
+	r.images = []imageSum{}
+	for _, piece := range device.Pieces(c, r.compare) {
 		sum, err := hashCode(piece.Content)
 		if err != nil {
-			return nil, true, err
+			return err
 		}
-		if _, known := missing[sum]; !known {
-			unknown = append(unknown, piece.Name)
-		}
-		delete(missing, sum)
+		r.images = append(r.images, imageSum{piece.Name, sum})
 	}
-	return unknown, true, nil
+	return nil
 }
 
 // maxPTXBytes bounds PTX, which is read whole; that of all our kernels for one SM has 2 MB.

@@ -22,8 +22,10 @@ import (
 type reading struct {
 	distInfo string
 	left     *content.Budget
+	compare  *content.Budget // for images, which are compared with CompiledFile; nil where there is none
 
 	member   Member
+	images   []imageSum // of a fatbin; nil of other files, and where nothing is compared
 	objects  []object.Object
 	foreign  []object.Foreign
 	fatbins  []device.Fatbin
@@ -43,11 +45,15 @@ func (w *Wheel) readMembers(a *archive) []*reading {
 	group.SetLimit(min(runtime.GOMAXPROCS(0), content.MaxReaders))
 	var failed atomic.Bool
 	var readings []*reading
+	var compare *content.Budget
+	if a.member(w.DistInfo+"/"+CompiledFile) != nil {
+		compare = content.NewBudget()
+	}
 	for _, m := range a.members {
 		if m.isDirectory() {
 			continue
 		}
-		r := &reading{distInfo: w.DistInfo, left: w.budget}
+		r := &reading{distInfo: w.DistInfo, left: w.budget, compare: compare}
 		readings = append(readings, r)
 		group.Go(func() error {
 			if failed.Load() {
@@ -66,6 +72,9 @@ func (w *Wheel) readMembers(a *archive) []*reading {
 // join adds what a member holds.
 func (w *Wheel) join(r *reading) {
 	w.Members = append(w.Members, r.member)
+	if r.images != nil {
+		w.images[r.member.Name] = r.images
+	}
 	w.Objects = append(w.Objects, r.objects...)
 	w.Foreign = append(w.Foreign, r.foreign...)
 	w.Fatbins = append(w.Fatbins, r.fatbins...)
@@ -93,8 +102,9 @@ func (r *reading) readMember(a *archive, m *member) error {
 	r.member = Member{Name: m.name, Size: m.size, Compressed: m.compressed}
 	hash.Sum(r.member.sum[:0])
 	r.member.SHA256 = hex.EncodeToString(r.member.sum[:])
-	r.readContent(m.name, a.content(m, keep))
-	return nil
+	unpacked := a.content(m, keep)
+	r.readContent(m.name, unpacked)
+	return r.hashImages(unpacked)
 }
 
 // content gives access to an unpacked member. A member that is not compressed is read in the wheel itself.
