@@ -15,6 +15,10 @@ RECORD hashes, the SMs inside, the glibc that it needs. A wheel that fails is ne
 SLSA provenance, as BuildKit attests it, and SHA256SUMS lists both. What targets share is built once. The run ends with a
 table of all targets; which SMs a CUDA leaves out, and why, is said at its start.
 
+A wheel that an earlier bake left in --dist is up to date, and is not built again, while nothing changed that decides it: its
+sources, its place in the matrix, the commit that its provenance names, this program. With --no-cache or --cache-to every
+wheel is built.
+
 Without --builder an embedded BuildKit does the work, which needs root and runc. With --print nothing is done, and the
 plan is printed as JSON: targets, stages, build arguments, contexts, SMs left out.`
 

@@ -15,8 +15,9 @@ import (
 )
 
 const cleanHelp = `Clean frees disk space in the state directory: build cache that no run of the last week used, a damaged cache that was
-set aside, and what killed runs left there and in dist/. With --all it deletes the whole cache, bases, interpreters and
-fetched torch wheels, without opening what may be damaged. It never touches a wheel or a test result.`
+set aside, and what killed runs left there and in dist/. It also forgets which wheels are up to date, so that the next bake
+builds each of them again. With --all it deletes the whole cache, bases, interpreters and fetched torch wheels, without
+opening what may be damaged. It never touches a wheel or a test result.`
 
 func newClean(app *App) *cobra.Command {
 	var options cleanOptions
@@ -85,7 +86,7 @@ func (r *cleanResult) prune(ctx context.Context, console *ui.Console, all bool) 
 // removeAll opens nothing: it is what helps where a database is damaged.
 func (r *cleanResult) removeAll(ctx context.Context) error {
 	cache := func(state string) (int64, error) { return builder.Remove(ctx, state) }
-	for _, remove := range []func(string) (int64, error){cache, base.Remove, torch.Remove} {
+	for _, remove := range []func(string) (int64, error){cache, base.Remove, torch.Remove, run.Forget} {
 		freed, err := remove(r.State)
 		r.Freed += freed
 		if err != nil {
@@ -104,6 +105,11 @@ func (r *cleanResult) pruneCache(ctx context.Context, console *ui.Console) (err 
 	if r.Freed, err = b.Prune(ctx, false); err != nil {
 		return err
 	}
+	forgotten, err := run.Forget(r.State)
+	if err != nil {
+		return err
+	}
+	r.Freed += forgotten
 	r.Left, err = b.DiskUsage(ctx)
 	return err
 }

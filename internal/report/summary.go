@@ -15,11 +15,12 @@ type Outcome string
 
 // The outcomes of a target.
 const (
-	Built   Outcome = "built"
-	Passed  Outcome = "passed" // every test of the wheel
-	Cached  Outcome = "cached" // every step came from BuildKit's cache
-	Failed  Outcome = "failed"
-	Skipped Outcome = "skipped" // never started, because the run stopped before
+	Built    Outcome = "built"
+	Passed   Outcome = "passed"     // every test of the wheel
+	Cached   Outcome = "cached"     // every step came from BuildKit's cache
+	UpToDate Outcome = "up to date" // the wheel was there already, and nothing was asked of BuildKit
+	Failed   Outcome = "failed"
+	Skipped  Outcome = "skipped" // never started, because the run stopped before
 )
 
 // Summary is the table that ends a run.

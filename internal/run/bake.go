@@ -11,25 +11,87 @@ import (
 	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/provenance"
 	"github.com/sagebuild/sagebuild/internal/report"
+	"github.com/sagebuild/sagebuild/internal/sums"
 )
 
-// bake builds one wheel, checks it in staging and moves it into dist/.
-func (s *session) bake(ctx context.Context, target bake.Target, row *report.Row) error {
+// Bake builds every wheel of the plan, checks it and moves it into dist/. A wheel is left alone that lies there already, as
+// a bake made it of the same inputs; where all do, no builder is opened.
+func (r *Run) Bake(ctx context.Context) ([]Result, error) {
+	if err := r.begin(); err != nil {
+		return nil, err
+	}
+	known, err := r.openRecords(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found := known.find(ctx)
+	if ctx.Err() != nil {
+		return nil, interrupted(nil)
+	}
+	rest := r.without(found)
+	if len(rest.Plan.Targets) == 0 {
+		return merge(found, nil), nil
+	}
+	built, err := rest.each(ctx, func(s *session, ctx context.Context, target bake.Target, row *report.Row) error {
+		files, err := s.bake(ctx, target, row)
+		if err == nil {
+			known.keep(target, files)
+		}
+		return err
+	})
+	if built == nil {
+		return nil, err
+	}
+	return merge(found, built), err
+}
+
+// without is the run of the targets that nothing was found of.
+func (r *Run) without(found []*Result) *Run {
+	rest, plan := *r, *r.Plan
+	plan.Targets = nil
+	for i, target := range r.Plan.Targets {
+		if found[i] == nil {
+			plan.Targets = append(plan.Targets, target)
+		}
+	}
+	rest.Plan = &plan
+	return &rest
+}
+
+// merge puts the results of what was built into the places where nothing was found.
+func merge(found []*Result, built []Result) []Result {
+	all := make([]Result, len(found))
+	for i, result := range found {
+		if result != nil {
+			all[i] = *result
+			continue
+		}
+		all[i], built = built[0], built[1:]
+	}
+	return all
+}
+
+// bake builds one wheel, checks it in staging and moves it into dist/. It returns the hashes of what it published.
+func (s *session) bake(ctx context.Context, target bake.Target, row *report.Row) (sums.List, error) {
 	path, result, err := s.buildWheel(ctx, target)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	row.Seconds = result.StepTime.Seconds()
 	info, err := os.Stat(path)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	files, err := hashWheel(path)
+	if err != nil {
+		return nil, err
 	}
 	published, err := s.staging.publishWheel(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	row.Wheel, row.Size, row.Outcome = relative(published), info.Size(), outcome(result)
-	return nil
+	return files, nil
 }
 
 // buildWheel builds one wheel into staging, with its provenance beside it where the builder gives one, and checks both.

@@ -50,6 +50,8 @@ type Run struct {
 	Project *Project
 	Plan    *bake.Plan
 	Options Options
+
+	inputs *inputs // once the run has begun
 }
 
 // Result is what came of one target.
@@ -58,9 +60,6 @@ type Result struct {
 	Row    report.Row
 	Err    error // ErrStopped where another target's failure stopped this one
 }
-
-// Bake builds every wheel of the plan, checks it and moves it into dist/.
-func (r *Run) Bake(ctx context.Context) ([]Result, error) { return r.each(ctx, (*session).bake) }
 
 // Compile builds every part of the plan, for the cache and for the directory of parts.
 func (r *Run) Compile(ctx context.Context) ([]Result, error) { return r.each(ctx, (*session).compile) }
@@ -74,7 +73,7 @@ type work func(s *session, ctx context.Context, target bake.Target, row *report.
 // each opens a session, does every target and closes the session. The error is that of the whole run; those of targets
 // are in the results.
 func (r *Run) each(ctx context.Context, do work) ([]Result, error) {
-	if err := bake.CheckLocks(r.Options.Source, r.Plan); err != nil {
+	if err := r.begin(); err != nil {
 		return nil, err
 	}
 	s, err := r.open(ctx)
@@ -87,6 +86,24 @@ func (r *Run) each(ctx context.Context, do work) ([]Result, error) {
 		return nil, interrupted(err)
 	}
 	return results, err
+}
+
+// begin finds what can be found wrong before anything is opened, and is ready to hash what decides the targets.
+func (r *Run) begin() (err error) {
+	if err := bake.CheckLocks(r.Options.Source, r.Plan); err != nil {
+		return err
+	}
+	if r.inputs == nil {
+		r.inputs, err = newInputs(r)
+	}
+	return err
+}
+
+// note prints a line for people.
+func (r *Run) note(format string, args ...any) {
+	if r.Options.Notes != nil {
+		fmt.Fprintf(r.Options.Notes, format+"\n", args...)
+	}
 }
 
 // jobs is how many targets are done at a time. Parts that may come from a cache are done one after the other: of builds
@@ -102,7 +119,7 @@ func (s *session) jobs() int {
 func (s *session) all(ctx context.Context, do work) []Result {
 	results := make([]Result, len(s.Plan.Targets))
 	for i, target := range s.Plan.Targets {
-		results[i] = Result{Target: target, Row: report.Row{Target: target.Name, SMs: target.SMs, Excluded: target.Excluded}}
+		results[i] = newResult(target)
 	}
 	started, ended := time.Now(), atomic.Int32{}
 	errs := pool{s.jobs(), s.Options.KeepGoing}.each(ctx, len(results), func(ctx context.Context, i int) error {
@@ -114,6 +131,11 @@ func (s *session) all(ctx context.Context, do work) []Result {
 		results[i].fail(err)
 	}
 	return results
+}
+
+// newResult is that of a target of which nothing has come yet.
+func newResult(target bake.Target) Result {
+	return Result{Target: target, Row: report.Row{Target: target.Name, SMs: target.SMs, Excluded: target.Excluded}}
 }
 
 // progress is the line that is shown when a target ends.

@@ -14,20 +14,16 @@ import (
 // the lock.
 type session struct {
 	*Run
-	dockerfile []byte
-	builder    builder.Builder
-	staging    *staging
-	trees      map[bake.Locked]string // contexts by what they hold
+	builder builder.Builder
+	staging *staging
+	trees   map[bake.Locked]string // contexts by what they hold
 }
 
 // open opens everything that a run needs, the builder first: the lock of its state directory keeps other runs out. On
 // failure nothing stays open.
 func (r *Run) open(ctx context.Context) (_ *session, err error) {
 	s := &session{Run: r}
-	if s.dockerfile, err = bake.RenderDockerfile(r.Project.Matrix, r.Project.Kernels); err != nil {
-		return nil, err
-	}
-	if err := r.checkParts(s.dockerfile); err != nil {
+	if err := r.checkParts(); err != nil {
 		return nil, err
 	}
 	s.builder, err = builder.Open(ctx, builder.Config{
@@ -89,7 +85,7 @@ func (s *session) build(ctx context.Context, target bake.Target) (string, *build
 		return "", nil, err
 	}
 	result, err := s.builder.Build(ctx, builder.Request{
-		Target: target.Name, Dockerfile: s.dockerfile, Stage: target.Stage, Source: source,
+		Target: target.Name, Dockerfile: s.inputs.dockerfile, Stage: target.Stage, Source: source,
 		Contexts: contexts, Args: target.Args, Platform: bake.BuildPlatform, Secrets: bake.EnvironmentSecrets, Output: dir, Place: s.Options.Dist,
 		CacheFrom: caches(s.Options.CacheFrom, target), CacheTo: caches(s.Options.CacheTo, target),
 		NoCache: s.Options.NoCache, Provenance: target.Stage == bake.StageWheel,

@@ -92,18 +92,24 @@ cells {
 	return text.String()
 }
 
-// measureCells bakes a generated definition, and bakes it again when nothing changed.
+// measureCells bakes a generated definition, cold and warm.
 func (b *bench) measureCells(cells int) error {
 	definition := filepath.Join(b.work, "cells.hcl")
 	if err := os.WriteFile(definition, []byte(generated(cells)), 0o644); err != nil {
 		return err
 	}
-	return b.measureTwice("everything", "--matrix", definition)
+	return b.measureWarm("everything", "--matrix", definition)
 }
 
-// measureTwice bakes a group cold, and again when nothing changed, and adds up what they leave on disk.
-func (b *bench) measureTwice(group string, flags ...string) (err error) {
-	for _, m := range []*measurement{&b.coldAll, &b.unchanged} {
+// measureWarm bakes a group cold, again when nothing changed, and again when only the wheels are gone, and adds up what
+// that leaves on disk.
+func (b *bench) measureWarm(group string, flags ...string) (err error) {
+	for _, m := range []*measurement{&b.coldAll, &b.unchanged, &b.cached} {
+		if m == &b.cached {
+			if err := os.RemoveAll(filepath.Join(b.work, "dist")); err != nil {
+				return err
+			}
+		}
 		if *m, b.wheels, err = b.bake("cells", io.Discard, group, flags...); err != nil {
 			return err
 		}
@@ -117,17 +123,17 @@ func (b *bench) measureTwice(group string, flags ...string) (err error) {
 // cellsMarkdown is the page of measureCells.
 func (b *bench) cellsMarkdown() string {
 	return fmt.Sprintf("# What many cells cost\n\nWritten by `make bench-cells` on %s: %s of two SMs, three platforms and five Pythons.\n\n",
-		machine(), ui.Count(len(b.wheels), "cell")) + b.twiceMarkdown()
+		machine(), ui.Count(len(b.wheels), "cell")) + b.warmMarkdown()
 }
 
-// groupMarkdown is the page of measureTwice for a group of the matrix.
+// groupMarkdown is the page of measureWarm for a group of the matrix.
 func (b *bench) groupMarkdown(group string) string {
 	return fmt.Sprintf("# What `bake %[1]s` costs\n\nWritten by `make bench-group GROUP=%[1]s` on %[2]s: %[3]s.\n\n",
-		group, machine(), ui.Count(len(b.wheels), "wheel")) + b.twiceMarkdown()
+		group, machine(), ui.Count(len(b.wheels), "wheel")) + b.warmMarkdown()
 }
 
-// twiceMarkdown is what both pages have.
-func (b *bench) twiceMarkdown() string {
+// warmMarkdown is what both pages have.
+func (b *bench) warmMarkdown() string {
 	var text strings.Builder
 	count := float64(len(b.wheels))
 	fmt.Fprintf(&text, "| | seconds | milliseconds a cell | CPU seconds | peak memory | goal |\n|---|---:|---:|---:|---:|---|\n")
@@ -137,6 +143,7 @@ func (b *bench) twiceMarkdown() string {
 	}{
 		{"cold", "", b.coldAll},
 		{"nothing changed", "under 50 ms a cell: " + verdict(b.unchanged.Wall.Seconds()/count < 0.05) + "; under 500 MB: " + verdict(b.unchanged.Peak < 500e6), b.unchanged},
+		{"wheels removed, every one from the build cache", "", b.cached},
 	} {
 		fmt.Fprintf(&text, "| %s | %.1f | %.1f | %.1f | %.0f MB | %s |\n", row.name, row.m.Wall.Seconds(), row.m.Wall.Seconds()*1000/count, row.m.CPU.Seconds(), float64(row.m.Peak)/1e6, row.goal)
 	}

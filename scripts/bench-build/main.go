@@ -24,7 +24,7 @@ func main() {
 	flag.StringVar(&output, "output", "", "`file` that receives the results (default docs/bench-build.md, with -cells docs/bench-cells.md, with -group docs/bench-GROUP.md)")
 	flag.StringVar(&b.singles, "singles", "all", "single-cell builds: all, one per torch (torch), the others counted like it, or none")
 	flag.IntVar(&cells, "cells", 0, "measure a generated definition with `N` cells instead")
-	flag.StringVar(&group, "group", "", "measure a `group` of the matrix instead, such as everything: cold, and when nothing changed")
+	flag.StringVar(&group, "group", "", "measure a `group` of the matrix instead, such as everything: cold and warm")
 	flag.StringVar(&b.work, "work", "", "`directory` for states and wheels (default: a temporary one)")
 	flag.Parse()
 	if err := b.run(output, group, cells); err != nil {
@@ -44,7 +44,7 @@ func (b *bench) run(output, group string, cells int) (err error) {
 	case cells > 0:
 		measureAll, markdown, page = func() error { return b.measureCells(cells) }, b.cellsMarkdown, "docs/bench-cells.md"
 	case group != "":
-		measureAll, markdown = func() error { return b.measureTwice(group) }, func() string { return b.groupMarkdown(group) }
+		measureAll, markdown = func() error { return b.measureWarm(group) }, func() string { return b.groupMarkdown(group) }
 		page = "docs/bench-" + group + ".md"
 	}
 	if output == "" {

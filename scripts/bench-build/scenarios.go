@@ -20,11 +20,11 @@ const touched = "csrc/device/mma/attention_fp16_sm70.cu"
 type bench struct {
 	sagebuild, singles, work, source string
 	before                           page
-	stateSize, distSize              int64 // bytes, after measureCells
+	stateSize, distSize              int64 // bytes, after measureWarm
 
-	coldDefault, coldAll, unchanged, touch measurement
-	wheels                                 []wheel
-	touchedStages                          []string
+	coldDefault, coldAll, unchanged, cached, touch measurement
+	wheels                                         []wheel
+	touchedStages                                  []string
 	// singleCPU is the sum over all cells; singleRuns says how many were measured.
 	singleCPU  time.Duration
 	singleRuns int

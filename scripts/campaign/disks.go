@@ -46,6 +46,7 @@ func fillDisk(w *world, number int) (t trial) {
 		t.fault("the error does not name %s: %s", p.small, said)
 	}
 	p.makeRoom()
+	empty(p.dist)
 	o = w.bake(p.state, p.dist)
 	t.Ended += ", with room " + o.String()
 	t.Faults = slices.Concat(t.Faults, sentenceFaults(o, 0), wheelFaults(p.dist))

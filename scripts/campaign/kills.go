@@ -25,6 +25,7 @@ func killPackaging(w *world, number int) (t trial) {
 	if number%4 != 3 {
 		return t
 	}
+	empty(dist)
 	o = w.bake(state, dist, "TMPDIR="+temporary)
 	t.Ended += ", then " + o.String()
 	t.Faults = slices.Concat(t.Faults, sentenceFaults(o, 0), wheelFaults(dist), leftFaults(state, dist, temporary))

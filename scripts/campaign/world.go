@@ -40,8 +40,9 @@ func newWorld(sagebuild, work string, seed uint64) (*world, error) {
 	if err := once(w.path("warm"), w.makeWarm); err != nil {
 		return nil, err
 	}
-	started := time.Now()
 	w.touch("the first")
+	empty(w.path("dist"))
+	started := time.Now()
 	if o := w.bake(w.state("kills"), w.path("dist")); o.code != 0 {
 		return nil, fmt.Errorf("a bake that nothing attacks fails: %s", o.said)
 	}
@@ -98,6 +99,17 @@ func (w *world) touch(text string) {
 	}
 	if err := os.WriteFile(path, fmt.Appendf(original, "# %s\n", text), 0o644); err != nil {
 		panic(err)
+	}
+}
+
+// empty removes the wheels of a dist/, which may be a mount: one that is up to date would keep the next bake away from
+// the state that was attacked.
+func empty(dist string) {
+	wheels, _ := filepath.Glob(filepath.Join(dist, "*.whl"))
+	for _, wheel := range wheels {
+		if err := os.Remove(wheel); err != nil {
+			panic(err)
+		}
 	}
 }
 
