@@ -188,3 +188,25 @@ func commandHelp(t *testing.T, command string) string {
 	}
 	return string(help)
 }
+
+// What a workflow leaves in the checkout, git does not see: provenance would say that the tree differs from its commit.
+func TestWorkflowsKeepTheirTreeClean(t *testing.T) {
+	text, err := os.ReadFile("../.gitignore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignored := strings.Fields(string(text))
+	workflow, err := os.ReadFile(filepath.Join(workflowDirectory, "wheels.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := regexp.MustCompile(`(?m)^ +path: (\w+)`).FindAllStringSubmatch(string(workflow), -1)
+	if len(left) < 5 {
+		t.Fatalf("the workflow names the paths %v", left)
+	}
+	for _, path := range left {
+		if !slices.Contains(ignored, "/"+path[1]+"/") {
+			t.Errorf("wheels.yml writes to %s/, which .gitignore does not name", path[1])
+		}
+	}
+}

@@ -81,6 +81,8 @@ type Request struct {
 	CacheTo    []string          // cache destinations, in buildx syntax
 	NoCache    bool              // run every step again
 	Provenance bool              // also ask for the provenance of what goes to Output
+	Commit     string            // of Source, for provenance; empty names none
+	Repository string            // that Commit is of, by its URL; may be empty
 }
 
 func (r Request) place() string {

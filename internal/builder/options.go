@@ -2,6 +2,7 @@ package builder
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,6 +30,7 @@ func buildOptions(request Request, m machine) (o build.Options, err error) {
 	}
 	if request.Provenance && request.Output != "" {
 		o.Attests["provenance"] = attestation(m)
+		maps.Copy(o.FrontendAttrs, sourceOf(request))
 	}
 	if request.Platform != "" {
 		if o.Platforms, err = platforms.ParseAll([]string{request.Platform}); err != nil {

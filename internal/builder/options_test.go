@@ -38,6 +38,24 @@ func TestBuildOptions(t *testing.T) {
 	}
 }
 
+// The commit that is named is that of the request, and only in provenance.
+func TestBuildOptionsNameTheSource(t *testing.T) {
+	r := Request{Source: t.TempDir(), Output: t.TempDir(), Commit: "abc-dirty", Repository: "https://user:password@git.example/repository"}
+	for _, wanted := range []bool{true, false} {
+		r.Provenance = wanted
+		o, err := buildOptions(r, machine{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := o.FrontendAttrs["vcs:revision"]; (got == "abc-dirty") != wanted {
+			t.Errorf("provenance %v: commit %q", wanted, got)
+		}
+		if got := o.FrontendAttrs["vcs:source"]; strings.Contains(got, "password") || strings.HasSuffix(got, "@git.example/repository") != wanted {
+			t.Errorf("provenance %v: repository %q", wanted, got)
+		}
+	}
+}
+
 func TestBuildOptionsErrors(t *testing.T) {
 	for want, request := range map[string]Request{
 		"reading the cache sources: ":      {CacheFrom: []string{"src=/cache"}},

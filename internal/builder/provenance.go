@@ -13,12 +13,28 @@ import (
 	"strings"
 
 	"github.com/docker/buildx/driver"
+	"github.com/moby/buildkit/util/urlutil"
 )
 
 // attestation is what a request for provenance asks of BuildKit: everything it knows, as SLSA 1.
 func attestation(m machine) *string {
 	request := "mode=max,version=v1,builder-id=" + m.builderID
 	return &request
+}
+
+// buildx would ask git for each build anew, and name a commit whatever files differ from it.
+func init() { _ = os.Setenv("BUILDX_GIT_INFO", "false") }
+
+// sourceOf are the attributes that name the source in provenance.
+func sourceOf(r Request) map[string]string {
+	attributes := map[string]string{}
+	if r.Commit != "" {
+		attributes["vcs:revision"] = r.Commit
+	}
+	if r.Repository != "" {
+		attributes["vcs:source"] = urlutil.RedactCredentials(r.Repository)
+	}
+	return attributes
 }
 
 // provenanceFile is the file into which BuildKit's local exporter writes provenance, beside the files that it is

@@ -17,6 +17,7 @@ func testProvenance(t *testing.T, w *world) {
 	t.Setenv("GITHUB_RUN_ID", "")
 	r := w.request("WORKDIR /out", w.step("write", "/out/greeting", "hello"))
 	r.Provenance = true
+	r.Commit, r.Repository = "abc-dirty", "https://user:password@git.example/repository"
 	for _, run := range []string{"first", "cached"} {
 		r.Output = t.TempDir()
 		result := w.build(r)
@@ -58,6 +59,9 @@ func testProvenance(t *testing.T, w *world) {
 		}
 		if bytes.Contains(result.Provenance, []byte("proxy.example")) {
 			t.Errorf("%s: it holds the proxy: %s", run, result.Provenance)
+		}
+		if !bytes.Contains(result.Provenance, []byte(`"revision":"abc-dirty"`)) || !bytes.Contains(result.Provenance, []byte("git.example/repository")) || bytes.Contains(result.Provenance, []byte("user:password")) {
+			t.Errorf("%s: it does not name the source, or its password: %s", run, result.Provenance)
 		}
 		if bytes.Count(result.Provenance, []byte("\n")) != 1 {
 			t.Errorf("%s: it is not one line", run)

@@ -28,6 +28,16 @@ func Of(ctx context.Context, dir string) string {
 	return commit
 }
 
+// Remote is the URL of the repository that a directory's commits go to, as git knows it; "" where there is none. It may
+// hold a password.
+func Remote(ctx context.Context, dir string) string {
+	url, err := git(ctx, dir, "ls-remote", "--get-url") // asks nobody
+	if err != nil || url == "origin" {
+		return ""
+	}
+	return url
+}
+
 // Resolve is the full name of a commit, a tag or a branch. An unknown one is an error of class diag.Usage.
 func Resolve(ctx context.Context, dir, name string) (string, error) {
 	commit, err := git(ctx, dir, "rev-parse", "--verify", "--end-of-options", name+"^{commit}")

@@ -28,6 +28,13 @@ func TestRevisions(t *testing.T) {
 		t.Errorf("outside of a repository: %q", got)
 	}
 	run("init", "--quiet")
+	if got := Remote(t.Context(), dir); got != "" {
+		t.Errorf("a repository of nobody else is at %q", got)
+	}
+	run("remote", "add", "origin", "https://git.example/repository")
+	if got := Remote(t.Context(), dir); got != "https://git.example/repository" {
+		t.Errorf("the repository is at %q", got)
+	}
 	write("one")
 	run("add", "a.txt")
 	run("commit", "--quiet", "-m", "one")

@@ -17,10 +17,10 @@ import (
 // Bake builds every wheel of the plan, checks it and moves it into dist/. A wheel is left alone that lies there already, as
 // a bake made it of the same inputs; where all do, no builder is opened.
 func (r *Run) Bake(ctx context.Context) ([]Result, error) {
-	if err := r.begin(); err != nil {
+	if err := r.begin(ctx); err != nil {
 		return nil, err
 	}
-	known, err := r.openRecords(ctx)
+	known, err := r.openRecords()
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -10,21 +11,23 @@ import (
 	"strings"
 
 	"github.com/sagebuild/sagebuild/bake"
+	"github.com/sagebuild/sagebuild/internal/revision"
 )
 
 // inputs hash what decides the targets of a run.
 type inputs struct {
 	*sources
-	dockerfile []byte
+	dockerfile         []byte
+	commit, repository string // of the source, where it has them
 }
 
-func newInputs(r *Run) (*inputs, error) {
+func newInputs(ctx context.Context, r *Run) (*inputs, error) {
 	dockerfile, err := bake.RenderDockerfile(r.Project.Matrix, r.Project.Kernels)
 	if err != nil {
 		return nil, err
 	}
 	files, err := newSources(r.Options.Source)
-	return &inputs{files, dockerfile}, err
+	return &inputs{files, dockerfile, revision.Of(ctx, r.Options.Source), revision.Remote(ctx, r.Options.Source)}, err
 }
 
 // of is a hash of what decides what a target's stages make: the stages, their arguments, the base, what they copy. It is
@@ -50,7 +53,9 @@ func (in *inputs) of(target bake.Target, more ...string) (string, error) {
 
 // fresh reads every file again.
 func (in *inputs) fresh() *inputs {
-	return &inputs{&sources{dir: in.dir, ignore: in.ignore, known: map[string]snapshot{}}, in.dockerfile}
+	again := *in
+	again.sources = &sources{dir: in.dir, ignore: in.ignore, known: map[string]snapshot{}}
+	return &again
 }
 
 // context is what decides the files of a named context: what the lock pins, a digest, or the files themselves. Of what

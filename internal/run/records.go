@@ -16,7 +16,6 @@ import (
 	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/provenance"
 	"github.com/sagebuild/sagebuild/internal/report"
-	"github.com/sagebuild/sagebuild/internal/revision"
 	"github.com/sagebuild/sagebuild/internal/sums"
 	"github.com/sagebuild/sagebuild/internal/system"
 	"github.com/sagebuild/sagebuild/internal/wheel"
@@ -42,7 +41,7 @@ type records struct {
 }
 
 // openRecords finds out what decides the wheels of the run.
-func (r *Run) openRecords(ctx context.Context) (*records, error) {
+func (r *Run) openRecords() (*records, error) {
 	dist, err := filepath.Abs(r.Options.Dist)
 	if err != nil {
 		return nil, err
@@ -54,8 +53,8 @@ func (r *Run) openRecords(ctx context.Context) (*records, error) {
 	listed, _ := sums.Read(dist) // a damaged list makes no wheel up to date, and publishing one tells what is wrong
 	k := &records{
 		run: r, dir: filepath.Join(r.Options.State, recordsDir, shortHash(dist)), listed: listed, inputs: map[string]string{},
-		// Another program may check more, and provenance names the commit and who builds.
-		shared: []string{program, revision.Of(ctx, r.Options.Source), r.Options.Builder},
+		// Another program may check more, and provenance names the source and who builds.
+		shared: []string{program, r.inputs.commit, r.inputs.repository, r.Options.Builder},
 	}
 	for _, target := range r.Plan.Targets {
 		if hash, err := k.inputsOf(target); err == nil { // else the build says what is wrong

@@ -74,10 +74,10 @@ func (w *warm) publish(r *Run) {
 
 func (w *warm) records(r *Run) *records {
 	w.Helper()
-	if err := r.begin(); err != nil {
+	if err := r.begin(context.Background()); err != nil {
 		w.Fatal(err)
 	}
-	known, err := r.openRecords(context.Background())
+	known, err := r.openRecords()
 	if err != nil {
 		w.Fatal(err)
 	}

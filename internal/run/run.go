@@ -73,7 +73,7 @@ type work func(s *session, ctx context.Context, target bake.Target, row *report.
 // each opens a session, does every target and closes the session. The error is that of the whole run; those of targets
 // are in the results.
 func (r *Run) each(ctx context.Context, do work) ([]Result, error) {
-	if err := r.begin(); err != nil {
+	if err := r.begin(ctx); err != nil {
 		return nil, err
 	}
 	s, err := r.open(ctx)
@@ -89,12 +89,12 @@ func (r *Run) each(ctx context.Context, do work) ([]Result, error) {
 }
 
 // begin finds what can be found wrong before anything is opened, and is ready to hash what decides the targets.
-func (r *Run) begin() (err error) {
+func (r *Run) begin(ctx context.Context) (err error) {
 	if err := bake.CheckLocks(r.Options.Source, r.Plan); err != nil {
 		return err
 	}
 	if r.inputs == nil {
-		r.inputs, err = newInputs(r)
+		r.inputs, err = newInputs(ctx, r)
 	}
 	return err
 }

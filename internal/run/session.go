@@ -88,7 +88,7 @@ func (s *session) build(ctx context.Context, target bake.Target) (string, *build
 		Target: target.Name, Dockerfile: s.inputs.dockerfile, Stage: target.Stage, Source: source,
 		Contexts: contexts, Args: target.Args, Platform: bake.BuildPlatform, Secrets: bake.EnvironmentSecrets, Output: dir, Place: s.Options.Dist,
 		CacheFrom: caches(s.Options.CacheFrom, target), CacheTo: caches(s.Options.CacheTo, target),
-		NoCache: s.Options.NoCache, Provenance: target.Stage == bake.StageWheel,
+		NoCache: s.Options.NoCache, Provenance: target.Stage == bake.StageWheel, Commit: s.inputs.commit, Repository: s.inputs.repository,
 	})
 	return dir, result, err
 }
