@@ -13,6 +13,7 @@ import (
 
 	"github.com/sagebuild/sagebuild/internal/digest"
 	"github.com/sagebuild/sagebuild/internal/provenance"
+	"github.com/sagebuild/sagebuild/internal/revision"
 	"github.com/sagebuild/sagebuild/internal/sums"
 )
 
@@ -51,7 +52,11 @@ func (tr *tree) verify(want int, args ...string) verdict {
 // TestVerify builds a wheel, verifies it, then changes the source, the wheel and the files beside it.
 func TestVerify(t *testing.T) {
 	tr := newTree(t)
+	commit := tr.commit()
 	tr.run(0, "bake")
+	if got := tr.revision(); got != commit {
+		t.Errorf("the provenance names the commit %q, want %s", got, commit)
+	}
 	if v := tr.verify(0); v.Result != "identical" || !v.Cached || len(v.Problems) > 0 {
 		t.Errorf("right after the bake: %+v", v)
 	}
@@ -63,6 +68,9 @@ func TestVerify(t *testing.T) {
 		t.Errorf("the source changed: %s, members %v", v.Result, got)
 	}
 	tr.run(0, "bake")
+	if got := tr.revision(); got != commit+revision.Dirty {
+		t.Errorf("the source changed: the provenance names the commit %q, want %s", got, commit+revision.Dirty)
+	}
 	if v := tr.verify(0); v.Result != "identical" {
 		t.Errorf("after another bake: %+v", v)
 	}
@@ -81,6 +89,27 @@ func TestVerify(t *testing.T) {
 	}
 	checkBeside(t, kept)
 	tr.expectClean()
+}
+
+// commit makes the source tree a repository of one commit.
+func (tr *tree) commit() string {
+	tr.t.Helper()
+	for _, args := range [][]string{{"init", "--quiet"}, {"add", "."}, {"-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "--quiet", "--message", "all"}} {
+		if out, err := exec.Command("git", append([]string{"-C", tr.source}, args...)...).CombinedOutput(); err != nil {
+			tr.t.Fatalf("git %v: %v: %s", args, err, out)
+		}
+	}
+	return revision.Of(tr.t.Context(), tr.source)
+}
+
+// revision is the commit that the provenance beside the wheel names.
+func (tr *tree) revision() string {
+	tr.t.Helper()
+	text, err := os.ReadFile(filepath.Join(tr.dist, provenance.StatementFile(wheelName)))
+	if err != nil {
+		tr.t.Fatal(err)
+	}
+	return provenance.Revision(text)
 }
 
 func (v verdict) names() []string {

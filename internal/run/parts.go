@@ -17,30 +17,40 @@ import (
 // inputsFile lies in the directory of a part, beside out/ with the code, and holds the hash of what the code was made of.
 const inputsFile = "inputs.sha256"
 
-// compile builds one part. Where the run keeps parts, it moves the part into its directory.
+// compile builds one part. Where the run keeps parts, it moves the part into its directory, with the hash of its inputs.
 func (s *session) compile(ctx context.Context, target bake.Target, row *report.Row) error {
+	if s.Options.Parts == "" {
+		_, err := s.buildPart(ctx, target, row)
+		return err
+	}
 	inputs, err := s.inputs.fresh().of(target)
 	if err != nil {
 		return err
 	}
-	dir, result, err := s.build(ctx, target)
+	dir, err := s.buildPart(ctx, target, row)
 	if err != nil {
 		return err
-	}
-	row.Outcome = outcome(result)
-	if row.Size, err = system.TreeSize(dir); err != nil {
-		return err
-	}
-	if row.Size == 0 {
-		return &diag.Error{Class: diag.Mismatch, Message: "stage " + target.Stage + " made no file"}
-	}
-	if s.Options.Parts == "" {
-		return nil
 	}
 	return s.publishPart(dir, target, inputs)
 }
 
-// publishPart moves a part into the directory of parts with the hash of its inputs, which must still be the same.
+// buildPart builds one part into a directory of staging.
+func (s *session) buildPart(ctx context.Context, target bake.Target, row *report.Row) (string, error) {
+	dir, result, err := s.build(ctx, target)
+	if err != nil {
+		return "", err
+	}
+	row.Outcome = outcome(result)
+	if row.Size, err = system.TreeSize(dir); err != nil {
+		return "", err
+	}
+	if row.Size == 0 {
+		return "", &diag.Error{Class: diag.Mismatch, Message: "stage " + target.Stage + " made no file"}
+	}
+	return dir, nil
+}
+
+// publishPart moves a part into the directory of parts, if the hash of its inputs is still the same.
 func (s *session) publishPart(dir string, target bake.Target, inputs string) error {
 	now, err := s.inputs.fresh().of(target)
 	if err != nil {
