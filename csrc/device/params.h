@@ -11,6 +11,12 @@
 /* Rows that an attention kernel takes of the keys at a time. */
 #define SAGEATTN_KEY_ROWS 64
 
+/* Rows of a tile of a boolean mask, which SAGEATTN_KEY_ROWS keys wide has a bit for each pair: 16-bit words
+ * [row mod 8][key mod 8 / 2][row / 8], whose bit key mod 2 * 8 + key / 8 says whether the row sees the key. So a
+ * thread of an m16n8 matrix instruction finds what its scores need side by side. */
+#define SAGEATTN_MASK_ROWS 32
+#define SAGEATTN_MASK_TILE (SAGEATTN_MASK_ROWS * SAGEATTN_KEY_ROWS / 8) /* bytes */
+
 /* A [batch, heads, rows, head_dim] view. vectors: every row starts on a 16-byte boundary. */
 typedef struct sageattn_view {
     void* data;
@@ -40,10 +46,25 @@ typedef struct sageattn_attention_arguments {
     int query_heads, key_heads, head_dim;
     int query_tiles; /* blocks per head and split of the value's columns */
     int causal;      /* sageattn_causal: 1 top left, 2 bottom right */
-    int mask_dtype;  /* sageattn_dtype: 0 float16, 1 bfloat16, 2 float32, 3 bool */
+    int mask_dtype;  /* sageattn_dtype: 0 float16, 1 bfloat16, 2 float32. Of booleans, mask has the tiles that
+                        pack_mask wrote, and its row stride is a 32nd of the distance between rows of tiles */
     int query_warp_shift, query_block_shift, query_scale_shift;
     int key_block_shift, key_scale_shift;
+    /* Behind a boolean mask: bits of the key tiles that a block of query rows sees, in words; so are the strides. */
+    const unsigned* seen_tiles;
+    long long seen_batch_stride, seen_head_stride, seen_block_stride;
 } sageattn_attention_arguments;
+
+/* A boolean mask, of which only what differs is read: a batch, head or row of stride 0 once. */
+typedef struct sageattn_pack_mask_arguments {
+    sageattn_view mask; /* bytes: 0 or not; vectors: keys beside each other, too */
+    long long column_stride;
+    unsigned char* bits;  /* tiles [batch, heads, row tiles, key tiles] */
+    unsigned* seen_tiles; /* [batch, heads, query blocks, words of 32 key tiles] */
+    int heads, rows, keys;
+    int row_tiles;                /* a mask of one row has the row in all of its tile's */
+    int query_blocks, query_rows; /* of the attention, and rows of each */
+} sageattn_pack_mask_arguments;
 
 typedef struct sageattn_quantize_arguments {
     sageattn_view input, output;
@@ -82,6 +103,7 @@ typedef struct sageattn_traits {
  * a thread four rows, or eight of the longest. */
 #define SAGEATTN_QUANTIZE_THREADS 512 /* at most */
 #define SAGEATTN_MEAN_THREADS 256
+#define SAGEATTN_PACK_MASK_THREADS 512
 #define SAGEATTN_MEAN_COLUMNS 32 /* of the head dim, per block */
 
 #endif

@@ -2,6 +2,7 @@
 #include "check.h"
 #include "device.h"
 #include "error.h"
+#include "mask.h"
 #include "sageattn.h"
 
 static const char* const function = "sageattn_attention";
@@ -15,7 +16,8 @@ static int check_sizes(const sageattn_attention_params* p) {
     SAGEATTN_TRY(sageattn_check_head_dim(function, p->head_dim));
     SAGEATTN_TRY(sageattn_check_groups(function, p->query_heads, p->key_heads));
     SAGEATTN_TRY(sageattn_check_starts(function, "query_starts", p->query_starts, p->total_query_rows, p->batch));
-    return sageattn_check_starts(function, "key_starts", p->key_starts, p->total_key_rows, p->batch);
+    SAGEATTN_TRY(sageattn_check_starts(function, "key_starts", p->key_starts, p->total_key_rows, p->batch));
+    return sageattn_mask_check(function, p);
 }
 
 static int check_value_dtype(const sageattn_attention_params* p, const sageattn_kind_facts* kind) {
@@ -40,6 +42,9 @@ static int check_kind(const sageattn_attention_params* p, enum sageattn_kernel* 
     if (kind->mask != (p->mask.data != NULL))
         return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: kind %s takes %s mask", function, kind->name,
                              kind->mask ? "a" : "no");
+    if (kind->mask && (p->kind == SAGEATTN_KIND_FP16_MASKED) != sageattn_mask_packed(p))
+        return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: mask_dtype is %d, kind %s takes %s", function,
+                             p->mask_dtype, kind->name, p->kind == SAGEATTN_KIND_FP16_MASKED ? "booleans" : "floats");
     if (p->query_starts != NULL && !kind->starts)
         return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: kind %s takes no starts", function, kind->name);
     return check_value_dtype(p, kind);
@@ -90,9 +95,10 @@ static int operand_views(const sageattn_attention_params* p, sageattn_attention_
     return sageattn_check_pointer(function, "lse", p->lse, 0, sizeof(float));
 }
 
+/* Of floats. */
 static int mask_view(const sageattn_attention_params* p, sageattn_attention_arguments* a) {
-    if (p->mask.data == NULL) return SAGEATTN_OK;
-    const int size = p->mask_dtype == SAGEATTN_BOOL ? 1 : p->mask_dtype == SAGEATTN_FLOAT32 ? 4 : 2;
+    if (p->mask.data == NULL || sageattn_mask_packed(p)) return SAGEATTN_OK;
+    const int size = p->mask_dtype == SAGEATTN_FLOAT32 ? 4 : 2;
     SAGEATTN_TRY(
         sageattn_check_view(function, "mask", &p->mask, 0, size, p->mask_dtype == SAGEATTN_BFLOAT16, 16, &a->mask));
     a->mask.vectors &= p->mask_column_stride == 1;
@@ -138,6 +144,27 @@ static void copy_numbers(const sageattn_attention_params* p, sageattn_attention_
     a->causal = p->causal;
 }
 
+int64_t sageattn_attention_workspace(const sageattn_attention_params* p) {
+    if (sageattn_check_size("sageattn_attention_workspace", p, p == NULL ? 0 : p->size, sizeof *p) != SAGEATTN_OK ||
+        check_sizes(p) != SAGEATTN_OK)
+        return -1;
+    return sageattn_mask_workspace(p);
+}
+
+static int check_workspace(const sageattn_attention_params* p) {
+    const int64_t needed = sageattn_mask_workspace(p);
+    if (needed == 0) return SAGEATTN_OK;
+    return sageattn_check_workspace(function, p->workspace, p->workspace_size, needed);
+}
+
+/* What a boolean mask needs before the attention reads it; query_rows: of the attention's blocks. */
+static int pack_mask(const sageattn_attention_params* p, int query_rows, int32_t device, void* stream,
+                     sageattn_attention_arguments* a) {
+    if (!sageattn_mask_packed(p)) return SAGEATTN_OK;
+    sageattn_mask_enter(p, query_rows, a);
+    return p->key_rows == 0 ? SAGEATTN_OK : sageattn_mask_pack(p, query_rows, device, stream);
+}
+
 int sageattn_attention(const sageattn_attention_params* p, int32_t device, void* stream) {
     sageattn_attention_arguments arguments = {0};
     enum sageattn_kernel kernel;
@@ -146,10 +173,12 @@ int sageattn_attention(const sageattn_attention_params* p, int32_t device, void*
     SAGEATTN_TRY(check_attention(p, &kernel));
     SAGEATTN_TRY(operand_views(p, &arguments));
     SAGEATTN_TRY(mask_view(p, &arguments));
+    SAGEATTN_TRY(check_workspace(p));
     SAGEATTN_TRY(scale_groups(p, &arguments));
     copy_numbers(p, &arguments);
     if (p->batch == 0 || p->query_heads == 0 || p->query_rows == 0) return SAGEATTN_OK;
     SAGEATTN_TRY(find_kernel(kernel, device, &loaded));
+    SAGEATTN_TRY(pack_mask(p, loaded.traits.query_rows, device, stream, &arguments));
     arguments.query_tiles = (int)sageattn_divide_up(p->query_rows, loaded.traits.query_rows);
     const int64_t heads = sageattn_blocks(p->batch, p->query_heads);
     const int64_t blocks = sageattn_blocks(heads, (int64_t)arguments.query_tiles * loaded.traits.splits);

@@ -7,6 +7,7 @@ const sageattn_kernel_facts sageattn_kernels[SAGEATTN_KERNELS] = {
     [SAGEATTN_KERNEL_MEAN] = {"quantize", "mean", NULL, 0},
     [SAGEATTN_KERNEL_QUANTIZE] = {"quantize", "quantize", NULL, 0},
     [SAGEATTN_KERNEL_QUANTIZE_WIDE] = {"quantize", "quantize_wide", NULL, 0},
+    [SAGEATTN_KERNEL_PACK_MASK] = {"pack_mask", "pack_mask", NULL, 0},
     [SAGEATTN_KERNEL_VALUE_STATISTICS] = {"quantize_value", "value_statistics", NULL, 0},
     [SAGEATTN_KERNEL_VALUE_QUANTIZE] = {"quantize_value", "value_quantize", NULL, 0},
     [SAGEATTN_KERNEL_VALUE_FINISH] = {"quantize_value", "value_finish", NULL, 0},

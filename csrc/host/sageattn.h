@@ -21,7 +21,7 @@
 #define SAGEATTN_API __attribute__((visibility("default")))
 #endif
 
-#define SAGEATTN_ABI_VERSION 5
+#define SAGEATTN_ABI_VERSION 6
 
 enum sageattn_status {
     SAGEATTN_OK = 0,
@@ -135,9 +135,10 @@ typedef struct sageattn_quantize_value_params {
 /* output = softmax(sm_scale * dequantised(query) . dequantised(key)^T + mask) . value,
  * lse[b, h, i] = log sum_j exp(...) + sm_scale * mean_dot[b, h, i], natural logarithm.
  * Keys that causal, a bool mask (0) or a float mask (-infinity) hides are not in the sums; causal and a mask may be
- * combined. A row that sees no key gives output 0 and lse -infinity. Query head h reads key head
- * h / (query_heads / key_heads). With E4M3 values the sums are of probabilities as rounded to E4M3, which helps the
- * output; the lse of a row that sees few keys may then be off by up to 1/16. */
+ * combined. A bool mask is packed into bits first, in a workspace. A row that sees no key gives output 0 and lse
+ * -infinity. Query head h reads key head h / (query_heads / key_heads). With E4M3 values the sums are of
+ * probabilities as rounded to E4M3, which helps the output; the lse of a row that sees few keys may then be off by up
+ * to 1/16. */
 typedef struct sageattn_attention_params {
     uint64_t size;
     sageattn_tensor query, key; /* int8 */
@@ -147,6 +148,8 @@ typedef struct sageattn_attention_params {
     sageattn_tensor mask;       /* [batch, query_heads, query_rows, key_rows], strides may be 0; data NULL: none.
                                    Floats are added to sm_scale * query . key. */
     int64_t mask_column_stride;
+    void* workspace;                          /* device memory, aligned to 128 bytes; or NULL if no byte is needed */
+    int64_t workspace_size;                   /* at least sageattn_attention_workspace(params) bytes */
     const float *query_scale, *key_scale;     /* as sageattn_quantize wrote them */
     const float* mean_dot;                    /* [batch, query_heads, query_rows], or NULL */
     const float* value_scale;                 /* [batch, key_heads, head_dim]: with E4M3 values, else NULL */
@@ -211,6 +214,10 @@ SAGEATTN_API int sageattn_image(int32_t kind, int64_t head_dim, int32_t sm, sage
 /* The images in the loaded fatbin, as many as capacity holds; *count is how many there are. The way of each is
  * NO_WAY: no SM is asked for. */
 SAGEATTN_API int sageattn_images(sageattn_image_info* images, int64_t capacity, int64_t* count);
+
+/* Bytes of workspace for these parameters (their counts, head_dim, and the mask's and starts' fields are read), or -1
+ * if they are refused. Only a bool mask needs any: an eighth of what its strides distinguish. */
+SAGEATTN_API int64_t sageattn_attention_workspace(const sageattn_attention_params* params);
 
 /* device: ordinal of the device that owns the pointers; stream: a CUstream of that device, or NULL. */
 SAGEATTN_API int sageattn_mean(const sageattn_mean_params* params, int32_t device, void* stream);

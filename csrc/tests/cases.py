@@ -37,6 +37,8 @@ def check(output, lse, q, k, v, causal, record=None, mask=None):
     expected, expected_lse = reference.attention(q, k, v, causal, q.shape[-1] ** -0.5, mask)
     blind = expected_lse == float("-inf")
     assert (lse[blind] == float("-inf")).all() and (output[blind] == 0).all()
+    if blind.all():
+        return
     cosine, relative = reference.errors(output[~blind], expected[~blind])
     if record is not None:
         record(json.dumps({"cosine": cosine, "relative_l1": relative}))

@@ -132,7 +132,7 @@ class Library:
 
         kind: by default float16 values summed in float32, masked if there is a mask.
         """
-        kind = kind or ("fp16" if mask is None else "fp16_masked")
+        kind = kind or self.kind_of(mask)
         batch, heads, query_rows, dim = sizes(q8, starts[0], rows[0])
         params = abi.AttentionParams(
             size=ctypes.sizeof(abi.AttentionParams),
@@ -167,7 +167,15 @@ class Library:
         if mask is not None:
             params.mask, params.mask_column_stride = view(mask, checked=False), mask.stride(3)
             params.mask_dtype = MASK_DTYPES[mask.dtype]
+            params.workspace_size = max(self._library.sageattn_attention_workspace(ctypes.byref(params)), 0)
+            self._workspace = torch.randint(256, (params.workspace_size,), dtype=torch.uint8, device=q8.device)
+            params.workspace = self._workspace.data_ptr()
         return params
+
+    @staticmethod
+    def kind_of(mask):
+        """The kind of 16-bit values summed in float32 that takes a mask, or none."""
+        return "fp16" if mask is None else "fp16_masked" if mask.dtype == torch.bool else "fp16_biased"
 
     def attend(self, *arguments, **named):
         """Attention of quantised operands into output (and lse), on torch's current stream."""

@@ -140,14 +140,18 @@ class Session:
         return starts and self.driver.upload(array.array("i", starts).tobytes())
 
     def mask(self, case):
-        """(view, column stride). Random bytes, of which the second tile hides all, the third none, key 0 never."""
+        """(view, column stride, dtype). Of random pairs the second tile is hidden, the third seen, key 0 never hidden;
+        floats are 0 or -infinity."""
         if not case.kind.mask:
-            return abi.Tensor(), 0
+            return abi.Tensor(), 0, 0
         rows, keys = case.longest(case.rows), case.longest(case.keys)
         tiles = bytes(self.random.choices((0, 1), k=63)) + bytes(64) + b"\1" * 64
         row = (b"\1" + tiles + bytes(self.random.choices((0, 1), k=keys)))[:keys]
+        dtype = abi.BOOL
+        if case.kind.name == "fp16_biased":
+            row, dtype = b"".join(b"\0\0" if seen else b"\0\xfc" for seen in row), abi.FLOAT16
         address = self.driver.upload(row * (case.BATCH * case.HEADS * rows))
-        return abi.Tensor(address, case.HEADS * rows * keys, rows * keys, keys), 1
+        return abi.Tensor(address, case.HEADS * rows * keys, rows * keys, keys), 1, dtype
 
     def mean(self, case, view):
         address = self.driver.allocate(4 * case.BATCH * case.KEY_HEADS * case.dim)
@@ -205,7 +209,7 @@ class Session:
         output = case.view(case.HEADS, case.rows, lambda elements: self.driver.allocate(2 * elements))
         size = 4 * case.BATCH * case.HEADS * case.rows
         lse = self.driver.upload(b"\xff" * size)  # NaN
-        mask, mask_column_stride = self.mask(case)
+        mask, mask_column_stride, mask_dtype = self.mask(case)
         params = abi.AttentionParams(
             size=ctypes.sizeof(abi.AttentionParams), query=query, key=key, value=v, output=output,
             query_scale=query_scale, key_scale=key_scale, mean_dot=dot, lse=lse, batch=case.BATCH,
@@ -213,10 +217,12 @@ class Session:
             key_rows=case.longest(case.keys), query_starts=self.starts(case, case.rows),
             key_starts=self.starts(case, case.keys), total_query_rows=case.BATCH * case.rows,
             total_key_rows=case.BATCH * case.keys, mask=mask, mask_column_stride=mask_column_stride,
-            mask_dtype=abi.BOOL, head_dim=case.dim, sm_scale=case.dim**-0.5, causal=case.causal,
+            mask_dtype=mask_dtype, head_dim=case.dim, sm_scale=case.dim**-0.5, causal=case.causal,
             granularity=case.granularity, value_dtype=abi.FLOAT8_E4M3 if case.kind.e4m3 else case.dtype,
             output_dtype=case.dtype, value_scale=value_scale, value_mean=value_mean, kind=case.kind.number,
         )  # fmt: skip
+        params.workspace_size = self.library.sageattn_attention_workspace(ctypes.byref(params))
+        params.workspace = self.driver.allocate(params.workspace_size) if params.workspace_size else None
         self.call("sageattn_attention", ctypes.byref(params), 0, None)
         found = array.array("f", self.driver.download(lse, size))
         if not all(map(math.isfinite, found)):
@@ -234,9 +240,11 @@ def grid():
         ):  # fmt: skip
             yield Case(rows, keys, dim, causal, dtype, nhd, gap, next(granularities))
         for keys, causal in ((131, 1), (336, 0)):  # rows of the mask on any bytes; on multiples of 16
-            yield Case(77, keys, dim, causal, dtype, 1, 0, next(granularities), "fp16_masked")
+            for kind in ("fp16_masked", "fp16_biased"):
+                yield Case(77, keys, dim, causal, dtype, 1, 0, next(granularities), kind)
         yield Case(90, 140, dim, 1, dtype, 0, 0, next(granularities), sequences=True)
-    yield Case(90, 140, 64, 0, abi.FLOAT16, 1, 0, 3, "fp16_masked", sequences=True)
+    for kind in ("fp16_masked", "fp16_biased"):
+        yield Case(90, 140, 64, 0, abi.FLOAT16, 1, 0, 3, kind, sequences=True)
 
 
 def variants():

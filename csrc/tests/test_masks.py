@@ -84,6 +84,35 @@ def test_windows(library, dim, form):
         compare(library, as_form(seen[None, None], form), dim)
 
 
+@pytest.mark.parametrize("form", [torch.bool, torch.float16], ids=str)
+@pytest.mark.parametrize("dim", [64, 256])
+def test_many_tiles(library, dim, form):
+    """Hidden runs of more than 32 tiles in the beginning, the middle and the end; and all of them."""
+    keys = 100 * 64 + 5
+    q, k, v = operands((1, 2, 2, ROWS, keys), dim, torch.bfloat16, "NHD")
+    for first, last in ((0, 2600), (1500, 5700), (2500, keys), (0, keys)):
+        seen = torch.rand(1, 2, ROWS, keys, device="cuda") > 0.3
+        seen[..., first:last] = False
+        for causal in CAUSAL.values():
+            mask = as_form(seen, form)
+            check(*library.attention(q, k, v, "thread", causal, mask=mask), q, k, v, causal, mask=mask)
+
+
+@pytest.mark.parametrize("form", [torch.bool, torch.float16], ids=str)
+def test_a_captured_call_reads_the_mask_anew(library, form):
+    q, k, v = operands((2, 4, 2, ROWS, KEYS), 64, torch.float16, "HND")
+    masks = [as_form(by_tiles(2, 4), form) for _ in range(2)]
+    given = masks[0].clone()
+    library.attention(q, k, v, mask=given)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        output, lse = library.attention(q, k, v, mask=given)
+    for mask in masks:
+        given.copy_(mask)
+        graph.replay()
+        check(output, lse, q, k, v, 0, mask=mask)
+
+
 def test_bytes_of_any_value_show_a_key(library):
     """The C interface says: a byte, 0 or not."""
     values = torch.tensor([0, 1, 2, 64, 127, 128, 129, 254, 255, 0], dtype=torch.uint8, device="cuda")

@@ -218,6 +218,8 @@ def test_a_kind_takes_what_is_its_own(library):
     for kind, given, message in (
         ("fp16", {"mask": mask}, "kind fp16 takes no mask"),
         ("fp16_masked", {}, "kind fp16_masked takes a mask"),
+        ("fp16_masked", {"mask": mask.half()}, "mask_dtype is 0, kind fp16_masked takes booleans"),
+        ("fp16_biased", {"mask": mask}, "mask_dtype is 3, kind fp16_biased takes floats"),
         ("fp8", {}, "value_dtype is 0, kind fp8 takes E4M3"),
         ("fp8_wgmma", {}, "kind fp8_wgmma has a function of its own"),
     ):

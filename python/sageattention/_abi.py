@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-ABI_VERSION = 5
+ABI_VERSION = 6
 
 # sageattn_status
 OK = 0
@@ -155,6 +155,8 @@ class AttentionParams(ctypes.Structure):
         ("output", Tensor),
         ("mask", Tensor),
         ("mask_column_stride", ctypes.c_int64),
+        ("workspace", ctypes.c_void_p),
+        ("workspace_size", ctypes.c_int64),
         ("query_scale", ctypes.c_void_p),
         ("key_scale", ctypes.c_void_p),
         ("mean_dot", ctypes.c_void_p),
@@ -348,6 +350,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
         ctypes.c_int,
         [ctypes.POINTER(AttentionParams), ctypes.c_int32, ctypes.c_void_p],
     ),
+    "sageattn_attention_workspace": (ctypes.c_int64, [ctypes.POINTER(AttentionParams)]),
     "sageattn_wgmma_workspace": (ctypes.c_int64, [ctypes.POINTER(WgmmaParams)]),
     "sageattn_wgmma_attention": (
         ctypes.c_int,

@@ -82,7 +82,13 @@ def takes(kind: Kind, mask: str, varlen: bool) -> bool:
     """Whether a kind computes calls with such a mask (see mask_form), or with sequences behind each other."""
     if kind.launcher == "wgmma":
         return _WGMMA_KINDS.get((mask, varlen)) == kind.name
-    return kind.mask == bool(mask) and (kind.starts or not varlen)
+    fits = kind.name == _masked(mask) if mask else not kind.mask
+    return fits and (kind.starts or not varlen)
+
+
+def _masked(mask: str) -> str:
+    """The kind that every GPU has for calls with a mask."""
+    return "fp16_masked" if mask == "bool" else "fp16_biased"
 
 
 def known(method: str) -> bool:
@@ -130,7 +136,7 @@ def _preferences(request: Request, sm: Sm) -> Preferences:
     """Kinds that can serve a request, best first. The last is the most precise."""
     faster = _faster_on_sm90(request) if sm == (9, 0) else ()
     if request.mask:
-        return (*faster, ("fp16_masked", _MASKED))
+        return (*faster, (_masked(request.mask), _MASKED))
     kinds = _unmasked(request.method, sm)
     if request.varlen:
         return (*faster, *(pair for pair in kinds if takes(KINDS[pair[0]], "", varlen=True)))
@@ -180,12 +186,12 @@ def choose_for_sm(sm: Sm, request: Request) -> Choice:
 
 
 class Operands(NamedTuple):
-    """Everything but the GPU that decides the kernel for quantised operands."""
+    """Everything but the GPU that decides the kernel for quantised operands. mask: "", "bool" or "float"."""
 
     head_dim: int
     e4m3: bool = False
     bfloat16: bool = False
-    masked: bool = False
+    mask: str = ""
     sums_float16: bool = False
 
 
@@ -200,7 +206,7 @@ def kind_for(device: int, operands: Operands) -> str:
     allowed = ("float16", "float32") if operands.sums_float16 else ("float32",)
     wanted = [kind for sums in allowed for kind in KINDS.values() if kind.sums == sums]
     for kind in wanted:
-        fits = kind.e4m3 == operands.e4m3 and kind.mask == operands.masked
+        fits = kind.e4m3 == operands.e4m3 and takes(kind, operands.mask, varlen=False)
         if not fits or kind.launcher != "attention":
             continue
         if kind.sums == "float16" and operands.bfloat16:
@@ -209,6 +215,6 @@ def kind_for(device: int, operands: Operands) -> str:
             return kind.name
     values = "E4M3" if operands.e4m3 else "16-bit"
     raise RuntimeError(
-        f"no kernel for {values} values{' and a mask' if operands.masked else ''} on SM "
+        f"no kernel for {values} values{' and a mask' if operands.mask else ''} on SM "
         f"{sm_text(_library.device(device).sm)}: this wheel has SMs {_kernels.images_text()}"
     )

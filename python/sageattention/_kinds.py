@@ -157,5 +157,16 @@ KINDS = {
             head_dims=(64, 128),
             launcher="wgmma",
         ),
+        Kind(
+            number=11,
+            name="fp16_biased",
+            values="16bit",
+            sums="float32",
+            scale_max=0.0,
+            mask=True,
+            starts=True,
+            head_dims=(64, 96, 128, 192, 256),
+            launcher="attention",
+        ),
     )
 }

@@ -190,7 +190,18 @@ def attention(
     params = attention_params(
         kind, query, key, value, query_scale, key_scale, output, **options
     )
+    size = attention_workspace(params)
+    workspace = query.new_empty(size, dtype=torch.uint8)
+    params.workspace, params.workspace_size = workspace.data_ptr() if size else None, size
     run(library().sageattn_attention, params, query.device)
+
+
+def attention_workspace(params: _abi.AttentionParams) -> int:
+    """Bytes that a call needs: a boolean mask becomes bits there. Raises ValueError for bad params."""
+    size = int(library().sageattn_attention_workspace(ctypes.byref(params)))
+    if size < 0:
+        check(_abi.INVALID_ARGUMENT)
+    return size
 
 
 def attention_params(
@@ -218,7 +229,7 @@ def attention_params(
 
     value is 16-bit and shaped like key, or for an E4M3 kind the output of quantize_value, with its
     scale and mean. mask is expanded: [batch, query heads, query rows, key rows]. lengths are those
-    of queries and keys.
+    of queries and keys. The workspace is left to the caller.
     """
     sizes, (_, key_heads, keys, _) = dims(query, nhd), dims(key, nhd)
     batch, query_rows, key_rows = sizes.batch, sizes.rows, keys
@@ -232,6 +243,8 @@ def attention_params(
         view(output, nhd),
         _NO_MASK if mask is None else view(mask, nhd=False),
         0 if mask is None else mask.stride()[-1],
+        None,
+        0,
         query_scale.data_ptr(),
         key_scale.data_ptr(),
         _pointer(mean_dot),

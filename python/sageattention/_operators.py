@@ -191,7 +191,7 @@ class _Attention(NamedTuple):
         return Operands(
             self.query.shape[-1],
             bfloat16=self.value.dtype == torch.bfloat16,
-            masked=self.mask is not None,
+            mask="" if self.mask is None else "bool" if self.mask.dtype == torch.bool else "float",
             sums_float16=self.accumulation == 1,
         )
 

@@ -58,6 +58,9 @@ def quantize_and_attend(call: Call, kind: Kind, workspace: Workspace) -> Iterato
         value_mean=value_mean,
         lengths=call.lengths,
     )
+    size = _launch.attention_workspace(params)
+    if size:
+        params.workspace, params.workspace_size = workspace.bytes(size), size
     yield Step(_abi.RUN_ATTENTION, params)
 
 

@@ -7,11 +7,11 @@
 //
 // The head dim of a kernel is an upper bound: columns beyond the true one are zeros in shared memory and are not
 // written. A Family names the shape for each head dim, the fragments (which matrix instructions), whether they take
-// bfloat16, and whether there is a mask.
+// bfloat16, and whether there is a mask of booleans (kMasked) or of floats (kBiased).
 #pragma once
 
+#include "bias.cuh"
 #include "block.cuh"
-#include "mask.cuh"
 #include "params.h"
 #include "softmax.cuh"
 #include "tile.cuh"
@@ -24,6 +24,10 @@ struct Shape {
     int blocks_per_sm;  // that registers must allow
 };
 
+// What the blocks of a family share.
+template <class Family>
+using StateOf = typename If<Family::kMasked, MaskedBlockState, BlockState>::Type;
+
 // Value: the type of the values, where they enter the product as what they are. Behind a mask each tile asks for that
 // instead, so that the compiler has all code but the product once; kernels without a mask took 2 to 10 % longer so.
 template <class Family, int kHeadDim, class Value>
@@ -32,25 +36,27 @@ class Attention {
     static constexpr int kQueryRows = kShape.warps * kShape.warp_rows;
     static constexpr int kColumns = kHeadDim / kShape.splits;
     using F = typename Family::template Fragments<kHeadDim, kColumns, kQueryRows, kShape.warp_rows>;
+    using State = StateOf<Family>;
     using QueryTile = typename F::QueryTile;
     using KeyTile = typename F::KeyTile;
     using ValueTile = typename F::ValueTile;
     using OutputTile = Tile<kShape.warp_rows, 2 * kColumns>;  // of one warp
-    using MaskRows = Mask<F, kShape.warp_rows>;               // of one warp
+    using BiasRows = Biases<F, kShape.warp_rows>;             // of one warp
 
     static constexpr u32 kKeyOffset = QueryTile::kBytes;
     static constexpr u32 kValueOffset = kKeyOffset + kShape.key_stages * KeyTile::kBytes;
-    static constexpr u32 kMaskOffset = kValueOffset + ValueTile::kBytes;
-    static constexpr int kLoadsAhead = (kShape.key_stages > 1) + Family::kMasked;
+    static constexpr u32 kBiasOffset = kValueOffset + ValueTile::kBytes;
+    static constexpr int kLoadsAhead = (kShape.key_stages > 1) + Family::kBiased;
+    static constexpr bool kBehindMask = Family::kMasked || Family::kBiased;
     static constexpr bool kConvert = SM < 800 && !Family::kNativeBfloat16 && !F::kTransposedValues;
 
   public:
     static constexpr int kThreads = kShape.warps * 32;
-    static constexpr int kSharedMemory = kMaskOffset + (Family::kMasked ? kShape.warps * MaskRows::kWarpBytes : 0);
+    static constexpr int kSharedMemory = kBiasOffset + (Family::kBiased ? kShape.warps * BiasRows::kWarpBytes : 0);
     static constexpr sageattn_traits kTraits = {kThreads, kSharedMemory, kQueryRows, kShape.splits};
     static_assert(kShape.warps * OutputTile::kBytes <= kSharedMemory, "the output is staged where tiles were");
 
-    DEVICE Attention(const sageattn_attention_arguments& arguments, u32 shared_memory, BlockState& block_state)
+    DEVICE Attention(const sageattn_attention_arguments& arguments, u32 shared_memory, State& block_state)
         : p(arguments), shared(shared_memory), state(block_state) {}
 
     DEVICE void run() {
@@ -59,38 +65,45 @@ class Attention {
         F f;
         OnlineSoftmax<F> softmax;
         Scales<F> scales;
-        bool more = start(block);
+        int shown = 0, next_shown = 0;  // tiles, behind a boolean mask
+        bool more = start(block, shown);
 
 #pragma unroll 1
-        for (int tile = 0; more; ++tile) {
+        for (int turn = 0; more; ++turn) {
+            const int tile = tile_of(turn, shown);
+            typename F::Bits bits;
+            if constexpr (Family::kMasked) load_bits(bits, tile);
             copy_wait<0>();
             const Seen seen = synchronize();  // the tile is there, and nobody reads the buffers that are filled next
-            more = tile + 1 < BlockState::load(state.key_tiles);
+            if constexpr (Family::kMasked) next_shown = shown_from(tile + 1);
+            more = tile_of(turn + 1, next_shown) < BlockState::load(state.key_tiles);
             if (seen != kNone) {
                 load_key_scales(scales, tile);
                 load_value(tile);
             }
             copy_commit();
             if (kShape.key_stages > 1) {
-                if (more) load_key(tile + 1);
+                if (more) load_key(turn + 1, next_shown);
                 copy_commit();
             }
 
             if (seen != kNone) {
-                f.multiply_keys(shared, warp_row(), key_stage(tile));
+                if constexpr (Family::kMasked) f.begin(bits);
+                f.template multiply_keys<Family::kMasked>(shared, warp_row(), key_stage(turn));
                 weigh(f, softmax, scales, tile, seen);
             } else {
                 forget(f);
             }
-            load_mask(tile + 1);
+            load_bias(turn + 1);
             copy_wait<kLoadsAhead>();  // the values, not what is for the next tile
             __syncthreads();
             if (kShape.key_stages == 1) {
-                if (more) load_key(tile + 1);
+                if (more) load_key(turn + 1, next_shown);
                 copy_commit();
             }
             if (seen != kNone) multiply_values(f, softmax, scales, seen);
-            if (Family::kMasked) more = tile + 1 < BlockState::load(state.key_tiles);  // anew: it had no register
+            if (Family::kBiased) more = turn + 1 < BlockState::load(state.key_tiles);  // anew: it had no register
+            shown = next_shown;
         }
         copy_wait<0>();
         __syncthreads();  // all tiles are read: the output may be staged over them
@@ -100,54 +113,81 @@ class Attention {
   private:
     const sageattn_attention_arguments& p;
     const u32 shared;
-    BlockState& state;
+    State& state;
 
     static DEVICE int warp_row() { return opaque(threadIdx.x) / 32 * kShape.warp_rows; }
 
-    DEVICE u32 key_stage(int tile) const { return shared + kKeyOffset + tile % kShape.key_stages * KeyTile::kBytes; }
+    // The block's turn-th tile: behind a boolean mask, that which it shows.
+    static DEVICE int tile_of(int turn, int shown) { return Family::kMasked ? shown : turn; }
 
-    DEVICE MaskRows mask() const { return MaskRows(p, state, shared + kMaskOffset); }
+    DEVICE u32 key_stage(int turn) const { return shared + kKeyOffset + turn % kShape.key_stages * KeyTile::kBytes; }
 
-    DEVICE void load_mask(int tile) const {
+    // The first tile from `tile` on that the block sees; beyond the last, any.
+    DEVICE int shown_from(int tile) const {
         if constexpr (Family::kMasked) {
+            const int end = BlockState::load(state.key_tiles);
+            const u32* const words = BlockState::load(state.seen_tiles);
+#pragma unroll 1
+            for (; tile < end; tile = (tile | 31) + 1) {
+                const u32 seen = __ldg(words + tile / 32) << tile % 32;
+                if (seen != 0) return tile + __clz(seen);
+            }
+        }
+        return tile;
+    }
+
+    DEVICE void load_bits(typename F::Bits& bits, int tile) const {
+        const int row = warp_row(), first = row / SAGEATTN_MASK_ROWS * SAGEATTN_MASK_ROWS;
+        F::load_bits(bits, BlockState::load(state.mask) + first * p.mask.row_stride + tile * SAGEATTN_MASK_TILE, row);
+    }
+
+    DEVICE BiasRows bias() const { return BiasRows(p, state, shared + kBiasOffset); }
+
+    DEVICE void load_bias(int tile) const {
+        if constexpr (Family::kBiased) {
             __syncwarp();  // the tile before is read
-            mask().load(tile);
+            bias().load(tile);
             copy_commit();
         }
     }
 
     // A barrier, and what the warp sees of the tile: none if no warp of the block does.
     DEVICE Seen synchronize() const {
-        if constexpr (!Family::kMasked) {
+        if constexpr (!Family::kBiased) {
             __syncthreads();
             return kAll;
         } else {
-            __syncwarp();  // the mask is there
-            const Seen seen = mask().look();
+            __syncwarp();  // the biases are there
+            const Seen seen = bias().look();
             if (!__syncthreads_or(seen != kNone)) return kNone;
-            return seen == kAll ? kAll : mask().doubt();
+            return seen == kAll ? kAll : kBiased;  // a warp may not leave a tile out alone
         }
     }
 
     // Sets what the loop needs and starts loading the queries and the first tile; false if there is none.
-    DEVICE bool start(const BlockIndex& block) {
+    DEVICE bool start(const BlockIndex& block, int& shown) {
         if (threadIdx.x == 0) state.set(p, block, kColumns, kQueryRows, F::kTransposedValues);
         set_query_scales(block);
         load_tile<QueryTile, kThreads, false>(shared, p.query,
                                               view_pointer(p.query, block.batch, block.head, block.query_start),
                                               block.first_query, block.query_rows, p.head_dim);
-        load_key(view_pointer(p.key, block.batch, block.key_head, block.key_start), 0, block.key_rows);
+        if constexpr (Family::kMasked) {
+            __syncthreads();  // the state is there
+            shown = shown_from(0);
+        }
+        load_key(view_pointer(p.key, block.batch, block.key_head, block.key_start), 0, shown, block.key_rows);
         copy_commit();
-        if (Family::kMasked) __syncthreads();  // the state is there
-        load_mask(0);
-        return block.key_tiles(p, kQueryRows) > 0;
+        if (Family::kBiased) __syncthreads();  // the state is there
+        load_bias(0);
+        return block.key_tiles(p, kQueryRows) > shown;
     }
 
-    DEVICE void load_key(const char* base, int tile, int rows) const {
-        load_tile<KeyTile, kThreads, false>(key_stage(tile), p.key, base, tile * SAGEATTN_KEY_ROWS, rows, p.head_dim);
+    DEVICE void load_key(const char* base, int turn, int shown, int rows) const {
+        load_tile<KeyTile, kThreads, false>(key_stage(turn), p.key, base, tile_of(turn, shown) * SAGEATTN_KEY_ROWS,
+                                            rows, p.head_dim);
     }
-    DEVICE void load_key(int tile) const {
-        load_key(BlockState::load(state.key), tile, BlockState::load(state.key_rows));
+    DEVICE void load_key(int turn, int shown) const {
+        load_key(BlockState::load(state.key), turn, shown, BlockState::load(state.key_rows));
     }
     DEVICE void load_value(int tile) const {
         const char* base = BlockState::load(state.value);
@@ -171,8 +211,8 @@ class Attention {
             const int row = first + i;
             const long long index = ((row >> p.query_warp_shift) * 8LL + row % 8) >> p.query_scale_shift;
             state.query_scale[i] = block.first_query + i < block.query_rows ? head[index] * p.scale_log2 : 0.0f;
-            if (Family::kMasked)
-                state.query_scale[i] = fmaxf(state.query_scale[i], 1e-20f);  // times -infinity: not NaN
+            if (kBehindMask)
+                state.query_scale[i] = fmaxf(state.query_scale[i], 1e-20f);  // a hidden score times 0 would count
         }
     }
     DEVICE void load_query_scales(Scales<F>& scales) const {
@@ -191,17 +231,17 @@ class Attention {
     // Hides scores of a tile and takes them into the maximum. seen: what the mask leaves of it.
     DEVICE void weigh(F& f, OnlineSoftmax<F>& softmax, Scales<F>& scales, int tile, Seen seen) const {
         load_query_scales(scales);
-        if (Family::kMasked && seen != kAll) mask().apply(f, scales, tile, seen);
+        if (Family::kBiased && seen != kAll) bias().apply(f, scales, tile);
         if (needs_limit(tile)) limit(f, tile);
-        if constexpr (Family::kMasked) {
-            softmax.raise(f, masked(scales, seen));
-        } else {
-            softmax.raise(f, scales);
-            softmax.exponentiate(f, scales);
-        }
+        softmax.raise(f, factors(scales, seen));
+        if constexpr (!kBehindMask) softmax.exponentiate(f, scales);
     }
 
-    DEVICE MaskedScales<F> masked(const Scales<F>& scales, Seen seen) const { return {scales, seen == kBiased}; }
+    // What makes base-2 logits of a tile's scores.
+    static DEVICE decltype(auto) factors(const Scales<F>& scales, Seen seen) {
+        if constexpr (Family::kBiased) return BiasedScales<F>{scales, seen == kBiased};
+        else return (scales);
+    }
 
     // Else the scores of the last tile that was seen would stay in registers.
     static DEVICE void forget(F& f) {
@@ -211,7 +251,7 @@ class Attention {
     }
 
     DEVICE void multiply_values(F& f, const OnlineSoftmax<F>& softmax, const Scales<F>& scales, Seen seen) const {
-        if constexpr (!Family::kMasked || !Family::kNativeBfloat16) multiply_values<Value>(f, softmax, scales, seen);
+        if constexpr (!kBehindMask || !Family::kNativeBfloat16) multiply_values<Value>(f, softmax, scales, seen);
         else if (p.value.bfloat16) multiply_values<bfloat16>(f, softmax, scales, seen);
         else multiply_values<float16>(f, softmax, scales, seen);
     }
@@ -221,9 +261,9 @@ class Attention {
     // comment.
     template <class Type>
     DEVICE void multiply_values(F& f, const OnlineSoftmax<F>& softmax, const Scales<F>& scales, Seen seen) const {
-        if constexpr (Family::kMasked) {
+        if constexpr (kBehindMask) {
             asm volatile("// bfloat16: %0" ::"n"(Type::kIsBfloat16));
-            softmax.exponentiate(f, masked(scales, seen));
+            softmax.exponentiate(f, factors(scales, seen));
         }
         if constexpr (Family::kNativeBfloat16) f.template multiply_values<Type>(shared + kValueOffset);
         else f.multiply_values(shared + kValueOffset);
@@ -315,9 +355,9 @@ class Attention {
 template <class Family, int kHeadDim>
 DEVICE void run_attention(const sageattn_attention_arguments& p) {
     extern __shared__ __align__(128) unsigned char shared_memory[];
-    __shared__ BlockState state;
+    __shared__ StateOf<Family> state;
     const u32 shared = shared_address(shared_memory);
-    if constexpr (Family::kNativeBfloat16 && !Family::kMasked) {
+    if constexpr (Family::kNativeBfloat16 && !Family::kMasked && !Family::kBiased) {
         if (p.value.bfloat16) {
             Attention<Family, kHeadDim, bfloat16>(p, shared, state).run();
             return;

@@ -108,3 +108,24 @@ struct BlockState {
     // Keys that a row of the block sees.
     DEVICE int visible(int row) const { return min(load(key_rows), load(limit) + row); }
 };
+
+// With a boolean mask, whose tiles begin at `mask`.
+struct MaskedBlockState : BlockState {
+    const u32* seen_tiles;  // a bit for each tile of keys, from the top one on
+
+    DEVICE void set(const sageattn_attention_arguments& p, const BlockIndex& b, int split_columns, int block_rows,
+                    bool transposed_values) {
+        BlockState::set(p, b, split_columns, block_rows, transposed_values);
+        seen_tiles = p.seen_tiles + b.batch * p.seen_batch_stride + b.head * p.seen_head_stride +
+                     b.first_query / block_rows * p.seen_block_stride;
+    }
+};
+
+template <bool kCondition, class A, class B>
+struct If {
+    using Type = A;
+};
+template <class A, class B>
+struct If<false, A, B> {
+    using Type = B;
+};

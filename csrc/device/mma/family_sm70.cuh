@@ -6,7 +6,7 @@
 
 struct Sm70 {
     static constexpr bool kNativeBfloat16 = false;
-    static constexpr bool kMasked = false;
+    static constexpr bool kMasked = false, kBiased = false;
     // A warp has 32 rows, so that registers hold 128 columns of the output.
     static constexpr Shape shape(int head_dim) {
         return head_dim <= 128 ? Shape{4, 32, 2, 1, 2} : Shape{4, 32, 2, 2, 1};

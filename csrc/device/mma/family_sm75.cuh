@@ -6,7 +6,7 @@
 
 struct Sm75 {
     static constexpr bool kNativeBfloat16 = false;
-    static constexpr bool kMasked = false;
+    static constexpr bool kMasked = false, kBiased = false;
     // A block has 64 KB of shared memory at most.
     static constexpr Shape shape(int head_dim) {
         if (head_dim == 64) return {8, 16, 2, 1, 2};

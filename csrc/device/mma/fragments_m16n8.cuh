@@ -14,6 +14,12 @@ constexpr float kMagicFloat = 12582912.0f;
 constexpr int kMagicBits = 0x4B400000;
 constexpr int kMinusInfinityBits = static_cast<int>(0xFF800000u);
 
+// A hidden score starts from here: with x it is a number below -10^37, which every scale makes a probability of 0,
+// and as an integer it is below -infinity.
+constexpr int kHiddenBits = static_cast<int>(0xFEC00000u);
+constexpr u32 kHiddenToMagic = static_cast<u32>(kMagicBits) - static_cast<u32>(kHiddenBits);
+static_assert(kHiddenToMagic % (1u << 15) == 0, "a bit of sixteen times a number makes it");
+
 // The scores. kQueryRows: of the block, whose queries lie in one tile.
 template <int kHeadDim, int kQueryRows, int kWarpRows>
 struct ScoresM16N8 {
@@ -26,6 +32,8 @@ struct ScoresM16N8 {
     static constexpr float kBias = kMagicFloat;
     using QueryTile = Tile<kQueryRows, kHeadDim>;
     using KeyTile = Tile<SAGEATTN_KEY_ROWS, kHeadDim>;
+
+    using Bits = u32[kBlocks];  // of a thread's scores in a tile of a boolean mask: see params.h
 
     int scores[kBlocks][kKeyTiles][4];  // bits of floats once the magic constant is in
 
@@ -53,7 +61,32 @@ struct ScoresM16N8 {
         return __int_as_float(highest);
     }
 
-    // Scores of the warp's rows, from first_row of the query tile on, against a key tile.
+    // tile: of the mask; first_row: the warp's first in the block.
+    static DEVICE void load_bits(Bits& bits, const char* tile, int first_row) {
+        const char* source = tile + lane_index() * 8;
+        if constexpr (kBlocks == 2) {
+            const uint2 v = __ldg(reinterpret_cast<const uint2*>(source));
+            bits[0] = v.x, bits[1] = v.y;
+        } else {
+            bits[0] = __ldg(reinterpret_cast<const u32*>(source + first_row / 16 % 2 * 4));
+        }
+    }
+
+    // The scores before a product with keys that hides what the bits do not show.
+    DEVICE void begin(const Bits& bits) {
+#pragma unroll
+        for (int n = 0; n < kKeyTiles; ++n)
+#pragma unroll
+            for (int b = 0; b < kBlocks; ++b)
+#pragma unroll
+                for (int i = 0; i < 4; ++i) {
+                    const u32 row = i < 2 ? bits[b] : bits[b] >> 16, bit = i % 2 * 8 + n;
+                    scores[b][n][i] = multiply_add(row & 1u << bit, kHiddenToMagic >> bit, kHiddenBits);
+                }
+    }
+
+    // Scores of the warp's rows, from first_row of the query tile on, against a key tile. kBegun: see begin.
+    template <bool kBegun = false>
     DEVICE void multiply_keys(u32 query, int first_row, u32 key) {
         const int lane = opaque(lane_index());
         const u32 queries = query + QueryTile::offset(first_row + lane % 16, lane / 16);
@@ -70,8 +103,8 @@ struct ScoresM16N8 {
                 load_matrices(k, KeyTile::further(keys, step * 2) + n * 8 * kHeadDim);
 #pragma unroll
                 for (int b = 0; b < kBlocks; ++b) {
-                    multiply(scores[b][n], a[b], k[0], k[1], step == 0);
-                    multiply(scores[b][n + 1], a[b], k[2], k[3], step == 0);
+                    multiply(scores[b][n], a[b], k[0], k[1], step == 0 && !kBegun);
+                    multiply(scores[b][n + 1], a[b], k[2], k[3], step == 0 && !kBegun);
                 }
             }
         }

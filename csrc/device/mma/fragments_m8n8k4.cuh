@@ -27,6 +27,8 @@ struct FragmentsM8N8K4 {
     using KeyTile = Tile<SAGEATTN_KEY_ROWS, kHeadDim>;
     using ValueTile = Tile<SAGEATTN_KEY_ROWS, 2 * kColumns>;
 
+    using Bits = u32[kRows];  // of a thread's scores in a tile of a boolean mask: see params.h
+
     float scores[kKeyTiles][8];
     float output[kOutputTiles][8];
     float sums[kRows];  // of this thread's columns
@@ -58,12 +60,40 @@ struct FragmentsM8N8K4 {
         return highest;
     }
 
-    DEVICE void multiply_keys(u32 query, int first_row, u32 key) {
-        const int query_row = first_row + (lane_index() / 4 % 4) * 8 + operand_index();
+    // tile: of the mask.
+    static DEVICE void load_bits(Bits& bits, const char* tile, int) {
+        const int lane = lane_index();
+#pragma unroll
+        for (int r = 0; r < kRows; ++r) {
+            const char* source = tile + row(lane, r) % 8 * 32 + row(lane, r) / 8 * 2;
+            const auto word = [&](int g) -> u32 {
+                return __ldg(reinterpret_cast<const u16*>(source + column(lane, g, 0) / 2 * 8));
+            };
+            bits[r] = word(0) | word(1) << 16;
+        }
+    }
+
+    // The scores before a product with keys that hides what the bits do not show.
+    DEVICE void begin(const Bits& bits) {
 #pragma unroll
         for (int n = 0; n < kKeyTiles; ++n)
 #pragma unroll
-            for (int i = 0; i < 8; ++i) scores[n][i] = 0.0f;
+            for (int i = 0; i < 8; ++i) {
+                const int g = i / 4, r = i / 2 % 2, j = i % 2;
+                scores[n][i] = bits[r] & 1u << (g * 16 + j * 8 + n) ? 0.0f : minus_infinity();
+            }
+    }
+
+    // kBegun: see begin.
+    template <bool kBegun = false>
+    DEVICE void multiply_keys(u32 query, int first_row, u32 key) {
+        const int query_row = first_row + (lane_index() / 4 % 4) * 8 + operand_index();
+        if constexpr (!kBegun) {
+#pragma unroll
+            for (int n = 0; n < kKeyTiles; ++n)
+#pragma unroll
+                for (int i = 0; i < 8; ++i) scores[n][i] = 0.0f;
+        }
 #pragma unroll 1
         for (int chunk = 0; chunk < kHeadDim / 16; ++chunk) {
             const uint4 q = load_shared_16(query + QueryTile::offset(query_row, chunk));

@@ -22,9 +22,9 @@ struct Scales {
     DEVICE float origin(int r, int g, float x) const { return fmaf(F::kBias, (*this)(r, g), x); }
 };
 
-// The same behind a mask, which may make base-2 logits of scores, or hide some: -infinity times a factor stays that.
+// The same behind a mask of floats, which may have made base-2 logits of scores.
 template <class F>
-struct MaskedScales {
+struct BiasedScales {
     const Scales<F>& scales;
     const bool logits;
 

@@ -19,26 +19,27 @@
 #define DRIVER "libcuda.so.1"
 #endif
 
-#define FUNCTIONS(X)   \
-    X(abi_version)     \
-    X(last_error)      \
-    X(load)            \
-    X(device_count)    \
-    X(device)          \
-    X(scale_count)     \
-    X(value_workspace) \
-    X(has)             \
-    X(image)           \
-    X(images)          \
-    X(mean)            \
-    X(quantize)        \
-    X(quantize_value)  \
-    X(attention)       \
-    X(run_steps)       \
-    X(wgmma_workspace) \
-    X(wgmma_attention) \
-    X(fp4_workspace)   \
-    X(fp4_attention)   \
+#define FUNCTIONS(X)       \
+    X(abi_version)         \
+    X(last_error)          \
+    X(load)                \
+    X(device_count)        \
+    X(device)              \
+    X(scale_count)         \
+    X(value_workspace)     \
+    X(has)                 \
+    X(image)               \
+    X(images)              \
+    X(mean)                \
+    X(quantize)            \
+    X(quantize_value)      \
+    X(attention)           \
+    X(attention_workspace) \
+    X(run_steps)           \
+    X(wgmma_workspace)     \
+    X(wgmma_attention)     \
+    X(fp4_workspace)       \
+    X(fp4_attention)       \
     X(fp4_product)
 
 static struct {
@@ -129,8 +130,40 @@ static int attend(int32_t kind, int32_t value, int32_t output, int32_t mask) {
         .output_dtype = output,
         .mask_dtype = mask,
     };
-    if (kind == SAGEATTN_KIND_FP16_MASKED) params.mask.data = row;
+    if (kind == SAGEATTN_KIND_FP16_MASKED || kind == SAGEATTN_KIND_FP16_BIASED) params.mask.data = row;
     return library.attention(&params, 0, NULL);
+}
+
+/* Bytes for a mask of so many rows and strides, of one head, of 5 heads and batches, and for another kind of mask. */
+static int64_t workspace(int64_t rows, int64_t row_stride, int64_t head_stride, int64_t batch_stride, int32_t dtype) {
+    static char row[1];
+    const sageattn_attention_params params = {
+        .size = sizeof params,
+        .batch = 5,
+        .query_heads = 5,
+        .key_heads = 1,
+        .query_rows = rows,
+        .key_rows = 65,
+        .head_dim = 64,
+        .mask = {row, batch_stride, head_stride, row_stride},
+        .mask_column_stride = 1,
+        .mask_dtype = dtype,
+    };
+    return library.attention_workspace(&params);
+}
+
+/* A bit for each pair that the strides distinguish, in tiles of 32 rows, four at a time, and 64 keys; and a word for
+ * each block of 64 rows. */
+static void check_workspace(void) {
+    const int64_t head = 4 * 2 * 256 + 128;
+    CHECK(workspace(128, 65, 0, 0, SAGEATTN_BOOL) == head);
+    CHECK(workspace(128, 65, 0, 0, SAGEATTN_FLOAT16) == 0);
+    CHECK(workspace(129, 65, 0, 0, SAGEATTN_BOOL) == 2 * (head - 128) + 128);
+    CHECK(workspace(129, 65, 1, 0, SAGEATTN_BOOL) == 5 * 2 * (head - 128) + 128);
+    CHECK(workspace(129, 65, 1, 1, SAGEATTN_BOOL) == 25 * 2 * (head - 128) + 384);
+    CHECK(workspace(4096, 0, 0, 1, SAGEATTN_BOOL) == 5 * 2 * 256 + 128);
+    CHECK(workspace(-1, 0, 0, 1, SAGEATTN_BOOL) == -1);
+    CHECK(workspace(INT32_MAX / 2, 65, 1, 1, SAGEATTN_BOOL) > INT64_C(1) << 33);
 }
 
 static int attend_wgmma(int32_t dtype, int32_t output) {
@@ -198,7 +231,11 @@ static void check_dtypes(void) {
         }
         if (dtype != half) CHECK_ERROR(attend(SAGEATTN_KIND_FP16_ACCUM_F16, dtype, half, none), bad, "takes float16");
         if (dtype != e4m3) CHECK_ERROR(attend(SAGEATTN_KIND_FP8, dtype, half, none), bad, "takes E4M3");
-        if (!mask) CHECK_ERROR(attend(SAGEATTN_KIND_FP16_MASKED, half, half, dtype), bad, "mask_dtype is");
+        for (int i = 0; i < 2; ++i) {
+            const int32_t kind = i == 0 ? SAGEATTN_KIND_FP16_MASKED : SAGEATTN_KIND_FP16_BIASED;
+            if (mask && (i == 0) == (dtype == SAGEATTN_BOOL)) continue;
+            CHECK_ERROR(attend(kind, half, half, dtype), bad, "mask_dtype is");
+        }
     }
 }
 
@@ -372,6 +409,7 @@ int main(int argc, char** argv) {
     print_sizes();
     check_arguments();
     check_dtypes();
+    check_workspace();
     check_wgmma_masks();
     check_steps();
     check_load();

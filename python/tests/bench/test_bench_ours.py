@@ -42,6 +42,7 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]
 
     functions = {
         "sageattn_value_workspace": lambda *_: 16,
+        "sageattn_attention_workspace": lambda *_: 0,
         "sageattn_wgmma_workspace": lambda *_: 4096,
         "sageattn_run_steps": run_steps,
     }

@@ -65,5 +65,5 @@ def test_kernels_that_compute_nothing_are_not_chosen(tmp_path: Path) -> None:
     assert {"fp16", "fp8_wgmma", "torch"} <= times["plain"].keys() & times["causal"].keys()
     for mask in ("key padding", "mask of pairs"):
         assert {"fp16_masked", "fp8_wgmma_masked", "torch"} <= times[mask].keys()
-    assert {"fp16_masked", "fp8_wgmma_biased", "torch"} <= times["bias"].keys()
+    assert {"fp16_biased", "fp8_wgmma_biased", "torch"} <= times["bias"].keys()
     assert "fp16" in times["sequences behind each other"]

@@ -11,7 +11,7 @@ from support import gpu
 
 import sageattention
 from sageattention import _cache, _choice, _forward, _library, _shipped, reference
-from sageattention._table import MASKS, Cell, Shape, Table
+from sageattention._table import BIAS, MASKS, Cell, Shape, Table
 
 gpu.require()
 
@@ -26,6 +26,8 @@ def table(device: int) -> Table:
 
 
 def kernel(shape: Shape) -> str:
+    if shape.mask == BIAS:
+        return "fp16_biased"
     return "fp16_masked" if shape.mask else "fp16"
 
 

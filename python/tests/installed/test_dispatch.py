@@ -14,16 +14,16 @@ from sageattention._operand import MASK, Operand
 
 WGMMA = {"fp8_wgmma", "fp8_wgmma_masked", "fp8_wgmma_biased", "fp8_wgmma_varlen"}
 FULL = {
-    (7, 0): {"fp16", "fp16_masked"},
-    (7, 5): {"fp16", "fp16_masked", "fp16_accum_f16"},
-    (8, 0): {"fp16", "fp16_masked"},
-    (8, 6): {"fp16", "fp16_masked", "fp16_accum_f16"},
-    (8, 7): {"fp16", "fp16_masked"},
-    (8, 9): {"fp16", "fp16_masked", "fp16_accum_f16", "fp8", "fp8_accum_f16"},
-    (9, 0): {"fp16", "fp16_masked", "fp8", *WGMMA},
-    (10, 0): {"fp16", "fp16_masked", "fp8"},
-    (12, 0): {"fp16", "fp16_masked", "fp16_accum_f16", "fp8", "fp8_accum_f16", "fp8_scaled"},
-    (12, 1): {"fp16", "fp16_masked", "fp16_accum_f16", "fp8", "fp8_accum_f16", "fp8_scaled"},
+    (7, 0): {"fp16", "fp16_masked", "fp16_biased"},
+    (7, 5): {"fp16", "fp16_masked", "fp16_biased", "fp16_accum_f16"},
+    (8, 0): {"fp16", "fp16_masked", "fp16_biased"},
+    (8, 6): {"fp16", "fp16_masked", "fp16_biased", "fp16_accum_f16"},
+    (8, 7): {"fp16", "fp16_masked", "fp16_biased"},
+    (8, 9): {"fp16", "fp16_masked", "fp16_biased", "fp16_accum_f16", "fp8", "fp8_accum_f16"},
+    (9, 0): {"fp16", "fp16_masked", "fp16_biased", "fp8", *WGMMA},
+    (10, 0): {"fp16", "fp16_masked", "fp16_biased", "fp8"},
+    (12, 0): {"fp16", "fp16_masked", "fp16_biased", "fp16_accum_f16", "fp8", "fp8_accum_f16", "fp8_scaled"},
+    (12, 1): {"fp16", "fp16_masked", "fp16_biased", "fp16_accum_f16", "fp8", "fp8_accum_f16", "fp8_scaled"},
 }
 NO_TRITON = "Triton is not installed"
 
@@ -60,11 +60,13 @@ def test_sageattn(sm: tuple[int, int], expected: str) -> None:
 @pytest.mark.parametrize("mask", ["bool", "float", "other"])
 def test_masks(sm: tuple[int, int], mask: str) -> None:
     wgmma = {"bool": "fp8_wgmma_masked", "float": "fp8_wgmma_biased"} if sm == (9, 0) else {}
+    mma = "fp16_masked" if mask == "bool" else "fp16_biased"
     for method in ("auto", "fp8"):
         request = Request(method, mask=mask)
-        assert kind(request, sm, FULL[sm]) == wgmma.get(mask, "fp16_masked")
-        assert kind(request, sm, FULL[sm] - WGMMA) == "fp16_masked"
-    assert kind(Request("fp16", mask=mask), sm, FULL[sm]) == "fp16_masked"
+        assert kind(request, sm, FULL[sm]) == wgmma.get(mask, mma)
+        assert kind(request, sm, FULL[sm] - WGMMA) == mma
+    assert kind(Request("fp16", mask=mask), sm, FULL[sm]) == mma
+    assert kind(Request("auto", mask=mask, varlen=True), sm, FULL[sm]) == mma
 
 
 @pytest.mark.parametrize("sm", [*FULL])
@@ -162,12 +164,13 @@ def test_the_sms_of_the_wheel_are_told_once_each(monkeypatch: pytest.MonkeyPatch
         (Operands(128, sums_float16=True), {"fp16", "fp16_accum_f16"}, "fp16_accum_f16"),
         (Operands(128, sums_float16=True), {"fp16", "fp8_accum_f16"}, "fp16"),
         (Operands(128, sums_float16=True, bfloat16=True), {"fp16", "fp16_accum_f16"}, "fp16"),
-        (Operands(128, sums_float16=True, masked=True), {"fp16", "fp16_masked"}, "fp16_masked"),
+        (Operands(128, sums_float16=True, mask="bool"), {"fp16", "fp16_masked"}, "fp16_masked"),
+        (Operands(128, mask="float"), {"fp16", "fp16_masked", "fp16_biased"}, "fp16_biased"),
         (Operands(128, e4m3=True), {"fp16", "fp8", "fp8_accum_f16", "fp8_wgmma"}, "fp8"),
         (Operands(128, e4m3=True, sums_float16=True), {"fp8", "fp8_accum_f16"}, "fp8_accum_f16"),
         (Operands(128, e4m3=True, sums_float16=True), {"fp8", "fp16"}, "fp8"),
         (Operands(128, e4m3=True), {"fp16", "fp8_wgmma"}, None),
-        (Operands(128, masked=True), {"fp16"}, None),
+        (Operands(128, mask="bool"), {"fp16", "fp16_biased"}, None),
     ],
 )
 def test_quantised_operands_keep_their_kind(

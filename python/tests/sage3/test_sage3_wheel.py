@@ -63,6 +63,7 @@ def test_what_each_blackwell_gpu_loads(distribution: metadata.Distribution) -> N
         has_fp4 = _kernels.image((major, minor), KINDS["fp4"], 128) is not None
         assert has_fp4 == (major == 12)
         assert _kernels.image((major, minor), KINDS["fp16_masked"], 128) is not None
+        assert _kernels.image((major, minor), KINDS["fp16_biased"], 128) is not None
     assert _kernels.image((10, 3), KINDS["fp16"], 64) is not None
     assert _kernels.image((12, 2), KINDS["fp4"], 64) is None
 

@@ -137,7 +137,7 @@ MASKS = {
 
 def has_int8():
     """Whether SAGEATTN3_FATBIN holds INT8 kernels for this GPU too."""
-    return has(0, KINDS["fp16"], 128) and has(0, KINDS["fp16_masked"], 128)
+    return all(has(0, KINDS[kind], 128) for kind in ("fp16", "fp16_masked", "fp16_biased"))
 
 
 @pytest.mark.parametrize("causal", [False, True])

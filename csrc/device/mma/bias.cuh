@@ -1,19 +1,20 @@
-// An attention mask, a tile at a time.
+// An attention mask of floats, a tile at a time.
 //
 // Each warp has its rows of the next tile's mask on the way to shared memory while it multiplies, as the block has
 // the next keys. A tile that no row of the block sees is left out, and where a warp's rows see a tile without a
-// change, the mask costs them no more than a look, which packs booleans to bits as well. Two cases wait for memory:
-// masks whose keys are not beside each other, and the second half of a tile of float32 rows.
+// change, the mask costs them no more than a look. Two cases wait for memory: masks whose keys are not beside each
+// other, and the second half of a tile of float32 rows.
 #pragma once
 
 #include "block.cuh"
+#include "bytes.cuh"
 #include "ptx/copy.cuh"
 #include "ptx/ldmatrix.cuh"
 #include "ptx/number.cuh"
 #include "softmax.cuh"
 
-// What of a tile the rows of a warp see: none, some keys, those behind biases, or all without a bias.
-enum Seen { kNone, kSome, kBiased, kAll };
+// What of a tile the rows of a warp see: none, keys behind biases, or all without a bias.
+enum Seen { kNone, kBiased, kAll };
 
 // A base-2 logit and a bias. The sum rounds towards zero: the most negative finite numbers must not become -infinity,
 // since they hide a key from rows that see other keys, but not from rows that see no other.
@@ -27,9 +28,9 @@ DEVICE float behind_bias(float logit, float bias) { return __fmaf_rz(bias, SAGEA
 // and moved to its place when it is there. What is read before a row shares 16 bytes with it, and so its allocation;
 // behind a row nothing is read.
 template <class F, int kWarpRows>
-class Mask {
-    static constexpr int kBoolean = 3, kFloat32 = 2, kBfloat16 = 1;
-    static constexpr int kBits = 96;         // where a line of booleans, of 80 bytes, has its bits
+class Biases {
+    static constexpr int kFloat32 = 2, kBfloat16 = 1;
+    static constexpr int kUnits = 8;         // of 16 bytes, in a line
     static constexpr int kPitch = 128 + 16;  // of lines: eight rows read at one column touch all 32 banks
 
     const sageattn_attention_arguments& p;
@@ -39,7 +40,7 @@ class Mask {
   public:
     static constexpr int kWarpBytes = kWarpRows * kPitch;
 
-    DEVICE Mask(const sageattn_attention_arguments& arguments, const BlockState& block_state, u32 shared)
+    DEVICE Biases(const sageattn_attention_arguments& arguments, const BlockState& block_state, u32 shared)
         : p(arguments), state(block_state), lines(shared) {}
 
     // Starts loading a tile, if the block sees it. There after copy_wait and __syncwarp.
@@ -47,15 +48,12 @@ class Mask {
         const int tiles = BlockState::load(state.key_tiles);
         const bool whole = is_whole(tile);
         if (tile >= tiles) return;
-        if (!whole) load_any(tile, 0);
-        else if (p.mask_dtype == kBoolean) load_whole<4>(tile, 0);
-        else load_whole<8>(tile, 0);
+        if (whole) load_whole(tile, 0);
+        else load_any(tile, 0);
     }
 
-    // What the warp sees of the tile that is there, as far as a look is possible: if in doubt, some or biased.
+    // What the warp sees of the tile that is there, as far as a look is possible: if in doubt, biased.
     DEVICE Seen look() const {
-        if (p.mask_dtype == kBoolean)
-            return p.mask.vectors || p.mask_column_stride != 1 ? pack<false>() : pack<true>();
         align();
         if (halves()) return kBiased;
         const u32 hidden = hidden_word();
@@ -79,16 +77,10 @@ class Mask {
         return seen();
     }
 
-    // What a warp that may not leave a tile out sees of it.
-    DEVICE Seen doubt() const { return p.mask_dtype == kBoolean ? kSome : kBiased; }
-
-    // Hides scores. seen: some keys, or those behind biases, which make base-2 logits of scores. Each comparison
-    // reads the dtype anew: a compiler that sees one value makes a table of jumps, whose targets the check of machine
-    // code cannot read.
-    DEVICE void apply(F& f, const Scales<F>& scales, int tile, Seen seen) const {
-        if (seen == kSome) {
-            hide(f);
-        } else if (opaque(p.mask_dtype) == kFloat32) {
+    // Makes base-2 logits behind biases of scores. Each comparison reads the dtype anew: a compiler that sees one
+    // value makes a table of jumps, whose targets the check of machine code cannot read.
+    DEVICE void apply(F& f, const Scales<F>& scales, int tile) const {
+        if (opaque(p.mask_dtype) == kFloat32) {
             add_float32<0>(f, scales);
             if (halves()) load_second_half(tile);
             add_float32<1>(f, scales);
@@ -110,7 +102,6 @@ class Mask {
                keys >= SAGEATTN_KEY_ROWS + (vectors ? 0 : 16);
     }
 
-    template <int kUnits>
     DEVICE void load_whole(int tile, int half) const {
         constexpr int kStep = 32 / kUnits;
         const int lane = opaque(lane_index()), line = lane / kUnits, chunk = lane % kUnits;
@@ -142,7 +133,7 @@ class Mask {
         };
         u32 target = place(line, chunk);
         const bool copied = neighbours();
-        const int size = shifted() && chunk == line_units() - 1 ? 32 : 16;  // a line's last lane has one unit more
+        const int size = shifted() && chunk == kUnits - 1 ? 32 : 16;  // a line's last lane has one unit more
 #pragma unroll 1
         for (; line < end; line += step, target += step * kPitch) {
             if (!copied) {
@@ -172,19 +163,17 @@ class Mask {
         __syncwarp();
     }
 
-    DEVICE int element_size_log2() const { return p.mask_dtype == kBoolean ? 0 : p.mask_dtype == kFloat32 ? 2 : 1; }
+    DEVICE int element_size_log2() const { return p.mask_dtype == kFloat32 ? 2 : 1; }
     DEVICE bool broadcast() const { return p.mask.row_stride == 0; }
     DEVICE bool halves() const { return p.mask_dtype == kFloat32 && !broadcast(); }
     DEVICE bool neighbours() const { return p.mask_column_stride == 1 << element_size_log2(); }
     DEVICE bool shifted() const { return neighbours() && !p.mask.vectors; }
 
     DEVICE int line_count() const { return !broadcast() ? kWarpRows : p.mask_dtype == kFloat32 ? 2 : 1; }
-    DEVICE int line_units_log2() const { return p.mask_dtype == kBoolean ? 2 : 3; }
-    DEVICE int line_units() const { return 1 << line_units_log2(); }
     // A lane's first line, how far its next one is, and which unit of each it has.
-    DEVICE int lane_line() const { return opaque(lane_index()) >> line_units_log2(); }
-    DEVICE int line_step() const { return 32 >> line_units_log2(); }
-    DEVICE int lane_chunk() const { return opaque(lane_index()) & line_units() - 1; }
+    DEVICE int lane_line() const { return opaque(lane_index()) / kUnits; }
+    DEVICE int line_step() const { return opaque(32 / kUnits); }  // known, it would cost registers around the loop
+    DEVICE int lane_chunk() const { return opaque(lane_index()) % kUnits; }
     DEVICE u32 warp_lines() const { return lines + opaque(threadIdx.x) / 32 * kWarpBytes; }
     DEVICE u32 place(int line, int chunk) const { return warp_lines() + line * kPitch + chunk * 16; }
 
@@ -221,111 +210,28 @@ class Mask {
 #endif
     }
 
-    // Fetches 16 bytes of a row of any strides, from an element on, of which `count` exist. The address goes from
-    // byte to byte: sixteen of them at once do not fit the registers at head dim 128.
+    // Fetches 16 bytes of a row of any strides, from an element on, of which `count` exist, two at a time. The
+    // address goes from pair to pair: all at once do not fit the registers at head dim 128.
     DEVICE void gather(u32 target, const char* source, int size_log2, int count) const {
-        const int last = (1 << size_log2) - 1;  // byte of an element
+        const int last = size_log2 - 1;  // pair of an element
         u32 word[4] = {0, 0, 0, 0};
 #pragma unroll
-        for (int i = 0; i < 16; ++i) {
-            if (i < count) word[i / 4] |= static_cast<u32>(__ldg(reinterpret_cast<const u8*>(source))) << i % 4 * 8;
-            source = advance(source, (i & last) == last ? p.mask_column_stride - last : 1);
+        for (int i = 0; i < 8; ++i) {
+            if (2 * i < count)
+                word[i / 2] |= static_cast<u32>(__ldg(reinterpret_cast<const u16*>(source))) << i % 2 * 16;
+            source = advance(source, (i & last) == last ? p.mask_column_stride - 2 * last : 2);
         }
         store_shared_16(target, make_uint4(word[0], word[1], word[2], word[3]));
     }
 
-    // 16 bytes of 32, from byte `begin` < 16 on.
-    static DEVICE uint4 bytes_from(u32 begin, uint4 low, uint4 high) {
-        const bool two = begin & 8, one = begin & 4;
-        const u32 w[6] = {two ? low.z : low.x,  two ? low.w : low.y,   two ? high.x : low.z,
-                          two ? high.y : low.w, two ? high.z : high.x, two ? high.w : high.y};
-        u32 v[5];
-#pragma unroll
-        for (int i = 0; i < 5; ++i) v[i] = one ? w[i + 1] : w[i];
-        return bits_from(begin % 4 * 8, v);
-    }
-
-    // 16 bytes, from bit `begin` < 32 on.
-    static DEVICE uint4 bits_from(u32 begin, const u32 (&w)[5]) {
-        return make_uint4(__funnelshift_r(w[0], w[1], begin), __funnelshift_r(w[1], w[2], begin),
-                          __funnelshift_r(w[2], w[3], begin), __funnelshift_r(w[3], w[4], begin));
-    }
-
-    // The same, from a word of shared memory on.
-    static DEVICE uint4 bits_from(u32 begin, u32 address) {
-        u32 w[5];
-#pragma unroll
-        for (int i = 0; i < 5; ++i) w[i] = load_shared_4(address + i * 4);
-        return bits_from(begin, w);
-    }
-
     DEVICE void load_second_half(int tile) const {
         __syncwarp();  // the first half is read
-        if (is_whole(tile)) load_whole<8>(tile, 1);
+        if (is_whole(tile)) load_whole(tile, 1);
         else load_any(tile, 1);
         copy_commit();
         copy_wait<0>();
         __syncwarp();
         align();
-    }
-
-    // Each byte of four: 1, or 0 if it is 0.
-    static DEVICE u32 ones(u32 bytes) { return ((bytes & 0x7F7F7F7Fu) + 0x7F7F7F7Fu | bytes) >> 7 & 0x01010101u; }
-
-    // Booleans to bits, a line a lane: bit n of byte c is that of key 8 n + c. What the warp sees, too.
-    template <bool kShifted>
-    DEVICE Seen pack() const {
-        const int lane = opaque(lane_index()), line = broadcast() ? 0 : lane % kWarpRows;
-        const u32 begin = kShifted ? line_begin(line) : 0, source = place(line, 0) + (begin & ~3u);
-        const auto unit = [&](int index) {
-            return kShifted ? bits_from(begin % 4 * 8, source + index * 16) : load_shared_16(source + index * 16);
-        };
-        u32 low = 0, high = 0, bytes = 0;
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-            const uint4 v = unit(i);
-            bytes |= v.x | v.y | v.z | v.w;
-            low += (v.x << 2 * i) + (v.z << 2 * i + 1);
-            high += (v.y << 2 * i) + (v.w << 2 * i + 1);
-        }
-        if (__any_sync(0xFFFFFFFFu, bytes & 0xFEFEFEFEu)) {  // any value but 0 shows a key
-            low = high = 0;
-#pragma unroll 1
-            for (int i = 0; i < 4; ++i) {
-                const uint4 v = unit(i);
-                low |= ones(v.x) << 2 * i | ones(v.z) << 2 * i + 1;
-                high |= ones(v.y) << 2 * i | ones(v.w) << 2 * i + 1;
-            }
-        }
-        if (lane < kWarpRows) store_shared_8(place(line, 0) + kBits, make_uint2(low, high));
-        if (!__any_sync(0xFFFFFFFFu, low | high)) return kNone;
-        return __all_sync(0xFFFFFFFFu, (low & high) == 0xFFFFFFFFu) ? kAll : kSome;
-    }
-
-    // x if `seen` is not 0, else -infinity. By an addition, where the compiler would select: tests of bits that guard
-    // one instruction each become one test of seven bits, and additions have a wider pipe.
-    static DEVICE float infinite_unless(float x, u32 seen) {
-        asm("{ .reg .pred hidden; setp.eq.u32 hidden, %1, 0; @hidden add.f32 %0, %0, 0fFF800000; }"
-            : "+f"(x)
-            : "r"(seen));
-        return x;
-    }
-
-    DEVICE void hide(F& f) const {
-        static_assert(F::kGroupSize == 16, "a byte has a bit for each eight keys of a tile");
-        const int lane = opaque(lane_index()), pitch = broadcast() ? 0 : kPitch;
-        const u32 bits = warp_lines() + kBits + F::column(lane, 0, 0);
-#pragma unroll
-        for (int r = 0; r < F::kRows; ++r)
-#pragma unroll
-            for (int g = 0; g < F::kGroups; ++g) {
-                const u32 seen = load_shared_2(bits + F::row(lane, r) * pitch + F::column(0, g, 0));
-#pragma unroll
-                for (int bit = 0; bit < F::kGroupSize; ++bit) {
-                    const int j = bit % 8 * 2 + bit / 8;
-                    f.set(r, g, j, infinite_unless(f.score(r, g, j), seen & 1u << bit));
-                }
-            }
     }
 
     // Makes a logit behind a bias of a score.
