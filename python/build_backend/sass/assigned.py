@@ -5,7 +5,7 @@ Where paths meet, what holds on all of them is kept. To copy a register is not t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, reduce
 from heapq import heappop, heappush
 from operator import or_
@@ -18,6 +18,8 @@ from .flow import Edge, Graph, callee
 from .operands import Access, access, registers_of
 from .predicates import Equation, equations, keeping, literal, literals, needing, opposite
 from .registers import EVERY, PREDICATES, predicate
+
+_COPYING = frozenset(("MOV", "UMOV", "IMAD.MOV", "IMAD.MOV.U32", "SEL", "FSEL", "USEL"))
 
 _T = TypeVar("_T")
 _Copy = tuple[int, tuple[tuple[int, int], ...]]  # the register that is written; those it is copied from, with literals
@@ -122,9 +124,10 @@ class _Analysis:
             start: concerned.among(self._graph.blocks[start].instructions, self._block(start))
             for start in _forward(self._graph, entry)
         }
+        steps = {start: list(_steps(event for _, event in found)) for start, found in events.items()}
 
         def leave(start: int, state: State) -> State:
-            for _, event in events[start]:
+            for event in steps[start]:
                 state = _after(event, state)
             return state
 
@@ -193,7 +196,7 @@ class _Analysis:
             event = _common_event(instruction.guard, instruction.opcode, instruction.operands)
             if decided := event.writes & self._deciding:
                 made = equations(instruction, self._keepers)
-                event = event._replace(gone=literals(decided), equations=made)
+                return _Event(*event[:-2], literals(decided), made)
             return event
         except (IndexError, ValueError) as error:
             text = f"{instruction.opcode} {', '.join(instruction.operands)}"
@@ -283,12 +286,11 @@ class _Concerned:
         ]
 
     def _limited(self, event: _Event) -> _Event:
-        copied = _copied_from(event) if self._copying else 0
-        found = event._replace(
-            reads=event.reads & self._registers & ~copied,
-            writes=event.writes & self._written,
-            copies=_kept(event, self._registers) if self._copying else (),
-        )
+        copies = event.copies if self._copying else ()
+        copied = _copied_from(event) if copies else 0
+        reads, writes = event.reads & self._registers & ~copied, event.writes & self._written
+        copies = _kept(event, self._registers) if copies else ()
+        found = _Event(event.guard, event.needing, reads, writes, copies, event.gone, event.equations)
         self._found[id(event)] = found
         return found
 
@@ -322,7 +324,9 @@ def _kept(event: _Event, registers: int) -> tuple[_Copy, ...]:
 
 def _missing(event: _Event, state: State) -> int:
     """The registers that an event reads and that may have no value."""
-    missing = event.reads & ~state.under(event.guard)
+    missing = event.reads & ~state.certain
+    if missing and event.guard:
+        missing &= ~state.under(event.guard)
     return missing & ~(state.under(event.needing) & ~PREDICATES) if event.needing else missing
 
 
@@ -331,16 +335,41 @@ def _after(event: _Event, state: State) -> State:
 
     What it reads without need does not, nor what it copies.
     """
-    read = 0 if event.needing else event.reads
-    state = state.having(event.reads if event.copies else read | event.writes, event.guard)
+    state = state.having(event.reads if event.copies else _gives(event), event.guard)
     for target, sources in event.copies:
         state = state.copied(target, sources, event.guard)
     return state.after(event.gone, event.equations, event.guard) if event.gone else state
 
 
+def _gives(event: _Event) -> int:
+    """The registers that have a value after an event that copies none."""
+    return event.writes if event.needing else event.reads | event.writes
+
+
+def _steps(events: Iterable[_Event]) -> Iterator[_Event]:
+    """Fewer events with the same state after them: those one after another that only give values become one."""
+    given = 0
+    for event in events:
+        if not (event.guard or event.copies or event.gone):
+            given |= _gives(event)
+            continue
+        if given:
+            yield _giving(given)
+            given = 0
+        yield event
+    if given:
+        yield _giving(given)
+
+
+def _giving(registers: int) -> _Event:
+    return _Event(0, 0, 0, registers, (), 0, ())
+
+
 def _copies(instruction: Instruction) -> tuple[_Copy, ...]:
     """Copies of one register: MOV R1, R2 or R1 = P0 ? R2 : R3. Only what reads R1 later uses the value."""
     opcode, operands = instruction.opcode, instruction.operands
+    if opcode not in _COPYING:
+        return ()
     if opcode in ("MOV", "UMOV"):
         sources: tuple[tuple[str, int], ...] = ((operands[1], 0),)
     elif opcode in ("IMAD.MOV", "IMAD.MOV.U32") and operands[1] == operands[2] == "RZ":

@@ -7,6 +7,7 @@ follows from a predicate being true or false: other predicates, and that registe
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
 from typing import NamedTuple
 
@@ -56,6 +57,8 @@ class State(NamedTuple):
 
     def copied(self, target: int, sources: tuple[tuple[int, int], ...], guard: int) -> State:
         """The state after a register was copied, from a source where its literal holds: it has a value if they have."""
+        if not guard and not any(source & ~self.certain for source, _ in sources):
+            return self.having(target, 0)
         named = {guard, *(at for _, at in sources)} - {0}
         certain, given = self.certain & ~target, {}
         for holding in {0, *self.given, *named, *map(opposite, named)}:
@@ -69,12 +72,12 @@ class State(NamedTuple):
 
     def _has(self, register: int, *holding: int) -> bool:
         """Whether a register has a value where some literals hold; also if they cannot hold together."""
+        if self.certain & register:
+            return True
         known = 0
         for one in holding:
             known |= one | self.follows.get(one, 0)
-        if self.certain & register or known & opposite(known):
-            return True
-        return any(self.given.get(one, 0) & register for one in _each(known))
+        return bool(known & opposite(known)) or any(self.given.get(one, 0) & register for one in _each(known))
 
     def after(self, gone: int, equations: tuple[Equation, ...], guard: int) -> State:
         """The state after predicates were written: what followed from their old values no longer does."""
@@ -124,15 +127,23 @@ def _rows(equation: Equation, state: State) -> tuple[list[int], list[int]]:
     "Comparison and P1" can be true only where P1 is: all that follows from P1, follows from it.
     """
     there, others = [EVERY, EVERY], [NEVER, NEVER]
-    for row, values in enumerate(product((False, True), repeat=len(equation.sources))):
+    for value, holding in _cases(equation):
         given, holds = state.certain, 0
-        for text, value in zip(equation.sources, values):
-            if source := literal(text):
-                held = source if value else opposite(source)
-                given |= state.given.get(held, 0)
-                holds |= held | state.follows.get(held, 0)
-            elif text and text.startswith("!") == value:
-                given, holds = EVERY, NEVER
-        there[equation.table >> row & 1] &= given
-        others[equation.table >> row & 1] &= holds
+        for held in holding:
+            given |= state.given.get(held, 0)
+            holds |= held | state.follows.get(held, 0)
+        there[value] &= given
+        others[value] &= holds
     return there, others
+
+
+@cache
+def _cases(equation: Equation) -> list[tuple[int, list[int]]]:
+    """Result, 0 or 1, and literals that hold, of each row of the truth table that can be: PT is never false."""
+    found = []
+    for row, values in enumerate(product((False, True), repeat=len(equation.sources))):
+        pairs = [(literal(text), text, value) for text, value in zip(equation.sources, values)]
+        if not any(text and not one and text.startswith("!") == value for one, text, value in pairs):
+            holding = [one if value else opposite(one) for one, _, value in pairs if one]
+            found.append((equation.table >> row & 1, holding))
+    return found

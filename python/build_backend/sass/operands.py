@@ -72,6 +72,8 @@ class _Form(NamedTuple):
     base: str
     sizes: dict[int, int]
     every: int
+    writes: int | None  # operands that are written, from the first on; None: they depend on the operands
+    asynchronous: bool
     keeps: bool  # one of them may be kept
     known: bool
 
@@ -100,16 +102,17 @@ def _access(opcode: str, operands: tuple[str, ...]) -> Access:
     form = _form(opcode)
     if form.base in ("P2R", "R2P"):
         return _packed_predicates(form.base, operands)
-    written = _written(form.base, operands)
+    written = _written(form.base, operands) if form.writes is None else form.writes
     reads = writes = position = 0
     for index, text in enumerate(operands):
         if _is_predicate(text):
             registers = _registers(text, 1, "")
-        elif text.startswith("gdesc[") and position > 1:
+        elif position > 1 and text.startswith("gdesc["):
             registers = _second_descriptor(text)
             position += 1
         else:
-            registers = _registers(text, _size(form, position, operands), opcode if "[" in text else "")
+            size = _size(form, position, operands) if form.asynchronous else form.sizes.get(position, form.every)
+            registers = _registers(text, size, opcode if "[" in text else "")
             position += 1
         if index < written:
             writes |= registers
@@ -125,7 +128,8 @@ def _form(opcode: str) -> _Form:
     wide = [text for text in modifiers if text in _SIZES or text in ("S64", "U64", "F64")]
     unread = "SP" in modifiers or (wide and not sizes and every == 1 and base not in ("SHF", "USHF"))
     keeps = opcode in ("PRMT", "LOP3.LUT") or opcode.endswith(_MERGING)
-    return _Form(base, sizes, every, keeps, base in _KNOWN and not unread)
+    writes = 0 if base in _STORES or base in _SILENT else 2 if base in _COMPARISONS else None
+    return _Form(base, sizes, every, writes, base in _ASYNCHRONOUS, keeps, base in _KNOWN and not unread)
 
 
 def _sizes(base: str, modifiers: list[str]) -> tuple[dict[int, int], int]:
@@ -174,11 +178,7 @@ def _asynchronous(modifiers: list[str]) -> dict[int, int]:
 
 
 def _written(base: str, operands: tuple[str, ...]) -> int:
-    """How many operands, from the first on, are written."""
-    if base in _STORES or base in _SILENT:
-        return 0
-    if base in _COMPARISONS:
-        return 2
+    """How many operands, from the first on, are written: where that depends on them."""
     first = operands[0] if operands else ""
     if base in ("VOTE", "VOTEU"):
         return 1 if _is_predicate(first) else 2
@@ -203,7 +203,8 @@ def _is_predicate(text: str) -> bool:
 
 
 def _size(form: _Form, position: int, operands: tuple[str, ...]) -> int:
-    if form.base in _ASYNCHRONOUS and position:
+    """The registers of an operand of an asynchronous product."""
+    if position:
         first = next((index for index, text in enumerate(operands) if "desc[" in text), len(operands))
         return 4 if position < first else form.sizes.get(-1, 1) if position > first else 1
     return form.sizes.get(position, form.every)

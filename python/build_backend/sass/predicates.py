@@ -51,6 +51,8 @@ def equations(instruction: Instruction, keepers: int = 0) -> tuple[Equation, ...
 
 def needing(instruction: Instruction) -> int:
     """The literal under which a comparison matters: P1 in "R1 < R2 and P1", !P1 in "R1 < R2 or P1". 0: always."""
+    if "SETP" not in instruction.opcode:
+        return 0
     source = literal(_joined(instruction))
     return source if "AND" in instruction.opcode.split(".") else opposite(source)
 

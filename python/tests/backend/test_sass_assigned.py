@@ -256,5 +256,25 @@ def test_any_text_gives_a_record_or_an_error(seed: int) -> None:
         assert "cannot read the instruction" in str(error) or "no register" in str(error)
 
 
+LINES = """
+MOV R2, R3|SEL R3, R4, R2, P1|SEL R2, R3, R3, !P0|ISETP.GE.AND P0, PT, R2, RZ, P1|ISETP.NE.OR P1, P0, R3, R4, !P0
+PLOP3.LUT P0, PT, P1, PT, P0, 0x80, 0x8|P2R R4, PR, RZ, 0x2|ISETP.NE.AND P1, PT, R4, RZ, PT|FADD R4, R3, R2
+MOV R2, 0x1; MOV R3, 0x1|MOV R3, 0x1; MOV R4, 0x1; NOP|BRA 2|BRA 12|BRA 20|EXIT
+"""
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_events_that_become_one(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a block does to a state is the same one event after another."""
+    choose = random.Random(seed)
+    lines = LINES.strip().replace("\n", "|").split("|")
+    guards = "", "", "@P0 ", "@!P0 ", "@P1 "
+    text = "; ".join(choose.choice(guards) + choose.choice(lines) for _ in range(20))
+    graph = flow.build(assemble(text.replace("; ", "\n") + "\n EXIT"))
+    found = assigned.analyse(graph, 0)
+    monkeypatch.setattr(assigned, "_steps", iter)
+    assert found == assigned.analyse(graph, 0)
+
+
 def test_an_empty_disassembly() -> None:
     assert disassembly.parse('[{}, [{"sass-instructions": []}]]') == []
