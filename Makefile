@@ -134,13 +134,13 @@ check-index: tools build ## pip and uv install every wheel of dist/ for Linux on
 	$(SAGEBUILD) index --check --dist "$$wheels"
 
 .PHONY: bench-cells
-bench-cells: tools build ## measures a thousand generated cells; the last results are docs/bench-cells.md
-	go run ./scripts/bench-build -sagebuild $(SAGEBUILD) -cells 1000
+bench-cells: tools build ## measures a thousand generated cells; the last results are docs/bench-cells.md; BENCH_OPTIONS=-cached bakes them from the cache as well
+	go run ./scripts/bench-build -sagebuild $(SAGEBUILD) -cells 1000 $(BENCH_OPTIONS)
 
 GROUP ?= everything
 .PHONY: bench-group
 bench-group: tools build ## measures a bake of GROUP, cold and warm: docs/bench-GROUP.md
-	go run ./scripts/bench-build -sagebuild $(SAGEBUILD) -group $(GROUP)
+	go run ./scripts/bench-build -sagebuild $(SAGEBUILD) -group $(GROUP) $(BENCH_OPTIONS)
 
 .PHONY: compile-seconds
 compile-seconds: ## docs/compile-seconds.md: what the compiler and the assembler of CUDA 12.9 take for each kernel source and SM

@@ -25,6 +25,7 @@ func main() {
 	flag.StringVar(&b.singles, "singles", "all", "single-cell builds: all, one per torch (torch), the others counted like it, or none")
 	flag.IntVar(&cells, "cells", 0, "measure a generated definition with `N` cells instead")
 	flag.StringVar(&group, "group", "", "measure a `group` of the matrix instead, such as everything: cold and warm")
+	flag.BoolVar(&b.withCached, "cached", false, "with -cells or -group, bake once more without the wheels, from the build cache")
 	flag.StringVar(&b.work, "work", "", "`directory` for states and wheels (default: a temporary one)")
 	flag.Parse()
 	if err := b.run(output, group, cells); err != nil {

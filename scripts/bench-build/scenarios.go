@@ -20,6 +20,7 @@ const touched = "csrc/device/mma/attention_fp16_sm70.cu"
 type bench struct {
 	sagebuild, singles, work, source string
 	before                           page
+	withCached                       bool
 	stateSize, distSize              int64 // bytes, after measureWarm
 
 	coldDefault, coldAll, unchanged, cached, touch measurement
