@@ -8,8 +8,7 @@ struct Sm80Biased : Sm80 {
     // SM 10.0 on the compiler of CUDA 12.9 spills with 32 rows.
     static constexpr bool kWide = SM != 860 && SM != 890 && SM < 1000;
     static constexpr Shape shape(int head_dim) {
-        if (head_dim == 64) return {8, 16, 2, 1, 2};
-        if (head_dim <= 128 && kWide) return {4, 32, 2, 1, 2};
+        if (head_dim == 64 || (head_dim <= 128 && kWide)) return {4, 32, 2, 1, 2};
         return {8, 16, head_dim == 256 ? 1 : 2, 1, 1};
     }
 };
