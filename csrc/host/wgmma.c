@@ -2,12 +2,9 @@
 #include "wgmma.h"
 
 #include "check.h"
-#include "device.h"
 #include "error.h"
 
 static const char* const function = "sageattn_wgmma_attention";
-
-enum { GROUP_KEYS = 1 << 17 };
 
 static int check_counts(const sageattn_wgmma_params* p) {
     const sageattn_sizes sizes = {p->batch, p->query_heads, p->key_heads, p->query_rows, p->key_rows, p->head_dim};
@@ -42,6 +39,13 @@ static int quantize_views(const sageattn_wgmma_params* p, sageattn_wgmma_quantiz
     return sageattn_check_view(function, "value", &value, keys, 2, p->dtype, 16, &a->value);
 }
 
+/* Whether the attention begins with a head as soon as that is packed, instead of waiting for all heads: where blocks
+ * of wgmma_pack come in turns. If all of them run at a time, they end at the same time. */
+static int counts_tiles(const call* c) {
+    enum { AT_A_TIME = 3 * 132 }; /* blocks of 128 columns that an H100 runs */
+    return 2 * c->n.tiled_heads * c->n.key_tiles > AT_A_TIME;
+}
+
 static void quantize_workspace(const call* c, sageattn_wgmma_quantize_arguments* a) {
     const sageattn_wgmma_layout* const at = &c->at;
     unsigned char* const base = c->p->workspace;
@@ -57,6 +61,7 @@ static void quantize_workspace(const call* c, sageattn_wgmma_quantize_arguments*
     a->value_largest = (unsigned*)(base + at->value_largest);
     a->parts_seen = (int*)(base + at->parts_seen);
     a->parts_done = (int*)(base + at->parts_done);
+    if (counts_tiles(c)) a->tiles_done = (int*)(base + at->tiles_done);
     a->schedule = (int*)(base + at->schedule);
 }
 
@@ -74,10 +79,10 @@ static void quantize_numbers(const call* c, sageattn_wgmma_quantize_arguments* a
 }
 
 /* All but the views. */
-static void quantize_arguments(const call* c, sageattn_wgmma_quantize_arguments* a) {
+static void quantize_arguments(const call* c, int query_tile, sageattn_wgmma_quantize_arguments* a) {
     quantize_workspace(c, a);
     quantize_numbers(c, a);
-    sageattn_wgmma_seen(c, a);
+    sageattn_wgmma_seen(c, query_tile, a);
 }
 
 /* By the columns, the dtype, and whether there are starts. */
@@ -96,17 +101,17 @@ static int64_t pack_blocks(const call* c, int parts) {
 }
 
 /* Launches wgmma_sample and wgmma_pack; the second begins while the first runs, and waits for it. */
-static int launch_quantizers(const call* c) {
+static int launch_quantizers(const call* c, int query_tile) {
     const sageattn_wgmma_counts* const n = &c->n;
     const int threads = (int)(2 * n->columns);
     sageattn_wgmma_quantize_arguments a = {0};
     sageattn_loaded pack;
     SAGEATTN_TRY(sageattn_find(packer(c), c->device, &pack));
     SAGEATTN_TRY(quantize_views(c->p, &a));
-    quantize_arguments(c, &a);
+    quantize_arguments(c, query_tile, &a);
+    const int64_t samplers = n->key_heads * 2 + (a.order.batch > 0);
     if (a.parts > pack.multiprocessors) a.parts = pack.multiprocessors; /* a head's wait for each other */
-    SAGEATTN_TRY(
-        sageattn_run_early(SAGEATTN_KERNEL_WGMMA_SAMPLE, c->device, c->stream, n->key_heads * 2, threads, &a));
+    SAGEATTN_TRY(sageattn_run_early(SAGEATTN_KERNEL_WGMMA_SAMPLE, c->device, c->stream, samplers, threads, &a));
     if (a.key_tiles == 0) return SAGEATTN_OK;
     pack.traits = (sageattn_traits){.threads = threads};
     pack.early = 1;
@@ -117,7 +122,7 @@ static int launch_quantizers(const call* c) {
 static int launch_key_mean(const call* c) {
     sageattn_wgmma_quantize_arguments a = {0};
     if (c->p->lse == NULL || c->n.key_tiles == 0) return SAGEATTN_OK;
-    quantize_arguments(c, &a);
+    quantize_arguments(c, 0, &a);
     return sageattn_run_early(SAGEATTN_KERNEL_WGMMA_KEY_MEAN, c->device, c->stream, c->n.key_heads,
                               SAGEATTN_WGMMA_MEAN_THREADS, &a);
 }
@@ -136,65 +141,7 @@ static void attention_workspace(const call* c, sageattn_wgmma_attention_argument
     a->lse_head_stride = c->p->query_starts != NULL ? c->p->total_query_rows : c->p->query_rows;
     a->lse_batch_stride = c->p->query_starts != NULL ? 0 : c->p->query_heads * c->p->query_rows;
     a->schedule = (int*)(base + at->schedule);
-}
-
-/* causal_offset: query i sees keys 0 … i + causal_offset. */
-static int64_t causal_offset(const sageattn_wgmma_params* p) {
-    if (p->causal == SAGEATTN_NOT_CAUSAL) return SAGEATTN_WGMMA_NO_LIMIT;
-    return p->causal == SAGEATTN_CAUSAL_TOP_LEFT ? 0 : p->key_rows - p->query_rows;
-}
-
-/* How long an item takes that sees so many tiles of keys, by its blocks of 64 rows, in hundredths of a microsecond on
- * an H100: rows to fetch and to write, then tiles. */
-static int64_t item_time(const call* c, int64_t blocks) {
-    static const int of_tile[2][5] = {{0, 80, 115, 140, 172}, {0, 115, 135, 160}}, rest[] = {0, 200, 250, 270, 300};
-    return rest[blocks] + of_tile[c->n.columns == 128][blocks] * c->n.key_tiles;
-}
-
-/* When the last item ends, if multiprocessors take the long ones first. Of these the first take one less. */
-static int64_t last_end(int64_t longs, int64_t long_time, int64_t lates, int64_t late_time, int64_t multiprocessors) {
-    const int64_t second = longs % multiprocessors, first = multiprocessors - second;
-    int64_t first_end = longs / multiprocessors * long_time;
-    int64_t second_end = first_end + long_time, end = second > 0 ? second_end : first_end;
-    while (lates > 0) {
-        const int is_first = second == 0 || first_end <= second_end;
-        int64_t* const next = is_first ? &first_end : &second_end;
-        lates -= is_first ? first : second;
-        *next += late_time;
-        if (*next > end) end = *next;
-    }
-    return end;
-}
-
-/* Takes the rows of the last heads in smaller items, where that keeps more multiprocessors busy to the end. Under a
- * causal limit small items come last anyway; kernels with a mask of queries, or of two warpgroups, take long items
- * alone. */
-static void share_rows(const call* c, const sageattn_loaded* kernel, sageattn_wgmma_attention_arguments* a) {
-    enum { WORTH = 32 }; /* what part of the time they must save: their keys are read once more */
-    const int64_t heads = c->n.query_heads, multiprocessors = kernel->multiprocessors;
-    const int64_t blocks = sageattn_divide_up(c->p->query_rows, SAGEATTN_WGMMA_QUERY_BLOCK);
-    const int64_t longs = sageattn_divide_up(c->p->query_rows, kernel->traits.query_rows);
-    const int64_t most = sageattn_divide_up(multiprocessors, longs);
-    const int size_of_long = kernel->traits.query_rows / SAGEATTN_WGMMA_QUERY_BLOCK;
-    a->long_items = (int)longs;
-    if (c->p->causal != SAGEATTN_NOT_CAUSAL || size_of_long < 3 || a->classes != NULL) return;
-    const int64_t long_time = item_time(c, size_of_long);
-    int64_t best = last_end(longs * heads, long_time, 0, 0, multiprocessors);
-    best -= best / WORTH;
-    for (int64_t late = 1; late <= heads && late <= most; ++late)
-        for (int size = 1; size < size_of_long; ++size) {
-            const int64_t end = last_end(longs * (heads - late), long_time, late * sageattn_divide_up(blocks, size),
-                                         item_time(c, size), multiprocessors);
-            if (end < best) best = end, a->late_heads = (int)late, a->late_blocks = size;
-        }
-}
-
-/* Heads whose rows are taken in turn. Without a causal mask all rows take equally long, and one head after the other
- * keeps the fewest keys in use; with one, the rows that take longest must not come last. */
-static int64_t schedule_group(const sageattn_wgmma_params* p) {
-    if (p->causal == SAGEATTN_NOT_CAUSAL || p->key_rows == 0) return 1;
-    const int64_t keys = GROUP_KEYS / p->key_rows, heads = p->batch * p->query_heads;
-    return keys < 1 ? 1 : keys > heads ? heads : keys;
+    if (counts_tiles(c)) a->tiles_done = (const int*)(base + at->tiles_done);
 }
 
 static void attention_numbers(const call* c, sageattn_wgmma_attention_arguments* a) {
@@ -211,8 +158,7 @@ static void attention_numbers(const call* c, sageattn_wgmma_attention_arguments*
     a->head_dim = (int)p->head_dim;
     a->key_tiles = (int)n->key_tiles;
     a->causal = p->causal;
-    a->causal_offset = (int)causal_offset(p);
-    a->group = (int)schedule_group(p);
+    a->causal_offset = (int)sageattn_wgmma_causal_offset(p);
 }
 
 /* Blocks of 64 query rows, at most; kernels count tiles of several such blocks. */
@@ -245,7 +191,7 @@ static int launch_attention(const call* c, const sageattn_loaded* kernel) {
     attention_workspace(c, &a);
     attention_numbers(c, &a);
     SAGEATTN_TRY(sageattn_wgmma_mask(c, loaded.traits.query_rows, &a));
-    share_rows(c, &loaded, &a);
+    sageattn_wgmma_schedule(c, &loaded, &a);
     SAGEATTN_TRY(query_blocks(c, &blocks));
     /* The kernel reads queries before it waits. So it may begin early only behind the quantisers, which have waited
      * for the launch that wrote the queries. */
@@ -277,7 +223,7 @@ int sageattn_wgmma_attention(const sageattn_wgmma_params* p, int32_t device, voi
     SAGEATTN_TRY(find_attention(&c, &attention));
     if (p->steps != SAGEATTN_WGMMA_ATTEND) {
         SAGEATTN_TRY(sageattn_wgmma_prepare(&c, attention.traits.query_rows));
-        SAGEATTN_TRY(launch_quantizers(&c));
+        SAGEATTN_TRY(launch_quantizers(&c, attention.traits.query_rows));
     }
     if (p->steps == SAGEATTN_WGMMA_QUANTIZE) return SAGEATTN_OK;
     SAGEATTN_TRY(launch_key_mean(&c));

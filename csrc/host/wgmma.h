@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "../device/wgmma/arguments.h"
+#include "device.h"
 #include "kind.h"
 #include "sageattn_wgmma.h"
 
@@ -25,7 +26,7 @@ typedef struct sageattn_wgmma_counts {
 /* Offsets of the arrays in bytes; size is the end of the last. */
 typedef struct sageattn_wgmma_layout {
     int64_t key, value, key_scale, value_scale, value_mean, schedule;
-    int64_t key_shift, key_mean, value_shift, value_residual, value_largest, parts_seen, parts_done;
+    int64_t key_shift, key_mean, value_shift, value_residual, value_largest, parts_seen, parts_done, tiles_done;
     int64_t seen_count, tile_list, tile_rank, tile_count, tiles_bits, bits, classes, bias, order, order_end;
     int64_t weights, groups, tiles_groups, weight_total, top, weighed;
     int64_t size;
@@ -53,9 +54,20 @@ int sageattn_wgmma_check_mask(const sageattn_wgmma_params* params);
 int sageattn_wgmma_prepare(const sageattn_wgmma_call* call, int query_tile);
 
 /* Enters what sageattn_wgmma_prepare left, for the quantisers and for the attention. */
-void sageattn_wgmma_seen(const sageattn_wgmma_call* call, sageattn_wgmma_quantize_arguments* arguments);
+void sageattn_wgmma_seen(const sageattn_wgmma_call* call, int query_tile,
+                         sageattn_wgmma_quantize_arguments* arguments);
 int sageattn_wgmma_mask(const sageattn_wgmma_call* call, int query_tile,
                         sageattn_wgmma_attention_arguments* arguments);
+
+/* Enters which rows an item of the attention has, and in which order items come. */
+void sageattn_wgmma_schedule(const sageattn_wgmma_call* call, const sageattn_loaded* kernel,
+                             sageattn_wgmma_attention_arguments* arguments);
+
+/* Query i sees keys 0 … i + this. */
+static inline int64_t sageattn_wgmma_causal_offset(const sageattn_wgmma_params* p) {
+    if (p->causal == SAGEATTN_NOT_CAUSAL) return SAGEATTN_WGMMA_NO_LIMIT;
+    return p->causal == SAGEATTN_CAUSAL_TOP_LEFT ? 0 : p->key_rows - p->query_rows;
+}
 
 /* A mask of one row for all queries, or for all queries and heads; and one whose hidden keys the tiles leave out. */
 static inline int sageattn_wgmma_one_row(const sageattn_wgmma_params* p) { return p->mask.row_stride == 0; }

@@ -88,6 +88,7 @@ sageattn_wgmma_layout sageattn_wgmma_lay_out(const sageattn_wgmma_counts* n) {
     at.value_largest = sageattn_workspace_take(&at.size, channels);
     at.parts_seen = sageattn_workspace_take(&at.size, n->key_heads * sizeof(int32_t));
     at.parts_done = sageattn_workspace_take(&at.size, n->key_heads * sizeof(int32_t));
+    at.tiles_done = sageattn_workspace_take(&at.size, n->key_heads * sizeof(int32_t));
     at.value_residual = sageattn_workspace_take(&at.size, tiles * n->columns * number);
     lay_out_mask(n, &at);
     return at;

@@ -107,7 +107,7 @@ static int read_bias(const sageattn_wgmma_call* c) {
                         SAGEATTN_WGMMA_MASK_THREADS, &a);
 }
 
-static int order(const sageattn_wgmma_call* c, int query_tile) {
+static sageattn_wgmma_order_arguments order_arguments(const sageattn_wgmma_call* c, int query_tile) {
     const sageattn_wgmma_params* const p = c->p;
     unsigned char* const base = p->workspace;
     sageattn_wgmma_order_arguments a = {0};
@@ -119,6 +119,18 @@ static int order(const sageattn_wgmma_call* c, int query_tile) {
     a.query_rows = (int)p->query_rows;
     a.key_rows = (int)p->key_rows;
     a.query_tile = query_tile;
+    return a;
+}
+
+/* A block of wgmma_sample orders few sequences; many take a launch of more threads. */
+static int ordered_by_sample(const sageattn_wgmma_call* c) {
+    enum { FEW = 512 };
+    return c->p->key_starts != NULL && c->p->batch <= FEW;
+}
+
+static int order(const sageattn_wgmma_call* c, int query_tile) {
+    sageattn_wgmma_order_arguments a = order_arguments(c, query_tile);
+    if (ordered_by_sample(c)) return SAGEATTN_OK;
     return sageattn_run(SAGEATTN_KERNEL_WGMMA_ORDER, c->device, c->stream, 1, SAGEATTN_WGMMA_MASK_THREADS, &a);
 }
 
@@ -130,9 +142,10 @@ int sageattn_wgmma_prepare(const sageattn_wgmma_call* c, int query_tile) {
     return c->n.bias_keys > 0 ? read_bias(c) : SAGEATTN_OK;
 }
 
-void sageattn_wgmma_seen(const sageattn_wgmma_call* c, sageattn_wgmma_quantize_arguments* a) {
+void sageattn_wgmma_seen(const sageattn_wgmma_call* c, int query_tile, sageattn_wgmma_quantize_arguments* a) {
     const unsigned char* const base = c->p->workspace;
     a->starts = c->p->key_starts;
+    if (ordered_by_sample(c)) a->order = order_arguments(c, query_tile);
     if (c->n.seen_tiles == 0) return;
     a->seen = (const unsigned*)(base + c->at.bits);
     a->seen_count = (const int*)(base + c->at.seen_count);

@@ -111,6 +111,21 @@ def test_rows_shared_out_for_many_heads(library, shape):
     assert torch.equal(alone, output[:1, -group:]) and torch.equal(alone_lse, lse[:1, -group:])
 
 
+@pytest.mark.parametrize("causal", [None, "top-left", "bottom-right"], ids=["full", "top-left", "bottom-right"])
+@pytest.mark.parametrize("dim", [64, 128])
+@pytest.mark.parametrize("shape", [(1, 16, 4, 2048, 2048), (1, 12, 12, 1000, 2100), (1, 5, 5, 3000, 1000)], ids=str)
+def test_rows_shared_out_for_few_heads(library, shape, dim, causal):
+    """Items of fewer rows, whose number depends on the heads and the causal limit."""
+    q, k, v = operands(shape, dim)
+    output, lse = library.wgmma(q, k, v, causal)
+    expected, _ = reference(q, k, v, causal)
+    for head in range(shape[1]):
+        assert relative(output[:, head], expected[:, head]) < 0.045
+    group = shape[1] // shape[2]
+    alone, alone_lse = library.wgmma(q[:, :group], k[:, :1], v[:, :1], causal)
+    assert torch.equal(alone, output[:, :group]) and torch.equal(alone_lse, lse[:, :group])
+
+
 @pytest.mark.parametrize("dim", [1, 3, 8, 40, 63, 65, 72, 80, 96, 100, 120, 127])
 def test_head_dims(library, dim):
     q, k, v = operands((2, 4, 2, 200, 333), dim)
@@ -239,6 +254,30 @@ def test_repeatable(library, causal):
     for _ in range(5):
         output, lse = library.wgmma(q, k, v, causal)
         assert torch.equal(output, first) and torch.equal(lse, first_lse)
+
+
+BEHIND = [
+    (1, 2, 2, 100, 100), (1, 16, 16, 1024, 1024), (2, 32, 8, 1000, 300), (1, 3, 1, 4096, 5000), (2, 32, 32, 64, 77),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("causal", [None, "top-left"], ids=["full", "causal"])
+@pytest.mark.parametrize("dim", [64, 128])
+@pytest.mark.parametrize("shape", BEHIND, ids=str)
+def test_calls_behind_each_other(library, shape, dim, causal):
+    """The attention begins while tiles are still packed, and must not take what an earlier call left there."""
+    calls = []
+    for scale in (1.0, -2.0, 0.5):
+        q, k, v = operands(shape, dim)
+        q, k, v = q * scale, k * scale, v * scale
+        calls.append((q, k, v, library.wgmma(q, k, v, causal, want_lse=False)[0]))
+    outputs = [torch.full_like(calls[0][0], NAN) for _ in range(30)]
+    params = [library.params(*calls[i % 3][:3], output, causal) for i, output in enumerate(outputs)]
+    workspace = torch.empty(library.workspace(params[0]), dtype=torch.uint8, device="cuda")
+    for x in params:
+        library.launch(x, workspace)
+    for i, output in enumerate(outputs):
+        assert torch.equal(output, calls[i % 3][3])
 
 
 def test_steps_and_capture(library):

@@ -10,6 +10,18 @@ DEVICE int load_acquire(const int* address) {
     return v;
 }
 
+// Adds 1. Who acquires the sum sees what this thread wrote before, and threads that it met at a barrier.
+DEVICE void add_release(int* address) {
+    asm volatile("red.release.gpu.global.add.s32 [%0], 1;" ::"l"(address) : "memory");
+}
+
+// The same, of who also acquires the sum; what it was before.
+DEVICE int add_acquire_release(int* address) {
+    int before;
+    asm volatile("atom.acq_rel.gpu.global.add.s32 %0, [%1], 1;" : "=r"(before) : "l"(address) : "memory");
+    return before;
+}
+
 DEVICE uint4 load_l2_16(const void* address) {
     uint4 v;
     asm volatile("ld.global.cg.v4.u32 {%0, %1, %2, %3}, [%4];"

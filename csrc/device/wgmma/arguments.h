@@ -93,16 +93,18 @@ typedef struct sageattn_wgmma_quantize_arguments {
     unsigned* value_largest;         /* as key_shift: bits of the largest |value - value_shift| */
     int* parts_seen;                 /* [batch * key heads]: blocks of values that published their largest */
     int* parts_done;                 /* the same: those that packed their tiles */
-    int* schedule;                   /* [2], zeroed for the attention */
-    float* key_mean;                 /* as key_shift: the mean of the packed keys, by wgmma_key_mean alone */
-    const unsigned* seen;            /* [batch, key_tiles, 4]: bits of the keys that somebody sees; or null: all */
-    const int* seen_count;           /* [batch], with seen */
+    int* tiles_done;       /* the same: tiles of keys that are packed, and 1 when all of the values are; or null */
+    int* schedule;         /* [2], zeroed for the attention */
+    float* key_mean;       /* as key_shift: the mean of the packed keys, by wgmma_key_mean alone */
+    const unsigned* seen;  /* [batch, key_tiles, 4]: bits of the keys that somebody sees; or null: all */
+    const int* seen_count; /* [batch], with seen */
     /* Of sageattn_wgmma_mask_arguments, if the attention takes those tiles alone; else null. */
     const int *tile_list, *tile_rank, *tile_count;
     const unsigned* tiles_bits;
     /* Of sageattn_wgmma_weight_arguments, or null. */
     const float *weights, *groups, *weight_total;
-    const int* starts;                                 /* or null */
+    const int* starts;                    /* or null */
+    sageattn_wgmma_order_arguments order; /* with starts, for a block more of wgmma_sample; else its batch is 0 */
     int batch, key_heads, key_rows, head_dim, columns; /* key_rows: with starts at most */
     int key_tiles;                                     /* of a head */
     int parts;                                         /* blocks that share the values of a head */
@@ -133,18 +135,19 @@ typedef struct sageattn_wgmma_attention_arguments {
     const int* weighed;
     /* The kernel with starts. */
     const int *query_starts, *key_starts;
-    const int *order, *order_end; /* as wgmma_order wrote them */
+    const int *order, *order_end; /* as order.cuh wrote them */
     int batch;
     float scale_log2, sm_scale;
-    int* schedule; /* the next tile, and how many blocks have ended: zeros between launches */
-    int heads;     /* batch * query heads */
+    int* schedule;         /* the next tile, and how many blocks have ended: zeros between launches */
+    const int* tiles_done; /* of sageattn_wgmma_quantize_arguments, or null */
+    int heads;             /* batch * query heads */
     int query_heads, key_heads, query_rows, key_rows, head_dim; /* rows: with starts at most */
     int key_tiles;                                              /* of a head */
     int causal;                                                 /* sageattn_causal */
     int causal_offset; /* query i sees keys up to i + causal_offset; with starts it follows from the sequence */
-    /* A head's rows are taken in so many items of all warpgroups, but for the last heads: theirs in items of so many
-     * blocks of 64 rows, so that all multiprocessors are busy to the end. Without starts. */
-    int long_items, late_heads, late_blocks;
+    /* A head's rows are taken in so many items of so many blocks of 64 rows, but for the last heads: theirs in items
+     * of fewer, so that all multiprocessors are busy to the end. Without starts. */
+    int long_items, long_blocks, late_heads, late_blocks;
     int group; /* heads whose rows are taken in turn, so that their keys stay in the L2 cache */
 } sageattn_wgmma_attention_arguments;
 

@@ -48,8 +48,8 @@ class WgmmaConsumer : WgmmaOutput<Shape> {
     }
 
     // Quantises the warpgroup's rows into shared memory, 16 a warp. After the first barrier nobody reads the
-    // previous rows; after the second, these are complete. The launch before this one may run until then, unless the
-    // LSE needs the keys' shift, which an earlier launch writes.
+    // previous rows; after the second, these are complete. The launch before this one may still run, unless the LSE
+    // needs the keys' shift, which an earlier launch writes, or there is a mask.
     DEVICE void quantize_queries() const {
         const WgmmaQueries<Shape::kColumns> queries;
         Words<4> fetched[queries.kSteps];
@@ -61,7 +61,7 @@ class WgmmaConsumer : WgmmaOutput<Shape> {
                          shared + Shape::kQueryScaleAt + scales, shared + Shape::kQueryDotAt + scales);
         publish_shared();
         warpgroup_sync(warpgroup);
-        grid_wait();
+        if (Shape::kMasked || Shape::kBiased) grid_wait();
     }
 
     // kExact: probabilities are also summed up before they are rounded, for the LSE. kWeighed: weights in the tiles

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "place.cuh"
-#include "ptx/grid.cuh"
 
 template <int kColumns>
 struct Int8Rows {
@@ -45,17 +44,15 @@ struct SeenGroup {
 
 // Packs 128 keys less the shift, with a scale for every 32.
 template <int kColumns, class Number, class Place>
-DEVICE void pack_keys(const sageattn_wgmma_quantize_arguments& p, const Place& place, int tile,
-                      u32* largest_of_warp) {
+DEVICE void pack_key_tile(const sageattn_wgmma_quantize_arguments& p, const Place& place, int tile,
+                          const SeenTile& seen, u32* largest_of_warp) {
     using Rows = Int8Rows<kColumns>;
-    const SeenTile seen = place.seen(tile);
-    if (seen.none()) return;
     const SeenGroup<kColumns> group(seen);
     const int first = tile * SAGEATTN_WGMMA_KEY_TILE;
     const WgmmaRows<4> rows = rows_of<4>(p.key, place, p.head_dim, Rows::column());
     Words<4> fetched[Rows::kSteps];
     rows.fetch(fetched, [&](int i) { return first + group.row(Rows::row(i)); });
-    grid_wait();
+    wait_for_sample();
     float x[8], shift[8];
     load_numbers(shift, p.key_shift + static_cast<long long>(place.head) * kColumns + Rows::column());
     float largest = 0.0f;
@@ -84,4 +81,15 @@ DEVICE void pack_keys(const sageattn_wgmma_quantize_arguments& p, const Place& p
         subtract<Number>(x, opaque(fetched[i]), shift);
         *reinterpret_cast<uint2*>(target + i * 1024) = round_int8(x, inverse);
     }
+}
+
+// Packs a tile, and counts it for the attention. A tile of which nobody sees a key stays as it is.
+template <int kColumns, class Number, class Place>
+DEVICE void pack_keys(const sageattn_wgmma_quantize_arguments& p, const Place& place, int tile,
+                      u32* largest_of_warp) {
+    const SeenTile seen = place.seen(tile);
+    if (seen.none()) wait_for_sample();
+    else pack_key_tile<kColumns, Number>(p, place, tile, seen, largest_of_warp);
+    __syncthreads();
+    if (threadIdx.x == 0) count_tiles(p, place.head);
 }

@@ -29,9 +29,9 @@ union PackMemory {
 
 template <class Place, int kColumns, class Number>
 DEVICE void pack(const sageattn_wgmma_quantize_arguments& p, PackMemory<kColumns>& memory) {
-    grid_let_next_begin();
+    if (p.tiles_done == nullptr) grid_let_next_begin();  // the attention reads none of the counters
     const Place place(p);
-    if (!place.any()) return;
+    if (!place.any()) return grid_wait();
     if (place.values()) pack_values<kColumns, Number>(p, place, memory.values);
     else pack_keys<kColumns, Number>(p, place, place.index(), memory.largest);
 }

@@ -4,6 +4,7 @@
 #include "rows.cuh"
 #include "schedule.cuh"
 #include "seen.cuh"
+#include "ptx/grid.cuh"
 
 // A head of a batch, and the block's number among those of the head's values or keys. Head by head: blocks of values,
 // which wait for each other, run at the same time, and blocks of keys keep the memory busy meanwhile.
@@ -101,6 +102,18 @@ class SequencePlace {
     DEVICE float weight(int, int) const { return 1.0f; }
     DEVICE float total() const { return row_count; }
 };
+
+// For the shifts and the zeroed counters that wgmma_sample leaves. The attention, which reads the counters, may begin
+// when all blocks have come here or ended: it keeps none of them from beginning.
+DEVICE void wait_for_sample() {
+    grid_wait();
+    grid_let_next_begin();
+}
+
+// Whoever waits for a head sees what the block's threads wrote before the last barrier. One of them calls this.
+DEVICE void count_tiles(const sageattn_wgmma_quantize_arguments& p, int head) {
+    if (p.tiles_done != nullptr) add_release(p.tiles_done + head);
+}
 
 // The head's rows of a tensor, from a column on.
 template <int kWords, class Place>

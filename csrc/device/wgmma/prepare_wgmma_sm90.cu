@@ -1,6 +1,7 @@
 // What the wgmma kernels need to know before they begin: of masks, of sequences, and for the LSE of the packed keys.
 #include "key_weights.cuh"
 #include "mean.cuh"
+#include "order.cuh"
 #include "schedule.cuh"
 #include "ptx/grid.cuh"
 #include "ptx/number.cuh"
@@ -223,43 +224,11 @@ extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_MASK_THREADS, 1)
     p.weighed[batch] = weighed;
 }
 
-DEVICE int rows_of(const int* starts, int sequence, int largest) {
-    return min(largest, starts[sequence + 1] - starts[sequence]);
-}
-
-// How many sequences come before one: those of more keys, and of those of as many the ones before it.
-DEVICE int rank_of(const sageattn_wgmma_order_arguments& p, int sequence) {
-    constexpr int kSorted = 8192;  // of more sequences each is short: any order will do
-    if (p.batch > kSorted) return sequence;
-    const int keys = rows_of(p.key_starts, sequence, p.key_rows);
-    int rank = 0;
-    for (int i = 0; i < p.batch; ++i) {
-        const int other = rows_of(p.key_starts, i, p.key_rows);
-        rank += other > keys || (other == keys && i < sequence);
-    }
-    return rank;
-}
-
 // Grid: one block.
 extern "C" __global__ void __launch_bounds__(SAGEATTN_WGMMA_MASK_THREADS)
     wgmma_order(const __grid_constant__ sageattn_wgmma_order_arguments p) {
     grid_let_next_begin();
-    for (int i = threadIdx.x; i < p.batch; i += SAGEATTN_WGMMA_MASK_THREADS) p.sequence[rank_of(p, i)] = i;
-    __syncthreads();
-    if (threadIdx.x >= 32) return;
-    int before = 0;  // query tiles of the sequences before these 32
-    for (int first = 0; first < p.batch; first += 32) {
-        const int rank = first + threadIdx.x;
-        int tiles = 0;
-        if (rank < p.batch) tiles = divide_up(rows_of(p.query_starts, p.sequence[rank], p.query_rows), p.query_tile);
-#pragma unroll
-        for (int distance = 1; distance < 32; distance *= 2) {
-            const int other = __shfl_up_sync(0xFFFFFFFFu, tiles, distance);
-            if (threadIdx.x >= distance) tiles += other;
-        }
-        if (rank < p.batch) p.end[rank] = before + tiles;
-        before += __shfl_sync(0xFFFFFFFFu, tiles, 31);
-    }
+    order_sequences(p);
 }
 
 // Grid: one block a head. Behind wgmma_pack, or behind a launch of the caller's.

@@ -18,10 +18,12 @@ class WgmmaProducer {
         : p(arguments), shared(shared_memory), barriers{shared_memory + Shape::kBarrierAt} {}
 
     DEVICE void run() {
-        // Earlier launches write the order of sequences, the classes of tiles and how many there are.
-        if (Shape::kStarts || Shape::kMasked || p.tile_count != nullptr) grid_wait();
+        // Earlier launches write the order of sequences, the classes of tiles and how many there are. The order is
+        // there when wgmma_pack, which counts its tiles, lets this launch begin.
+        const bool ordered = !Shape::kStarts || p.tiles_done != nullptr;
+        if (Shape::kMasked || Shape::kBiased || p.tile_count != nullptr || !ordered) grid_wait();
         if constexpr (Shape::kStarts) take_work(WgmmaSequences<Shape::kQueryTile>(p));
-        else take_work(WgmmaSchedule<Shape::kQueryTile>(p));
+        else take_work(WgmmaSchedule<Shape::kQueryTile, Shape::kMasked>(p));
         hand_on(WgmmaWork::none());
         leave();
     }
@@ -38,10 +40,25 @@ class WgmmaProducer {
                 load_seen_keys(work);
             } else {
                 hand_on(work);
+                if (index == static_cast<int>(blockIdx.x)) wait_for_tiles(work);
                 load_keys(work);
             }
+            grid_wait();  // the launch before writes the channels' scales last
+            load_channels(work.key_head, ring.work_stage());
             ring.advance_work();
         }
+    }
+
+    // The launch before this one may still pack other heads. Who waits in vain waits for its end: about a
+    // millisecond, as in wgmma_pack.
+    DEVICE void wait_for_tiles(const WgmmaWork& work) const {
+        constexpr int kPatience = 1000;
+        const int tiles = divide_up(work.rows.key_rows, SAGEATTN_WGMMA_KEY_TILE);
+        const bool counted = p.tiles_done != nullptr && tiles > 0;
+        int i = counted ? 0 : kPatience;
+        while (i < kPatience && load_acquire(p.tiles_done + work.key_head) <= tiles) ++i;
+        if (i == kPatience) grid_wait();
+        bulk_acquire();
     }
 
     DEVICE void hand_on(const WgmmaWork& work) const {
@@ -52,8 +69,6 @@ class WgmmaProducer {
         store_shared_16(at + 16, make_uint4(work.tiles, work.first_tile, work.query_start, work.rows.query_rows));
         if constexpr (Shape::kStarts) store_shared_8(at + 32, make_uint2(work.rows.key_rows, work.rows.offset));
         barrier_arrive(barriers.work_full(stage));
-        grid_wait();  // the launch before writes what is loaded next
-        if (work.head >= 0) load_channels(work.key_head, stage);
     }
 
     DEVICE void load_channels(int key_head, int stage) const {
@@ -120,6 +135,7 @@ class WgmmaProducer {
 
     // The last block leaves the schedule as it found it, so that a launch needs no memset before it.
     DEVICE void leave() const {
+        grid_wait();  // what waits for this launch takes the one before for ended, too
         __threadfence();
         if (atomicAdd(p.schedule + 1, 1) != static_cast<int>(gridDim.x) - 1) return;
         p.schedule[0] = 0;

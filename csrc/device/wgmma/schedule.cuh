@@ -56,8 +56,8 @@ struct WgmmaWork {
     DEVICE static WgmmaWork none() { return {-1, 0, 0, 0, 0, 0, 0, {0, 0, 0}}; }
 };
 
-// The work of a call, numbered.
-template <int kQueryTile>
+// The work of a call, numbered. kWhole: items are query tiles, whose classes of a mask are known.
+template <int kQueryTile, bool kWhole>
 class WgmmaSchedule {
     const sageattn_wgmma_attention_arguments& p;
 
@@ -73,6 +73,7 @@ class WgmmaSchedule {
 
   private:
     DEVICE int early_heads() const { return p.heads - p.late_heads; }
+    DEVICE int long_rows() const { return kWhole ? kQueryTile : p.long_blocks * SAGEATTN_WGMMA_QUERY_BLOCK; }
     DEVICE int late_rows() const { return p.late_blocks * SAGEATTN_WGMMA_QUERY_BLOCK; }
     DEVICE int late_items() const { return p.late_heads == 0 ? 0 : divide_up(p.query_rows, late_rows()); }
 
@@ -83,7 +84,7 @@ class WgmmaSchedule {
         const int group = index / per_group, rest = index - group * per_group;
         const int members = min(p.group, early_heads() - group * p.group);
         const int turn = rest / members;
-        return item(group * p.group + rest - turn * members, (p.long_items - 1 - turn) * kQueryTile, kQueryTile);
+        return item(group * p.group + rest - turn * members, (p.long_items - 1 - turn) * long_rows(), long_rows());
     }
 
     DEVICE WgmmaWork late_item(int index) const {

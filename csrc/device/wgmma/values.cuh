@@ -12,7 +12,6 @@
 #include "place.cuh"
 #include "ptx/e4m3.cuh"
 #include "ptx/global.cuh"
-#include "ptx/grid.cuh"
 
 constexpr int kQuads = 8;  // groups of four neighbouring keys in 32: the block has one row of threads for each
 
@@ -144,10 +143,8 @@ DEVICE bool wait_for_head(const sageattn_wgmma_quantize_arguments& p, ValueMemor
     if (threadIdx.x == 0) {
         int* const count = p.parts_seen + place.head;
         int seen = 0;
-        __threadfence();  // the block's atomicMax before this
-        atomicAdd(count, 1);
+        add_release(count);  // the block's atomicMax before this
         for (int i = 0; i < kPatience && seen < place.parts(); ++i) seen = load_acquire(count);
-        __threadfence();
         memory.count = seen;
     }
     __syncthreads();
@@ -282,13 +279,11 @@ DEVICE void pack_value_tile(const sageattn_wgmma_quantize_arguments& p, ValueMem
 template <int kColumns, class Place>
 DEVICE void finish_head(const sageattn_wgmma_quantize_arguments& p, ValueMemory<kColumns>& memory,
                         const Place& place) {
-    if (threadIdx.x == 0) {
-        __threadfence();
-        memory.count = atomicAdd(p.parts_done + place.head, 1) + 1;
-        __threadfence();
-    }
+    if (threadIdx.x == 0) memory.count = add_acquire_release(p.parts_done + place.head) + 1;
     __syncthreads();
-    if (memory.count < place.parts() || threadIdx.x >= kColumns) return;
+    if (memory.count < place.parts()) return;
+    if (threadIdx.x == kColumns) count_tiles(p, place.head);  // while others add up
+    if (threadIdx.x >= kColumns) return;
     const float* tiles = p.value_residual + place.tile(0) * kColumns + threadIdx.x;
     float residual = 0.0f;
 #pragma unroll 8
@@ -318,7 +313,7 @@ DEVICE void pack_values(const sageattn_wgmma_quantize_arguments& p, const Place&
         for (int tile = first; tile >= 0; tile -= step) {
             keys = Thread::keys(place, tile);
             Thread::fetch(fetched, rows, tile, keys);
-            grid_wait();  // the first time
+            wait_for_sample();  // the first time
             load_numbers(shift, p.value_shift + at);
             if (keys.any()) take_largest<Number>(largest, fetched, shift);
         }
