@@ -211,15 +211,23 @@ DEVICE void pack_two(ValueMemory<kColumns>& memory, const Words<2> (&fetched)[16
     }
 }
 
+// What E4M3 makes of a number from 0 to 448. Decoding what was packed would be shorter, but the compiler of CUDA 12.6
+// then leaves the packing out.
+DEVICE float round_e4m3(float x) {
+    const float power = __uint_as_float(__float_as_uint(x) & 0x7F800000u), least = 1.0f / 64.0f;
+    const float adder = fmaxf(power, least) * 1572864.0f;  // 1.5 * 2^20: three bits behind the leading one are left
+    return __fsub_rn(__fadd_rn(x, adder), adder);
+}
+
 // SAGEATTN_WGMMA_ONE times the weights of four keys, and what rounding lost of them.
 template <int kColumns, class Weights>
 DEVICE void weigh_ones(u32& even, u32& odd, const Weights& weights, int group) {
-    float x[4], rounded[4];
+    float x[4];
 #pragma unroll
     for (int j = 0; j < 4; ++j) x[j] = weights.of(ValueThread<kColumns>::key(4 * group + j)) * SAGEATTN_WGMMA_ONE;
     even = pack_e4m3(x[0], x[1], x[2], x[3]);
-    unpack_e4m3(rounded, even);
-    odd = pack_e4m3(x[0] - rounded[0], x[1] - rounded[1], x[2] - rounded[2], x[3] - rounded[3]);
+    odd =
+        pack_e4m3(x[0] - round_e4m3(x[0]), x[1] - round_e4m3(x[1]), x[2] - round_e4m3(x[2]), x[3] - round_e4m3(x[3]));
 }
 
 // The rows of ones: a 1 for each key that is seen, or weights.
