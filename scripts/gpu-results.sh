@@ -40,7 +40,7 @@ backend() { PYTHONPATH="$root/python:$toolchain" "$python" -m build_backend "$@"
 family() { # name, SM, output
     local digits=${2/./}
     backend compile --allow-spills --sm "$2" --ptx-sm "$2" --include "$root/csrc/device" --output "$temporary/$1" \
-        "$root"/csrc/device/mma/attention_*_"$1".cu "$root/csrc/device/quantize/quantize.cu"
+        "$root"/csrc/device/mma/{attention_*_"$1",pack_mask}.cu "$root/csrc/device/quantize/quantize.cu"
     rm "$temporary/$1"/*."sm_$digits".cubin{,.sha256}
     backend fatbin --output "$3" "$temporary/$1"
 }
