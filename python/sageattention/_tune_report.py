@@ -48,7 +48,7 @@ def _line(cell: Cell) -> str:
 
 
 def _row(*cells: object) -> str:
-    widths = (8, 8, 6, 16, 8)
+    widths = (8, 8, 6, 18, 8)
     return ("".join(f"{cell:>{width}}" for cell, width in zip(cells, widths)) + f"  {cells[-1]}").rstrip()
 
 
