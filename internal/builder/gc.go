@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,11 +84,27 @@ func (c *controller) collect(ctx context.Context, root string, limit int64, note
 	} else if room < minFree {
 		reason = fmt.Sprintf("%s was free on the disk of %s, and %s should be", ui.Size(room), root, ui.Size(minFree))
 	}
+	if records, err = c.settled(ctx); err != nil {
+		return err
+	}
 	deleted, err := c.prune(ctx, gcPolicy(limit, c.usedOf(records)))
 	if deleted > 0 {
 		note("deleted %s of build cache that this run did not use: %s", ui.Size(deleted), reason)
 	}
 	return err
+}
+
+// settled lists the cache's records when none is in use any more, or after settleTime. A copy of a local directory is two
+// records for BuildKit, which lists one of them while the copy is in use and the other afterwards: what is pruned would
+// not be what was listed.
+func (c *controller) settled(ctx context.Context) ([]*client.UsageInfo, error) {
+	for deadline := time.Now().Add(settleTime); ; time.Sleep(10 * time.Millisecond) {
+		records, err := c.worker.DiskUsage(ctx, client.DiskUsageInfo{})
+		inUse := func(r *client.UsageInfo) bool { return r.InUse }
+		if err != nil || !slices.ContainsFunc(records, inUse) || time.Now().After(deadline) {
+			return records, err
+		}
+	}
 }
 
 // usedOf lists the records that the run found in the cache, made, or used in another way.

@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -81,4 +82,56 @@ func TestPruneKeepsRecentCache(t *testing.T) {
 		t.Errorf("the build after it is %+v, want every step cached", *again)
 	}
 	must(t, b.Close())
+}
+
+// A copy of a local directory changes its name for BuildKit when its last user goes: what is listed before that, and
+// kept, is not what is pruned behind it.
+func TestPruneWaitsForTheLastUser(t *testing.T) {
+	requireContainers(t)
+	b := openTest(t, Config{State: newState(t)})
+	w := newWorld(t, b, buildTool(t))
+	w.build(w.fill("a"))
+	control := b.(*connection).engine.(*engine).control
+	prune := func(records []*client.UsageInfo) int64 {
+		freed, err := control.prune(t.Context(), gcPolicy(1, control.usedOf(records)))
+		must(t, err)
+		return freed
+	}
+
+	release := holdCopy(t, control)
+	time.AfterFunc(100*time.Millisecond, release)
+	records, err := control.settled(t.Context())
+	must(t, err)
+	if freed := prune(records); freed > 0 {
+		t.Errorf("pruning freed %d bytes of what the run used", freed)
+	}
+
+	release = holdCopy(t, control)
+	records, err = control.worker.DiskUsage(t.Context(), client.DiskUsageInfo{})
+	must(t, err)
+	release()
+	if freed := prune(records); freed == 0 {
+		t.Error("nothing was pruned although a copy was listed while it was in use: the test tests nothing")
+	}
+	must(t, b.Close())
+}
+
+// holdCopy uses a copy of a local directory until the function that it returns is called.
+func holdCopy(t *testing.T, c *controller) (release func()) {
+	t.Helper()
+	records, err := c.settled(t.Context())
+	must(t, err)
+	for _, r := range records {
+		if r.RecordType == client.UsageRecordTypeLocalSource {
+			ref, err := c.worker.CacheMgr.Get(t.Context(), r.ID, nil)
+			must(t, err)
+			return func() {
+				if err := ref.Release(context.Background()); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	t.Fatal("the cache holds no copy of a local directory")
+	return nil
 }
