@@ -116,22 +116,24 @@ func TestPruneWaitsForTheLastUser(t *testing.T) {
 	must(t, b.Close())
 }
 
-// holdCopy uses a copy of a local directory until the function that it returns is called.
+// holdCopy uses the copy of the source, under its other name, until the function that it returns is called.
 func holdCopy(t *testing.T, c *controller) (release func()) {
 	t.Helper()
 	records, err := c.settled(t.Context())
 	must(t, err)
 	for _, r := range records {
-		if r.RecordType == client.UsageRecordTypeLocalSource {
-			ref, err := c.worker.CacheMgr.Get(t.Context(), r.ID, nil)
-			must(t, err)
-			return func() {
-				if err := ref.Release(context.Background()); err != nil {
-					t.Error(err)
-				}
+		ref, err := c.worker.CacheMgr.Get(t.Context(), r.ID, nil)
+		must(t, err)
+		release := func() {
+			if err := ref.Release(context.Background()); err != nil {
+				t.Error(err)
 			}
 		}
+		if r.RecordType == client.UsageRecordTypeLocalSource && r.Size > 1<<20 && ref.ID() != r.ID {
+			return release
+		}
+		release()
 	}
-	t.Fatal("the cache holds no copy of a local directory")
+	t.Fatal("the cache holds no copy of the source")
 	return nil
 }
