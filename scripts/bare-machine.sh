@@ -100,6 +100,7 @@ line+=" | $wheel |"
 
 page=docs/bare-machine.md
 sed -i "/^| $suite |/d" "$page"
-echo "$line" >>"$page"
+last=$(grep -n '^|' "$page" | tail -1 | cut -d: -f1)
+sed -i "${last}a\\$line" "$page"
 echo "$line"
 exit "$failed"
