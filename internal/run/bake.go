@@ -32,7 +32,7 @@ func (r *Run) Bake(ctx context.Context) ([]Result, error) {
 	if len(rest.Plan.Targets) == 0 {
 		return merge(found, nil), nil
 	}
-	built, err := rest.each(ctx, func(s *session, ctx context.Context, target bake.Target, row *report.Row) error {
+	built, err := rest.do(ctx, func(s *session, ctx context.Context, target bake.Target, row *report.Row) error {
 		files, err := s.bake(ctx, target, row)
 		if err == nil {
 			known.keep(target, files)
@@ -82,11 +82,7 @@ func (s *session) bake(ctx context.Context, target bake.Target, row *report.Row)
 	if err != nil {
 		return nil, err
 	}
-	files, err := hashWheel(path)
-	if err != nil {
-		return nil, err
-	}
-	published, err := s.staging.publishWheel(path)
+	published, files, err := s.staging.publishWheel(path)
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ func (r *Run) Rebuild(ctx context.Context, wheels map[string]string, keep bool) 
 		if err := rebuilt.compare(path); err != nil || rebuilt.Result != Different || !keep {
 			return err
 		}
-		kept, err := s.staging.publishWheel(path)
+		kept, _, err := s.staging.publishWheel(path)
 		rebuilt.Kept = relative(kept)
 		return err
 	})

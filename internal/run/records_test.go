@@ -56,11 +56,8 @@ func (w *warm) publish(r *Run) {
 	path := filepath.Join(staging.dir, target.Wheel)
 	writeFile(w.T, path, "a wheel")
 	writeFile(w.T, provenance.StatementFile(path), "a statement")
-	files, err := hashWheel(path)
+	_, files, err := staging.publishWheel(path)
 	if err != nil {
-		w.Fatal(err)
-	}
-	if _, err := staging.publishWheel(path); err != nil {
 		w.Fatal(err)
 	}
 	if err := known.write(target, files); err != nil {

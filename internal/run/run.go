@@ -70,12 +70,17 @@ func (r *Run) Test(ctx context.Context) ([]Result, error) { return r.each(ctx, (
 // work does one target and fills in its row.
 type work func(s *session, ctx context.Context, target bake.Target, row *report.Row) error
 
-// each opens a session, does every target and closes the session. The error is that of the whole run; those of targets
-// are in the results.
+// each begins the run and does every target.
 func (r *Run) each(ctx context.Context, do work) ([]Result, error) {
 	if err := r.begin(ctx); err != nil {
 		return nil, err
 	}
+	return r.do(ctx, do)
+}
+
+// do opens a session, does every target and closes the session. The error is that of the whole run; those of targets
+// are in the results.
+func (r *Run) do(ctx context.Context, do work) ([]Result, error) {
 	s, err := r.open(ctx)
 	if err != nil {
 		return nil, err
@@ -93,9 +98,7 @@ func (r *Run) begin(ctx context.Context) (err error) {
 	if err := bake.CheckLocks(r.Options.Source, r.Plan); err != nil {
 		return err
 	}
-	if r.inputs == nil {
-		r.inputs, err = newInputs(ctx, r)
-	}
+	r.inputs, err = newInputs(ctx, r)
 	return err
 }
 

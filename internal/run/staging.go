@@ -109,22 +109,22 @@ func (s *staging) close() error {
 }
 
 // publishWheel moves a checked wheel into dist/ with its provenance, a file beside it that may be missing, and lists
-// both in SHA256SUMS. The provenance goes first, so that dist/ never holds a wheel with the provenance of another.
-func (s *staging) publishWheel(path string) (string, error) {
-	to := filepath.Join(s.dist, filepath.Base(path))
-	if err := s.publishFiles(path, to); err != nil {
-		return to, distError(s.dist, err)
+// both in SHA256SUMS, with the hashes that it returns. The provenance goes first, so that dist/ never holds a wheel with the provenance of another.
+func (s *staging) publishWheel(path string) (to string, files sums.List, err error) {
+	to = filepath.Join(s.dist, filepath.Base(path))
+	if files, err = s.publishFiles(path, to); err != nil {
+		return to, nil, distError(s.dist, err)
 	}
-	return to, nil
+	return to, files, nil
 }
 
-func (s *staging) publishFiles(path, to string) error {
+func (s *staging) publishFiles(path, to string) (sums.List, error) {
 	statement := provenance.StatementFile(path)
 	if _, err := os.Stat(statement); err == nil {
 		return sums.Publish(s.dist, statement, path)
 	}
 	if err := os.Remove(provenance.StatementFile(to)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+		return nil, err
 	}
 	return sums.Publish(s.dist, path)
 }

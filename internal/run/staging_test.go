@@ -26,7 +26,7 @@ func TestStagingPublishesAndLeavesNothing(t *testing.T) {
 	writeFile(t, filepath.Join(dir, "a.whl"), "new")
 	writeFile(t, filepath.Join(dist, "a.whl"), "old")
 	writeFile(t, filepath.Join(dist, "a.whl.intoto.jsonl"), "of the old one")
-	if _, err := s.publishWheel(filepath.Join(dir, "a.whl")); err != nil {
+	if _, _, err := s.publishWheel(filepath.Join(dir, "a.whl")); err != nil {
 		t.Fatal(err)
 	}
 	for _, text := range []string{"first", "second"} { // the second takes the first one's place
@@ -58,7 +58,7 @@ func TestStagingPublishesProvenanceWithItsWheel(t *testing.T) {
 	}
 	writeFile(t, filepath.Join(dir, "a.whl"), "new")
 	writeFile(t, filepath.Join(dir, "a.whl.intoto.jsonl"), "{}")
-	if _, err := s.publishWheel(filepath.Join(dir, "a.whl")); err != nil {
+	if _, _, err := s.publishWheel(filepath.Join(dir, "a.whl")); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.close(); err != nil {

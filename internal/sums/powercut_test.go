@@ -30,7 +30,7 @@ func TestPowerCutLeavesWholeWheels(t *testing.T) {
 	text := strings.Repeat("a wheel", 10000)
 	powercut.Try(t, 7, func(disk *powercut.Disk) (change func(), whole func(dir string) bool) {
 		publish := func(names ...string) {
-			if err := Publish(disk.Dir, names...); err != nil {
+			if _, err := Publish(disk.Dir, names...); err != nil {
 				t.Fatal(err)
 			}
 		}

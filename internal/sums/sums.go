@@ -81,38 +81,38 @@ func Read(dir string) (List, error) {
 // lines of files that change before it moves the files, and writes the lines again afterwards. Lines of files that
 // are gone disappear; lines of other files stay. Processes that publish into one directory wait for each other. A
 // power cut leaves dir in one of these states, and keeps what was published before Publish returned. Files must lie
-// on dir's file system.
-func Publish(dir string, files ...string) error {
+// on dir's file system. Publish returns their lines.
+func Publish(dir string, files ...string) (List, error) {
 	lock, err := system.Lock(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer lock.Close()
 	old, err := Read(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	sums := maps.Clone(old)
 	maps.DeleteFunc(sums, func(name, _ string) bool { return !isFile(filepath.Join(dir, name)) })
 	changed, err := hashAll(files)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	maps.DeleteFunc(sums, func(name, sum string) bool { return changed[name] != "" && changed[name] != sum })
 	if err := write(dir, old, sums); err != nil {
-		return err
+		return nil, err
 	}
 	for _, path := range files {
 		if err := move(path, dir); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := durable.Path(dir); err != nil {
-		return err
+		return nil, err
 	}
 	before := maps.Clone(sums)
 	maps.Copy(sums, changed)
-	return write(dir, before, sums)
+	return changed, write(dir, before, sums)
 }
 
 func hashAll(files []string) (sums List, err error) {

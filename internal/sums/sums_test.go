@@ -42,7 +42,7 @@ func TestPublish(t *testing.T) {
 	dir := t.TempDir()
 	publish := func(names ...string) {
 		t.Helper()
-		if err := Publish(dir, names...); err != nil {
+		if _, err := Publish(dir, names...); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -68,7 +68,7 @@ func TestPublish(t *testing.T) {
 // The list must never say something false: where a file cannot be moved, its old line is gone already.
 func TestPublishThatFailsHalfway(t *testing.T) {
 	dir := t.TempDir()
-	if err := Publish(dir, put(t, dir, ".new/a.whl", "a"), put(t, dir, ".new/b.whl", "b")); err != nil {
+	if _, err := Publish(dir, put(t, dir, ".new/a.whl", "a"), put(t, dir, ".new/b.whl", "b")); err != nil {
 		t.Fatal(err)
 	}
 	fresh := []string{put(t, dir, ".new/a.whl", "a2"), put(t, dir, ".new/b.whl", "b2")}
@@ -76,7 +76,7 @@ func TestPublishThatFailsHalfway(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, dir, "b.whl/in-the-way", "") // no file can take the place of a directory
-	if err := Publish(dir, fresh...); err == nil {
+	if _, err := Publish(dir, fresh...); err == nil {
 		t.Fatal("a file took the place of a directory")
 	}
 	sums, err := Read(dir)
@@ -94,7 +94,7 @@ func TestPublishSideBySide(t *testing.T) {
 	for _, name := range strings.Split("abcdefghijklmnop", "") {
 		path := put(t, dir, ".new/"+name, name)
 		group.Go(func() {
-			if err := Publish(dir, path); err != nil {
+			if _, err := Publish(dir, path); err != nil {
 				t.Error(err)
 			}
 		})
@@ -108,7 +108,7 @@ func TestPublishSideBySide(t *testing.T) {
 func TestDamagedListIsKept(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, File, "hello\n")
-	err := Publish(dir, put(t, dir, ".new/a.whl", "a"))
+	_, err := Publish(dir, put(t, dir, ".new/a.whl", "a"))
 	var known *diag.Error
 	if !errors.As(err, &known) || known.Class != diag.Usage || !strings.HasPrefix(known.Hint, "rm ") {
 		t.Fatalf("error is %v", err)

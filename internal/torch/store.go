@@ -140,7 +140,8 @@ func (s Store) Wheel(ctx context.Context, request Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(dir, filepath.Base(path)), sums.Publish(dir, path)
+	_, err = sums.Publish(dir, path)
+	return filepath.Join(dir, filepath.Base(path)), err
 }
 
 // folder holds all fetched wheels.
