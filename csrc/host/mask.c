@@ -13,22 +13,19 @@ enum {
 
 /* What of a mask differs, in tiles; and where the arrays lie. */
 typedef struct packed_mask {
-    int64_t batch, heads, rows;     /* 1 where a stride is 0 */
+    int64_t batch, heads, rows;     /* at most 1 where a stride is 0 */
     int64_t row_tiles, key_tiles;   /* of a batch and head; rows of whole blocks have tiles */
     int64_t words;                  /* of bits that say which tiles of keys a block of queries sees */
     int64_t bits, seen_tiles, size; /* offsets in bytes; their end */
 } packed_mask;
 
-/* Of a mask's dimension the elements that differ. */
-static int64_t different(int64_t count, int64_t stride) { return stride == 0 ? 1 : count; }
-
 static int64_t query_blocks(const packed_mask* m, int query_rows) { return sageattn_divide_up(m->rows, query_rows); }
 
 static packed_mask count(const sageattn_attention_params* p) {
     packed_mask m = {0};
-    m.batch = different(p->batch, p->mask.batch_stride);
-    m.heads = different(p->query_heads, p->mask.head_stride);
-    m.rows = different(p->query_rows, p->mask.row_stride);
+    m.batch = sageattn_different(p->batch, p->mask.batch_stride);
+    m.heads = sageattn_different(p->query_heads, p->mask.head_stride);
+    m.rows = sageattn_different(p->query_rows, p->mask.row_stride);
     m.row_tiles = m.rows == 1 ? 1 : query_blocks(&m, MOST_QUERY_ROWS) * (MOST_QUERY_ROWS / SAGEATTN_MASK_ROWS);
     m.key_tiles = sageattn_divide_up(p->key_rows, SAGEATTN_KEY_ROWS);
     m.words = sageattn_divide_up(m.key_tiles, TILES_IN_WORD);

@@ -7,12 +7,9 @@ enum { LEAST_QUERY_TILE = 2 * SAGEATTN_WGMMA_QUERY_BLOCK };
 
 static int64_t at_most(int64_t count, int64_t most) { return count < most ? count : most; }
 
-/* Of a mask's dimensions those that differ: stride 0 makes all of them one. */
-static int64_t different(int64_t count, int64_t stride) { return stride == 0 ? at_most(count, 1) : count; }
-
 static void count_mask(const sageattn_wgmma_params* p, sageattn_wgmma_counts* n) {
-    n->mask_batch = different(p->batch, p->mask.batch_stride);
-    n->mask_heads = different(p->query_heads, p->mask.head_stride);
+    n->mask_batch = sageattn_different(p->batch, p->mask.batch_stride);
+    n->mask_heads = sageattn_different(p->query_heads, p->mask.head_stride);
     if (sageattn_wgmma_of_keys(p)) {
         n->seen_tiles = n->key_tiles;
         n->mask_batch = p->batch, n->mask_heads = n->mask_rows = 1;
@@ -21,7 +18,7 @@ static void count_mask(const sageattn_wgmma_params* p, sageattn_wgmma_counts* n)
         n->bias_keys = sageattn_wgmma_one_row(p) ? n->key_tiles * SAGEATTN_WGMMA_KEY_TILE : 0;
         n->weighed_tiles = n->seen_tiles;
     } else if (n->seen_tiles == 0) {
-        n->mask_rows = different(p->query_rows, p->mask.row_stride);
+        n->mask_rows = sageattn_different(p->query_rows, p->mask.row_stride);
     }
     n->query_tiles = sageattn_divide_up(n->mask_rows, LEAST_QUERY_TILE);
 }

@@ -4,6 +4,11 @@
 
 #include "check.h"
 
+/* How many elements of a mask's dimension differ: stride 0 makes all of them one. */
+static inline int64_t sageattn_different(int64_t count, int64_t stride) {
+    return stride == 0 && count > 1 ? 1 : count;
+}
+
 /* The offset of an array of so many bytes; *end moves behind it. */
 static inline int64_t sageattn_workspace_take(int64_t* end, int64_t bytes) {
     const int64_t offset = *end;

@@ -26,7 +26,7 @@ struct Shape {
 
 // What the blocks of a family share.
 template <class Family>
-using StateOf = typename If<Family::kMasked, MaskedBlockState, BlockState>::Type;
+using StateOf = typename Either<Family::kMasked, MaskedBlockState, BlockState>::Type;
 
 // Value: the type of the values, where they enter the product as what they are. Behind a mask each tile asks for that
 // instead, so that the compiler has all code but the product once; kernels without a mask took 2 to 10 % longer so.

@@ -120,12 +120,3 @@ struct MaskedBlockState : BlockState {
                      b.first_query / block_rows * p.seen_block_stride;
     }
 };
-
-template <bool kCondition, class A, class B>
-struct If {
-    using Type = A;
-};
-template <class A, class B>
-struct If<false, A, B> {
-    using Type = B;
-};

@@ -27,16 +27,6 @@ struct SeenBits {
     DEVICE bool hides(int r, int key) const { return (bits[r] >> key & 1) == 0; }
 };
 
-// One of two types.
-template <bool kFirst, class First, class Second>
-struct Either {
-    using Type = First;
-};
-template <class First, class Second>
-struct Either<false, First, Second> {
-    using Type = Second;
-};
-
 // Row and key of element i.
 DEVICE constexpr int element_row(int i) { return i / 2 % 2; }
 DEVICE constexpr int element_key(int i) { return i / 4 * 2 + i % 2; }
