@@ -28,9 +28,6 @@ import (
 	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
-// settleTime is how long Close waits for cancelled containers to go by themselves before it kills them.
-const settleTime = 5 * time.Second
-
 // engine is BuildKit running in this process, reachable through memory only.
 type engine struct {
 	root     string

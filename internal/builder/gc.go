@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -70,7 +69,7 @@ func (c *controller) collect(ctx context.Context, root string, limit int64, note
 	if limit <= 0 {
 		limit = DefaultStateLimit
 	}
-	records, err := c.worker.DiskUsage(ctx, client.DiskUsageInfo{})
+	records, err := c.diskUsage(ctx)
 	if err != nil {
 		return err
 	}
@@ -84,7 +83,7 @@ func (c *controller) collect(ctx context.Context, root string, limit int64, note
 	} else if room < minFree {
 		reason = fmt.Sprintf("%s was free on the disk of %s, and %s should be", ui.Size(room), root, ui.Size(minFree))
 	}
-	if records, err = c.settled(ctx); err != nil {
+	if records, err = settled(ctx, c.diskUsage); err != nil {
 		return err
 	}
 	deleted, err := c.prune(ctx, gcPolicy(limit, c.usedOf(records)))
@@ -94,17 +93,9 @@ func (c *controller) collect(ctx context.Context, root string, limit int64, note
 	return err
 }
 
-// settled lists the cache's records when none is in use any more, or after settleTime. A copy of a local directory is two
-// records for BuildKit, which lists one of them while the copy is in use and the other afterwards: what is pruned would
-// not be what was listed.
-func (c *controller) settled(ctx context.Context) ([]*client.UsageInfo, error) {
-	for deadline := time.Now().Add(settleTime); ; time.Sleep(10 * time.Millisecond) {
-		records, err := c.worker.DiskUsage(ctx, client.DiskUsageInfo{})
-		inUse := func(r *client.UsageInfo) bool { return r.InUse }
-		if err != nil || !slices.ContainsFunc(records, inUse) || time.Now().After(deadline) {
-			return records, err
-		}
-	}
+// diskUsage lists the cache's records.
+func (c *controller) diskUsage(ctx context.Context) ([]*client.UsageInfo, error) {
+	return c.worker.DiskUsage(ctx, client.DiskUsageInfo{})
 }
 
 // usedOf lists the records that the run found in the cache, made, or used in another way.

@@ -100,14 +100,14 @@ func TestPruneWaitsForTheLastUser(t *testing.T) {
 
 	release := holdCopy(t, control)
 	time.AfterFunc(100*time.Millisecond, release)
-	records, err := control.settled(t.Context())
+	records, err := settled(t.Context(), control.diskUsage)
 	must(t, err)
 	if freed := prune(records); freed > 0 {
 		t.Errorf("pruning freed %d bytes of what the run used", freed)
 	}
 
 	release = holdCopy(t, control)
-	records, err = control.worker.DiskUsage(t.Context(), client.DiskUsageInfo{})
+	records, err = control.diskUsage(t.Context())
 	must(t, err)
 	release()
 	if freed := prune(records); freed == 0 {
@@ -116,10 +116,26 @@ func TestPruneWaitsForTheLastUser(t *testing.T) {
 	must(t, b.Close())
 }
 
+// What a build has just used is in use for a moment longer, and would stay.
+func TestPruneAllWaitsForTheLastUser(t *testing.T) {
+	requireContainers(t)
+	b := openTest(t, Config{State: newState(t)})
+	w := newWorld(t, b, buildTool(t))
+	w.build(w.fill("a"))
+	control := b.(*connection).engine.(*engine).control
+	time.AfterFunc(100*time.Millisecond, holdCopy(t, control))
+	_, err := b.Prune(t.Context(), true)
+	must(t, err)
+	if left, err := control.diskUsage(t.Context()); err != nil || len(left) > 0 {
+		t.Errorf("after pruning all, the cache holds %d records (%v)", len(left), err)
+	}
+	must(t, b.Close())
+}
+
 // holdCopy uses the copy of the source, under its other name, until the function that it returns is called.
 func holdCopy(t *testing.T, c *controller) (release func()) {
 	t.Helper()
-	records, err := c.settled(t.Context())
+	records, err := settled(t.Context(), c.diskUsage)
 	must(t, err)
 	for _, r := range records {
 		ref, err := c.worker.CacheMgr.Get(t.Context(), r.ID, nil)
