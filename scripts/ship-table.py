@@ -5,9 +5,10 @@
     scripts/ship-table.py tables.json [MORE.json …] [--variant plain causal …]
 
 Only calls of the named variants are shipped (all by default; "key padding", "mask of pairs", "bias", "sequences behind
-each other" and these with causal are others), and of the times only those of the choice: the whole measurement belongs
-to docs/gpu-results. Prints each call that torch serves although it has more than 1024 queries, 128 keys or more and a
-head dim of at most 128: those the kernels are meant to win, and docs/choice.md names them.
+each other", these with causal, and all with groups of heads, such as "causal, groups of 4", are others), and of the
+times only those of the choice: the whole measurement belongs to docs/gpu-results. Prints each call that torch serves
+although it has more than 1024 queries, 128 keys or more and a head dim of at most 128: those the kernels are meant to
+win, and docs/choice.md names them.
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "python" / "sageattention" / "_shipped.py"
 BEGIN, END = "# tables, by scripts/ship-table.py\n", "# end of the tables\n"
 WORDS = (("varlen", "sequences behind each other"), ("causal", "causal"))
+SHAPE = ("head_dim", "causal", "mask", "varlen", "rows", "keys", "heads", "group")
 MASKS = {"": "", "padding": "key padding", "pairs": "mask of pairs", "bias": "bias"}
 
 
 def variant(cell: dict[str, object]) -> str:
     """As sageattention._table.Shape.variant."""
-    words = [*(word for flag, word in WORDS if cell[flag]), MASKS[str(cell["mask"])]]
+    group = f"groups of {cell['group']}" if cell["group"] != 1 else ""
+    words = [*(word for flag, word in WORDS if cell[flag]), MASKS[str(cell["mask"])], group]
     return ", ".join(filter(None, words)) or "plain"
 
 
@@ -38,17 +41,16 @@ def row(cell: dict[str, object]) -> tuple[object, ...]:
     times = cell["times"]
     assert isinstance(times, dict)
     kept = {name: times[name] for name in (cell["kernel"], "torch") if name in times}
-    shape = tuple(cell[name] for name in ("head_dim", "causal", "mask", "varlen", "rows", "keys", "heads"))
-    return (*shape, cell["kernel"], cell["torch"], kept)
+    return (*(cell[name] for name in SHAPE), cell["kernel"], cell["torch"], kept)
 
 
 def beyond(tables: Iterable[list[tuple[Any, ...]]]) -> Iterator[str]:
     """A line for each call that is handed over beyond short calls, few keys and wide heads."""
     for found in itertools.chain.from_iterable(tables):
-        head_dim, causal, mask, varlen, rows, keys, heads, kernel, handed, times = found
+        head_dim, causal, mask, varlen, rows, keys, heads, group, kernel, handed, times = found
         if handed and head_dim <= 128 and rows > 1024 and keys >= 128:
             shape = f"{rows} queries, {keys} keys, {heads} heads of {head_dim}"
-            name = variant({"causal": causal, "mask": mask, "varlen": varlen})
+            name = variant({"causal": causal, "mask": mask, "varlen": varlen, "group": group})
             yield f"{shape}, {name}: {times['torch'] / times[kernel]:.2f}"
 
 

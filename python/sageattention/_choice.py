@@ -93,12 +93,25 @@ def describe(device: int) -> str:
             "`python -m sageattention tune` measures one"
         )
     where = f"measured with torch {found.machine.torch} and cuDNN {found.machine.cudnn}"
-    handed = [cell.shape for cell in found.cells if cell.torch]
+    handed = _handed(found)
     if always():
         return f"table {where}; SAGEATTN_ALWAYS keeps all calls from torch"
     if not handed:
         return f"table {where}: no call is handed to torch"
     return f"table {where}: torch's attention serves {'; '.join(_summary(handed))}"
+
+
+def _handed(found: Table) -> list[Shape]:
+    """Of the measured calls those that go to torch, in each size of groups that was measured of their kind.
+
+    A grouped call that was not measured itself takes the cell of a smaller group.
+    """
+    groups: dict[tuple[int, bool, str, bool], set[int]] = {}
+    for cell in found.cells:
+        groups.setdefault(cell.shape.kind, set()).add(cell.shape.group)
+    shapes = {cell.shape._replace(group=group) for cell in found.cells for group in groups[cell.shape.kind]}
+    cells = ((shape, found.find(shape)) for shape in shapes)
+    return [shape for shape, cell in cells if cell and cell.torch]
 
 
 def _summary(shapes: list[Shape]) -> list[str]:

@@ -170,21 +170,22 @@ def square(
 def varlen(
     device: torch.device, method: str, head_dim: int, causal: bool = True
 ) -> tuple[Tensors, Tensors]:
-    """Sequences behind each other, whose queries are keys and values too: the lengths of both are the same."""
+    """Sequences behind each other, whose first query heads are keys and values too, so that lengths are the same."""
     rows = operands(head_dim, torch.float16)[0][0].transpose(0, 1).contiguous()
-    there, starts = rows.to(device), torch.tensor(STARTS, dtype=torch.int32, device=device)
+    shared = rows[:, :KEY_HEADS].contiguous()
+    q, k, starts = rows.to(device), shared.to(device), torch.tensor(STARTS, dtype=torch.int32, device=device)
     longest = max(end - begin for begin, end in zip(STARTS, STARTS[1:]))
 
     def launch() -> torch.Tensor:
         output: torch.Tensor
         output, _ = OPERATORS.forward_varlen(
-            there, there, there, None, starts, starts, longest, longest,
+            q, k, k, None, starts, starts, longest, longest,
             _abi.CAUSAL_TOP_LEFT if causal else _abi.NOT_CAUSAL, head_dim**-0.5, method, _abi.PER_THREAD, True, False,
         )  # fmt: skip
         return output
 
     def wanted() -> torch.Tensor:
-        return reference.varlen_attention(rows, rows, rows, [*STARTS], [*STARTS], causal)[0]
+        return reference.varlen_attention(rows, shared, shared, [*STARTS], [*STARTS], causal)[0]
 
     return launch, wanted
 

@@ -3,6 +3,10 @@
 A call takes the cell of the smallest measured call that is at least as large in every respect; beyond the largest
 length or number of heads that was measured, it counts as that large. Quantising pays for itself in long calls, so
 what torch wins it wins for all smaller calls too.
+
+Query heads that share a key head form a group, and the larger the group, the fewer keys there are to quantise: what we
+win with small groups, we win with larger ones. So of the cells of one size a call takes that of the largest group that
+is no larger than its own, and plain heads serve a group that was never measured.
 """
 
 from __future__ import annotations
@@ -12,15 +16,19 @@ from typing import Any, NamedTuple
 import torch
 
 from ._call import Call, mask_strides
+from ._shapes import dims
 
-FORMAT = 2
+FORMAT = 3
 
 # Masks, whose speeds differ: boolean and the same for all queries, other boolean ones, numbers that are added.
 NO_MASK, PADDING, PAIRS, BIAS = MASKS = ("", "padding", "pairs", "bias")
 
 
 class Shape(NamedTuple):
-    """What the speed of a call depends on. heads: those of the query in all sequences of the batch together."""
+    """What the speed of a call depends on.
+
+    heads: those of the query in all sequences of the batch together; group: so many of them share a key head.
+    """
 
     head_dim: int
     causal: bool
@@ -29,17 +37,22 @@ class Shape(NamedTuple):
     rows: int
     keys: int
     heads: int
+    group: int = 1
 
     @classmethod
     def of(cls, call: Call) -> Shape:
         """The shape of a call; of sequences behind each other, the largest lengths count."""
-        batch, second, third, head_dim = call.query.shape
-        heads, rows = (third, second) if call.nhd else (second, third)
-        keys = call.key.shape[1 if call.nhd else 2]
+        query, key = dims(call.query, call.nhd), dims(call.key, call.nhd)
+        batch, rows, keys = query.batch, query.rows, key.rows
         if call.lengths is not None:
             batch, rows, keys = call.lengths[0].batch, call.lengths[0].rows, call.lengths[1].rows
-        varlen = call.lengths is not None
-        return cls(head_dim, bool(call.causal), _mask(call), varlen, rows, keys, batch * heads)
+        kind = query.head_dim, bool(call.causal), _mask(call), call.lengths is not None
+        return cls(*kind, rows, keys, batch * query.heads, query.heads // key.heads)
+
+    @property
+    def kind(self) -> tuple[int, bool, str, bool]:
+        """What only cells of the same kind can tell of: all but the sizes and the group."""
+        return self.head_dim, self.causal, self.mask, self.varlen
 
     @property
     def extent(self) -> tuple[int, int, int]:
@@ -53,7 +66,8 @@ class Shape(NamedTuple):
     def variant(self) -> str:
         """ "causal, key padding" or the like."""
         mask = {NO_MASK: "", PADDING: "key padding", PAIRS: "mask of pairs", BIAS: "bias"}[self.mask]
-        words = ("sequences behind each other", self.varlen), ("causal", self.causal), (mask, bool(mask))
+        group = f"groups of {self.group}" if self.group > 1 else ""
+        words = ("sequences behind each other", self.varlen), ("causal", self.causal), (mask, mask), (group, group)
         return ", ".join(word for word, holds in words if holds) or "plain"
 
     def text(self) -> str:
@@ -101,7 +115,9 @@ class Table(NamedTuple):
         alike = [
             cell
             for cell in self.cells
-            if cell.shape[1:4] == shape[1:4] and cell.shape.head_dim >= shape.head_dim
+            if cell.shape.kind[1:] == shape.kind[1:]
+            and cell.shape.head_dim >= shape.head_dim
+            and cell.shape.group <= shape.group
         ]
         head_dim = min((cell.shape.head_dim for cell in alike), default=0)
         alike = [cell for cell in alike if cell.shape.head_dim == head_dim]
@@ -114,7 +130,7 @@ class Table(NamedTuple):
             for cell in alike
             if cell.shape.rows >= rows and cell.shape.keys >= keys and cell.shape.heads >= heads
         ]
-        return min(larger, key=lambda cell: cell.shape.size, default=None)
+        return min(larger, key=lambda cell: (cell.shape.size, -cell.shape.group), default=None)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -142,7 +158,7 @@ def _cell(data: Any) -> Cell:
     shape = Shape(*values)
     if shape.mask not in MASKS:
         raise ValueError(f"it has a cell of unknown mask: {shape}")
-    if min(shape.head_dim, shape.rows, shape.keys, shape.heads) < 1:
+    if min(shape.head_dim, *shape.extent, shape.group) < 1:
         raise ValueError(f"it has a cell of no size: {shape}")
     times = {_of(str, name): float(_of((int, float), time)) for name, time in data["times"].items()}
     return Cell(shape, _of(str, data["kernel"]), _of(bool, data["torch"]), times)

@@ -59,7 +59,7 @@ class Gpu:
             found.append(TRITON)
         if _case_name(shape.varlen, shape.causal, bool(shape.mask)) not in self._wrong_of_torch:
             found.append(TORCH)
-            if not shape.varlen and (shape.rows, shape.heads) == (SQUARES[0], HEADS[0]):
+            if shape.variant == "plain" and shape.extent == (SQUARES[0], SQUARES[0], HEADS[0]):
                 found += [*BACKENDS]  # for the report alone
         return found
 
@@ -96,11 +96,12 @@ class Gpu:
         batch = 1 if shape.heads == 16 else 4 if shape.varlen else 2
         heads = shape.heads // batch
 
-        def normal(rows: int) -> torch.Tensor:
+        def normal(rows: int, heads: int) -> torch.Tensor:
             size = (batch * rows, heads) if shape.varlen else (batch, heads, rows)
             return torch.randn(*size, shape.head_dim, dtype=self._dtype, device=self.device)
 
-        q, k, v = normal(shape.rows), normal(shape.keys), normal(shape.keys)
+        q = normal(shape.rows, heads)
+        k, v = (normal(shape.keys, heads // shape.group) for _ in range(2))
         mask = self._mask(shape, batch, heads) if shape.mask else None
         starts = None
         if shape.varlen:

@@ -11,6 +11,7 @@ from ._table import Cell, Table
 
 _SIZE, _GAP, _LEFT, _TOP = (350, 150), (60, 62), 50, 64
 _LOWEST, _HIGHEST = 0.25, 4.0  # of the ratio to torch
+_GROUPS = "groups of N: N query heads share a key head"
 _OURS, _HANDED = "#1a6f3c", "#b3402e"
 
 
@@ -32,6 +33,7 @@ def text(table: Table) -> str:
     lines = [
         f"{machine.gpu}, driver {machine.driver}, torch {machine.torch}, cuDNN {machine.cudnn}",
         "microseconds of the GPU for a call; × torch: how many times as fast as torch's attention",
+        _GROUPS,
     ]
     for (head_dim, variant), cells in _groups(table).items():
         lines += ["", f"head dim {head_dim}, {variant}", _row("queries", "keys", "heads", "taken", "× torch", "")]
@@ -66,7 +68,7 @@ def svg(table: Table) -> str:
         f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
         _text(_LEFT, 24, title, 16),
-        _text(_LEFT, 44, "by rows; a line for each number of heads; hollow: the call is handed to torch", 12),
+        _text(_LEFT, 44, f"by rows; a line for each number of heads; hollow: handed to torch; {_GROUPS}", 12),
     ]
     for index, ((head_dim, variant), cells) in enumerate(groups):
         x = _LEFT + index % columns * (_SIZE[0] + _GAP[0])

@@ -75,7 +75,7 @@ class Ours(Method):
         if self._request != "auto" or found.choice.always():
             return False
         flags = case.causal, case.mask, bool(case.lengths)  # the names of masks are the table's
-        sizes = case.query_rows, case.key_rows, case.batch * case.heads
+        sizes = case.query_rows, case.key_rows, case.batch * case.heads, case.heads // case.kv_heads
         cell = found.choice.measured(_device(), found.table.Shape(case.head_dim, *flags, *sizes))
         return cell is not None and bool(cell.torch)
 

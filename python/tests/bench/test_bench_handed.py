@@ -26,7 +26,14 @@ class Dispatch:
 
 @pytest.mark.parametrize(
     ("name", "torchs"),
-    [("hd128-s1024", True), ("hd128-s64-k4096-padding", True), ("hd128-s8192", False), ("hd128-s4096-padding", False)],
+    [
+        ("hd128-s1024", True),
+        ("hd128-s64-k4096-padding", True),
+        ("hd128-s8192", False),
+        ("hd128-s4096-padding", False),
+        ("hd128-s256-gqa4", True),
+        ("hd128-s8192-gqa4", False),
+    ],
 )
 def test_identity_follows_the_table(name: str, torchs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     choice = SimpleNamespace(always=lambda: False, measured=lambda device, shape: _shipped.TABLES[0].find(shape))

@@ -38,7 +38,7 @@ _triton.why_not = lambda *request: "no GPU here"
 torch.is_autocast_enabled = lambda *device: False
 gpu = _tune_gpu.Gpu(torch.device("cpu", 0))
 variants = [(False, "", False), (True, "", False), *((False, mask, False) for mask in MASKS[1:]), (False, "", True)]
-shapes = [Shape(64, *flags, 48, 48, 64) for flags in variants]
+shapes = [Shape(64, *flags, 48, 48, 64, group) for flags in variants for group in (1, 4)]
 honest = _tune.measure(shapes, gpu.source())
 wrong = [*gpu.wrong]
 gpu._wrong.clear()
@@ -67,3 +67,6 @@ def test_kernels_that_compute_nothing_are_not_chosen(tmp_path: Path) -> None:
         assert {"fp16_masked", "fp8_wgmma_masked", "torch"} <= times[mask].keys()
     assert {"fp16_biased", "fp8_wgmma_biased", "torch"} <= times["bias"].keys()
     assert "fp16" in times["sequences behind each other"]
+    assert times["groups of 4"].keys() == times["plain"].keys()
+    for variant in ("causal", "key padding", "sequences behind each other"):
+        assert times[f"{variant}, groups of 4"].keys() == times[variant].keys()

@@ -161,6 +161,37 @@ def test_the_table_decides_for_the_best_alone(
     assert _choice.choose(0, call, method).kind == without
 
 
+def grouped() -> Table:
+    """Of 512 rows and 64 heads torch is faster with plain heads, and our kernel where four of them share keys."""
+    shapes = [Shape(128, False, "", varlen, 512, 512, 64, group) for varlen in (False, True) for group in (1, 4)]
+    longest = [shape._replace(rows=4096, keys=4096) for shape in shapes if shape.group == 1]
+    cells = [Cell(shape, "fp16", shape in shapes and shape.group == 1, {}) for shape in (*shapes, *longest)]
+    return Table(table().machine, tuple(cells))
+
+
+@pytest.mark.parametrize(("key_heads", "kind"), [(8, "torch"), (4, "torch"), (2, "fp16"), (1, "fp16")])
+@pytest.mark.parametrize("nhd", [False, True])
+def test_groups_of_heads_have_cells_of_their_own(
+    key_heads: int, kind: str, nhd: bool, with_table: pytest.MonkeyPatch
+) -> None:
+    with_table.setattr(_choice, "table", lambda device: grouped())
+    q, k = (torch.empty(2, heads, 300, 64, dtype=torch.float16) for heads in (8, key_heads))
+    if nhd:
+        q, k = q.transpose(1, 2), k.transpose(1, 2)
+        varlen = planned(q[:1], k[:1], nhd=True, lengths=lengths())
+        assert _choice.choose(0, varlen, "auto").kind == kind
+    assert _choice.choose(0, planned(q, k, nhd=nhd), "auto").kind == kind
+    assert _choice.choose(0, planned(q, k, nhd=nhd), "quantised").kind == "fp16"
+
+
+def test_groups_are_described_by_what_becomes_of_their_calls(with_table: pytest.MonkeyPatch) -> None:
+    short = [Cell(Shape(128, False, "", False, 256, 256, 64), "fp16", True, {})]
+    with_table.setattr(_choice, "table", lambda device: grouped()._replace(cells=(*short, *grouped().cells)))
+    told = _choice.describe(0)
+    assert "head dim 128, groups of 4: up to 256 × 256; head dim 128, plain: up to 512 × 512; " in told
+    assert told.endswith("head dim 128, sequences behind each other: up to 512 × 512")
+
+
 def test_a_call_that_torch_computes_otherwise_takes_the_tables_kernel(with_table: pytest.MonkeyPatch) -> None:
     q = torch.empty(1, 2, 20, 64, dtype=torch.float16)
     lse = Operand.of(_operand.LSE, torch.zeros(1))

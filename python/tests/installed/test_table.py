@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from sageattention import _cache, _library, _operand, _shipped
-from sageattention._call import Call
+from sageattention._call import Call, Lengths
 from sageattention._kinds import KINDS
 from sageattention._operand import Operand
 from sageattention._table import Cell, Machine, Shape, Table
@@ -20,12 +20,16 @@ from sageattention._table import Cell, Machine, Shape, Table
 HERE = Machine("NVIDIA Test 1", "580.1", "2.8.0+cu128", "9.10", "2.2.0 - 5")
 
 
-def shape(rows: int, keys: int, heads: int = 64, head_dim: int = 128, causal: bool = False) -> Shape:
-    return Shape(head_dim, causal, "", False, rows, keys, heads)
+def shape(
+    rows: int, keys: int, heads: int = 64, head_dim: int = 128, causal: bool = False, group: int = 1
+) -> Shape:
+    return Shape(head_dim, causal, "", False, rows, keys, heads, group)
 
 
-def cell(rows: int, keys: int, heads: int = 64, head_dim: int = 128, handed: bool = False) -> Cell:
-    return Cell(shape(rows, keys, heads, head_dim), "fp16", handed, {"fp16": 2.0, "torch": 1.0})
+def cell(
+    rows: int, keys: int, heads: int = 64, head_dim: int = 128, handed: bool = False, group: int = 1
+) -> Cell:
+    return Cell(shape(rows, keys, heads, head_dim, group=group), "fp16", handed, {"fp16": 2.0, "torch": 1.0})
 
 
 TABLE = Table(
@@ -34,6 +38,7 @@ TABLE = Table(
         *(cell(rows, rows, heads, handed=rows <= 1024) for rows in (256, 1024, 4096) for heads in (16, 64)),
         cell(4096, 112, handed=True),
         cell(4096, 4096, 64, 256, handed=True),
+        cell(1024, 1024, 64, group=4),
     ),
 )
 
@@ -59,6 +64,33 @@ def test_a_call_takes_the_smallest_cell_that_is_as_large(call: Shape, expected: 
     found = TABLE.find(call)
     assert found is not None and (found.shape.rows, found.shape.keys, found.shape.heads) == expected
     assert found.shape.head_dim == 128
+
+
+@pytest.mark.parametrize(
+    ("call", "size", "group"),
+    [
+        (shape(1024, 1024), 1024, 1),
+        (shape(1024, 1024, group=3), 1024, 1),
+        (shape(1024, 1024, group=4), 1024, 4),
+        (shape(1024, 1024, group=64), 1024, 4),
+        (shape(900, 300, group=4), 1024, 4),
+        (shape(900, 300, 16, group=4), 1024, 1),
+        (shape(200, 200, group=4), 256, 1),
+        (shape(1025, 1025, group=4), 4096, 1),
+        (shape(100000, 100000, group=4), 4096, 1),
+        (shape(1024, 1024, head_dim=96, group=8), 1024, 4),
+        (shape(1024, 1024, head_dim=160, group=8), 4096, 1),
+    ],
+)
+def test_of_one_size_the_largest_group_that_is_no_larger_counts(call: Shape, size: int, group: int) -> None:
+    found = TABLE.find(call)
+    assert found is not None and (found.shape.rows, found.shape.group) == (size, group)
+    assert found.torch == (group == 1 and (size <= 1024 or call.head_dim > 128))
+
+
+def test_a_larger_group_says_nothing_of_a_smaller_one() -> None:
+    table = Table(HERE, (cell(1024, 1024, group=4),))
+    assert table.find(shape(1024, 1024, group=3)) is None
 
 
 def test_nothing_is_said_of_what_was_not_measured() -> None:
@@ -98,6 +130,39 @@ def test_a_mask_is_told_by_what_it_is(mask: torch.Tensor | None, expected: str) 
     assert Shape.of(call) == Shape(8, False, expected, False, 5, 9, 8)
 
 
+@pytest.mark.parametrize(("heads", "key_heads", "group"), [(8, 8, 1), (8, 2, 4), (8, 1, 8)])
+def test_a_group_is_what_shares_a_key_head(heads: int, key_heads: int, group: int) -> None:
+    q, k = torch.empty(3, heads, 5, 64, dtype=torch.float16), torch.empty(3, key_heads, 9, 64, dtype=torch.float16)
+    for nhd in (False, True):
+        there = (x.transpose(1, 2).contiguous() if nhd else x for x in (q, k))
+        assert Shape.of(_call(*there, nhd)) == Shape(64, False, "", False, 5, 9, 3 * heads, group)
+    starts = Operand.of(_operand.QUERY_STARTS, torch.zeros(4, dtype=torch.int32))
+    packed = torch.empty(1, 20, heads, 64, dtype=torch.float16), torch.empty(1, 30, key_heads, 64, dtype=torch.float16)
+    call = _call(*packed, True)._replace(lengths=(Lengths(starts, 7), Lengths(starts, 11)))
+    assert Shape.of(call) == Shape(64, False, "", True, 7, 11, 3 * heads, group)
+
+
+def _call(query: torch.Tensor, key: torch.Tensor, nhd: bool) -> Call:
+    q, k = Operand.of(_operand.QUERY, query), Operand.of(_operand.KEY, key)
+    return Call(q, k, k, q, None, None, nhd, 0, 1.0, 1, True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "group", "variant"),
+    [
+        ((False, "", False), 1, "plain"),
+        ((False, "", False), 4, "groups of 4"),
+        ((True, "", False), 4, "causal, groups of 4"),
+        ((False, "padding", False), 8, "key padding, groups of 8"),
+        ((True, "", True), 2, "sequences behind each other, causal, groups of 2"),
+    ],
+)
+def test_a_shape_in_words(flags: tuple[bool, str, bool], group: int, variant: str) -> None:
+    found = Shape(128, *flags, 8, 9, 32, group)
+    assert found.variant == variant
+    assert found.text() == f"8 queries, 9 keys, 32 heads of 128, {variant}"
+
+
 def test_json_gives_the_same_table() -> None:
     assert Table.from_json(json.loads(json.dumps(TABLE.to_json()))) == TABLE
 
@@ -115,13 +180,16 @@ BROKEN_CELL = {**TABLE.to_json()["cells"][0]}
         None,
         [],
         {},
-        changed(format=1),
+        changed(format=2),
         changed(machine={}),
         changed(machine={**HERE._asdict(), "gpu": 1}),
         changed(cells=None),
         changed(cells=[{}]),
         changed(cells=[{**BROKEN_CELL, "rows": 0}]),
         changed(cells=[{**BROKEN_CELL, "rows": True}]),
+        changed(cells=[{**BROKEN_CELL, "group": 0}]),
+        changed(cells=[{**BROKEN_CELL, "group": "4"}]),
+        changed(cells=[{name: value for name, value in BROKEN_CELL.items() if name != "group"}]),
         changed(cells=[{**BROKEN_CELL, "mask": True}]),
         changed(cells=[{**BROKEN_CELL, "mask": "keys"}]),
         changed(cells=[{**BROKEN_CELL, "rows": "8"}]),
@@ -179,7 +247,7 @@ def test_a_table_of_another_machine_is_ignored_with_one_line(
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"format": 2}', b" " * ((1 << 20) + 1), b"null"],
+    [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"format": 3}', b" " * ((1 << 20) + 1), b"null"],
     ids=["empty", "cut", "bytes", "deep", "short", "large", "null"],
 )
 def test_a_damaged_file_is_ignored_with_one_line(
@@ -189,6 +257,17 @@ def test_a_damaged_file_is_ignored_with_one_line(
     assert _cache.read(HERE) is None
     (line,) = caplog.messages
     assert "is ignored" in line and caplog.records[0].levelno == logging.WARNING
+
+
+def test_a_table_of_an_older_package_is_ignored_with_one_line(
+    cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Format 2 is that of packages whose cells had no groups."""
+    cells = [{name: value for name, value in found.items() if name != "group"} for found in TABLE.to_json()["cells"]]
+    _cache.write(TABLE).write_text(json.dumps(changed(format=2, cells=cells)))
+    assert _cache.read(HERE) is None
+    (line,) = caplog.messages
+    assert "tune` is ignored" in line and "it has format 2, this package reads 3" in line
 
 
 def test_a_folder_in_its_place_is_ignored_with_one_line(cache: Path, caplog: pytest.LogCaptureFixture) -> None:

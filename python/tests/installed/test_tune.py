@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -69,6 +70,15 @@ def test_what_is_far_behind_in_long_calls_is_not_tried_again() -> None:
     assert [name for name, shape in log if shape == causal] == [name for name in times if name != "triton"]
 
 
+def test_what_is_far_behind_in_short_calls_is_tried_on_longer_ones() -> None:
+    """And what is far behind with plain heads is not tried on groups of them."""
+    log: list[tuple[str, Shape]] = []
+    grouped = SHORT._replace(group=4)
+    _tune.measure([SHORT, LONG, grouped], source({"fp16": 10, "fp8": 20}, log=log))
+    assert [shape for name, shape in log if name == "fp8"] == [SHORT, LONG]
+    assert [shape for name, shape in log if name == "fp16"] == [SHORT, LONG, grouped]
+
+
 def test_the_time_is_kept() -> None:
     ticks = iter(range(100))
     clock: Callable[[], float] = lambda: float(next(ticks))  # noqa: E731
@@ -81,10 +91,28 @@ def test_shapes() -> None:
     wanted = [*_tune.shapes()]
     assert len(set(wanted)) == len(wanted)
     assert wanted[0] == LONG, "what the time may not suffice for comes last"
-    for group in {shape[:4] for shape in wanted}:
-        alike = [shape for shape in wanted if shape[:4] == group]
-        corner = tuple(max(shape[axis] for shape in alike) for axis in (4, 5, 6))
-        assert corner in {shape[4:] for shape in alike}, "every call must find a cell"
+    for kind in {shape.kind for shape in wanted}:
+        plain = [shape.extent for shape in wanted if shape.kind == kind and shape.group == 1]
+        corner = tuple(map(max, zip(*plain)))
+        assert corner in plain, "every call must find a cell"
+
+
+def test_what_comes_last_has_the_cell_of_a_call_that_came_before() -> None:
+    """Groups that of plain heads, few heads that of many."""
+    wanted = [*_tune.shapes()]
+    place = {shape: index for index, shape in enumerate(wanted)}
+    for shape in wanted:
+        assert place[shape._replace(group=1)] <= place[shape]
+        assert place[shape._replace(heads=64)] <= place[shape]
+    wide = [place[shape] for shape in wanted if (shape.head_dim, shape.heads) == (256, 64)]
+    assert max(wide) < min(place[shape] for shape in wanted if shape.group > 1)
+
+
+def test_which_groups() -> None:
+    wanted = [*_tune.shapes()]
+    assert {shape.group for shape in wanted} == {1, 4}
+    for head_dim, causal in itertools.product((64, 128), (False, True)):
+        assert Shape(head_dim, causal, "", False, 2048, 2048, 64, 4) in wanted
 
 
 def table() -> Table:
@@ -97,7 +125,8 @@ def test_text_and_picture() -> None:
     text = _tune_report.text(found)
     assert "head dim 256, sequences behind each other, causal" in text
     assert text.count("torch 8") == len(found.cells)
-    assert text.splitlines()[5].split()[:5] == ["64", "4096", "16", "torch", "0.80"]
+    assert "head dim 128, causal, groups of 4\n" in text and "N query heads share a key head" in text
+    assert text.splitlines()[6].split()[:5] == ["64", "4096", "16", "torch", "0.80"]
     root = ElementTree.fromstring(_tune_report.svg(found))
     circles = [*root.iter("{http://www.w3.org/2000/svg}circle")]
     assert len(circles) == len(found.cells)
