@@ -235,7 +235,7 @@ speed() {
 
 # Which calls go to torch on this card: what scripts/ship-table.py takes.
 tune() {
-    phase tune 80 bash -c '"$0" -m sageattention tune --json --no-store >tune.json' "$python"
+    phase tune 90 bash -c '"$0" -m sageattention tune --json --no-store --seconds 60 >tune.json' "$python"
     [[ ! -s tune.json ]] || cp tune.json "$1/"
 }
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import pprint
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -40,18 +39,21 @@ def variant(cell: dict[str, object]) -> str:
 def row(cell: dict[str, object]) -> tuple[object, ...]:
     times = cell["times"]
     assert isinstance(times, dict)
-    kept = {name: times[name] for name in (cell["kernel"], "torch") if name in times}
-    return (*(cell[name] for name in SHAPE), cell["kernel"], cell["torch"], kept)
+    return (*(cell[name] for name in SHAPE), cell["kernel"], cell["torch"], times[cell["kernel"]], times.get("torch"))
 
 
 def beyond(tables: Iterable[list[tuple[Any, ...]]]) -> Iterator[str]:
     """A line for each call that is handed over beyond short calls, few keys and wide heads."""
     for found in itertools.chain.from_iterable(tables):
-        head_dim, causal, mask, varlen, rows, keys, heads, group, kernel, handed, times = found
+        head_dim, causal, mask, varlen, rows, keys, heads, group, _, handed, ours, torch = found
         if handed and head_dim <= 128 and rows > 1024 and keys >= 128:
             shape = f"{rows} queries, {keys} keys, {heads} heads of {head_dim}"
             name = variant({"causal": causal, "mask": mask, "varlen": varlen, "group": group})
-            yield f"{shape}, {name}: {times['torch'] / times[kernel]:.2f}"
+            yield f"{shape}, {name}: {torch / ours:.2f}"
+
+
+def lines(cells: Iterable[tuple[Any, ...]]) -> str:
+    return "".join(f"    {cell!r},\n" for cell in cells)
 
 
 def main() -> int:
@@ -71,8 +73,8 @@ def main() -> int:
         print(line)
     text = TARGET.read_text("utf-8")
     before, rest = text.split(BEGIN)
-    data = pprint.pformat(tables, width=116)
-    TARGET.write_text(f"{before}{BEGIN}_DATA: Any = {data}\n{END}{rest.split(END)[1]}", "utf-8")
+    data = "".join(f"({machine!r}, [\n{lines(cells)}]),\n" for machine, cells in tables)
+    TARGET.write_text(f"{before}{BEGIN}_DATA: Any = [\n{data}]\n{END}{rest.split(END)[1]}", "utf-8")
     return 0
 
 

@@ -39,8 +39,8 @@ def test_the_choice_and_its_times_are_kept(target: Path, tmp_path: Path) -> None
     assert run(target, str(measured)) == 0
     found: dict[str, object] = {"Any": object}
     exec(target.read_text(), found)
-    row = (64, True, "", False, 8, 8, 4, 1, "fp8", True, {"fp8": 2.0, "torch": 1.0})
-    other = (64, False, "", False, 8, 8, 4, 1, "fp16", False, {"fp16": 1.0})
+    row = (64, True, "", False, 8, 8, 4, 1, "fp8", True, 2.0, 1.0)
+    other = (64, False, "", False, 8, 8, 4, 1, "fp16", False, 1.0, None)
     assert found["_DATA"] == [(tuple(MACHINE.values()), [row, other])]
     assert found["after"] == 1
     assert run(target, str(measured), "--variant", "plain") == 0
@@ -56,7 +56,7 @@ def test_groups_are_variants_of_their_own(target: Path, tmp_path: Path) -> None:
     assert run(target, str(measured), "--variant", "groups of 4") == 0
     found: dict[str, object] = {"Any": object}
     exec(target.read_text(), found)
-    row = (64, False, "", False, 8, 8, 4, 4, "fp8", True, {"fp8": 2.0, "torch": 1.0})
+    row = (64, False, "", False, 8, 8, 4, 4, "fp8", True, 2.0, 1.0)
     assert found["_DATA"] == [(tuple(MACHINE.values()), [row])]
 
 
