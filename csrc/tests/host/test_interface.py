@@ -145,7 +145,7 @@ def runnable(built):
     if system.missing():
         pytest.skip(system.missing())
     strict = ("-std=c11", "-Wall", "-Wextra", "-Werror")
-    zig(system.target, *strict, "-o", folder / system.program, HERE / "interface.c", *system.options)
+    zig(system.target, *strict, "-o", folder / system.program, HERE / "interface.c", HERE / "calls.c", *system.options)
     (folder / "driver").mkdir()
     zig(system.target, "-w", "-shared", "-o", folder / "driver" / system.driver, HERE / "fake_driver.c")
     images = [container(image(name, 2, 90), image(name, 1, 121)) for name in (b"quantize", b"attention_fp16_sm80")]
