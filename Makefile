@@ -150,7 +150,7 @@ compile-seconds: ## docs/compile-seconds.md: what the compiler and the assembler
 .PHONY: same-code
 same-code: ## docs/same-code.md: compiles what wheels leave out because an older SM has the same code or PTX, and compares
 	for name in $(basename $(notdir $(wildcard lock/toolchain-cu*.txt))); do \
-	  compilers=$$(scripts/pinned-packages.sh $$name $$name) && PYTHONPATH=python:python/tests:$$compilers scripts/same-code.py || exit; \
+	  compilers=$$(scripts/pinned-packages.sh $$name-ptxas $$name $${name/toolchain/ptxas}) && PYTHONPATH=python:python/tests:$$compilers scripts/same-code.py || exit; \
 	done
 
 .PHONY: kernels-report

@@ -39,9 +39,13 @@ type kernelStage struct {
 	Digits   string // "90"
 	SM       matrix.SM
 	PTX      []ptxUse      // what the stage assembles
+	Twins    []twinUse     // what it takes over from the stages of other SMs
 	Copies   []copyStep    // the other sources and their headers, nothing else
 	Compiles []compileStep // of these, one for each suffix
 }
+
+// Checks says whether the stage makes code itself, which it then checks.
+func (s kernelStage) Checks() bool { return len(s.Compiles)+len(s.PTX) > 0 }
 
 // copyStep copies files of one directory to the same directory of the stage.
 type copyStep struct {
@@ -86,11 +90,8 @@ func RenderDockerfile(m *matrix.Matrix, k *kernels.Set) ([]byte, error) {
 
 func newKernelStage(s share) kernelStage {
 	var files []string
-	stage := kernelStage{Name: s.stage(), Digits: s.sm.Digits(), SM: s.sm, PTX: s.ptx}
-	for _, source := range s.sources {
-		if _, shared := source.PTXOf(s.sm); shared {
-			continue
-		}
+	stage := kernelStage{Name: s.stage(), Digits: s.sm.Digits(), SM: s.sm, PTX: s.ptx, Twins: s.twins}
+	for _, source := range s.compiled() {
 		files = append(append(files, source.Path()), source.Headers...)
 		stage.addSource(source.Arch(s.sm).String(), source.Path())
 	}

@@ -42,7 +42,7 @@ func kernelsPart(m *matrix.Matrix, cell matrix.Cell, s share) Part {
 		Name: "kernels-cu" + cuda.Digits() + strings.TrimPrefix(s.stage(), "kernels"),
 		CUDA: cuda.String(), SM: &s.sm, Stage: s.stage() + "-build", cell: cell,
 		arguments: []argument{{"CUDA_DIGITS", cuda.Digits()}, {"PTX_SM", m.PTXOf(cell.CUDA).String()}},
-		steps:     append(compilerSteps([]share{s}), s.stage()),
+		steps:     append(compilerSteps(s.whole()), kernelStages(s.whole())...),
 	}
 }
 

@@ -24,10 +24,14 @@ func (u ptxUse) Files() string {
 	return strings.Join(files, " ")
 }
 
-// ptxUses are those of some sources for an SM; sources whose code the compiler makes by itself are in none.
-func ptxUses(m *matrix.Matrix, sources []kernels.Source, sm matrix.SM) []ptxUse {
+// ptxUses are those of some sources for an SM; sources whose code the compiler makes by itself are in none, nor those
+// that have the code of another SM.
+func ptxUses(m *matrix.Matrix, k *kernels.Set, sources []kernels.Source, sm matrix.SM) []ptxUse {
 	var uses []ptxUse
 	for _, source := range sources {
+		if _, twin := k.TwinOf(m, source, sm); twin {
+			continue
+		}
 		if of, shared := source.PTXOf(sm); shared {
 			uses = addUse(uses, ptxUse{ptxStageName(m, source, of), of, []kernels.Source{source}})
 		}
@@ -97,14 +101,15 @@ func ptxStages(shares []share) []ptxStage {
 // compilerSteps are the stages that the stages of some shares stand on.
 func compilerSteps(shares []share) []string {
 	steps := []string{"system", "uv", "toolchain", "nvdisasm"}
+	add := func(step string) {
+		if !slices.Contains(steps, step) {
+			steps = append(steps, step)
+		}
+	}
 	for _, s := range shares {
 		for _, use := range s.ptx {
-			if !slices.Contains(steps, "ptxas") {
-				steps = append(steps, "ptxas")
-			}
-			if !slices.Contains(steps, use.Stage) {
-				steps = append(steps, use.Stage)
-			}
+			add("ptxas")
+			add(use.Stage)
 		}
 	}
 	return steps

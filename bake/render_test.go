@@ -33,10 +33,18 @@ func TestStagesCopyOnlyTheirOwnSources(t *testing.T) {
 	for _, share := range sharesOf(m, k) {
 		sm := share.sm
 		text := stageText(t, content, share.stage()+"-compile")
-		own, shared, _ := strings.Cut(text, "\nCOPY --from=ptx-") // what needs no PTX does not wait for it
+		rest, taken, _ := strings.Cut(text, "\nCOPY --from=kernels-")
+		own, shared, _ := strings.Cut(rest, "\nCOPY --from=ptx-") // what needs no PTX does not wait for it
 		copies, compile, _ := strings.Cut(own, "\nRUN ")
 		var want, sources []string
 		for _, source := range share.sources {
+			if of, twin := k.TwinOf(m, source, sm); twin {
+				files := source.Stem() + ".sm_" + of.Digits() + source.Suffix + ".*"
+				if !strings.Contains(taken, " /out/"+files) || !strings.Contains(taken, " relabel --sm "+source.Arch(sm).String()+" ") {
+					t.Errorf("SM %s does not take %s over:\n%s", sm, source.File, taken)
+				}
+				continue
+			}
 			if _, assembled := source.PTXOf(sm); assembled {
 				if !strings.Contains(shared, " assemble --sm "+sm.String()+" ") || !strings.Contains(shared, "/out/"+source.Stem()+".*") {
 					t.Errorf("SM %s does not assemble %s", sm, source.File)

@@ -14,7 +14,8 @@ type share struct {
 	holders []string // packages; never empty
 	all     bool     // every package that is for the SM is a holder
 	sources []kernels.Source
-	ptx     []ptxUse // of those of the sources whose PTX several SMs have in common
+	ptx     []ptxUse  // of those of the sources whose PTX several SMs have in common
+	twins   []twinUse // of those of the sources that have the code of another SM
 }
 
 // stage is the name of the stage that compiles the share: kernels-sm120 for what all packages of the SM hold,
@@ -56,9 +57,27 @@ func sharesOfSM(m *matrix.Matrix, k *kernels.Set, sm matrix.SM) []share {
 		}
 	}
 	for at := range shares {
-		shares[at].ptx = ptxUses(m, shares[at].sources, sm)
+		shares[at].ptx = ptxUses(m, k, shares[at].sources, sm)
+		shares[at].twins = twinUses(m, k, shares[at].sources, sm)
 	}
 	return shares
+}
+
+// whole lists the shares that have to be made for this one, which is the last.
+func (s share) whole() []share {
+	var shares []share
+	for _, use := range s.twins {
+		shares = append(shares, use.of)
+	}
+	return append(shares, s)
+}
+
+// compiled are the sources whose code the compiler makes by itself.
+func (s share) compiled() []kernels.Source {
+	return slices.DeleteFunc(slices.Clone(s.sources), func(source kernels.Source) bool {
+		_, shared := source.PTXOf(s.sm)
+		return shared || slices.ContainsFunc(s.twins, func(use twinUse) bool { return use.has(source) })
+	})
 }
 
 // heldBy are those of some shares that wheels of a package for these SMs hold.

@@ -35,6 +35,7 @@ type Set struct {
 	Kinds    []Kind   `toml:"kind"`
 	Sources  []Source `toml:"source"`
 	Sames    []Same   `toml:"same"`
+	Twins    []Twin   `toml:"twin"`
 
 	// HostHeaders are the device headers that the host library includes, as paths below the source directory.
 	HostHeaders []string `toml:"-"`
@@ -108,7 +109,7 @@ func parse(content []byte) (*Set, error) {
 	if len(k.Sources) == 0 {
 		return nil, diag.Usagef("", "%s names no source", File)
 	}
-	if err := errors.Join(k.checkKinds(), k.completeSources(), k.checkSames()); err != nil {
+	if err := errors.Join(k.checkKinds(), k.completeSources(), k.checkSames(), k.checkTwins()); err != nil {
 		return nil, err
 	}
 	seen := map[string]bool{}

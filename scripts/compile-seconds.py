@@ -28,7 +28,7 @@ TITLE = """<!-- Written by scripts/compile-seconds.py. -->
 
 CPU seconds of NVRTC {version} for each source of csrc/kernels.toml and each SM that it is compiled for, on {day}.
 PTX that several SMs share ([same-code.md](same-code.md)) has a column: it is made once, and what stands below its SMs
-is ptxas alone.
+is ptxas alone. An SM that has the cubin of an older one has no figure.
 
 """
 
@@ -75,6 +75,12 @@ def page(taken: dict[str, dict[str, float]], sms: list[str], compiler: str) -> s
     return title + "\n".join(lines) + "\n"
 
 
+def made_over(source: dict[str, Any], sm: str, twins: dict[str, str]) -> bool:
+    """Whether an SM has the cubin of an older one."""
+    alone = [source["sms"]] if source.get("suffix") else []
+    return any({sm, twins.get(sm, "")} <= set(group) for group in [*source.get("ptx", ()), *alone])
+
+
 def total(figures: Any) -> float:
     return sum(value or 0 for value in figures)
 
@@ -89,12 +95,14 @@ def main() -> None:
     options = parser.parse_args()
     table = tomllib.loads(Path("csrc/kernels.toml").read_text())
     sources, same = table["source"], {row["sm"]: row["of"] for row in table["same"]}
+    twins = {row["sm"]: row["of"] for row in table["twin"]}
     compiler = Nvrtc()
     known = set(compiler.supported())
     sms = sorted({sm for source in sources for sm in source["sms"] if int(sm.replace(".", "")) in known}, key=version)
     taken = {}
     for source in sources:
         left_out = set() if source.get("suffix") else {sm for sm, of in same.items() if of in source["sms"]}
+        left_out |= {sm for sm in source["sms"] if made_over(source, sm, twins)}
         if own := [sm for sm in sms if sm in source["sms"] and sm not in left_out]:
             with tempfile.TemporaryDirectory() as output:
                 taken[source["file"]] = measure(source, own, Path(output))

@@ -2,10 +2,12 @@
 """Compile what wheels leave out because an older SM has the same code or PTX, compare, and write the result as a page.
 
     python3 -m pip install --target DIR --require-hashes --no-deps -r lock/toolchain-cu129.txt
+    python3 -m pip install --target DIR --require-hashes --no-deps -r lock/ptxas-cu129.txt
     PYTHONPATH=python:python/tests:DIR scripts/same-code.py --output docs/same-code.md
 
 Each run adds or replaces the rows of its compiler. The exit status is 1 if a kernel's code differs: csrc/kernels.toml
-must then lose the row [[same]] that says otherwise; or if PTX does, and the list `ptx` of its source is wrong.
+must then lose the row [[same]] that says otherwise. So it is with its row [[twin]] if a cubin differs, and with the
+list `ptx` of its source if PTX does.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from support import same_code
 from build_backend.nvrtc import Nvrtc
 
 PAGE = Path("docs/same-code.md")
+TWIN_HEAD = "| NVRTC | SM | has the cubins of | sources | that differ | on |\n|---|---|---|---:|---|---|\n"
 PTX_HEAD = "| NVRTC | source | SMs with the same PTX | that differ | on |\n|---|---|---|---|---|\n"
 HEAD = "| NVRTC | SM | runs the code of | sources | kernels | that differ | on |\n|---|---|---|---:|---:|---|---|\n"
 
@@ -32,6 +35,16 @@ def row(compiler: Nvrtc, sm: str, of: str, sources: list[Path]) -> tuple[str, bo
         print(f"{source.name}: compared for {sm} and {of}", file=sys.stderr, flush=True)
     differ = [kernel for kernel, same in found.items() if not same]
     counts = f"{len(sources)} | {len(found)} | {', '.join(differ) or 'none'}"
+    return f"| {name(compiler)} | {sm} | {of} | {counts} | {today()} |\n", not differ
+
+
+def twin_row(compiler: Nvrtc, sm: str, of: str, sources: list[Path]) -> tuple[str, bool]:
+    """The page's line about a pair of SMs of which one has the other's cubins, and whether it would get the same."""
+    differ = []
+    for source in sources:
+        differ += [source.name] if same_code.other_twin(compiler, source, sm, of) else []
+        print(f"{source.name}: cubins compared for {sm} and {of}", file=sys.stderr, flush=True)
+    counts = f"{len(sources)} | {', '.join(differ) or 'none'}"
     return f"| {name(compiler)} | {sm} | {of} | {counts} | {today()} |\n", not differ
 
 
@@ -74,6 +87,11 @@ def main() -> int:
         if int(sm.replace(".", "")) in known:
             line, same = row(compiler, sm, of, sources)
             options.output.write_text(with_row(options.output.read_text(), HEAD, line, columns=2))
+            agree &= same
+    for sm, of, sources in same_code.twins():
+        if int(sm.replace(".", "")) in known:
+            line, same = twin_row(compiler, sm, of, sources)
+            options.output.write_text(with_row(options.output.read_text(), TWIN_HEAD, line, columns=2))
             agree &= same
     for source, group in same_code.groups():
         sms = [sm for sm in group if int(sm.replace(".", "")) in known]

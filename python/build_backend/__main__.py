@@ -1,4 +1,4 @@
-"""Command line: `python3 -m build_backend compile|assemble|check|fatbin|host|sbom|wheel …`."""
+"""Command line: `python3 -m build_backend compile|assemble|relabel|check|fatbin|host|sbom|wheel …`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .errors import BuildError
 COMMANDS = {
     "compile": "compile device sources to cubins (and PTX) by NVRTC",
     "assemble": "make cubins of PTX that SMs share, by ptxas",
+    "relabel": "make cubins of those of an older SM that has the same code",
     "check": "look for faults of the compiler in cubins, and record what is in them",
     "fatbin": "pack cubins and PTX into one fatbin",
     "host": "compile the C library by zig",

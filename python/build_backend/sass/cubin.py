@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from ..errors import BuildError
 
-_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
-_SECTION = struct.Struct("<IIQQQQIIQQ")
+HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
+SECTION = struct.Struct("<IIQQQQIIQQ")
+_NULL, _NO_BITS = 0, 8  # SHT_NULL, the table's first entry; SHT_NOBITS: a section without bytes in the file
 _TEXT = ".text."
 _RELOCATIONS = (".rel.text.", ".rela.text.")
 _NAME = re.compile(r"\w+\.sm_(?P<digits>\d+)(?P<suffix>[af]?)\.cubin")
@@ -38,7 +39,7 @@ def kernels(path: Path) -> list[Kernel]:
         parts = sections(data)
     except (struct.error, ValueError) as error:
         raise BuildError(f"{path} is no cubin: {error}") from error
-    unlinked = [name for name, content in parts.items() if name.startswith(_RELOCATIONS) and content]
+    unlinked = [name for name, code in parts.items() if name.startswith(_RELOCATIONS) and code]
     if unlinked:
         raise BuildError(f"{path}: {unlinked[0]} has to be linked before it can be read")
     found = [Kernel(name[len(_TEXT) :], code) for name, code in parts.items() if name.startswith(_TEXT)]
@@ -49,21 +50,26 @@ def kernels(path: Path) -> list[Kernel]:
 
 def sections(data: bytes) -> dict[str, bytes]:
     """Name → content; ValueError or struct.error for bytes that are no 64-bit little-endian ELF file."""
+    return {name: content(data, entry) for name, entry in entries(data) if entry[1] != _NO_BITS}
+
+
+def entries(data: bytes) -> list[tuple[str, tuple[int, ...]]]:
+    """The table of sections, each entry with its name. ValueError or struct.error as of sections()."""
     if data[:6] != b"\x7fELF\x02\x01":
         raise ValueError("not a 64-bit little-endian ELF file")
-    header = _HEADER.unpack_from(data)
+    header = HEADER.unpack_from(data)
     start, size, count, names = header[6], header[11], header[12], header[13]
-    if size != _SECTION.size or names >= count:
+    if size != SECTION.size or names >= count:
         raise ValueError("its section headers cannot be read")
-    entries = [_SECTION.unpack_from(data, start + size * index) for index in range(count)]
-    texts = _content(data, entries[names])
-    return {_text(texts, entry[0]): _content(data, entry) for entry in entries if entry[1] != _NO_BITS}
+    found = [SECTION.unpack_from(data, start + size * index) for index in range(count)]
+    texts = content(data, found[names])
+    return [(_text(texts, entry[0]), entry) for entry in found]
 
 
-_NO_BITS = 8  # SHT_NOBITS: a section without bytes in the file
-
-
-def _content(data: bytes, entry: tuple[int, ...]) -> bytes:
+def content(data: bytes, entry: tuple[int, ...]) -> bytes:
+    """The bytes of a section: none where it has none in the file."""
+    if entry[1] in (_NULL, _NO_BITS):
+        return b""
     start, size = entry[4], entry[5]
     if start + size > len(data):
         raise ValueError("a section ends behind the end of the file")

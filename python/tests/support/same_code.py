@@ -1,4 +1,4 @@
-"""SMs that run the code of an older one, or share its PTX, by csrc/kernels.toml: would they get the same themselves?"""
+"""SMs with the code or the PTX of an older one, by csrc/kernels.toml: would they get the same themselves?"""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from build_backend import compile as compile_command
-from build_backend import reader
+from build_backend import reader, relabel
 from build_backend.nvrtc import Nvrtc
-from build_backend.ptxas import retargeted
+from build_backend.ptxas import Ptxas, retargeted
 from build_backend.sass import cubin
 
 CSRC = Path(__file__).parents[3] / "csrc"
@@ -94,3 +94,34 @@ def code(compiler: Nvrtc, source: Path, sm: str) -> dict[str, bytes]:
         path = Path(directory, f"any.{target}.cubin")
         path.write_bytes(made.cubin)
         return {kernel.name: kernel.code for kernel in cubin.kernels(path)}
+
+
+def twins() -> list[tuple[str, str, list[Path]]]:
+    """(SM, the older SM whose cubins become its own, the sources of those cubins), of each row."""
+    table = reader.parse_toml((CSRC / "kernels.toml").read_text("utf-8"))
+    return [(row["sm"], row["of"], list(_made_over(table["source"], row))) for row in table["twin"]]
+
+
+def _made_over(sources: list[dict[str, Any]], row: dict[str, str]) -> Iterator[Path]:
+    both = {row["sm"], row["of"]}
+    for source in sources:
+        alone = [source["sms"]] if "suffix" in source else []
+        if any(both <= set(group) for group in [*source.get("ptx", ()), *alone]):
+            yield DEVICE / source["file"]
+
+
+def other_twin(compiler: Nvrtc, source: Path, sm: str, of: str) -> bool:
+    """Whether an SM's cubin has other bytes than the older SM's becomes for it: code, attributes and notes."""
+    table = reader.parse_toml((CSRC / "kernels.toml").read_text("utf-8"))
+    (row,) = [row for row in table["source"] if DEVICE / row["file"] == source]
+    own, others = (digits + row.get("suffix", "") for digits in map(compile_command.architecture, (sm, of)))
+    oldest = next((group[0] for group in row.get("ptx", ()) if sm in group), None)
+    shared = ptx(compiler, source, oldest) if oldest else b""
+
+    def make(digits: str) -> bytes:
+        target = f"sm_{digits}"
+        if shared:
+            return Ptxas().assemble(retargeted(shared, target), source.name, target).cubin
+        return compile_command.compile_source(compiler, source, target, [str(DEVICE)]).cubin
+
+    return relabel.relabelled(make(others), others, own) != make(own)
