@@ -15,11 +15,12 @@ type ptxUse struct {
 	sources []kernels.Source
 }
 
-// Files are the arguments of COPY: patterns, for the PTX of each source and its hash.
+// Files are the arguments of COPY, for the PTX of each source and its hash.
 func (u ptxUse) Files() string {
-	files := make([]string, len(u.sources))
-	for i, source := range u.sources {
-		files[i] = "/out/" + source.Stem() + ".*"
+	var files []string
+	for _, source := range u.sources {
+		file := "/out/" + source.Stem() + ".compute_" + u.of.Digits() + ".ptx"
+		files = append(files, file, file+".sha256")
 	}
 	return strings.Join(files, " ")
 }

@@ -45,8 +45,9 @@ func TestStagesCopyOnlyTheirOwnSources(t *testing.T) {
 				}
 				continue
 			}
-			if _, assembled := source.PTXOf(sm); assembled {
-				if !strings.Contains(shared, " assemble --sm "+sm.String()+" ") || !strings.Contains(shared, "/out/"+source.Stem()+".*") {
+			if of, assembled := source.PTXOf(sm); assembled {
+				file := "/out/" + source.Stem() + ".compute_" + of.Digits() + ".ptx"
+				if !strings.Contains(shared, " assemble --sm "+sm.String()+" ") || !strings.Contains(shared, file+" "+file+".sha256") {
 					t.Errorf("SM %s does not assemble %s", sm, source.File)
 				}
 				continue
