@@ -150,11 +150,29 @@ def test_strides(library, form):
     compare(library, as_form(torch.rand(2, 4, KEYS, ROWS, device="cuda") > 0.3, form).mT, 64)
 
 
+@pytest.mark.parametrize("form", FORMS[1:], ids=str)
+@pytest.mark.parametrize("dim", [64, 128])
+def test_biases_beyond_all_scores(library, dim, form):
+    """Some elements of a row, or all of them, so low that scores hardly count, beside keys that are hidden."""
+    q, k, v = operands((2, 4, 2, ROWS, KEYS), dim, torch.bfloat16, "NHD")
+    mask = 20 * torch.randn(2, 4, ROWS, KEYS, device="cuda")
+    mask[:, :, 40:80] -= 300
+    mask[:, :, 80:100, ::2] = -1e4
+    mask[:, :, 100:120] = -1e4
+    mask[:, :, 120:140, :300] = -INFINITY
+    mask[:, :, 140:150, 7:] = -INFINITY
+    mask[:, :, 150] = -INFINITY
+    mask = mask.to(form)
+    for queries in (q, q * 1e-3):
+        check(*library.attention(queries, k, v, mask=mask), queries, k, v, 0, mask=mask)
+
+
 @pytest.mark.parametrize("form", [torch.bfloat16, torch.float32], ids=str)
-def test_most_negative_numbers_are_not_infinite(library, form):
+@pytest.mark.parametrize("lowest", ["min", -1e9])
+def test_most_negative_numbers_are_not_infinite(library, lowest, form):
     q, k, v = operands((1, 2, 2, 64, 256), 64, torch.float16, "HND")
     mask = torch.zeros(1, 2, 64, 256, device="cuda", dtype=form)
-    lowest = torch.finfo(form).min
+    lowest = torch.finfo(form).min if lowest == "min" else lowest
     mask[:, :, :8] = lowest
     mask[:, :, 8:, 50:] = lowest
     output, _ = library.attention(q, k, v, mask=mask)

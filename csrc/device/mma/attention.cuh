@@ -26,7 +26,8 @@ struct Shape {
 
 // What the blocks of a family share.
 template <class Family>
-using StateOf = typename Either<Family::kMasked, MaskedBlockState, BlockState>::Type;
+using StateOf = typename Either<Family::kMasked, MaskedBlockState,
+                                typename Either<Family::kBiased, BiasedBlockState, BlockState>::Type>::Type;
 
 // Value: the type of the values, where they enter the product as what they are. Behind a mask each tile asks for that
 // instead, so that the compiler has all code but the product once; kernels without a mask took 2 to 10 % longer so.
@@ -55,6 +56,8 @@ class Attention {
     static constexpr int kSharedMemory = kBiasOffset + (Family::kBiased ? kShape.warps * BiasRows::kWarpBytes : 0);
     static constexpr sageattn_traits kTraits = {kThreads, kSharedMemory, kQueryRows, kShape.splits};
     static_assert(kShape.warps * OutputTile::kBytes <= kSharedMemory, "the output is staged where tiles were");
+    static constexpr int kLargestBlock = (SM < 750 ? 96 : SM < 800 ? 64 : 99) << 10;  // on the smallest of the family
+    static_assert(kSharedMemory + sizeof(State) <= kLargestBlock, "a block is launched");
 
     DEVICE Attention(const sageattn_attention_arguments& arguments, u32 shared_memory, State& block_state)
         : p(arguments), shared(shared_memory), state(block_state) {}
@@ -66,6 +69,7 @@ class Attention {
         OnlineSoftmax<F> softmax;
         Scales<F> scales;
         int shown = 0, next_shown = 0;  // tiles, behind a boolean mask
+        int seen = kNone;               // of the tile
         bool more = start(block, shown);
 
 #pragma unroll 1
@@ -73,8 +77,7 @@ class Attention {
             const int tile = tile_of(turn, shown);
             typename F::Bits bits;
             if constexpr (Family::kMasked) load_bits(bits, tile);
-            copy_wait<0>();
-            const Seen seen = synchronize();  // the tile is there, and nobody reads the buffers that are filled next
+            seen = synchronize(turn, seen);  // the tile is there, and nobody reads the buffers that are filled next
             if constexpr (Family::kMasked) next_shown = shown_from(tile + 1);
             more = tile_of(turn + 1, next_shown) < BlockState::load(state.key_tiles);
             if (seen != kNone) {
@@ -87,6 +90,7 @@ class Attention {
                 copy_commit();
             }
 
+            const bool whole = is_whole_bias(turn + 1);  // early, since the answer takes a while; as below
             if (seen != kNone) {
                 if constexpr (Family::kMasked) f.begin(bits);
                 f.template multiply_keys<Family::kMasked>(shared, warp_row(), key_stage(turn));
@@ -94,15 +98,15 @@ class Attention {
             } else {
                 forget(f);
             }
-            load_bias(turn + 1);
+            load_bias(turn + 1, whole);
             copy_wait<kLoadsAhead>();  // the values, not what is for the next tile
             __syncthreads();
             if (kShape.key_stages == 1) {
                 if (more) load_key(turn + 1, next_shown);
                 copy_commit();
             }
-            if (seen != kNone) multiply_values(f, softmax, scales, seen);
             if (Family::kBiased) more = turn + 1 < BlockState::load(state.key_tiles);  // anew: it had no register
+            if (seen != kNone) multiply_values(f, softmax, scales, seen);
             shown = next_shown;
         }
         copy_wait<0>();
@@ -143,25 +147,25 @@ class Attention {
 
     DEVICE BiasRows bias() const { return BiasRows(p, state, shared + kBiasOffset); }
 
-    DEVICE void load_bias(int tile) const {
+    DEVICE bool is_whole_bias(int tile) const {
+        if constexpr (Family::kBiased) return bias().is_whole(tile);
+        return false;
+    }
+
+    DEVICE void load_bias(int tile, bool whole) const {
         if constexpr (Family::kBiased) {
             __syncwarp();  // the tile before is read
-            bias().load(tile);
+            bias().load(tile, whole);
             copy_commit();
         }
     }
 
-    // A barrier, and what the warp sees of the tile: none if no warp of the block does.
-    DEVICE Seen synchronize() const {
-        if constexpr (!Family::kBiased) {
-            __syncthreads();
-            return kAll;
-        } else {
-            __syncwarp();  // the biases are there
-            const Seen seen = bias().look();
-            if (!__syncthreads_or(seen != kNone)) return kNone;
-            return seen == kAll ? kAll : kBiased;  // a warp may not leave a tile out alone
-        }
+    // Waits for the tile. A barrier, and what the warp sees of it: none if no warp of the block does.
+    DEVICE int synchronize(int turn, int seen) const {
+        if constexpr (Family::kBiased) return bias().wait(turn, seen);
+        copy_wait<0>();
+        __syncthreads();
+        return kAll;
     }
 
     // Sets what the loop needs and starts loading the queries and the first tile; false if there is none.
@@ -178,7 +182,7 @@ class Attention {
         load_key(view_pointer(p.key, block.batch, block.key_head, block.key_start), 0, shown, block.key_rows);
         copy_commit();
         if (Family::kBiased) __syncthreads();  // the state is there
-        load_bias(0);
+        load_bias(0, is_whole_bias(0));
         return block.key_tiles(p, kQueryRows) > shown;
     }
 
@@ -207,10 +211,11 @@ class Attention {
             BlockIndex::head_index(block.batch, p.query_heads, block.head, p.query_starts) * p.query_scale_stride;
         const int first =
             block.first_query + block.scale_start(p.query_starts, block.query_start, p.query_block_shift);
+        const float scale = Family::kBiased ? p.sm_scale : p.scale_log2;
         for (int i = threadIdx.x; i < kQueryRows; i += kThreads) {
             const int row = first + i;
             const long long index = ((row >> p.query_warp_shift) * 8LL + row % 8) >> p.query_scale_shift;
-            state.query_scale[i] = block.first_query + i < block.query_rows ? head[index] * p.scale_log2 : 0.0f;
+            state.query_scale[i] = block.first_query + i < block.query_rows ? head[index] * scale : 0.0f;
             if (kBehindMask)
                 state.query_scale[i] = fmaxf(state.query_scale[i], 1e-20f);  // a hidden score times 0 would count
         }
@@ -229,17 +234,19 @@ class Attention {
     }
 
     // Hides scores of a tile and takes them into the maximum. seen: what the mask leaves of it.
-    DEVICE void weigh(F& f, OnlineSoftmax<F>& softmax, Scales<F>& scales, int tile, Seen seen) const {
+    DEVICE void weigh(F& f, OnlineSoftmax<F>& softmax, Scales<F>& scales, int tile, int seen) const {
         load_query_scales(scales);
-        if (Family::kBiased && seen != kAll) bias().apply(f, scales, tile);
-        if (needs_limit(tile)) limit(f, tile);
+        const bool limited = needs_limit(tile);
+        if constexpr (Family::kBiased)
+            if (seen != kAll) bias().apply(f, scales, tile);
+        if (limited) limit(f, tile);
         softmax.raise(f, factors(scales, seen));
         if constexpr (!kBehindMask) softmax.exponentiate(f, scales);
     }
 
     // What makes base-2 logits of a tile's scores.
-    static DEVICE decltype(auto) factors(const Scales<F>& scales, Seen seen) {
-        if constexpr (Family::kBiased) return BiasedScales<F>{scales, seen == kBiased};
+    static DEVICE decltype(auto) factors(const Scales<F>& scales, int seen) {
+        if constexpr (Family::kBiased) return BiasedScales<F>{scales, seen >= kBiased};
         else return (scales);
     }
 
@@ -250,7 +257,7 @@ class Attention {
             f.set(i / F::kGroupSize / F::kGroups, i / F::kGroupSize % F::kGroups, i % F::kGroupSize, 0.0f);
     }
 
-    DEVICE void multiply_values(F& f, const OnlineSoftmax<F>& softmax, const Scales<F>& scales, Seen seen) const {
+    DEVICE void multiply_values(F& f, const OnlineSoftmax<F>& softmax, const Scales<F>& scales, int seen) const {
         if constexpr (!kBehindMask || !Family::kNativeBfloat16) multiply_values<Value>(f, softmax, scales, seen);
         else if (p.value.bfloat16) multiply_values<bfloat16>(f, softmax, scales, seen);
         else multiply_values<float16>(f, softmax, scales, seen);
@@ -260,7 +267,7 @@ class Attention {
     // no branch is between them. It would move what the two types begin alike before the branch: they begin with a
     // comment.
     template <class Type>
-    DEVICE void multiply_values(F& f, const OnlineSoftmax<F>& softmax, const Scales<F>& scales, Seen seen) const {
+    DEVICE void multiply_values(F& f, const OnlineSoftmax<F>& softmax, const Scales<F>& scales, int seen) const {
         if constexpr (kBehindMask) {
             asm volatile("// bfloat16: %0" ::"n"(Type::kIsBfloat16));
             softmax.exponentiate(f, factors(scales, seen));
@@ -327,7 +334,9 @@ class Attention {
         if (p.lse == nullptr || !state.first_split || row >= state.rows) return;
         const long long index = state.lse + row;
         const float correction = p.mean_dot == nullptr ? 0.0f : p.sm_scale * p.mean_dot[index];
-        p.lse[index] = SAGEATTN_LN_2 * (maximum + (log2_fast(sum) - F::kExponentOffset)) + correction;
+        const float rest = log2_fast(sum) - F::kExponentOffset;
+        const float lse = Family::kBiased ? fmaf(SAGEATTN_LN_2, rest, maximum) : SAGEATTN_LN_2 * (maximum + rest);
+        p.lse[index] = lse + correction;
     }
 
     DEVICE void write_output(u32 staged) const {
@@ -355,7 +364,7 @@ class Attention {
 template <class Family, int kHeadDim>
 DEVICE void run_attention(const sageattn_attention_arguments& p) {
     extern __shared__ __align__(128) unsigned char shared_memory[];
-    __shared__ StateOf<Family> state;
+    static __shared__ StateOf<Family> state;  // static where blocks run on the CPU, too
     const u32 shared = shared_address(shared_memory);
     if constexpr (Family::kNativeBfloat16 && !Family::kMasked && !Family::kBiased) {
         if (p.value.bfloat16) {

@@ -13,12 +13,16 @@
 #include "ptx/number.cuh"
 #include "softmax.cuh"
 
-// What of a tile the rows of a warp see: none, keys behind biases, or all without a bias.
-enum Seen { kNone, kBiased, kAll };
+// What of a tile the rows of a warp see: none, all without a bias, or keys behind biases.
+enum Seen { kNone, kAll, kBiased };
 
-// A base-2 logit and a bias. The sum rounds towards zero: the most negative finite numbers must not become -infinity,
-// since they hide a key from rows that see other keys, but not from rows that see no other.
-DEVICE float behind_bias(float logit, float bias) { return __fmaf_rz(bias, SAGEATTN_LOG2_E, logit); }
+// Most masks have biases everywhere. The more looks in a row have found some, the more tiles a warp takes for such
+// without a look, up to seven. What is seen of a tile is kBiased plus bits: the next look is at a tile without them.
+struct Patience {
+    static DEVICE int bits(int seen) { return max(seen - kBiased, 0); }
+    static DEVICE bool looks(int seen, int tile) { return (tile & bits(seen)) == 0; }
+    static DEVICE int more(int seen) { return kBiased + min(2 * bits(seen) + 1, 7); }
+};
 
 // One warp's rows. A line of shared memory holds 128 bytes of a row: all 64 keys, or half of them where an element
 // has four bytes. Such halves come one after the other; of a mask that has one row for all queries both are there at
@@ -29,62 +33,53 @@ DEVICE float behind_bias(float logit, float bias) { return __fmaf_rz(bias, SAGEA
 // behind a row nothing is read.
 template <class F, int kWarpRows>
 class Biases {
-    static constexpr int kFloat32 = 2, kBfloat16 = 1;
-    static constexpr int kUnits = 8;         // of 16 bytes, in a line
+    static constexpr u32 kUnits = 8;         // of 16 bytes, in a line
     static constexpr int kPitch = 128 + 16;  // of lines: eight rows read at one column touch all 32 banks
 
     const sageattn_attention_arguments& p;
-    const BlockState& state;
+    const BiasedBlockState& state;
     const u32 lines;  // of all warps
 
   public:
     static constexpr int kWarpBytes = kWarpRows * kPitch;
 
-    DEVICE Biases(const sageattn_attention_arguments& arguments, const BlockState& block_state, u32 shared)
+    DEVICE Biases(const sageattn_attention_arguments& arguments, const BiasedBlockState& block_state, u32 shared)
         : p(arguments), state(block_state), lines(shared) {}
 
+    // Whether the warp's lines of a tile may be copied as if neither rows nor keys ended there.
+    DEVICE bool is_whole(int tile) const {
+        return tile < BlockState::load(state.whole_tiles[opaque(threadIdx.x) / 32]);
+    }
+
     // Starts loading a tile, if the block sees it. There after copy_wait and __syncwarp.
-    DEVICE void load(int tile) const {
-        const int tiles = BlockState::load(state.key_tiles);
-        const bool whole = is_whole(tile);
-        if (tile >= tiles) return;
+    DEVICE void load(int tile, bool whole) const {
         if (whole) load_whole(tile, 0);
-        else load_any(tile, 0);
+        else if (tile < BlockState::load(state.key_tiles)) load_any(tile, 0);
     }
 
-    // What the warp sees of the tile that is there, as far as a look is possible: if in doubt, biased.
-    DEVICE Seen look() const {
-        align();
-        if (halves()) return kBiased;
-        const u32 hidden = hidden_word();
-        u32 differs_from_hidden = 0, differs_from_zero = 0;
-        const int step = line_step(), end = line_count();
-        int line = lane_line();
-        u32 source = place(min(line, end - 1), lane_chunk());
-        const auto compare = [&] {
-            const uint4 v = load_shared_16(source);
-            differs_from_hidden |= (v.x ^ hidden) | (v.y ^ hidden) | (v.z ^ hidden) | (v.w ^ hidden);
-            differs_from_zero |= v.x | v.y | v.z | v.w;
-        };
-        const auto seen = [&] {
-            if (!__any_sync(0xFFFFFFFFu, differs_from_hidden != 0)) return kNone;
-            return __any_sync(0xFFFFFFFFu, differs_from_zero != 0) ? kBiased : kAll;
-        };
-        compare();
-        if (seen() == kBiased) return kBiased;  // as most masks show at once
-#pragma unroll 2
-        for (line += step, source += step * kPitch; line < end; line += step, source += step * kPitch) compare();
-        return seen();
+    // Waits for a tile, and for the block, and says what the warp sees of it. seen: what it saw of the one before.
+    DEVICE int wait(int tile, int seen) const {
+        const int form = BlockState::load(state.form), before = seen;
+        const bool shifted = form & BiasedBlockState::kShifted, looks = Patience::looks(before, tile);
+        copy_wait<0>();
+        __syncwarp();
+        if (shifted || looks) {  // one jump where neither is so
+            if (shifted) align();
+            if (looks) seen = look(form & ~BiasedBlockState::kShifted);
+            if (looks && seen == kBiased) seen = Patience::more(before);
+        }
+        if (!__syncthreads_or(seen != kNone)) return kNone;
+        return seen == kNone ? kBiased : seen;  // a warp may not leave a tile out alone
     }
 
-    // Makes base-2 logits behind biases of scores. Each comparison reads the dtype anew: a compiler that sees one
-    // value makes a table of jumps, whose targets the check of machine code cannot read.
+    // Adds biases to scores times their factors. Bits of the dtype are tested: of comparisons the compiler makes a
+    // table of jumps, whose targets the check of machine code cannot read.
     DEVICE void apply(F& f, const Scales<F>& scales, int tile) const {
-        if (opaque(p.mask_dtype) == kFloat32) {
+        if (p.mask_dtype & kFloat32) {
             add_float32<0>(f, scales);
             if (halves()) load_second_half(tile);
             add_float32<1>(f, scales);
-        } else if (opaque(p.mask_dtype) == kBfloat16) {
+        } else if (p.mask_dtype & kBfloat16) {
             add_16bit<true>(f, scales);
         } else {
             add_16bit<false>(f, scales);
@@ -92,31 +87,48 @@ class Biases {
     }
 
   private:
-    // Whether the warp's lines of a tile may be copied as if neither rows nor keys ended there. Lines that begin
-    // beside a multiple of 16 want 16 bytes more.
-    DEVICE bool is_whole(int tile) const {
-        const int rows = BlockState::load(state.rows) - opaque(threadIdx.x) / 32 * kWarpRows;
-        const int keys = BlockState::load(state.key_rows) - tile * SAGEATTN_KEY_ROWS;
-        const bool vectors = p.mask.vectors;
-        return SM >= 800 && !broadcast() && (vectors || neighbours()) && rows >= kWarpRows &&
-               keys >= SAGEATTN_KEY_ROWS + (vectors ? 0 : 16);
+    // What the warp sees of the tile that is there, by its first lines; of none, biased.
+    DEVICE Seen look(int end) const {
+        const u32 hidden = BlockState::load(state.hidden);
+        u32 differs_from_hidden = 0, differs_from_zero = 0;
+        const int step = line_step();
+        int line = lane_line();
+        u32 source = place(min(line, end - 1), lane_chunk());
+        if (end == 0) return kBiased;
+        const auto compare = [&] {
+            const uint4 v = load_shared_16(source);
+            differs_from_hidden |= (v.x ^ hidden) | (v.y ^ hidden) | (v.z ^ hidden) | (v.w ^ hidden);
+            differs_from_zero |= v.x | v.y | v.z | v.w;
+        };
+        compare();
+        if (__any_sync(0xFFFFFFFFu, differs_from_hidden != 0 && differs_from_zero != 0)) return kBiased;
+#pragma unroll 2
+        for (line += step, source += step * kPitch; line < end; line += step, source += step * kPitch) compare();
+        if (!__any_sync(0xFFFFFFFFu, differs_from_hidden != 0)) return kNone;
+        return __any_sync(0xFFFFFFFFu, differs_from_zero != 0) ? kBiased : kAll;
     }
 
     DEVICE void load_whole(int tile, int half) const {
         constexpr int kStep = 32 / kUnits;
-        const int lane = opaque(lane_index()), line = lane / kUnits, chunk = lane % kUnits;
-        const int row = opaque(threadIdx.x) / 32 * kWarpRows + line, column = (half * 8 + chunk) * 16;
-        const char* source = BlockState::load(state.mask) + tile * (SAGEATTN_KEY_ROWS * p.mask_column_stride) +
-                             column + row * p.mask.row_stride;
-        const bool one_more = !p.mask.vectors && chunk == kUnits - 1;
-        const u32 target = place(line, chunk);
+        const u32 lane = opaque(lane_index()), chunk = lane % kUnits;
+        const u32 tile_bytes = SAGEATTN_KEY_ROWS << element_size_log2();
+        const unsigned long long rows = p.mask.row_stride;
+        const char* base = BlockState::load(state.source[opaque(threadIdx.x) / 32]) + half * kUnits * 16 +
+                           static_cast<u32>(tile) * static_cast<unsigned long long>(tile_bytes);
+        const char* source = base + lane / kUnits * rows + chunk * 16;
+        const u32 target = place(lane / kUnits, chunk);
 #pragma unroll
         for (int i = 0; i < kWarpRows / kStep; ++i) {
-            const char* unit = reinterpret_cast<const char*>(reinterpret_cast<unsigned long long>(source) & ~15ull);
-            copy(target + i * kStep * kPitch, unit);
-            if (one_more) copy(target + i * kStep * kPitch + 16, unit + 16);
-            source = advance(source, kStep * p.mask.row_stride);
+            copy(target + i * kStep * kPitch, unit(source));
+            source = advance(source, kStep * rows);
         }
+        if (p.mask.vectors || lane >= kWarpRows) return;
+        copy(place(lane, kUnits), unit(base + lane * rows + kUnits * 16));
+    }
+
+    // Where the 16 bytes begin in which a byte lies.
+    static DEVICE const char* unit(const char* byte) {
+        return reinterpret_cast<const char*>(reinterpret_cast<unsigned long long>(byte) & ~15ull);
     }
 
     DEVICE void load_any(int tile, int half) const {
@@ -147,7 +159,6 @@ class Biases {
 
     // Moves lines that are there to their places, from where load has put them, a line a lane.
     DEVICE void align() const {
-        if (!shifted()) return;
         const int line = opaque(lane_index());
         if (line < line_count()) {
             const u32 begin = line_begin(line);
@@ -182,11 +193,6 @@ class Biases {
         const int row = opaque(threadIdx.x) / 32 * kWarpRows + line, last = BlockState::load(state.rows) - 1;
         const u32 mask = static_cast<u32>(reinterpret_cast<unsigned long long>(BlockState::load(state.mask)));
         return mask + min(row, last) * static_cast<u32>(p.mask.row_stride) & 15;
-    }
-
-    // A word of additive elements that hide their keys: -infinity.
-    DEVICE u32 hidden_word() const {
-        return p.mask_dtype == kFloat32 ? 0xFF800000u : p.mask_dtype == kBfloat16 ? 0xFF80FF80u : 0xFC00FC00u;
     }
 
     // Starts fetching 16 or 32 bytes, of which `count` exist, from a multiple of 16 on; the others become zeros. Only
@@ -231,31 +237,33 @@ class Biases {
         copy_commit();
         copy_wait<0>();
         __syncwarp();
-        align();
+        if (shifted()) align();
     }
 
-    // Makes a logit behind a bias of a score.
+    // The most negative finite numbers stay finite, since scores are above zero (on Volta, far too near it to count).
     static DEVICE void add(F& f, const Scales<F>& scales, int r, int g, int j, float bias) {
-        const float logit = fmaf(f.score(r, g, j), scales(r, g), -scales.origin(r, g, 0.0f));
-        f.set(r, g, j, behind_bias(logit, bias));
+        f.set(r, g, j, fmaf(f.score(r, g, j), scales(r, g), bias));
     }
 
     template <bool kIsBfloat16>
     DEVICE void add_16bit(F& f, const Scales<F>& scales) const {
         const int lane = opaque(lane_index()), pitch = broadcast() ? 0 : kPitch;
+#if SM >= 750  // matrices of eight rows and keys, whose row lane % 8 is what lane % 8 * 4 has of the fragment
+        u32 lines = warp_lines() + F::row(lane % 8 * 4, 0) * pitch + lane / 8 * 16;
+#else
+        u32 lines = warp_lines() + F::row(lane, 0) * pitch;
+#endif
 #pragma unroll
-        for (int r = 0; r < F::kRows; ++r)
+        for (int r = 0; r < F::kRows; ++r, lines += F::row(0, 1) * pitch)
 #pragma unroll
             for (int j = 0; j < F::kGroups * F::kGroupSize; j += 8) {
                 u32 pairs[4];  // of keys that are eight apart
                 const int g = j / F::kGroupSize, first = j % F::kGroupSize;
-#if SM >= 750  // matrices of eight rows and keys, whose row lane % 8 is what lane % 8 * 4 has of the fragment
-                load_matrices(pairs, warp_lines() + F::row(lane % 8 * 4, r) * pitch + (first / 2 + lane / 8) * 16);
+#if SM >= 750
+                load_matrices(pairs, lines + first * 8);
 #else
 #pragma unroll
-                for (int i = 0; i < 4; ++i)
-                    pairs[i] =
-                        load_shared_4(warp_lines() + F::row(lane, r) * pitch + F::column(lane, g, first + 2 * i) * 2);
+                for (int i = 0; i < 4; ++i) pairs[i] = load_shared_4(lines + F::column(lane, g, first + 2 * i) * 2);
 #endif
 #pragma unroll
                 for (int i = 0; i < 4; ++i) {

@@ -97,6 +97,7 @@ struct BlockState {
     }
 
     // A field, read afresh each time.
+    static DEVICE u32 load(const u32& field) { return load_shared_4(shared_address(&field)); }
     static DEVICE int load(const int& field) { return load_shared_4(shared_address(&field)); }
     static DEVICE float load(const float& field) { return __int_as_float(load_shared_4(shared_address(&field))); }
     template <class T>
@@ -118,5 +119,33 @@ struct MaskedBlockState : BlockState {
         BlockState::set(p, b, split_columns, block_rows, transposed_values);
         seen_tiles = p.seen_tiles + b.batch * p.seen_batch_stride + b.head * p.seen_head_stride +
                      b.first_query / block_rows * p.seen_block_stride;
+    }
+};
+
+// The dtypes of a mask of floats, as in sageattn.h.
+enum MaskDtype { kFloat16, kBfloat16, kFloat32 };
+
+// With a mask of floats. A look at a tile goes through `form` lines; kShifted: they are not where they belong.
+struct BiasedBlockState : BlockState {
+    static constexpr int kShifted = 1 << 16;
+    u32 hidden;  // a word of elements that hide their keys: -infinity
+    int form;
+    int whole_tiles[8];     // of keys, for each warp: whose lines are copied as if neither rows nor keys ended
+    const char* source[8];  // of each warp: its first row
+
+    DEVICE void set(const sageattn_attention_arguments& p, const BlockIndex& b, int split_columns, int block_rows,
+                    bool transposed_values) {
+        BlockState::set(p, b, split_columns, block_rows, transposed_values);
+        const bool wide = p.mask_dtype == kFloat32, one_row = p.mask.row_stride == 0;
+        const bool neighbours = p.mask_column_stride == (wide ? 4 : 2), shifted = neighbours && !p.mask.vectors;
+        const int warps = blockDim.x / 32, warp_rows = block_rows / warps;
+        hidden = wide ? 0xFF800000u : p.mask_dtype == kBfloat16 ? 0xFF80FF80u : 0xFC00FC00u;
+        form = (one_row ? 1 + wide : wide ? 0 : warp_rows) | (shifted ? kShifted : 0);
+        const int end = key_rows - (shifted ? 16 : 0);  // such lines want 16 bytes more
+        const int tiles = SM < 800 || one_row || !neighbours ? 0 : min(end / SAGEATTN_KEY_ROWS, key_tiles);
+        for (int i = 0; i < warps; ++i) {
+            whole_tiles[i] = rows < (i + 1) * warp_rows ? 0 : tiles;
+            source[i] = mask + i * warp_rows * p.mask.row_stride;
+        }
     }
 };

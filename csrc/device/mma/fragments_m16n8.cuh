@@ -61,6 +61,17 @@ struct ScoresM16N8 {
         return __int_as_float(highest);
     }
 
+    // Compared as integers: of negative scores, the largest.
+    DEVICE float smallest(int r, int) const {
+        int lowest = 0;
+#pragma unroll
+        for (int n = 0; n < kKeyTiles; ++n) {
+            const int (&c)[4] = scores[r / 2][n];
+            lowest = min(lowest, min(c[(r % 2) * 2], c[(r % 2) * 2 + 1]));
+        }
+        return __int_as_float(lowest);
+    }
+
     // tile: of the mask; first_row: the warp's first in the block.
     static DEVICE void load_bits(Bits& bits, const char* tile, int first_row) {
         const char* source = tile + lane_index() * 8;

@@ -60,6 +60,8 @@ struct FragmentsM8N8K4 {
         return highest;
     }
 
+    DEVICE float smallest(int r, int g) const { return largest(r, g); }
+
     // tile: of the mask.
     static DEVICE void load_bits(Bits& bits, const char* tile, int) {
         const int lane = lane_index();
