@@ -2,6 +2,7 @@
 // others. It stands for one device of SM 12.0. Device memory is the process's own.
 #include <stdint.h>
 
+#include "block.h"
 #include "ptx/base.cuh"
 
 #include "fp4/attention_fp4_sm120.cu"
@@ -11,7 +12,7 @@ extern "C" {
 #include "../../../host/driver.h"
 }
 
-alignas(1024) unsigned char fp4_memory[100 << 10];  // what a block may have on SM 12.0
+alignas(1024) unsigned char fp4_memory[cpu::kSharedMemory];
 
 namespace {
 
@@ -44,45 +45,6 @@ Kernel* find(const char* name) {
             return &kernel;
     }
     return nullptr;
-}
-
-void enter() {
-    cpu::kernel(cpu::arguments);
-    cpu::threads[cpu::current].done = true;
-    _longjmp(cpu::scheduler, 1);
-}
-
-void prepare(cpu::Thread& thread) {
-    thread.done = false;
-    thread.exchanges = 0;
-    getcontext(&thread.begin);
-    thread.begin.uc_stack.ss_sp = thread.stack;
-    thread.begin.uc_stack.ss_size = cpu::kStack;
-    thread.begin.uc_link = nullptr;
-    makecontext(&thread.begin, enter, 0);
-}
-
-// Runs a thread until it waits or ends.
-void resume(int index, bool first) {
-    cpu::current = threadIdx.x = index;
-    if (_setjmp(cpu::scheduler) != 0) return;
-    if (first) setcontext(&cpu::threads[index].begin);
-    else _longjmp(cpu::threads[index].at, 1);
-}
-
-void run_block(int threads) {
-    memset(fp4_memory, 0xFF, sizeof fp4_memory);
-    memset(cpu::warp_meeting, 0, sizeof cpu::warp_meeting);
-    cpu::block_meeting = {};
-    cpu::running = threads;
-    for (int i = 0; i < threads; ++i) prepare(cpu::threads[i]);
-    bool first = true;
-    for (volatile int left = threads; left > 0; first = false)
-        for (volatile int i = 0; i < threads; i = i + 1) {
-            if (cpu::threads[i].done) continue;
-            resume(i, first);
-            if (cpu::threads[i].done) left = left - 1;
-        }
 }
 
 }  // namespace
@@ -149,7 +111,7 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, voi
     cpu::arguments = arguments[0];
     for (unsigned i = 0; i < config->grid[0]; ++i) {
         blockIdx.x = static_cast<int>(i);
-        run_block(static_cast<int>(config->block[0]));
+        cpu::run_block(static_cast<int>(config->block[0]));
     }
     return OK;
 }

@@ -1,15 +1,19 @@
-// The conversions of csrc/device/ptx/number.cuh that FP4 needs.
+// The conversions of csrc/device/ptx/number.cuh that kernels here need.
 #pragma once
 
 #include "ptx/base.cuh"
 
 struct float16 {
     static constexpr bool kIsBfloat16 = false;
+    static constexpr u32 kTwoOnes = 0x3C003C00u;
 };
 
 struct bfloat16 {
     static constexpr bool kIsBfloat16 = true;
+    static constexpr u32 kTwoOnes = 0x3F803F80u;
 };
+
+inline float minus_infinity() { return -INFINITY; }
 
 inline float float_from_float16(u16 bits) {
     _Float16 x;
@@ -39,5 +43,7 @@ inline u32 pack(float low, float high, bool is_bfloat16) {
     return is_bfloat16 ? round_to_bfloat16(low) | round_to_bfloat16(high) << 16
                        : round_to_float16(low) | round_to_float16(high) << 16;
 }
+
+inline uint4 float16_from_bfloat16(uint4) { __builtin_trap(); }  // before SM 8.0 alone
 
 inline float larger_or_nan(float a, float b) { return isnan(a) || isnan(b) ? NAN : fmaxf(a, b); }
