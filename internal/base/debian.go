@@ -46,7 +46,7 @@ const inMemory = `available=$(awk '$1 == "MemAvailable:" { print $2 }' /proc/mem
 func (s *Store) bootstrap(ctx context.Context, work string, a *Archive, check pinCheck) (string, error) {
 	tar := filepath.Join(work, "base.tar")
 	options := []string{
-		"--variant=minbase",
+		"--variant=minbase", "--hook-dir=" + mergedUsr,
 		"--extract-hook=" + undocumented,
 		"--customize-hook=copy-out /var/lib/dpkg/status /var/lib/apt/lists " + shellQuote(work),
 		"--customize-hook=" + minimal,
@@ -84,11 +84,18 @@ func (s *Store) download(ctx context.Context, work string, a *Archive, architect
 // packages and packages of priority required".
 var minbase = []string{"?essential", "?priority(required)", "apt"}
 
+// mergedUsr has mmdebstrap merge /bin and others into /usr before it unpacks anything. Otherwise the package usrmerge does so
+// afterwards, and stays with all of Perl: two thousand files.
+const mergedUsr = "/usr/share/mmdebstrap/hooks/merged-usr"
+
+// merged asks apt for what the hook asks it for.
+var merged = []string{"usr-is-merged", "usrmerge-"}
+
 // rootPins returns what a root of a would be made of today. The packages are downloaded and not installed, which takes
 // most of the time.
 func (s *Store) rootPins(ctx context.Context, work string, a *Archive) (map[string]Pin, error) {
 	whole := *a
-	whole.Include = slices.Concat(minbase, a.Include)
+	whole.Include = slices.Concat(minbase, merged, a.Include)
 	_, pins, err := s.download(ctx, work, &whole, s.Lock.Architecture)
 	return pins, err
 }
