@@ -2,6 +2,7 @@ package builder
 
 import (
 	"io"
+	"log"
 	"os"
 	"path/filepath"
 
@@ -11,13 +12,14 @@ import (
 
 const maxLogSize = 4 << 20
 
-// redirectLogs sends the log lines of BuildKit's libraries, which all write to one global logger, to the file
-// engine.log in dir, or nowhere when dir is empty: the terminal belongs to the progress display.
+// redirectLogs sends the log lines of BuildKit's libraries, which write to one global logger and now and then to Go's own,
+// to the file engine.log in dir, or nowhere when dir is empty: the terminal belongs to the progress display, and so does
+// a pipe to a program that reads progress as JSON.
 func redirectLogs(dir string) (io.Closer, error) {
 	// Go's telemetry library reports lost spans to the terminal otherwise.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logrus.Debug(err) }))
 	if dir == "" {
-		logrus.SetOutput(io.Discard)
+		setLogs(io.Discard)
 		return io.NopCloser(nil), nil
 	}
 	path := filepath.Join(dir, "engine.log")
@@ -30,14 +32,19 @@ func redirectLogs(dir string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	logrus.SetOutput(file)
+	setLogs(file)
 	return logFile{file}, nil
+}
+
+func setLogs(w io.Writer) {
+	logrus.SetOutput(w)
+	log.SetOutput(w)
 }
 
 type logFile struct{ *os.File }
 
 // Close stops the logging before it closes the file: libraries may log later.
 func (f logFile) Close() error {
-	logrus.SetOutput(io.Discard)
+	setLogs(io.Discard)
 	return f.File.Close()
 }
