@@ -47,7 +47,7 @@ func addUse(uses []ptxUse, use ptxUse) []ptxUse {
 		return append(uses, ptxUse{use.Stage, use.of, slices.Clone(use.sources)})
 	}
 	for _, source := range use.sources {
-		if !slices.ContainsFunc(uses[at].sources, func(s kernels.Source) bool { return s.File == source.File }) {
+		if !contains(uses[at].sources, source) {
 			uses[at].sources = append(uses[at].sources, source)
 		}
 	}

@@ -76,8 +76,13 @@ func (s share) whole() []share {
 func (s share) compiled() []kernels.Source {
 	return slices.DeleteFunc(slices.Clone(s.sources), func(source kernels.Source) bool {
 		_, shared := source.PTXOf(s.sm)
-		return shared || slices.ContainsFunc(s.twins, func(use twinUse) bool { return use.has(source) })
+		return shared || slices.ContainsFunc(s.twins, func(use twinUse) bool { return contains(use.sources, source) })
 	})
+}
+
+// contains says whether a source is among others: a file is one source.
+func contains(sources []kernels.Source, source kernels.Source) bool {
+	return slices.ContainsFunc(sources, func(other kernels.Source) bool { return other.File == source.File })
 }
 
 // heldBy are those of some shares that wheels of a package for these SMs hold.

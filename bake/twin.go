@@ -18,10 +18,6 @@ type twinUse struct {
 // Stage is the stage with the results: kernels-sm86-build.
 func (u twinUse) Stage() string { return u.of.stage() + "-build" }
 
-func (u twinUse) has(source kernels.Source) bool {
-	return slices.ContainsFunc(u.sources, func(s kernels.Source) bool { return s.File == source.File })
-}
-
 // Files are the arguments of COPY: patterns, for the cubin of each source, its record and their hashes.
 func (u twinUse) Files() string {
 	files := make([]string, len(u.sources))
@@ -53,7 +49,5 @@ func twinUses(m *matrix.Matrix, k *kernels.Set, sources []kernels.Source, sm mat
 // shareWith is the share of an SM that has a source.
 func shareWith(m *matrix.Matrix, k *kernels.Set, source kernels.Source, sm matrix.SM) share {
 	shares := sharesOfSM(m, k, sm)
-	return shares[slices.IndexFunc(shares, func(s share) bool {
-		return slices.ContainsFunc(s.sources, func(other kernels.Source) bool { return other.File == source.File })
-	})]
+	return shares[slices.IndexFunc(shares, func(s share) bool { return contains(s.sources, source) })]
 }

@@ -36,7 +36,7 @@ const aptOwned = `chroot "$1" chown _apt:root /var/cache/apt/archives/partial /v
 const mainOnly = `sed -i -e '/-updates/d' -e '/-security/d' "$1/etc/apt/sources.list"`
 
 // inMemory runs a program whose temporary directory is in memory, and in the program's namespace alone, where the machine
-// has enough of it. A root is ten thousand files that are written, read and removed. On a disk, ext4 leaves the places of
+// has enough of it. A root is six thousand files that are written, read and removed. On a disk, ext4 leaves the places of
 // removed files alone for minutes, and looks at each of them for each file that is made meanwhile. Roots with an emulator
 // are larger, and stay there.
 const inMemory = `available=$(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo); ` +

@@ -88,10 +88,7 @@ func TestPruneKeepsRecentCache(t *testing.T) {
 // kept, is not what is pruned behind it.
 func TestPruneWaitsForTheLastUser(t *testing.T) {
 	requireContainers(t)
-	b := openTest(t, Config{State: newState(t)})
-	w := newWorld(t, b, buildTool(t))
-	w.build(w.fill("a"))
-	control := b.(*connection).engine.(*engine).control
+	b, control := builtOnce(t)
 	prune := func(records []*client.UsageInfo) int64 {
 		freed, err := control.prune(t.Context(), gcPolicy(1, control.usedOf(records)))
 		must(t, err)
@@ -119,10 +116,7 @@ func TestPruneWaitsForTheLastUser(t *testing.T) {
 // What a build has just used is in use for a moment longer, and would stay.
 func TestPruneAllWaitsForTheLastUser(t *testing.T) {
 	requireContainers(t)
-	b := openTest(t, Config{State: newState(t)})
-	w := newWorld(t, b, buildTool(t))
-	w.build(w.fill("a"))
-	control := b.(*connection).engine.(*engine).control
+	b, control := builtOnce(t)
 	time.AfterFunc(100*time.Millisecond, holdCopy(t, control))
 	_, err := b.Prune(t.Context(), true)
 	must(t, err)
@@ -130,6 +124,15 @@ func TestPruneAllWaitsForTheLastUser(t *testing.T) {
 		t.Errorf("after pruning all, the cache holds %d records (%v)", len(left), err)
 	}
 	must(t, b.Close())
+}
+
+// builtOnce is a builder behind its first build, and what holds its cache.
+func builtOnce(t *testing.T) (Builder, *controller) {
+	t.Helper()
+	b := openTest(t, Config{State: newState(t)})
+	w := newWorld(t, b, buildTool(t))
+	w.build(w.fill("a"))
+	return b, b.(*connection).engine.(*engine).control
 }
 
 // holdCopy uses the copy of the source, under its other name, until the function that it returns is called.
