@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ptx/either.cuh"
 #include "threads.h"
 
 #define DEVICE inline
@@ -159,12 +160,3 @@ inline void store_shared_4(u32 address, u32 value) { store_shared(address, value
 inline u32 opaque(u32 x) { return x; }
 inline const char* advance(const char* pointer, long long bytes) { return pointer + bytes; }
 inline int multiply_add(u32 a, u32 b, int c) { return static_cast<int>(a * b + static_cast<u32>(c)); }
-
-template <bool kFirst, class First, class Second>
-struct Either {
-    using Type = First;
-};
-template <class First, class Second>
-struct Either<false, First, Second> {
-    using Type = Second;
-};
