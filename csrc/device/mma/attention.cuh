@@ -12,6 +12,7 @@
 
 #include "bias.cuh"
 #include "block.cuh"
+#include "output.cuh"
 #include "params.h"
 #include "softmax.cuh"
 #include "tile.cuh"
@@ -41,8 +42,8 @@ class Attention {
     using QueryTile = typename F::QueryTile;
     using KeyTile = typename F::KeyTile;
     using ValueTile = typename F::ValueTile;
-    using OutputTile = Tile<kShape.warp_rows, 2 * kColumns>;  // of one warp
-    using BiasRows = Biases<F, kShape.warp_rows>;             // of one warp
+    using OutputRows = Output<F, kShape.warp_rows, kColumns, Family::kBiased>;  // of one warp
+    using BiasRows = Biases<F, kShape.warp_rows>;                               // of one warp
 
     static constexpr u32 kKeyOffset = QueryTile::kBytes;
     static constexpr u32 kValueOffset = kKeyOffset + kShape.key_stages * KeyTile::kBytes;
@@ -55,7 +56,7 @@ class Attention {
     static constexpr int kThreads = kShape.warps * 32;
     static constexpr int kSharedMemory = kBiasOffset + (Family::kBiased ? kShape.warps * BiasRows::kWarpBytes : 0);
     static constexpr sageattn_traits kTraits = {kThreads, kSharedMemory, kQueryRows, kShape.splits};
-    static_assert(kShape.warps * OutputTile::kBytes <= kSharedMemory, "the output is staged where tiles were");
+    static_assert(kShape.warps * OutputRows::kWarpBytes <= kSharedMemory, "the output is staged where tiles were");
     static constexpr int kLargestBlock = (SM < 750 ? 96 : SM < 800 ? 64 : 99) << 10;  // on the smallest of the family
     static_assert(kSharedMemory + sizeof(State) <= kLargestBlock, "a block is launched");
 
@@ -111,7 +112,7 @@ class Attention {
         }
         copy_wait<0>();
         __syncthreads();  // all tiles are read: the output may be staged over them
-        finish(f, softmax);
+        OutputRows(p, state, shared).finish(f, softmax);
     }
 
   private:
@@ -212,6 +213,7 @@ class Attention {
         const int first =
             block.first_query + block.scale_start(p.query_starts, block.query_start, p.query_block_shift);
         const float scale = Family::kBiased ? p.sm_scale : p.scale_log2;
+#pragma unroll 1
         for (int i = threadIdx.x; i < kQueryRows; i += kThreads) {
             const int row = first + i;
             const long long index = ((row >> p.query_warp_shift) * 8LL + row % 8) >> p.query_scale_shift;
@@ -292,71 +294,6 @@ class Attention {
 #pragma unroll
                 for (int j = 0; j < F::kGroupSize; ++j)
                     if (F::column(lane, g, j) >= visible) f.set(r, g, j, minus_infinity());
-        }
-    }
-
-    // Divides by the sums, stages the output through shared memory and writes whole rows; writes the LSE.
-    DEVICE void finish(const F& f, const OnlineSoftmax<F>& softmax) const {
-        const u32 staged = shared + threadIdx.x / 32 * OutputTile::kBytes;
-        const int lane = lane_index();
-        const bool to_bfloat16 = p.output.bfloat16;
-#pragma unroll
-        for (int r = 0; r < F::kRows; ++r) {
-            const float sum = f.row_sum(r);
-            const float inverse = sum == 0.0f ? 0.0f : 1.0f / sum;  // a row that sees no key gives 0
-#pragma unroll
-            for (int j = 0; j < F::kPairs; ++j) {
-                const int column = F::output_column(lane, j);
-                float2 o = f.output_pair(r, j);
-                o = make_float2(o.x * inverse, o.y * inverse);
-                if constexpr (F::kTransposedValues) o = restore(o, column, sum != 0.0f);
-                store_shared_4(staged + OutputTile::offset(F::row(lane, r), column / 8) + column % 8 * 2,
-                               pack(o.x, o.y, to_bfloat16));
-            }
-            write_lse(warp_row() + F::row(lane, r), softmax.maximum[r], sum);
-        }
-        __syncwarp();
-        write_output(staged);
-    }
-
-    // Two columns of values that were quantised with a scale and perhaps a mean for each.
-    DEVICE float2 restore(float2 o, int column, bool sees) const {
-        return make_float2(restore(o.x, column, sees), restore(o.y, column + 1, sees));
-    }
-    DEVICE float restore(float o, int column, bool sees) const {
-        if (column >= state.columns) return 0.0f;
-        const float mean = p.value_mean == nullptr || !sees ? 0.0f : p.value_mean[state.channel + column];
-        return fmaf(o, p.value_scale[state.channel + column], mean);
-    }
-
-    // All splits compute it; the first writes it, several lanes the same value.
-    DEVICE void write_lse(int row, float maximum, float sum) const {
-        if (p.lse == nullptr || !state.first_split || row >= state.rows) return;
-        const long long index = state.lse + row;
-        const float correction = p.mean_dot == nullptr ? 0.0f : p.sm_scale * p.mean_dot[index];
-        const float rest = log2_fast(sum) - F::kExponentOffset;
-        const float lse = Family::kBiased ? fmaf(SAGEATTN_LN_2, rest, maximum) : SAGEATTN_LN_2 * (maximum + rest);
-        p.lse[index] = lse + correction;
-    }
-
-    DEVICE void write_output(u32 staged) const {
-        const int first = warp_row(), columns = state.columns;
-        char* output = state.output + first * p.output.row_stride;
-#pragma unroll 4
-        for (int i = lane_index(); i < OutputTile::kBytes / 16; i += 32) {
-            const int row = i / OutputTile::kChunks, chunk = i % OutputTile::kChunks;
-            if (first + row >= state.rows) break;
-            const uint4 v = load_shared_16(staged + OutputTile::offset(row, chunk));
-            char* target = output + row * p.output.row_stride + chunk * 16;
-            const int count = columns - chunk * 8;
-            if (p.output.vectors && count >= 8) {
-                *reinterpret_cast<uint4*>(target) = v;
-            } else {
-                const u32 word[4] = {v.x, v.y, v.z, v.w};
-#pragma unroll
-                for (int k = 0; k < 8; ++k)
-                    if (k < count) reinterpret_cast<u16*>(target)[k] = static_cast<u16>(word[k / 2] >> (k % 2 * 16));
-            }
         }
     }
 };

@@ -70,18 +70,21 @@ DEVICE void load_tile(u32 shared, const sageattn_view& view, const char* base, i
     const long long step = S::kRowStep * view.row_stride;
     rows -= first_row;
 
-    if (!view.vectors) {
+    const bool vectors = view.vectors;
+    if (!vectors || SM < 800 && row_bytes % 16 != 0) {  // there, the last bytes of rows as well
 #pragma unroll 1
         for (int chunk = lane; chunk < Layout::kChunks; chunk += S::kLanes) {
+            const int bytes = row_bytes - chunk * 16;
+            if (vectors && (bytes <= 0 || bytes >= 16)) continue;
             const char* pointer = start + chunk * 16;
 #pragma unroll 1
             for (int row = thread_row; row < Layout::kRows; row += S::kRowStep, pointer += step) {
-                uint4 v = gather_16(pointer, row < rows ? row_bytes - chunk * 16 : 0);
+                uint4 v = gather_16(pointer, row < rows ? bytes : 0);
                 if (kConvert && view.bfloat16) v = float16_from_bfloat16(v);
                 store_shared_16(shared + Layout::offset(row, chunk), v);
             }
         }
-        return;
+        if (!vectors) return;
     }
 #if SM >= 800
     static_assert(!kConvert, "asynchronous copies cannot convert");
@@ -105,19 +108,20 @@ DEVICE void load_tile(u32 shared, const sageattn_view& view, const char* base, i
 #pragma unroll
         for (int i = 0; i < S::kRowSteps; ++i, pointer = advance(pointer, step)) {
             v[j][i] = make_uint4(0, 0, 0, 0);
-            if (thread_row + i * S::kRowStep >= rows) continue;
-            if (bytes >= 16) v[j][i] = __ldg(reinterpret_cast<const uint4*>(pointer));
-            else if (bytes > 0) v[j][i] = gather_16(pointer, bytes);
+            if (thread_row + i * S::kRowStep < rows && bytes >= 16)
+                v[j][i] = __ldg(reinterpret_cast<const uint4*>(pointer));
         }
     }
 #pragma unroll
-    for (int j = 0; j < S::kColumnSteps; ++j)
+    for (int j = 0; j < S::kColumnSteps; ++j) {
+        const int chunk = lane + j * S::kLanes, bytes = row_bytes - chunk * 16;
+        if (bytes > 0 && bytes < 16) continue;  // it is there
 #pragma unroll
         for (int i = 0; i < S::kRowSteps; ++i) {
             const int row = thread_row + i * S::kRowStep;
             if (kConvert && view.bfloat16) v[j][i] = float16_from_bfloat16(v[j][i]);
-            if (S::kWhole || row < Layout::kRows)
-                store_shared_16(shared + Layout::offset(row, lane + j * S::kLanes), v[j][i]);
+            if (S::kWhole || row < Layout::kRows) store_shared_16(shared + Layout::offset(row, chunk), v[j][i]);
         }
+    }
 #endif
 }

@@ -43,11 +43,11 @@ DEVICE u32 pack_float16(float low, float high) {
 }
 
 #if SM < 800
-// Nearest even on the bit pattern; NaN keeps its top bits and stays quiet.
+// Nearest even on the bit pattern, in the high half. What arithmetic gives for NaN, all ones, would become -0: it
+// loses enough of them.
 DEVICE u32 round_to_bfloat16(float x) {
-    const u32 bits = __float_as_uint(x);
-    if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return (bits >> 16) | 0x40u;
-    return (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
+    const u32 bits = min(__float_as_int(x), 0x7FFF7FFF);
+    return bits + 0x7FFFu + (bits >> 16 & 1u);
 }
 #endif
 
@@ -57,7 +57,7 @@ DEVICE u32 pack_bfloat16(float low, float high) {
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(result) : "f"(high), "f"(low));
     return result;
 #else
-    return round_to_bfloat16(low) | round_to_bfloat16(high) << 16;
+    return __byte_perm(round_to_bfloat16(low), round_to_bfloat16(high), 0x7632);
 #endif
 }
 
