@@ -30,9 +30,7 @@ template <class Family>
 using StateOf = typename Either<Family::kMasked, MaskedBlockState,
                                 typename Either<Family::kBiased, BiasedBlockState, BlockState>::Type>::Type;
 
-// Value: the type of the values, where they enter the product as what they are. Behind a mask each tile asks for that
-// instead, so that the compiler has all code but the product once; kernels without a mask took 2 to 10 % longer so.
-template <class Family, int kHeadDim, class Value>
+template <class Family, int kHeadDim>
 class Attention {
     static constexpr Shape kShape = Family::shape(kHeadDim);
     static constexpr int kQueryRows = kShape.warps * kShape.warp_rows;
@@ -68,10 +66,32 @@ class Attention {
         if (block.first_query >= block.query_rows) return;  // a shorter sequence than others
         F f;
         OnlineSoftmax<F> softmax;
+        int shown = 0;
+        const bool more = start(block, shown);
+        if constexpr (Family::kNativeBfloat16 && !kBehindMask) {
+            if (p.value.bfloat16) see_keys<bfloat16>(f, softmax, more, shown);
+            else see_keys<float16>(f, softmax, more, shown);
+        } else {
+            see_keys<float16>(f, softmax, more, shown);
+        }
+        copy_wait<0>();
+        __syncthreads();  // all tiles are read: the output may be staged over them
+        OutputRows(p, state, shared).finish(f, softmax);
+    }
+
+  private:
+    const sageattn_attention_arguments& p;
+    const u32 shared;
+    State& state;
+
+    // The loop over tiles. Value: the type of the values, where they enter the product as what they are. Behind a
+    // mask each tile asks for that instead, so that the compiler has all code but the product once; kernels without a
+    // mask took 2 to 10 % longer so. shown: the first tile, behind a boolean mask.
+    template <class Value>
+    DEVICE void see_keys(F& f, OnlineSoftmax<F>& softmax, bool more, int shown) {
         Scales<F> scales;
-        int shown = 0, next_shown = 0;  // tiles, behind a boolean mask
-        int seen = kNone;               // of the tile
-        bool more = start(block, shown);
+        int next_shown = 0;
+        int seen = kNone;  // of the tile
 
 #pragma unroll 1
         for (int turn = 0; more; ++turn) {
@@ -107,18 +127,10 @@ class Attention {
                 copy_commit();
             }
             if (Family::kBiased) more = turn + 1 < BlockState::load(state.key_tiles);  // anew: it had no register
-            if (seen != kNone) multiply_values(f, softmax, scales, seen);
+            if (seen != kNone) take_values<Value>(f, softmax, scales, seen);
             shown = next_shown;
         }
-        copy_wait<0>();
-        __syncthreads();  // all tiles are read: the output may be staged over them
-        OutputRows(p, state, shared).finish(f, softmax);
     }
-
-  private:
-    const sageattn_attention_arguments& p;
-    const u32 shared;
-    State& state;
 
     static DEVICE int warp_row() { return opaque(threadIdx.x) / 32 * kShape.warp_rows; }
 
@@ -259,7 +271,8 @@ class Attention {
             f.set(i / F::kGroupSize / F::kGroups, i / F::kGroupSize % F::kGroups, i % F::kGroupSize, 0.0f);
     }
 
-    DEVICE void multiply_values(F& f, const OnlineSoftmax<F>& softmax, const Scales<F>& scales, int seen) const {
+    template <class Value>
+    DEVICE void take_values(F& f, const OnlineSoftmax<F>& softmax, const Scales<F>& scales, int seen) const {
         if constexpr (!kBehindMask || !Family::kNativeBfloat16) multiply_values<Value>(f, softmax, scales, seen);
         else if (p.value.bfloat16) multiply_values<bfloat16>(f, softmax, scales, seen);
         else multiply_values<float16>(f, softmax, scales, seen);
@@ -303,19 +316,13 @@ DEVICE void run_attention(const sageattn_attention_arguments& p) {
     extern __shared__ __align__(128) unsigned char shared_memory[];
     static __shared__ StateOf<Family> state;  // static where blocks run on the CPU, too
     const u32 shared = shared_address(shared_memory);
-    if constexpr (Family::kNativeBfloat16 && !Family::kMasked && !Family::kBiased) {
-        if (p.value.bfloat16) {
-            Attention<Family, kHeadDim, bfloat16>(p, shared, state).run();
-            return;
-        }
-    }
-    Attention<Family, kHeadDim, float16>(p, shared, state).run();
+    Attention<Family, kHeadDim>(p, shared, state).run();
 }
 
 // Defines the kernel of a kind (fp16, fp16_masked, …) for a head dim, and its traits.
 #define ATTENTION_KERNEL(kind, head_dim, Family)                                                  \
     extern "C" __constant__ sageattn_traits attention_##kind##_hd##head_dim##_traits =            \
-        Attention<Family, head_dim, float16>::kTraits;                                            \
+        Attention<Family, head_dim>::kTraits;                                                     \
     extern "C" __global__ void __launch_bounds__(Family::shape(head_dim).warps * 32,              \
                                                  Family::shape(head_dim).blocks_per_sm)           \
         attention_##kind##_hd##head_dim(const __grid_constant__ sageattn_attention_arguments p) { \
