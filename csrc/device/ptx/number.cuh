@@ -43,8 +43,8 @@ DEVICE u32 pack_float16(float low, float high) {
 }
 
 #if SM < 800
-// Nearest even on the bit pattern, in the high half. What arithmetic gives for NaN, all ones, would become -0: it
-// loses enough of them.
+// Nearest even on the bit pattern, in the high half, of what arithmetic gave: its NaN, 0x7FFFFFFF, would be rounded
+// to -0, and is made a smaller one.
 DEVICE u32 round_to_bfloat16(float x) {
     const u32 bits = min(__float_as_int(x), 0x7FFF7FFF);
     return bits + 0x7FFFu + (bits >> 16 & 1u);
