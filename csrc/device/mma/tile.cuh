@@ -45,6 +45,13 @@ DEVICE uint4 gather_16(const char* source, int bytes) {
     return make_uint4(word[0], word[1], word[2], word[3]);
 }
 
+// 16 bytes from a multiple of 16 on, or the first eight of them, as far as all exist; then zeros.
+DEVICE uint4 load_halves(const char* source, int bytes) {
+    if (bytes >= 16) return __ldg(reinterpret_cast<const uint4*>(source));
+    const uint2 half = bytes >= 8 ? __ldg(reinterpret_cast<const uint2*>(source)) : make_uint2(0, 0);
+    return make_uint4(half.x, half.y, 0, 0);
+}
+
 // How threads share a tile: a power of two of them beside each other, which then step through columns and rows.
 template <class Layout, int kThreads>
 struct Share {
@@ -55,6 +62,28 @@ struct Share {
     static constexpr bool kWhole = Layout::kRows % kRowStep == 0;  // else some threads have no row in the last step
     static_assert(kThreads % kLanes == 0, "whole rows");
 };
+
+// A thread's part of a tile, byte by byte: all of it, or only the chunks in which rows end. start: its first row.
+template <class Layout, int kThreads, bool kConvert>
+DEVICE void gather_tile(u32 shared, const sageattn_view& view, const char* start, int rows, int row_bytes,
+                        bool ends) {
+    using S = Share<Layout, kThreads>;
+    const int thread = opaque(threadIdx.x);
+    const int thread_row = thread / S::kLanes, lane = thread % S::kLanes;
+#pragma unroll 1
+    for (int chunk = lane; chunk < Layout::kChunks; chunk += S::kLanes) {
+        const int bytes = row_bytes - chunk * 16;
+        if (ends && (bytes <= 0 || bytes >= 16)) continue;
+        const char* pointer = start + chunk * 16;
+#pragma unroll 1
+        for (int row = thread_row; row < Layout::kRows;
+             row += S::kRowStep, pointer += S::kRowStep * view.row_stride) {
+            uint4 v = gather_16(pointer, row < rows ? bytes : 0);
+            if (kConvert && view.bfloat16) v = float16_from_bfloat16(v);
+            store_shared_16(shared + Layout::offset(row, chunk), v);
+        }
+    }
+}
 
 // Starts loading the tile that begins at first_row of a matrix, whose row 0 is at base, with all kThreads threads of
 // the block. Rows from `rows` on, and bytes of a row from row_bytes on, become zeros, so that whatever lies behind a
@@ -70,22 +99,9 @@ DEVICE void load_tile(u32 shared, const sageattn_view& view, const char* base, i
     const long long step = S::kRowStep * view.row_stride;
     rows -= first_row;
 
-    const bool vectors = view.vectors;
-    if (!vectors || SM < 800 && row_bytes % 16 != 0) {  // there, the last bytes of rows as well
-#pragma unroll 1
-        for (int chunk = lane; chunk < Layout::kChunks; chunk += S::kLanes) {
-            const int bytes = row_bytes - chunk * 16;
-            if (vectors && (bytes <= 0 || bytes >= 16)) continue;
-            const char* pointer = start + chunk * 16;
-#pragma unroll 1
-            for (int row = thread_row; row < Layout::kRows; row += S::kRowStep, pointer += step) {
-                uint4 v = gather_16(pointer, row < rows ? bytes : 0);
-                if (kConvert && view.bfloat16) v = float16_from_bfloat16(v);
-                store_shared_16(shared + Layout::offset(row, chunk), v);
-            }
-        }
-        if (!vectors) return;
-    }
+    const bool vectors = view.vectors, ragged = SM < 800 && row_bytes % 8 != 0;
+    if (!vectors || ragged) gather_tile<Layout, kThreads, kConvert>(shared, view, start, rows, row_bytes, vectors);
+    if (!vectors) return;
 #if SM >= 800
     static_assert(!kConvert, "asynchronous copies cannot convert");
 #pragma unroll
@@ -108,14 +124,13 @@ DEVICE void load_tile(u32 shared, const sageattn_view& view, const char* base, i
 #pragma unroll
         for (int i = 0; i < S::kRowSteps; ++i, pointer = advance(pointer, step)) {
             v[j][i] = make_uint4(0, 0, 0, 0);
-            if (thread_row + i * S::kRowStep < rows && bytes >= 16)
-                v[j][i] = __ldg(reinterpret_cast<const uint4*>(pointer));
+            if (thread_row + i * S::kRowStep < rows) v[j][i] = load_halves(pointer, bytes);
         }
     }
 #pragma unroll
     for (int j = 0; j < S::kColumnSteps; ++j) {
         const int chunk = lane + j * S::kLanes, bytes = row_bytes - chunk * 16;
-        if (bytes > 0 && bytes < 16) continue;  // it is there
+        if (ragged && bytes > 0 && bytes < 16) continue;  // it is there
 #pragma unroll
         for (int i = 0; i < S::kRowSteps; ++i) {
             const int row = thread_row + i * S::kRowStep;
