@@ -16,7 +16,7 @@ export SAGEBUILD_STATE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sagebuild
 export SAGEBUILD_TEST_STATE ?= $(SAGEBUILD_STATE)
 
 SAGEBUILD := bin/sagebuild
-GO_FILES := $(shell find cmd csrc internal matrix kernels bake -name '*.go' -o -name '*.hcl' -o -name '*.tmpl' -o -name "*.html" -o -name kernels.toml) go.mod go.sum
+GO_FILES := $(shell find cmd csrc internal matrix kernels bake -name '*.go' -o -name '*.hcl' -o -name '*.sh' -o -name '*.tmpl' -o -name "*.html" -o -name kernels.toml) go.mod go.sum
 
 .PHONY: build
 build: $(SAGEBUILD) ## the command line, bin/sagebuild

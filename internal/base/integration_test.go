@@ -137,10 +137,22 @@ func TestInterpretersRunOnTheBase(t *testing.T) {
 	checkSameBytes(t, store, base)
 }
 
+// checkFinished fails when a root lacks what scripts of its packages would have made: users, certificates, bytecode.
+const checkFinished = `
+import json, os, pwd, ssl
+assert pwd.getpwuid(0).pw_name == "root"
+assert len(ssl.create_default_context().get_ca_certs()) > 100
+assert os.path.exists(json.__cached__)
+`
+
 func checkBase(t *testing.T, root string) {
 	t.Helper()
+	inRoot(t, root, "/usr/bin/python3", "-c", checkFinished)
+	if got := inRoot(t, root, "sh", "-c", "dpkg-query --show python3 zlib1g 2>/dev/null"); !strings.Contains(got, "zlib1g\t1:1.2") {
+		t.Errorf("dpkg lists %q, want zlib1g with its epoch", got)
+	}
 	inRoot(t, root, "sh", "-c", "PYTHONPATH=$(echo /usr/share/python-wheels/pip-*.whl) python3 -m pip --version")
-	for _, leaked := range []string{"etc/resolv.conf", "etc/hostname"} {
+	for _, leaked := range []string{"etc/resolv.conf", "etc/hostname", "etc/apt/sources.list"} {
 		if _, err := os.Lstat(filepath.Join(root, leaked)); !os.IsNotExist(err) {
 			t.Errorf("the base holds /%s of the machine that made it", leaked)
 		}

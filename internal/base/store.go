@@ -25,7 +25,7 @@ import (
 const MirrorVariable = "SAGEBUILD_DEBIAN_MIRROR"
 
 // recipe is part of every cache key: change it when the code makes other trees from the same lock.
-const recipe = "2"
+const recipe = "3"
 
 // Store makes layouts and keeps them in a state directory.
 type Store struct {

@@ -21,44 +21,6 @@ import (
 	"github.com/sagebuild/sagebuild/internal/wheel/elffile"
 )
 
-func TestReadControl(t *testing.T) {
-	text := "Package: a\nVersion: 1:2.0\nDescription: first\n line: two\n\nPackage: b\n\tfolded: x\nSHA256: c0\n"
-	var got []stanza
-	if err := readControl(strings.NewReader(text), func(s stanza) { got = append(got, s) }); err != nil {
-		t.Fatal(err)
-	}
-	want := []stanza{{"Package": "a", "Version": "1:2.0", "Description": "first"}, {"Package": "b", "SHA256": "c0"}}
-	if fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("stanzas are %v, want %v", got, want)
-	}
-}
-
-func FuzzReadControl(f *testing.F) {
-	f.Add("Package: a\n\n\nb")
-	f.Add(" : \n:\n\n")
-	f.Fuzz(func(t *testing.T, text string) {
-		_ = readControl(strings.NewReader(text), func(s stanza) { _ = s.id() })
-	})
-}
-
-func TestInstalledPins(t *testing.T) {
-	dir := t.TempDir()
-	index := "Package: a\nVersion: 1\nArchitecture: all\nSHA256: " + someSHA + "\n\nPackage: a\nVersion: 2\nArchitecture: all\nSHA256: ff\n"
-	status := "Package: a\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n"
-	for name, text := range map[string]string{"mirror_main_Packages": index, "status": status, "strange": "Package: b\nVersion: 1\nArchitecture: all\n"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	pins, err := installedPins(filepath.Join(dir, "status"), dir)
-	if err != nil || len(pins) != 1 || pins["a"] != (Pin{"1", someSHA}) {
-		t.Errorf("pins are %v (%v)", pins, err)
-	}
-	if _, err := installedPins(filepath.Join(dir, "strange"), dir); err == nil || !strings.Contains(err.Error(), "b 1") {
-		t.Errorf("a package from nowhere gave %v", err)
-	}
-}
-
 func TestDebName(t *testing.T) {
 	name, version := debName("/debs/zlib1g_1%3a1.2.11.dfsg-2_amd64.deb")
 	if name != "zlib1g" || version != "1:1.2.11.dfsg-2" {

@@ -64,7 +64,7 @@ func (s *Store) inWork(f func(work string) error) error {
 func (s *Store) currentRoot(ctx context.Context, name string, a *Archive) (pins map[string]Pin, err error) {
 	s.say("%s: reading the archive", name)
 	err = s.inWork(func(work string) error {
-		pins, err = s.rootPins(ctx, work, a)
+		_, pins, err = s.download(ctx, work, a, s.Lock.Architecture)
 		return err
 	})
 	return pins, err

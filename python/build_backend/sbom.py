@@ -2,7 +2,7 @@
 
 None of it is in the wheel as a file; the compilers' headers and built-in functions are in its machine code. So
 every component has the scope "excluded", and a property says what it was for. Versions and hashes come from lock/.
-Of the base it lists what dpkg says is installed, with the lock's hash where that pins the very same version: with
+Of the base it lists what dpkg says is there, with the lock's hash where that pins the very same version: with
 another base image the list is that image's. The same inputs give the same bytes: no time, no serial number.
 Needs Python 3.9 and its standard library.
 """
@@ -140,7 +140,7 @@ def base_components(status: str, pinned: Block | None) -> Iterator[Component]:
     """The packages of the root file system. status: the text of /var/lib/dpkg/status."""
     packages = list(installed(status))
     if not packages:
-        raise SBOMError("dpkg's database names no installed package")
+        raise SBOMError("dpkg's database names no package that is there")
     for package in packages:
         yield _debian(package, pinned, _BASE)
 
@@ -171,12 +171,12 @@ def interpreter_components(version: str, blocks: dict[str, Block]) -> Iterator[C
 
 
 def installed(status: str) -> Iterator[Package]:
-    """The installed packages of a dpkg status file."""
+    """The packages of a dpkg status file whose files are there. In sagebuild's own root none is configured."""
     for stanza in status.split("\n\n"):
         fields = dict(
             re.findall(r"^(Package|Status|Version|Architecture): (.+)$", stanza, re.MULTILINE)
         )
-        if fields.get("Status", "").endswith(" ok installed"):
+        if fields.get("Status", "").endswith((" ok installed", " ok unpacked")):
             yield Package(fields["Package"], fields["Version"], fields["Architecture"])
 
 

@@ -24,8 +24,13 @@ Status: deinstall ok config-files
 Architecture: amd64
 Version: 1.0
 
+Package: half
+Status: install ok half-installed
+Architecture: amd64
+Version: 1.0
+
 Package: zlib1g
-Status: install ok installed
+Status: install ok unpacked
 Architecture: amd64
 Version: 1:9.9
 """
@@ -143,7 +148,7 @@ def test_base_is_what_dpkg_says(tmp_path: Path) -> None:
     assert parts["libc6"]["purl"] == "pkg:deb/debian/libc6@2.36-9%2Bdeb12u14?arch=amd64"
     assert parts["zlib1g"]["version"] == "1:9.9"
     assert "hashes" not in parts["zlib1g"], "the lock pins another version"
-    assert "gone" not in parts
+    assert "gone" not in parts and "half" not in parts
 
 
 def test_interpreter_of_a_module(tmp_path: Path) -> None:
@@ -184,7 +189,7 @@ def test_same_inputs_same_bytes(tmp_path: Path) -> None:
     [
         ({"lock": "uv==0.13.9\n"}, "no version pinned by hash"),
         ({"lock": "uv>=0.13.9 --hash=sha256:" + "a" * 64}, "no version pinned by hash"),
-        ({"status": ""}, "no installed package"),
+        ({"status": ""}, "no package that is there"),
         ({"python": "3.8"}, "has no python 3.8"),
     ],
 )
