@@ -6,7 +6,11 @@
 #include "block.h"
 #include "ptx/base.cuh"
 
+#if SM >= 800
 #include "mma/attention_fp16_biased_sm80.cu"
+#else
+#include "mma/attention_fp16_biased_sm75.cu"
+#endif
 
 alignas(1024) unsigned char fp4_memory[cpu::kSharedMemory];
 
@@ -40,9 +44,12 @@ float normal() {
     return sqrtf(-2 * logf(u)) * cosf(6.2831853f * angle);
 }
 
+// Rows begin at multiples of 16 bytes; what lies behind their columns is NaN, or the largest integer.
+int pitch_of(int dim) { return (dim + 15) / 16 * 16; }
+
 // Rows of numbers as the quantisers make them: integers, and a scale for the rows that share one.
 struct Quantised {
-    int rows, dim, per_head;  // scales
+    int rows, dim, pitch, per_head;  // scales
     int (*index)(int row);
     Array<signed char> numbers;
     Array<float> scales;
@@ -50,18 +57,20 @@ struct Quantised {
     Quantised(int row_count, int head_dim, int count, int (*scale_index)(int), float amplitude)
         : rows(row_count),
           dim(head_dim),
+          pitch(pitch_of(dim)),
           per_head(count),
           index(scale_index),
-          numbers(kHeads * rows * dim),
+          numbers(kHeads * rows * pitch),
           scales(kHeads * count) {
+        memset(numbers.first, 127, numbers.count);
         for (auto& scale : scales) scale = amplitude * (3.5f + random_bits() % 100 * 0.03f) / 127;
         for (int i = 0; i < kHeads * rows; ++i)
-            for (int d = 0; d < dim; ++d) numbers[i * dim + d] = round_of(amplitude * normal() / scale_of(i));
+            for (int d = 0; d < dim; ++d) numbers[i * pitch + d] = round_of(amplitude * normal() / scale_of(i));
     }
 
     static signed char round_of(float x) { return static_cast<signed char>(lrintf(fminf(fmaxf(x, -127), 127))); }
     float scale_of(int i) const { return scales[i / rows * per_head + index(i % rows)]; }
-    const signed char* row(int i) const { return numbers.first + i * dim; }
+    const signed char* row(int i) const { return numbers.first + i * pitch; }
 };
 
 int query_index(int row) { return row / 32 * 8 + row % 8; }
@@ -76,6 +85,7 @@ struct Case {
     float amplitude = 1;      // of the queries
     int gap = 0, stride = 1;  // elements behind each row, and from key to key
     bool one_row = false, causal = false;
+    bool vectors = true;  // whether the kernel may know that rows begin at multiples of 16 bytes
 };
 
 // As a dtype of the interface has it, between bytes that are NaN.
@@ -117,6 +127,7 @@ struct Call {
     const Case& c;
     const float sm_scale;
     Quantised query, key;
+    const int pitch;
     Array<u16> value, output;
     Array<float> lse;
     Mask mask;
@@ -127,17 +138,19 @@ struct Call {
           sm_scale(1 / sqrtf(c.dim)),
           query(c.rows, c.dim, (c.rows + 127) / 128 * 32, query_index, c.amplitude),
           key(c.keys, c.dim, (c.keys + 63) / 64 * 4, key_index, 1),
-          value(kHeads * c.keys * c.dim),
-          output(kHeads * c.rows * c.dim),
+          pitch(pitch_of(c.dim)),
+          value(kHeads * c.keys * pitch),
+          output(kHeads * c.rows * pitch),
           lse(kHeads * c.rows),
           mask(c, dtype) {
-        for (auto& v : value) v = static_cast<u16>(round_to_bfloat16(normal() + 0.3f));
+        for (int i = 0; i < value.count; ++i)
+            value[i] = static_cast<u16>(i % pitch < c.dim ? round_to_bfloat16(normal() + 0.3f) : 0xFFFF);
     }
 
     sageattn_attention_arguments arguments(int dtype, const sageattn_traits& traits) {
         sageattn_attention_arguments a = {};
         const auto view = [&](void* data, int rows, int bytes) {
-            return sageattn_view{data, 0, rows * c.dim * bytes, c.dim * bytes, 1, 1};
+            return sageattn_view{data, 0, rows * pitch * bytes, pitch * bytes, 1, c.vectors};
         };
         a.query = view(query.numbers.first, c.rows, 1), a.key = view(key.numbers.first, c.keys, 1);
         a.value = view(value.first, c.keys, 2), a.output = view(output.first, c.rows, 2);
@@ -178,9 +191,9 @@ struct Call {
         for (int d = 0; d < c.dim; ++d) {
             double expected = 0;
             for (int j = 0; j < c.keys; ++j)
-                expected += p[j] * float_from_bfloat16(value[(i / c.rows * c.keys + j) * c.dim + d]);
+                expected += p[j] * float_from_bfloat16(value[(i / c.rows * c.keys + j) * pitch + d]);
             expected = sum == 0 ? 0 : expected / sum;
-            difference += fabs(float_from_bfloat16(output[i * c.dim + d]) - expected), total += fabs(expected);
+            difference += fabs(float_from_bfloat16(output[i * pitch + d]) - expected), total += fabs(expected);
         }
         const double expected = highest + log(sum);
         const bool right = lse[i] == expected || fabs(lse[i] - expected) < 0.01 + 1e-6 * fabs(expected);
@@ -202,6 +215,7 @@ bool check(const Case& c, int dtype) {
     static const char* const dtypes[] = {"float16", "bfloat16", "float32"};
     Call call(c, dtype);
     if (c.dim == 64) call.run(KERNEL(attention_fp16_biased_hd64), dtype, attention_fp16_biased_hd64_traits);
+    else if (c.dim <= 96) call.run(KERNEL(attention_fp16_biased_hd96), dtype, attention_fp16_biased_hd96_traits);
     else if (c.dim == 128) call.run(KERNEL(attention_fp16_biased_hd128), dtype, attention_fp16_biased_hd128_traits);
     else call.run(KERNEL(attention_fp16_biased_hd192), dtype, attention_fp16_biased_hd192_traits);
     return call.check(dtypes[dtype]);
@@ -244,6 +258,9 @@ const Case kCases[] = {
     {"beyond small scores", 128, 200, 336, beyond_scores, 1e-3f},
     {"tiles in turn", 64, 130, 64 * 16 + 5, in_turn, 1, 3},
     {"tiles in runs", 64, 130, 64 * 30, in_runs},
+    {"half of 16 bytes behind", 72, 70, 200, sparse},
+    {"six of 16 bytes behind", 70, 70, 200, sparse},
+    {"read byte by byte", 70, 70, 200, sparse, 1, 0, 1, false, false, false},
 };
 
 const Case kLowCases[] = {

@@ -44,6 +44,17 @@ inline u32 pack(float low, float high, bool is_bfloat16) {
                        : round_to_float16(low) | round_to_float16(high) << 16;
 }
 
-inline uint4 float16_from_bfloat16(uint4) { __builtin_trap(); }  // before SM 8.0 alone
+// Saturated, as before SM 8.0.
+inline u32 float16_from_bfloat16(u32 pair) {
+    const auto half = [](u32 bits) {
+        return round_to_float16(fminf(fmaxf(float_from_bfloat16(static_cast<u16>(bits)), -65504), 65504));
+    };
+    return half(pair) | half(pair >> 16) << 16;
+}
+
+inline uint4 float16_from_bfloat16(uint4 v) {
+    return {float16_from_bfloat16(v.x), float16_from_bfloat16(v.y), float16_from_bfloat16(v.z),
+            float16_from_bfloat16(v.w)};
+}
 
 inline float larger_or_nan(float a, float b) { return isnan(a) || isnan(b) ? NAN : fmaxf(a, b); }
