@@ -94,37 +94,37 @@ class Output {
     }
 
     DEVICE void write() const {
-        if (p.output.vectors && state.columns % 8 == 0) {
+        const int rows = state.rows - warp_row, columns = state.columns;
+        char* const output = state.output + warp_row * p.output.row_stride;
+        const bool whole = p.output.vectors && columns % 8 == 0;
+        if (whole) {
 #pragma unroll 4
             for (int i = lane_index(); i < kWarpBytes / 16; i += 32) {
-                const Chunk chunk(*this, i);
-                if (chunk.row >= state.rows) break;
-                if (chunk.columns > 0) *reinterpret_cast<uint4*>(chunk.target) = load_shared_16(chunk.source);
+                const Chunk chunk(i);
+                if (chunk.row >= rows) break;
+                const uint4 v = load_shared_16(staged + chunk.offset());
+                if (chunk.column < columns) *reinterpret_cast<uint4*>(chunk.of(output, p.output)) = v;
             }
             return;
         }
 #pragma unroll 1
         for (int i = lane_index(); i < kWarpBytes / 16; i += 32) {
-            const Chunk chunk(*this, i);
-            if (chunk.row >= state.rows) break;
-            const uint4 v = load_shared_16(chunk.source);
+            const Chunk chunk(i);
+            if (chunk.row >= rows) break;
+            const uint4 v = load_shared_16(staged + chunk.offset());
             const u32 word[4] = {v.x, v.y, v.z, v.w};
-            write_eight(reinterpret_cast<u16*>(chunk.target), word, chunk.columns, p.output.vectors);
+            write_eight(chunk.of(output, p.output), word, columns - chunk.column, p.output.vectors);
         }
     }
 
-    // 16 bytes of the warp's rows, and how many columns exist from there on.
+    // 16 bytes of the warp's rows.
     struct Chunk {
-        int row, columns;
-        u32 source;
-        char* target;
+        int row, column;
 
-        DEVICE Chunk(const Output& output, int index) {
-            const int staged_row = index / Staged::kChunks, chunk = index % Staged::kChunks;
-            row = output.warp_row + staged_row;
-            columns = output.state.columns - chunk * 8;
-            source = output.staged + Staged::offset(staged_row, chunk);
-            target = output.state.output + row * output.p.output.row_stride + chunk * 16;
+        explicit DEVICE Chunk(int index) : row(index / Staged::kChunks), column(index % Staged::kChunks * 8) {}
+        DEVICE u32 offset() const { return Staged::offset(row, column / 8); }
+        DEVICE u16* of(char* first, const sageattn_view& view) const {
+            return reinterpret_cast<u16*>(first + row * view.row_stride) + column;
         }
     };
 };

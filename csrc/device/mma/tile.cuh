@@ -63,28 +63,6 @@ struct Share {
     static_assert(kThreads % kLanes == 0, "whole rows");
 };
 
-// A thread's part of a tile, byte by byte: all of it, or only the chunks in which rows end. start: its first row.
-template <class Layout, int kThreads, bool kConvert>
-DEVICE void gather_tile(u32 shared, const sageattn_view& view, const char* start, int rows, int row_bytes,
-                        bool ends) {
-    using S = Share<Layout, kThreads>;
-    const int thread = opaque(threadIdx.x);
-    const int thread_row = thread / S::kLanes, lane = thread % S::kLanes;
-#pragma unroll 1
-    for (int chunk = lane; chunk < Layout::kChunks; chunk += S::kLanes) {
-        const int bytes = row_bytes - chunk * 16;
-        if (ends && (bytes <= 0 || bytes >= 16)) continue;
-        const char* pointer = start + chunk * 16;
-#pragma unroll 1
-        for (int row = thread_row; row < Layout::kRows;
-             row += S::kRowStep, pointer += S::kRowStep * view.row_stride) {
-            uint4 v = gather_16(pointer, row < rows ? bytes : 0);
-            if (kConvert && view.bfloat16) v = float16_from_bfloat16(v);
-            store_shared_16(shared + Layout::offset(row, chunk), v);
-        }
-    }
-}
-
 // Starts loading the tile that begins at first_row of a matrix, whose row 0 is at base, with all kThreads threads of
 // the block. Rows from `rows` on, and bytes of a row from row_bytes on, become zeros, so that whatever lies behind a
 // tensor (NaN, another tensor, nothing) never meets the arithmetic. kConvert: bfloat16 views arrive as float16.
@@ -100,8 +78,21 @@ DEVICE void load_tile(u32 shared, const sageattn_view& view, const char* base, i
     rows -= first_row;
 
     const bool vectors = view.vectors, ragged = SM < 800 && row_bytes % 8 != 0;
-    if (!vectors || ragged) gather_tile<Layout, kThreads, kConvert>(shared, view, start, rows, row_bytes, vectors);
-    if (!vectors) return;
+    if (!vectors || ragged) {  // byte by byte: all of it, or the chunks in which rows end
+#pragma unroll 1
+        for (int chunk = lane; chunk < Layout::kChunks; chunk += S::kLanes) {
+            const int bytes = row_bytes - chunk * 16;
+            if (vectors && (bytes <= 0 || bytes >= 16)) continue;
+            const char* pointer = start + chunk * 16;
+#pragma unroll 1
+            for (int row = thread_row; row < Layout::kRows; row += S::kRowStep, pointer += step) {
+                uint4 v = gather_16(pointer, row < rows ? bytes : 0);
+                if (kConvert && view.bfloat16) v = float16_from_bfloat16(v);
+                store_shared_16(shared + Layout::offset(row, chunk), v);
+            }
+        }
+        if (!vectors) return;
+    }
 #if SM >= 800
     static_assert(!kConvert, "asynchronous copies cannot convert");
 #pragma unroll
