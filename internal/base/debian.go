@@ -75,10 +75,7 @@ func (s *Store) mmdebstrap(ctx context.Context, work string, a *Archive, archite
 	args := append([]string{
 		"--mode=root", "--variant=extract", "--components=main", "--architectures=" + architecture, "--setup-hook=" + mainOnly,
 	}, options...)
-	for _, name := range a.Include {
-		args = append(args, "--include="+name) // each apart: a pattern ends with its option
-	}
-	args = append(args, a.Suite, tar)
+	args = append(args, "--include="+strings.Join(a.Include, ","), a.Suite, tar)
 	if s.Mirror != "" {
 		args = append(args, s.Mirror)
 	}
