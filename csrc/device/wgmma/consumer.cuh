@@ -44,7 +44,7 @@ class WgmmaConsumer : WgmmaOutput<Shape> {
     // Gives a buffer back, once every lane of the warp has read it.
     DEVICE static void release(u32 barrier) {
         __syncwarp();
-        if (lane_index() == 0) barrier_arrive(barrier);
+        if (thread_index() % 32 == 0) barrier_arrive(barrier);
     }
 
     // Quantises the warpgroup's rows into shared memory, 16 a warp. After the first barrier nobody reads the
@@ -69,13 +69,14 @@ class WgmmaConsumer : WgmmaOutput<Shape> {
     enum class Loop { kUsual, kExact, kWeighed };
 
     DEVICE WgmmaSoftmaxRows attend() {
+        using Softmax = WgmmaSoftmax<(Shape::kConsumers < 4)>;
         if constexpr (Shape::kBiased) {
             const bool weighed = p.weighed != nullptr && load_l2(p.weighed + work(kBatch)) != 0;
-            if (weighed) return attend<Loop::kWeighed, WgmmaSoftmax>();
+            if (weighed) return attend<Loop::kWeighed, Softmax>();
             return attend<Loop::kUsual, WgmmaBiasedSoftmax>();
         } else {
-            if (Shape::kExactSums && p.lse != nullptr) return attend<Loop::kExact, WgmmaSoftmax>();
-            return attend<Loop::kUsual, WgmmaSoftmax>();
+            if (Shape::kExactSums && p.lse != nullptr) return attend<Loop::kExact, Softmax>();
+            return attend<Loop::kUsual, Softmax>();
         }
     }
 
@@ -106,13 +107,25 @@ class WgmmaConsumer : WgmmaOutput<Shape> {
         if (Shape::kListed) tiles = min(tiles, work(kTiles));  // others may be left out
 #pragma unroll 1
         for (int tile = work(kTiles); tile > tiles; --tile) skip();
+        // Tiles that a causal limit cuts come first. Those that all rows see have a loop of their own, which asks for
+        // no limit: without branches the compiler orders all instructions of a tile. Where registers do not suffice
+        // for that, one loop attends to all.
+        constexpr bool kOwnLoop = kLoop == Loop::kWeighed || (kLoop == Loop::kUsual && !Shape::kBiased);
+        const int whole = min(tiles, max(0, first_query() + offset() + 1) / SAGEATTN_WGMMA_KEY_TILE);
+        int tile = tiles - 1;
 #pragma unroll 1
-        for (int tile = tiles - 1; tile >= 0; --tile) {
-            int s[64];
-            barrier_wait(barriers.key_full(ring.stage()), ring.parity());
-            multiply_keys(s);
-            attend_tile<kLoop>(softmax, s, tile, (tile + 1) * SAGEATTN_WGMMA_KEY_TILE > first_query() + offset() + 1);
-        }
+        for (; tile >= (kOwnLoop ? whole : 0); --tile) attend_next<kLoop>(softmax, tile, tile >= whole);
+        if (!kOwnLoop) return;
+#pragma unroll 1
+        for (; tile >= 0; --tile) attend_next<kLoop>(softmax, tile, false);
+    }
+
+    template <Loop kLoop, class Softmax>
+    DEVICE void attend_next(Softmax& softmax, int tile, bool limited) {
+        int s[64];
+        barrier_wait(barriers.key_full(ring.stage()), ring.parity());
+        multiply_keys(s);
+        attend_tile<kLoop>(softmax, s, tile, limited);
     }
 
     // The tiles that the loading thread found.
@@ -162,10 +175,21 @@ class WgmmaConsumer : WgmmaOutput<Shape> {
     template <Loop kLoop, class Softmax>
     DEVICE void attend_tile(Softmax& softmax, int (&s)[64], int tile, bool limited) {
         u32 weights[16];
+        weigh<kLoop>(softmax, weights, s, tile, limited);
         float partial[kPartials];
+        multiply_values(partial, weights);
+        wgmma_wait<0>(partial, weights);
+        release_values();
+        add<kLoop>(softmax, partial);
+    }
+
+    // The probabilities of the scores; the values are there at its end.
+    template <Loop kLoop, class Softmax>
+    DEVICE void weigh(Softmax& softmax, u32 (&weights)[16], int (&s)[64], int tile, bool limited) {
         const float scale = key_scale(tile);
         const u32 there = kLoop == Loop::kExact ? keys_there(tile) : ~0u;
         const auto added = of_keys<kLoop>(tile);
+        const auto wait_for_values = [&] { barrier_wait(barriers.value_full(ring.stage()), ring.parity()); };
         Hidden hidden;
         if constexpr (Shape::kMasked) hidden = mask_bits(tile, limited);
         wgmma_wait<0>(s);
@@ -175,23 +199,19 @@ class WgmmaConsumer : WgmmaOutput<Shape> {
             add_bias(x, s, scale, tile);
             limit(hidden, tile, limited);
             softmax.probabilities(weights, x, limited, hidden);
+            wait_for_values();
         } else {
             float scales[2];
             multiply_scales(scales, scale);
             limit(hidden, tile, limited);
             if constexpr (kLoop == Loop::kExact) {
                 float exact[2] = {0.0f, 0.0f};
-                softmax.probabilities(weights, s, scales, limited, hidden, there, exact);
+                softmax.probabilities(weights, s, scales, limited, hidden, there, exact, wait_for_values);
                 add_to_sums(sums(), softmax, exact[0], exact[1]);
             } else {
-                softmax.probabilities(weights, s, scales, limited, hidden, added);
+                softmax.probabilities(weights, s, scales, limited, hidden, added, wait_for_values);
             }
         }
-        barrier_wait(barriers.value_full(ring.stage()), ring.parity());
-        multiply_values(partial, weights);
-        wgmma_wait<0>(partial, weights);
-        release_values();
-        add<kLoop>(softmax, partial);
     }
 
     DEVICE void add_bias(float (&x)[64], const int (&s)[64], float key_scale, int tile) const {
@@ -241,7 +261,7 @@ class WgmmaConsumer : WgmmaOutput<Shape> {
     // gives a buffer back for all. The index fits 32 bits: more tiles fit no memory.
     DEVICE float key_scale(int tile) const {
         const u32 first = (work_field(kFirstTile) + tile) * SAGEATTN_WGMMA_KEY_SCALES;
-        return load_l2(p.key_scale + (first + opaque(threadIdx.x) % 4));
+        return load_l2(p.key_scale + (first + thread_index() % 4));
     }
 
     // What the scores of the lane's 32 keys of the tile get added.
@@ -249,7 +269,7 @@ class WgmmaConsumer : WgmmaOutput<Shape> {
     DEVICE auto of_keys(int tile) const {
         if constexpr (kLoop == Loop::kWeighed) {
             const u32 first = (work_field(kBatch) * p.key_tiles + tile) * SAGEATTN_WGMMA_KEY_SCALES;
-            return GroupAdded{load_l2(p.groups + (first + opaque(threadIdx.x) % 4))};
+            return GroupAdded{load_l2(p.groups + (first + thread_index() % 4))};
         } else {
             return NothingAdded();
         }
@@ -257,7 +277,7 @@ class WgmmaConsumer : WgmmaOutput<Shape> {
 
     // Which of the lane's 32 keys of the tile do not stand for others.
     DEVICE u32 keys_there(int tile) const {
-        const u32 group = opaque(threadIdx.x) % 4;
+        const u32 group = thread_index() % 4;
         if (Shape::kPlain && p.tiles_bits != nullptr)
             return load_l2(p.tiles_bits + ((work_field(kBatch) * p.key_tiles + tile) * 4 + group));
         return first_bits(key_rows() - tile * SAGEATTN_WGMMA_KEY_TILE - static_cast<int>(group) * 32);

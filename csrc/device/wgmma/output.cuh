@@ -27,7 +27,10 @@ class WgmmaOutput {
     // Tells the compiler that x is the same in all lanes: numbers that depend on it then take uniform registers.
     DEVICE static int uniform(int x) { return __reduce_max_sync(0xFFFFFFFFu, x); }
 
-    DEVICE static int lane_row() { return opaque(threadIdx.x) / 32 % 4 * 16 + lane_index() / 4; }
+    DEVICE static int lane_row() {
+        const u32 thread = thread_index();
+        return thread / 32 % 4 * 16 + thread % 32 / 4;
+    }
 
     // Reads a field of the WgmmaWork each time it is needed: registers are scarce in the loop over tiles.
     enum Field {
@@ -57,7 +60,7 @@ class WgmmaOutput {
 
     // Where the lane's sums lie for the LSE, of probabilities that were not rounded, and behind them softmax.sum: in
     // the loop it has no register then.
-    DEVICE u32 sums() const { return shared + Shape::kSumAt + opaque(threadIdx.x) * 16; }
+    DEVICE u32 sums() const { return shared + Shape::kSumAt + thread_index() * 16; }
 
     DEVICE static void load_floats(float (&x)[2], u32 address) {
         const uint2 bits = load_shared_8(address);
@@ -81,7 +84,7 @@ class WgmmaOutput {
     // two of every four. Without branches: one for every word would take longer than all the rest.
     template <bool kVectors>
     DEVICE void write_rows(const WgmmaSoftmaxRows& softmax, int query) const {
-        const int rows = query_rows(), t = opaque(threadIdx.x) % 4;
+        const int rows = query_rows(), t = thread_index() % 4;
         char* row = static_cast<char*>(p.output.data) + work(kBatch) * p.output.batch_stride +
                     work(kHead) * p.output.head_stride + (query_start() + query) * p.output.row_stride + t * 16;
         u32 seen[2];  // a row that sees no key is 0

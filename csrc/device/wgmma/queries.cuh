@@ -10,7 +10,7 @@ struct WgmmaQueries {
     static constexpr int kSteps = 16 / kAtOnce;
 
     // opaque: nothing computed from it may occupy a register in the main loop.
-    const int thread = opaque(threadIdx.x);
+    const int thread = thread_index();
 
     DEVICE int column() const { return thread % kLanes * 8; }
     DEVICE int row(int step) const { return thread / 32 % 4 * 16 + step * kAtOnce + thread % 32 / kLanes; }

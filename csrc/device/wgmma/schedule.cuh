@@ -10,13 +10,12 @@ enum class WgmmaVariant { kPlain, kMasked, kBiased, kStarts };
 
 // Warpgroups that attend, 64 rows each, and the registers of a thread in them and in the one that loads. The more
 // attend, the better they keep the tensor cores busy; registers limit how many. Compilers before CUDA 12.8 need more,
-// masks do, and CUDA 13.2 does for calls without starts.
+// and masks do.
 template <int kColumns, WgmmaVariant kVariant>
 struct WgmmaGroups {
 #if __CUDACC_VER_MAJOR__ * 100 + __CUDACC_VER_MINOR__ >= 1208
-    static constexpr bool kPlainFits = __CUDACC_VER_MAJOR__ * 100 + __CUDACC_VER_MINOR__ < 1302;
     static constexpr bool kFour =
-        kColumns == 64 && (kVariant == WgmmaVariant::kStarts || (kVariant == WgmmaVariant::kPlain && kPlainFits));
+        kColumns == 64 && (kVariant == WgmmaVariant::kPlain || kVariant == WgmmaVariant::kStarts);
     static constexpr int kConsumers = kFour ? 4 : 3;
     static constexpr int kConsumerRegisters = kFour ? 112 : 160, kProducerRegisters = kFour ? 24 : 32;
 #else

@@ -17,6 +17,9 @@ struct SeenCounts {
 
     DEVICE bool none(int r) const { return count[r] <= 0; }
     DEVICE bool hides(int r, int key) const { return key >= count[r]; }
+
+    // A byte of ones for each of four neighbouring keys that the row sees.
+    DEVICE u32 bytes(int r, int key) const { return first_bits(8 * (count[r] - key)); }
 };
 
 // Which of a lane's 32 keys each of its two rows sees.
@@ -25,6 +28,9 @@ struct SeenBits {
 
     DEVICE bool none(int r) const { return bits[r] == 0; }
     DEVICE bool hides(int r, int key) const { return (bits[r] >> key & 1) == 0; }
+
+    // A byte of ones for each of four neighbouring keys that the row sees.
+    DEVICE u32 bytes(int r, int key) const { return ((bits[r] >> key & 15) * 0x204081u & 0x1010101u) * 255u; }
 };
 
 // Row and key of element i.
@@ -77,6 +83,13 @@ struct WgmmaSoftmaxRows {
             if (hidden.hides(element_row(i), element_key(i))) x[i] = value;
     }
 
+    // weights[j] holds row j % 2, keys 4 (j / 2) … 4 (j / 2) + 3.
+    template <class Hidden>
+    DEVICE static void zero_hidden(u32 (&weights)[16], const Hidden& hidden) {
+#pragma unroll
+        for (int j = 0; j < 16; ++j) weights[j] &= hidden.bytes(j % 2, j / 2 * 4);
+    }
+
     // Raises a row's maximum to the largest of the row's lanes.
     DEVICE void raise(int r, float largest) {
         largest = fmaxf(largest, __shfl_xor_sync(0xFFFFFFFFu, largest, 1));
@@ -101,30 +114,42 @@ struct WgmmaSoftmaxRows {
 };
 
 // Without an additive mask, or with a number for all of a lane's keys.
+//
+// kApart: all exponentials are on their way before the first is packed, which takes more registers. Packing them as
+// they come waits for each; only four warpgroups fill that time.
+template <bool kApart>
 struct WgmmaSoftmax : WgmmaSoftmaxRows {
     DEVICE WgmmaSoftmax() : WgmmaSoftmaxRows(kNothingSeen) {}
 
-    // limited: hidden says which keys the rows see; else all of them.
-    template <class Hidden, class Added>
+    // limited: hidden says which keys the rows see; else all of them. wait_for_values branches, which keeps the
+    // compiler from packing earlier.
+    template <class Hidden, class Added, class Wait>
     DEVICE void probabilities(u32 (&weights)[16], int (&s)[64], const float (&scale)[2], bool limited,
-                              const Hidden& hidden, const Added& added) {
+                              const Hidden& hidden, const Added& added, Wait wait_for_values) {
         if (limited) hide(s, hidden);
-        float x[64];
         maxima(s, scale, limited, hidden, added);
+        if constexpr (kApart) {
+            float x[64];
+            exponentials(x, s, scale, added);
+            wait_for_values();
+            pack_tile(weights, x);
+        } else {
 #pragma unroll
-        for (int i = 0; i < 64; ++i) {
-            const int r = element_row(i);
-            x[i] = exp2_fast(fmaf(static_cast<float>(s[i]), scale[r], added.to(kOffset - maximum[r])));
+            for (int c = 0; c < 4; ++c) {
+                float x[16];
+                exponentials(x, s + 16 * c, scale, added);
+                pack_chunk(weights + 4 * c, x);
+            }
         }
         // Where scales are tiny, hidden products alone would not make the probabilities zero.
-        if (limited) set_hidden(x, hidden, 0.0f);
-        pack_tile(weights, x);
+        if (limited) zero_hidden(weights, hidden);
+        if (!kApart) wait_for_values();
     }
 
     // The same, and adds to `exact` what is not rounded yet, of the lane's 32 keys whose bits are set in `there`.
-    template <class Hidden>
+    template <class Hidden, class Wait>
     DEVICE void probabilities(u32 (&weights)[16], int (&s)[64], const float (&scale)[2], bool limited,
-                              const Hidden& hidden, u32 there, float (&exact)[2]) {
+                              const Hidden& hidden, u32 there, float (&exact)[2], Wait wait_for_values) {
         if (limited) hide(s, hidden);
         maxima(s, scale, limited, hidden, NothingAdded());
         if (limited || __any_sync(0xFFFFFFFFu, there != ~0u)) {
@@ -132,21 +157,31 @@ struct WgmmaSoftmax : WgmmaSoftmaxRows {
             exponents(x, s, scale);
             if (limited) set_hidden(x, hidden, minus_infinity());
             keep(x, there);
-            weigh(weights, x, exact);
+            weigh(weights, x, exact, wait_for_values);
         } else {
             float x[64];
             exponents(x, s, scale);
-            weigh(weights, x, exact);
+            weigh(weights, x, exact, wait_for_values);
         }
     }
 
   private:
+    // Of a score of row r, relative to the maximum.
+    template <class Added>
+    DEVICE float exponent(int s, int r, const float (&scale)[2], const Added& added) const {
+        return fmaf(static_cast<float>(s), scale[r], added.to(kOffset - maximum[r]));
+    }
+
+    // Probabilities, before they are rounded.
+    template <int kCount, class Added>
+    DEVICE void exponentials(float (&x)[kCount], const int* s, const float (&scale)[2], const Added& added) const {
+#pragma unroll
+        for (int i = 0; i < kCount; ++i) x[i] = exp2_fast(exponent(s[i], element_row(i), scale, added));
+    }
+
     DEVICE void exponents(float (&x)[64], const int (&s)[64], const float (&scale)[2]) const {
 #pragma unroll
-        for (int i = 0; i < 64; ++i) {
-            const int r = element_row(i);
-            x[i] = fmaf(static_cast<float>(s[i]), scale[r], kOffset - maximum[r]);
-        }
+        for (int i = 0; i < 64; ++i) x[i] = exponent(s[i], element_row(i), scale, NothingAdded());
     }
 
     // The others' probabilities become 0.
@@ -157,7 +192,8 @@ struct WgmmaSoftmax : WgmmaSoftmaxRows {
     }
 
     // Probabilities of their exponents, adding up what is not rounded yet.
-    DEVICE static void weigh(u32 (&weights)[16], float (&x)[64], float (&exact)[2]) {
+    template <class Wait>
+    DEVICE static void weigh(u32 (&weights)[16], float (&x)[64], float (&exact)[2], Wait wait_for_values) {
 #pragma unroll
         for (int c = 0; c < 4; ++c) {
 #pragma unroll
@@ -165,8 +201,10 @@ struct WgmmaSoftmax : WgmmaSoftmaxRows {
                 x[i] = exp2_fast(x[i]);
                 exact[element_row(i)] += x[i];
             }
-            pack_chunk(weights + 4 * c, x + 16 * c);
+            if (!kApart) pack_chunk(weights + 4 * c, x + 16 * c);
         }
+        wait_for_values();
+        if (kApart) pack_tile(weights, x);
     }
 
     template <class Hidden>
