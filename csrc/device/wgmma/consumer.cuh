@@ -123,7 +123,6 @@ class WgmmaConsumer : WgmmaOutput<Shape> {
     template <Loop kLoop, class Softmax>
     DEVICE void attend_next(Softmax& softmax, int tile, bool limited) {
         int s[64];
-        barrier_wait(barriers.key_full(ring.stage()), ring.parity());
         multiply_keys(s);
         attend_tile<kLoop>(softmax, s, tile, limited);
     }
@@ -135,7 +134,6 @@ class WgmmaConsumer : WgmmaOutput<Shape> {
 #pragma unroll 1
         while (!ring.ended()) {
             int s[64];
-            barrier_wait(barriers.key_full(ring.stage()), ring.parity());
             multiply_keys(s);  // before the class is known: most tiles are seen
             const WgmmaTile tile = read_tile(0);
             const int seen = tile.seen_by(warpgroup);
@@ -291,8 +289,9 @@ class WgmmaConsumer : WgmmaOutput<Shape> {
         scale[1] = key * __uint_as_float(load_shared_4(queries + 8 * 4));
     }
 
-    // Starts s = queries . keys of the tile in turn.
+    // Starts s = queries . keys of the tile in turn, once it is there.
     DEVICE void multiply_keys(int (&s)[64]) const {
+        barrier_wait(barriers.key_full(ring.stage()), ring.parity());
         const unsigned long long queries =
             wgmma_operand<Shape::kColumns>(shared + Shape::kQueryAt + opaque(warpgroup) * Shape::kQueryBlock);
         const unsigned long long keys = wgmma_operand<Shape::kColumns>(shared + Shape::kKeyAt) +

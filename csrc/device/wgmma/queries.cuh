@@ -9,7 +9,7 @@ struct WgmmaQueries {
     static constexpr int kAtOnce = 32 / kLanes;  // rows of a warp
     static constexpr int kSteps = 16 / kAtOnce;
 
-    // opaque: nothing computed from it may occupy a register in the main loop.
+    // Read anew: nothing computed from it may occupy a register in the main loop.
     const int thread = thread_index();
 
     DEVICE int column() const { return thread % kLanes * 8; }

@@ -77,10 +77,10 @@ struct WgmmaSoftmaxRows {
 
   protected:
     template <class Hidden>
-    DEVICE static void set_hidden(float (&x)[64], const Hidden& hidden, float value) {
+    DEVICE static void hide_exponents(float (&x)[64], const Hidden& hidden) {
 #pragma unroll
         for (int i = 0; i < 64; ++i)
-            if (hidden.hides(element_row(i), element_key(i))) x[i] = value;
+            if (hidden.hides(element_row(i), element_key(i))) x[i] = minus_infinity();
     }
 
     // weights[j] holds row j % 2, keys 4 (j / 2) … 4 (j / 2) + 3.
@@ -143,7 +143,7 @@ struct WgmmaSoftmax : WgmmaSoftmaxRows {
         }
         // Where scales are tiny, hidden products alone would not make the probabilities zero.
         if (limited) zero_hidden(weights, hidden);
-        if (!kApart) wait_for_values();
+        if (!kApart) wait_for_values();  // a line earlier, head dim 64 would spill
     }
 
     // The same, and adds to `exact` what is not rounded yet, of the lane's 32 keys whose bits are set in `there`.
@@ -155,7 +155,7 @@ struct WgmmaSoftmax : WgmmaSoftmaxRows {
         if (limited || __any_sync(0xFFFFFFFFu, there != ~0u)) {
             float x[64];
             exponents(x, s, scale);
-            if (limited) set_hidden(x, hidden, minus_infinity());
+            if (limited) hide_exponents(x, hidden);
             keep(x, there);
             weigh(weights, x, exact, wait_for_values);
         } else {
@@ -239,7 +239,7 @@ struct WgmmaBiasedSoftmax : WgmmaSoftmaxRows {
     // As above, of scores that are x already.
     template <class Hidden>
     DEVICE void probabilities(u32 (&weights)[16], float (&x)[64], bool limited, const Hidden& hidden) {
-        if (limited) set_hidden(x, hidden, minus_infinity());
+        if (limited) hide_exponents(x, hidden);
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
             float largest = x[2 * r];
