@@ -45,10 +45,9 @@ DEVICE uint4 gather_16(const char* source, int bytes) {
     return make_uint4(word[0], word[1], word[2], word[3]);
 }
 
-// 16 bytes from a multiple of 16 on, or the first eight of them, as far as all exist; then zeros.
-DEVICE uint4 load_halves(const char* source, int bytes) {
-    if (bytes >= 16) return __ldg(reinterpret_cast<const uint4*>(source));
-    const uint2 half = bytes >= 8 ? __ldg(reinterpret_cast<const uint2*>(source)) : make_uint2(0, 0);
+// 8 bytes from a multiple of 8 on, then zeros.
+DEVICE uint4 load_8(const char* source) {
+    const uint2 half = __ldg(reinterpret_cast<const uint2*>(source));
     return make_uint4(half.x, half.y, 0, 0);
 }
 
@@ -62,6 +61,22 @@ struct Share {
     static constexpr bool kWhole = Layout::kRows % kRowStep == 0;  // else some threads have no row in the last step
     static_assert(kThreads % kLanes == 0, "whole rows");
 };
+
+// Loads the chunk within which rows end: eight bytes at once, others one by one. start: the thread's first row.
+template <class Layout, int kThreads, bool kConvert>
+DEVICE void load_ends(u32 shared, const sageattn_view& view, const char* start, int rows, int row_bytes) {
+    using S = Share<Layout, kThreads>;
+    const int thread = opaque(threadIdx.x), chunk = row_bytes / 16, bytes = row_bytes % 16;
+    if (thread % S::kLanes != chunk % S::kLanes) return;
+    const char* pointer = start + chunk * 16;
+#pragma unroll 1
+    for (int row = thread / S::kLanes; row < min(rows, Layout::kRows); row += S::kRowStep) {
+        uint4 v = bytes == 8 ? load_8(pointer) : gather_16(pointer, bytes);
+        if (kConvert && view.bfloat16) v = float16_from_bfloat16(v);
+        store_shared_16(shared + Layout::offset(row, chunk), v);
+        pointer += S::kRowStep * view.row_stride;
+    }
+}
 
 // Starts loading the tile that begins at first_row of a matrix, whose row 0 is at base, with all kThreads threads of
 // the block. Rows from `rows` on, and bytes of a row from row_bytes on, become zeros, so that whatever lies behind a
@@ -77,21 +92,18 @@ DEVICE void load_tile(u32 shared, const sageattn_view& view, const char* base, i
     const long long step = S::kRowStep * view.row_stride;
     rows -= first_row;
 
-    const bool vectors = view.vectors, ragged = SM < 800 && row_bytes % 8 != 0;
-    if (!vectors || ragged) {  // byte by byte: all of it, or the chunks in which rows end
+    if (!view.vectors) {  // byte by byte
 #pragma unroll 1
         for (int chunk = lane; chunk < Layout::kChunks; chunk += S::kLanes) {
-            const int bytes = row_bytes - chunk * 16;
-            if (vectors && (bytes <= 0 || bytes >= 16)) continue;
             const char* pointer = start + chunk * 16;
 #pragma unroll 1
             for (int row = thread_row; row < Layout::kRows; row += S::kRowStep, pointer += step) {
-                uint4 v = gather_16(pointer, row < rows ? bytes : 0);
+                uint4 v = gather_16(pointer, row < rows ? row_bytes - chunk * 16 : 0);
                 if (kConvert && view.bfloat16) v = float16_from_bfloat16(v);
                 store_shared_16(shared + Layout::offset(row, chunk), v);
             }
         }
-        if (!vectors) return;
+        return;
     }
 #if SM >= 800
     static_assert(!kConvert, "asynchronous copies cannot convert");
@@ -110,18 +122,19 @@ DEVICE void load_tile(u32 shared, const sageattn_view& view, const char* base, i
     uint4 v[S::kColumnSteps][S::kRowSteps];  // all loads in flight before the first store
 #pragma unroll
     for (int j = 0; j < S::kColumnSteps; ++j) {
-        const int chunk = lane + j * S::kLanes, bytes = row_bytes - chunk * 16;
+        const int chunk = lane + j * S::kLanes;
+        const bool whole = row_bytes - chunk * 16 >= 16;
         const char* pointer = start + chunk * 16;
 #pragma unroll
         for (int i = 0; i < S::kRowSteps; ++i, pointer = advance(pointer, step)) {
             v[j][i] = make_uint4(0, 0, 0, 0);
-            if (thread_row + i * S::kRowStep < rows) v[j][i] = load_halves(pointer, bytes);
+            if (whole && thread_row + i * S::kRowStep < rows)
+                v[j][i] = __ldg(reinterpret_cast<const uint4*>(pointer));
         }
     }
 #pragma unroll
     for (int j = 0; j < S::kColumnSteps; ++j) {
-        const int chunk = lane + j * S::kLanes, bytes = row_bytes - chunk * 16;
-        if (ragged && bytes > 0 && bytes < 16) continue;  // it is there
+        const int chunk = lane + j * S::kLanes;
 #pragma unroll
         for (int i = 0; i < S::kRowSteps; ++i) {
             const int row = thread_row + i * S::kRowStep;
@@ -129,5 +142,6 @@ DEVICE void load_tile(u32 shared, const sageattn_view& view, const char* base, i
             if (S::kWhole || row < Layout::kRows) store_shared_16(shared + Layout::offset(row, chunk), v[j][i]);
         }
     }
+    if (row_bytes % 16 != 0) load_ends<Layout, kThreads, kConvert>(shared, view, start, rows, row_bytes);
 #endif
 }
