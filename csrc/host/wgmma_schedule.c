@@ -75,18 +75,24 @@ static void share_causal_rows(const call* c, int64_t multiprocessors, arguments*
 }
 
 /* Heads whose rows are taken in turn. Without a causal mask all rows take equally long, and one head after the other
- * keeps the fewest keys in use; with one, the rows that take longest must not come last. */
-static int64_t group(const sageattn_wgmma_params* p) {
-    enum { GROUP_KEYS = 1 << 17 };
-    if (p->causal == SAGEATTN_NOT_CAUSAL || p->key_rows == 0) return 1;
-    const int64_t keys = GROUP_KEYS / p->key_rows, heads = p->batch * p->query_heads;
-    return keys < 1 ? 1 : keys > heads ? heads : keys;
+ * keeps the fewest keys in use; with one, the rows that take longest must not come last. Then so many heads that
+ * their keys stay in the L2 cache, and that multiprocessors are busy, and as many in each group: a last group of few
+ * heads would begin its longest rows when all others have ended. */
+static int64_t group(const call* c, int64_t items, int64_t multiprocessors) {
+    enum { KEYS = 1 << 17, COLUMNS = 1 << 12 }; /* of a group's heads together */
+    if (c->p->causal == SAGEATTN_NOT_CAUSAL || c->p->key_rows == 0) return 1;
+    const int64_t heads = c->n.query_heads, busy = 3 * multiprocessors / (2 * items);
+    const int64_t few = COLUMNS / c->n.columns > busy ? COLUMNS / c->n.columns : busy;
+    int64_t size = KEYS / c->p->key_rows;
+    size = size < 1 ? 1 : size > few ? few : size;
+    const int64_t groups = (heads + size / 2) / size; /* to the nearest */
+    return sageattn_divide_up(heads, groups < 1 ? 1 : groups);
 }
 
 /* Kernels with a mask of queries, with starts or of two warpgroups take whole query tiles alone. */
 void sageattn_wgmma_schedule(const call* c, const sageattn_loaded* kernel, arguments* a) {
-    a->group = (int)group(c->p);
     a->long_items = (int)sageattn_divide_up(c->p->query_rows, kernel->traits.query_rows);
+    a->group = (int)group(c, a->long_items, kernel->multiprocessors);
     a->long_blocks = kernel->traits.query_rows / SAGEATTN_WGMMA_QUERY_BLOCK;
     if (a->long_blocks < 3 || a->classes != NULL || c->p->key_starts != NULL) return;
     if (c->p->causal == SAGEATTN_NOT_CAUSAL) share_late_rows(c, kernel->multiprocessors, a);
