@@ -148,7 +148,7 @@ typedef struct sageattn_wgmma_attention_arguments {
     /* A head's rows are taken in so many items of so many blocks of 64 rows, but for the last heads: theirs in items
      * of fewer, so that all multiprocessors are busy to the end. Without starts. */
     int long_items, long_blocks, late_heads, late_blocks;
-    int group; /* heads whose rows are taken in turn, so that their keys stay in the L2 cache */
+    int group; /* heads (of a sequence) whose rows are taken in turn, so that their keys stay in the L2 cache */
 } sageattn_wgmma_attention_arguments;
 
 #endif

@@ -55,6 +55,19 @@ struct WgmmaWork {
     DEVICE static WgmmaWork none() { return {-1, 0, 0, 0, 0, 0, 0, {0, 0, 0}}; }
 };
 
+// Which item of which head comes at an index. Groups of heads come one after the other, so that their keys stay in
+// the cache; in a group, the rows that see most keys come first.
+struct WgmmaTurn {
+    int head, item;
+
+    DEVICE WgmmaTurn(int index, int group, int heads, int items) {
+        const int first = index / (group * items) * group, rest = index - first * items;
+        const int members = min(group, heads - first), turn = rest / members;
+        head = first + rest - turn * members;
+        item = items - 1 - turn;
+    }
+};
+
 // The work of a call, numbered. kWhole: items are query tiles, whose classes of a mask are known.
 template <int kQueryTile, bool kWhole>
 class WgmmaSchedule {
@@ -76,14 +89,9 @@ class WgmmaSchedule {
     DEVICE int late_rows() const { return p.late_blocks * SAGEATTN_WGMMA_QUERY_BLOCK; }
     DEVICE int late_items() const { return p.late_heads == 0 ? 0 : divide_up(p.query_rows, late_rows()); }
 
-    // Groups of heads come one after the other, so that their keys stay in the cache; in a group, the rows that see
-    // most keys come first.
     DEVICE WgmmaWork long_item(int index) const {
-        const int per_group = p.group * p.long_items;
-        const int group = index / per_group, rest = index - group * per_group;
-        const int members = min(p.group, early_heads() - group * p.group);
-        const int turn = rest / members;
-        return item(group * p.group + rest - turn * members, (p.long_items - 1 - turn) * long_rows(), long_rows());
+        const WgmmaTurn turn(index, p.group, early_heads(), p.long_items);
+        return item(turn.head, turn.item * long_rows(), long_rows());
     }
 
     DEVICE WgmmaWork late_item(int index) const {
@@ -101,8 +109,7 @@ class WgmmaSchedule {
     }
 };
 
-// The same for sequences behind each other: those of most keys first, a sequence head by head, and of a head the rows
-// that see most keys first.
+// The same for sequences behind each other: those of most keys first.
 template <int kQueryTile>
 class WgmmaSequences {
     const sageattn_wgmma_attention_arguments& p;
@@ -120,16 +127,16 @@ class WgmmaSequences {
             else low = middle + 1;
         }
         const int before = low == 0 ? 0 : end(low - 1), tiles = end(low) - before;
-        const int rest = index - before * p.query_heads, head = rest / tiles;
+        const WgmmaTurn turn(index - before * p.query_heads, p.group, p.query_heads, tiles);
         const int sequence = load_l2(p.order + low);
         const int query_start = load_l2(p.query_starts + sequence), key_start = load_l2(p.key_starts + sequence);
         WgmmaRowsSeen rows;
         rows.query_rows = min(p.query_rows, load_l2(p.query_starts + sequence + 1) - query_start);
         rows.key_rows = min(p.key_rows, load_l2(p.key_starts + sequence + 1) - key_start);
         rows.offset = p.causal == 0 ? SAGEATTN_WGMMA_NO_LIMIT : p.causal == 1 ? 0 : rows.key_rows - rows.query_rows;
-        const int first = (tiles - 1 - (rest - head * tiles)) * kQueryTile;
-        const int key_head = head / (p.query_heads / p.key_heads);
-        return {head,
+        const int first = turn.item * kQueryTile;
+        const int key_head = turn.head / (p.query_heads / p.key_heads);
+        return {turn.head,
                 sequence,
                 first,
                 sequence * p.key_heads + key_head,
