@@ -71,6 +71,18 @@ def test_what_torch_gives(
     assert (output.double() - wanted).abs().max() < (0.02 if dtype == torch.bfloat16 else 0.003)
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (KEYS,), (ROWS, 1), (HEADS, 1, 1), (2, 1, 1, KEYS)])
+@pytest.mark.parametrize("boolean", [False, True])
+def test_masks_of_every_shape_that_broadcasts(shape: tuple[int, ...], boolean: bool) -> None:
+    """torch itself takes masks of two dims and more."""
+    q, k, v = tensors(torch.float16)
+    mask = torch.rand(shape, generator=torch.Generator().manual_seed(1)).to(torch.float16)
+    mask = mask < 0.7 if boolean else mask
+    wanted, _ = reference.attention(q, k, v, 0, 0.3, mask)
+    output, _ = _sdpa.plan(planned(q, k, mask.expand(2, HEADS, ROWS, KEYS)))(q, k, v, mask, None, None)
+    assert (output.double() - wanted).abs().max() < 0.003
+
+
 def test_no_gradient_and_no_autocast() -> None:
     q, k, v = (x.requires_grad_() for x in tensors(torch.float16))
     with torch.autocast("cpu", dtype=torch.bfloat16):
