@@ -122,11 +122,18 @@ def check_tensors(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
 
 
 def usable_mask(mask: torch.Tensor | None, query: torch.Tensor) -> torch.Tensor | None:
-    """The mask on the query's device in a dtype that kernels read. Raises InputError for another device."""
+    """The mask on the query's device in a dtype that kernels read.
+
+    Raises InputError for another device, NotImplementedError where its gradient is wanted.
+    """
     if mask is None:
         return None
     if mask.device != query.device:
         raise InputError(f"attn_mask is on {mask.device}, q on {query.device}.")
+    if torch.is_grad_enabled() and mask.requires_grad:
+        raise NotImplementedError(
+            "sageattention has no backward pass: call it under torch.no_grad(), or detach attn_mask"
+        )
     if mask.is_floating_point() and mask.dtype not in MASK_DTYPES:
         return mask.to(torch.float32)
     return mask

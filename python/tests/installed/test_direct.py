@@ -68,7 +68,8 @@ def test_gradients_are_asked_for_by_the_operator_alone() -> None:
     wanting = Q.clone().requires_grad_()
     assert not _direct.alone(Q, wanting, Q, None)
     with torch.no_grad():
-        assert _direct.alone(Q, wanting, Q, None)
+        assert _direct.alone(Q, wanting, Q, None) and _direct.alone(Q, Q, Q, wanting)
+    assert not _direct.alone(Q, Q, Q, wanting) and _direct.alone(Q, Q, Q, wanting.detach())
 
 
 def test_whoever_looks_on_sees_the_operator() -> None:

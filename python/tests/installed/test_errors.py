@@ -114,6 +114,22 @@ def test_a_wanted_gradient_is_refused() -> None:
             assert sageattn(q, k, v).shape == q.shape
 
 
+@pytest.mark.parametrize("function", ["sageattn", "sageattn_varlen"])
+def test_a_wanted_gradient_of_a_mask_is_refused(function: str) -> None:
+    """A learned bias, whose gradient would silently be none."""
+    with FakeTensorMode():
+        arguments = tensors()
+        if function == "sageattn_varlen":
+            starts = torch.empty(2, dtype=torch.int32, device="cuda")
+            arguments = (*(x.squeeze(0).transpose(0, 1) for x in arguments), starts, starts, 8, 8)
+        bias = torch.empty(8, 8, device="cuda", requires_grad=True)
+        with pytest.raises(NotImplementedError, match="no_grad.*detach attn_mask"):
+            getattr(sageattention, function)(*arguments, attn_mask=bias)
+        with torch.no_grad():
+            getattr(sageattention, function)(*arguments, attn_mask=bias)
+        assert not getattr(sageattention, function)(*arguments, attn_mask=bias.detach()).requires_grad
+
+
 def test_keywords_of_other_callers_are_accepted() -> None:
     with FakeTensorMode():
         q, k, v = tensors()
