@@ -148,7 +148,7 @@ class Table(NamedTuple):
                 raise ValueError(f"it has format {data['format']!r}, this package reads {FORMAT}")
             machine = Machine(*(_of(str, data["machine"][name]) for name in Machine._fields))
             return cls(machine, tuple(map(_cell, data["cells"])))
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"it is no table: {type(error).__name__}: {error}") from error
 
 

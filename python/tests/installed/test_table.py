@@ -196,6 +196,7 @@ BROKEN_CELL = {**TABLE.to_json()["cells"][0]}
         changed(cells=[{**BROKEN_CELL, "torch": 1}]),
         changed(cells=[{**BROKEN_CELL, "times": {"fp16": "fast"}}]),
         changed(cells=[{**BROKEN_CELL, "times": [1]}]),
+        changed(cells=[{**BROKEN_CELL, "times": {"fp16": 10**400}}]),
     ],
 )
 def test_anything_else_is_refused(data: Any) -> None:
