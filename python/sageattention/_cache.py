@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import re
+import stat
 import sys
 import tempfile
 from pathlib import Path
@@ -74,8 +75,10 @@ def read(here: Machine) -> Table | None:
 def _text(place: Path) -> str | None:
     """The contents of the file, or None where there is no file. Raises OSError or ValueError."""
     try:
-        with place.open("rb") as file:
+        with open(place, "rb", opener=_at_once) as file:
             found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise ValueError(f"{place} is no file")
             if hasattr(os, "geteuid") and found.st_uid not in (os.geteuid(), 0):
                 raise ValueError(f"{place} belongs to another user")
             data = file.read(_LARGEST + 1)
@@ -84,6 +87,11 @@ def _text(place: Path) -> str | None:
     if len(data) > _LARGEST:
         raise ValueError(f"{place} is larger than {_LARGEST} bytes")
     return data.decode("utf-8")
+
+
+def _at_once(name: str, flags: int) -> int:
+    """An opener that waits for nobody: a pipe would keep the call until somebody writes to it."""
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _checked(text: str, here: Machine) -> Table:

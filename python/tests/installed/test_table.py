@@ -277,6 +277,17 @@ def test_a_folder_in_its_place_is_ignored_with_one_line(cache: Path, caplog: pyt
     assert len(caplog.messages) == 1
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_in_its_place_is_ignored_with_one_line(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing waits for somebody to write to it."""
+    place = _cache.path(HERE.gpu)
+    place.parent.mkdir()
+    os.mkfifo(place)
+    assert _cache.read(HERE) is None
+    assert "is no file" in caplog.text and len(caplog.messages) == 1
+    assert _cache.write(TABLE) == place and _cache.read(HERE) == TABLE
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
 def test_a_file_of_another_user_is_ignored_with_one_line(
     cache: Path, caplog: pytest.LogCaptureFixture
