@@ -59,7 +59,7 @@ def _store(table: Table) -> bool:
         place = _cache.write(table)
         picture = place.with_suffix(".svg")
         picture.write_text(_tune_report.svg(table), encoding="utf-8")
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home, as in some containers
         print(f"error: the table is not stored: {error}", file=sys.stderr)
         return False
     _choice.forget()

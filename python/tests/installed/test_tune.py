@@ -7,12 +7,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 import torch
 
-from sageattention import _tune, _tune_report
+from sageattention import _tune, _tune_main, _tune_report
 from sageattention._table import Machine, Shape, Table
 
 MACHINE = Machine("NVIDIA <Test>", "580.1", "2.8.0", "9.10", "2.2.0")
@@ -134,6 +135,19 @@ def test_text_and_picture() -> None:
     sizes = float(root.get("width", "0")), float(root.get("height", "0"))
     assert all(0 < float(c.get("cx", "-1")) < sizes[0] and 0 < float(c.get("cy", "-1")) < sizes[1] for c in circles)
     assert _tune_report.svg(Table(MACHINE, ())).endswith("</svg>\n")
+
+
+def test_a_user_without_a_home_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", home)
+    for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(variable, raising=False)
+    assert not _tune_main._store(table())
+    assert capsys.readouterr().err == "error: the table is not stored: Could not determine home directory.\n"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
