@@ -27,7 +27,12 @@ _NEEDED = {(10, 0): (3, 3), (10, 3): (3, 6), (11, 0): (3, 7), (12, 0): (3, 3, 1)
 
 
 def _there(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
+    """Whether a module can be imported. A mere folder of its name is none, nor is a stub in its place."""
+    try:
+        found = importlib.util.find_spec(module)
+    except ValueError:  # a module without a spec
+        return False
+    return found is not None and found.origin is not None
 
 
 @functools.cache

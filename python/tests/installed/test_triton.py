@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -22,6 +23,14 @@ def test_import_does_without_triton() -> None:
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     )
     assert result.stdout.strip() == "False"
+
+
+def test_a_folder_or_a_stub_named_triton_is_no_triton(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a_folder").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(sys.modules, "a_stub", ModuleType("a_stub"))
+    assert not _triton._there("a_folder") and not _triton._there("a_stub") and not _triton._there("nothing")
+    assert _triton._there("json") and _triton._there("sageattention.triton")
 
 
 def test_interpreted_kernels() -> None:
