@@ -57,7 +57,9 @@ class Options(NamedTuple):
 
     def scale(self, query: torch.Tensor) -> float:
         """The factor of the scores; head_dim ** -0.5 by default."""
-        return query.shape[-1] ** -0.5 if self.sm_scale is None else float(self.sm_scale)
+        if self.sm_scale is None:
+            return (query.shape[-1] or 1) ** -0.5  # the checks, which come later, refuse a head dim of 0
+        return float(self.sm_scale)
 
 
 def method_of(function: str, pv_accum_dtype: str) -> str:

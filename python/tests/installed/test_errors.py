@@ -84,6 +84,7 @@ def test_bad_options(change: dict[str, Any], kind: type[Exception], text: str) -
         ({"device": "cpu"}, {}, AssertionError, "q is on cpu, k is on cuda"),
         ({"head_dim": 64}, {"head_dim": 80}, ValueError, "must share head_dim, got 64, 80 and 80"),
         ({"head_dim": 257}, {"head_dim": 257}, ValueError, "Unsupported head_dim: 257"),
+        ({"head_dim": 0}, {"head_dim": 0}, ValueError, "Unsupported head_dim: 0"),
     ],
 )
 def test_bad_tensors(q: Any, k: Any, kind: type[Exception], text: str) -> None:
