@@ -22,6 +22,8 @@ _PATTERNS = {
     "matrix": ("default.hcl",),
 }
 
+_GZIP_LAST = (1 << 32) - 1  # seconds, in 2106: a zip's time goes on to 2107
+
 
 def members(tree: Tree) -> dict[str, Path]:
     """Name in the archive → file. Raises BuildError if a pattern finds nothing."""
@@ -54,7 +56,7 @@ def write(directory: Path, base: str, tree: Tree, information: str) -> str:
     try:
         with (
             aside.open("wb") as raw,
-            gzip.GzipFile("", "wb", 9, raw, seconds) as packed,
+            gzip.GzipFile("", "wb", 9, raw, min(seconds, _GZIP_LAST)) as packed,
             tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
         ):
             for member, data in sorted(contents.items()):

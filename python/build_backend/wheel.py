@@ -25,6 +25,7 @@ from .errors import BuildError
 GENERATOR = "sagebuild"
 METADATA_VERSION = "2.4"
 ZIP_EPOCH = 315532800  # 1980-01-01, the oldest time that a zip can hold
+LAST_EPOCH = 4354819199  # of 2107-12-31, the last
 # Of the default wheel's 22 MB of kernels zlib makes 5.67 MB in 1.5 s at this level, 5.60 MB in 6.6 s at 9.
 COMPRESSION_LEVEL = 7
 
@@ -277,8 +278,10 @@ def _headers(fields: list[tuple[str, str]]) -> str:
 def epoch() -> int:
     """Seconds that every entry is stamped with: SOURCE_DATE_EPOCH, or 1980 where it is unset or older."""
     text = os.environ.get("SOURCE_DATE_EPOCH", str(ZIP_EPOCH))
-    if not text.isdigit():
+    if not text.isdecimal():
         raise WheelError(f"SOURCE_DATE_EPOCH is {text!r}, not a number of seconds")
+    if int(text) > LAST_EPOCH:
+        raise WheelError(f"SOURCE_DATE_EPOCH is {text}, after 2107: it counts seconds, not milliseconds")
     return max(int(text), ZIP_EPOCH)
 
 

@@ -19,7 +19,7 @@ from typing import Callable, NamedTuple
 import pytest
 from support import fatbin, record
 
-from build_backend import facts, hooks, nvrtc, reader, tree
+from build_backend import facts, hooks, nvrtc, reader, tree, wheel
 
 ROOT = Path(__file__).parents[3]
 PYTHON = ROOT / "python"
@@ -161,10 +161,11 @@ def test_same_sources_give_the_same_bytes(
     assert (tmp_path / "again" / archive.name).read_bytes() == archive.read_bytes()
 
 
-def test_source_date_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+@pytest.mark.parametrize("seconds", [1700000000, wheel.LAST_EPOCH])
+def test_source_date_epoch(seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(seconds))
     with tarfile.open(tmp_path / hooks.build_sdist(str(tmp_path))) as opened:
-        assert {member.mtime for member in opened.getmembers()} == {1700000000}
+        assert {member.mtime for member in opened.getmembers()} == {seconds}
 
 
 def test_a_failed_sdist_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

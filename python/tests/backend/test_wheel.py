@@ -289,10 +289,20 @@ def test_bad_inputs(
     assert not (source / "out").exists()
 
 
-def test_bad_epoch(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "today")
-    with pytest.raises(wheel.WheelError, match="SOURCE_DATE_EPOCH is 'today'"):
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [("today", "is 'today'"), ("\u00b2", "not a number"), ("1700000000000", "is 1700000000000, after 2107")],
+)
+def test_bad_epoch(seconds: str, text: str, build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", seconds)
+    with pytest.raises(wheel.WheelError, match=f"SOURCE_DATE_EPOCH .*{text}"):
         build()
+
+
+def test_the_last_epoch(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(wheel.LAST_EPOCH))
+    with zipfile.ZipFile(build()) as archive:
+        assert {info.date_time[0] for info in archive.infolist()} == {2107}
 
 
 def test_a_failed_write_leaves_nothing(
