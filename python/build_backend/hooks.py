@@ -106,6 +106,7 @@ def build_editable(
 
 
 def _read() -> _Build:
+    wheel.epoch()  # a bad one is found now, and not when everything is compiled
     found = tree.locate()
     matrix = facts.read(found.root / "matrix" / "default.hcl")
     return _Build(found, matrix, tree.kernel_sources(found))

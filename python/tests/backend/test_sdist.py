@@ -168,6 +168,13 @@ def test_source_date_epoch(seconds: int, tmp_path: Path, monkeypatch: pytest.Mon
         assert {member.mtime for member in opened.getmembers()} == {seconds}
 
 
+def test_a_bad_epoch_is_found_before_anything_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "today")
+    monkeypatch.setenv("SAGEATTN_SMS", "8.9")
+    with pytest.raises(SystemExit):
+        hooks.get_requires_for_build_wheel()
+
+
 def test_a_failed_sdist_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError("disk full")
