@@ -56,7 +56,8 @@ def attention(
     if dropout:
         raise ValueError("attention `sage` has no dropout: model.eval(), or another implementation")
     for keyword, what in _UNSERVED.items():
-        if kwargs.get(keyword) not in (None, False):
+        asked = kwargs.get(keyword)
+        if isinstance(asked, torch.Tensor) or asked:  # sinks are a tensor, which is neither true nor false
             raise ValueError(f"attention `sage` has no {what} ({keyword}): use `eager`")
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     causal = query.shape[2] > 1 and attention_mask is None and causal

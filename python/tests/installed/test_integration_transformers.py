@@ -79,7 +79,7 @@ def test_generation_with_a_cache(on_cpu: OnCpu) -> None:
     assert on_cpu.calls == 6 * LAYERS
 
 
-REFUSED = {"dropout": 0.1, "softcap": 30.0, "s_aux": object(), "output_attentions": True}
+REFUSED = {"dropout": 0.1, "softcap": 30.0, "s_aux": torch.zeros(4), "output_attentions": True}
 
 
 @pytest.mark.parametrize("name", [*REFUSED])
