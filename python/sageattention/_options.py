@@ -126,10 +126,13 @@ def check_tensors(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
 def usable_mask(mask: torch.Tensor | None, query: torch.Tensor) -> torch.Tensor | None:
     """The mask on the query's device in a dtype that kernels read.
 
-    Raises InputError for another device, NotImplementedError where its gradient is wanted.
+    Raises TypeError for what is no tensor, InputError for another device, NotImplementedError where its gradient is
+    wanted.
     """
     if mask is None:
         return None
+    if not isinstance(mask, torch.Tensor):
+        raise TypeError(f"attn_mask must be a tensor, got {type(mask).__name__}")
     if mask.device != query.device:
         raise InputError(f"attn_mask is on {mask.device}, q on {query.device}.")
     if torch.is_grad_enabled() and mask.requires_grad:

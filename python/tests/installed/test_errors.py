@@ -185,6 +185,12 @@ def test_masks_that_do_not(shape: tuple[int, ...]) -> None:
         sageattn(*tensors(), attn_mask=torch.empty(shape, dtype=torch.bool, device="cuda"))
 
 
+def test_a_mask_that_is_no_tensor_is_named() -> None:
+    """Older releases of 2 have sm_scale in this place."""
+    with FakeTensorMode(), pytest.raises(TypeError, match="attn_mask must be a tensor, got float"):
+        sageattention.sageattn_qk_int8_pv_fp16_triton(*tensors(), "HND", "triton", False, 0.125)
+
+
 def test_a_mask_of_integers_is_refused() -> None:
     with FakeTensorMode(), pytest.raises(AssertionError, match="must be bool or float"):
         sageattn(*tensors(), attn_mask=torch.empty(8, 8, dtype=torch.uint8, device="cuda"))
