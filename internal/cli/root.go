@@ -43,18 +43,49 @@ func newRoot(app *App) *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newBake(app), newTest(app), newCompile(app), newVerify(app), newAudit(app), newGenerate(app), newMatrix(app), newDoctor(app), newClean(app),
 		newLock(app), newIndex(app), newExport(app), newResolve(app), newVersion(app))
+	strict(root)
 	return root
 }
 
-func unknownCommand(root *cobra.Command, name string) error {
-	var names []string
+// strict makes cobra's own commands refuse what they do not know. Left alone, help and completion answer an unknown name
+// with a page of help and exit code 0.
+func strict(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	for _, command := range root.Commands() {
+		switch command.Name() {
+		case "help":
+			command.Args = knownTopic
+		case "completion":
+			command.Use, command.Args, command.RunE = "completion SHELL", cobra.ArbitraryArgs, root.RunE
+			for _, shell := range command.Commands() {
+				shell.Args = noArgs
+			}
+		}
+	}
+}
+
+// knownTopic refuses help about a command that does not exist. Its hint never is the command itself, which could build
+// for hours.
+func knownTopic(cmd *cobra.Command, args []string) error {
+	root := cmd.Root()
+	if topic, _, err := root.Find(args); len(args) == 0 || err == nil && topic != root {
+		return nil
+	}
+	err := unknownCommand(root, args[0])
+	err.Hint = strings.TrimSuffix(err.Hint, " --help") + " --help"
+	return err
+}
+
+func unknownCommand(parent *cobra.Command, name string) *diag.Error {
+	var names []string
+	for _, command := range parent.Commands() {
 		names = append(names, command.Name())
 	}
-	hint := "sagebuild --help"
+	hint := parent.CommandPath() + " --help"
 	message := fmt.Sprintf("unknown command %q", name)
 	if near := diag.Suggest(name, names); near != "" {
-		hint = "sagebuild " + near
+		hint = parent.CommandPath() + " " + near
 		message += fmt.Sprintf(", did you mean %q?", near)
 	}
 	return &diag.Error{Class: diag.Usage, Message: message, Hint: hint}
