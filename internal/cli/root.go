@@ -97,6 +97,9 @@ func flagError(cmd *cobra.Command, err error) error {
 	if errors.As(err, &own) {
 		return own
 	}
+	if before := cmd.Flags().Args(); !cmd.HasParent() && len(before) > 0 {
+		return unknownCommand(cmd, before[0]) // whose flags nobody knows either
+	}
 	hint := cmd.CommandPath() + " --help"
 	message := err.Error()
 	if name, ok := strings.CutPrefix(message, "unknown flag: --"); ok {
