@@ -18,10 +18,9 @@ func (a *App) exit(ctx context.Context, err error) int {
 		return int(child)
 	}
 	err = classify(ctx, err)
-	if a.json && !errors.Is(err, errReported) {
-		_ = a.Console.JSON(jsonError(err))
+	if a.json && !errors.Is(err, errReported) && a.Console.JSON(jsonError(err)) == nil {
 		return diag.ExitCode(err)
-	}
+	} // what standard output does not take, such as that its disk is full, standard error says
 	for _, e := range diag.All(err) {
 		a.Console.Error(e.Error(), e.Hint)
 	}
