@@ -5,7 +5,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel/finding"
@@ -44,14 +43,7 @@ func writeTables(out io.Writer, color bool, tables []*ui.Table) error {
 
 // printable replaces control characters: names come from the wheel, and must not steer a terminal.
 func printable(table *ui.Table) {
-	clean := func(text string) string {
-		return strings.Map(func(r rune) rune {
-			if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
-				return '\uFFFD'
-			}
-			return r
-		}, strings.ReplaceAll(text, "\n", " "))
-	}
+	clean := func(text string) string { return ui.Printable(strings.NewReplacer("\n", " ", "\t", " ").Replace(text)) }
 	for at := range table.Header {
 		table.Header[at] = clean(table.Header[at])
 	}

@@ -61,7 +61,7 @@ func writeWheels(w io.Writer, all []*run.Rebuilt) error {
 		}
 		writeWheel(&text, wheel)
 	}
-	_, err := w.Write(text.Bytes())
+	_, err := io.WriteString(w, ui.Printable(text.String()))
 	return err
 }
 

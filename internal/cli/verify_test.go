@@ -98,3 +98,15 @@ func TestVerifyArguments(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// Names of members and what their headers say come from the wheel.
+func TestRebuiltDoesNotSteerATerminal(t *testing.T) {
+	var text strings.Builder
+	hostile := &run.Rebuilt{Wheel: "a.whl", Problems: []string{"\x1b[2K\rall is well\u202e"}}
+	if err := writeWheels(&text, []*run.Rebuilt{hostile}); err != nil {
+		t.Fatal(err)
+	}
+	if got := text.String(); strings.ContainsAny(got, "\x1b\r\u202e") || !strings.Contains(got, "all is well") {
+		t.Errorf("%q", got)
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
+	"unicode"
 
 	"golang.org/x/term"
 )
@@ -59,22 +61,33 @@ func Paint(text string, color Color, on bool) string {
 	return "\x1b[" + string(color) + "m" + text + "\x1b[0m"
 }
 
+// Printable replaces control characters, other than tabs and ends of lines, and marks that reverse or hide text: what
+// comes from a wheel or a file's name must not steer a terminal.
+func Printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+}
+
 // Note prints one line of information on standard error.
 func (c *Console) Note(format string, args ...any) {
-	fmt.Fprintf(c.Err, "sagebuild: "+format+"\n", args...)
+	fmt.Fprintf(c.Err, "sagebuild: %s\n", Printable(fmt.Sprintf(format, args...)))
 }
 
 // Warn prints one warning on standard error.
 func (c *Console) Warn(format string, args ...any) {
-	fmt.Fprintf(c.Err, "sagebuild: %s %s\n", Paint("warning:", Yellow, c.Color), fmt.Sprintf(format, args...))
+	fmt.Fprintf(c.Err, "sagebuild: %s %s\n", Paint("warning:", Yellow, c.Color), Printable(fmt.Sprintf(format, args...)))
 }
 
 // Error prints a message and then its hints, each a command to type.
 func (c *Console) Error(message string, hints ...string) {
-	fmt.Fprintf(c.Err, "sagebuild: %s %s\n", Paint("error:", Red, c.Color), message)
+	fmt.Fprintf(c.Err, "sagebuild: %s %s\n", Paint("error:", Red, c.Color), Printable(message))
 	for _, hint := range hints {
 		if hint != "" {
-			fmt.Fprintf(c.Err, "sagebuild: %s %s\n", Paint("hint:", Cyan, c.Color), hint)
+			fmt.Fprintf(c.Err, "sagebuild: %s %s\n", Paint("hint:", Cyan, c.Color), Printable(hint))
 		}
 	}
 }
