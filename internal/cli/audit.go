@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -72,7 +73,7 @@ func runAudit(ctx context.Context, app *App, options auditOptions, wheels []stri
 	if err != nil {
 		return err
 	}
-	reports, err := auditAll(settings, wheels)
+	reports, err := auditAll(ctx, settings, wheels)
 	switch {
 	case err != nil:
 		return err
@@ -116,7 +117,8 @@ func (o auditOptions) fetchTorch(ctx context.Context, app *App) (func(*wheel.Whe
 }
 
 // auditAll audits each wheel. Of several, one that cannot be read does not keep the others from their reports.
-func auditAll(settings audit.Options, wheels []string) ([]*audit.Report, error) {
+// An interruption ends it behind the wheel that is being read.
+func auditAll(ctx context.Context, settings audit.Options, wheels []string) ([]*audit.Report, error) {
 	reports := make([]*audit.Report, 0, len(wheels))
 	for _, wheel := range wheels {
 		report, err := audit.Run(wheel, settings)
@@ -124,7 +126,7 @@ func auditAll(settings audit.Options, wheels []string) ([]*audit.Report, error) 
 		if len(wheels) > 1 && errors.As(err, &failed) && failed.Path == wheel {
 			report, err = audit.Unreadable(wheel, err), nil
 		}
-		if err != nil {
+		if err := cmp.Or(ctx.Err(), err); err != nil {
 			return nil, err
 		}
 		reports = append(reports, report)
