@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
 )
@@ -28,10 +30,11 @@ func (a *App) exit(ctx context.Context, err error) int {
 }
 
 // classify gives a class to errors that arrive without one. A command that the user stopped is interrupted, whatever
-// that broke; a full disk is the machine's. Only a run knows what an interruption left behind, and the run's own
-// error says it.
+// that broke; a full disk is the machine's, and so is a path that cannot be used. Only a run knows
+// what an interruption left behind, and the run's own error says it.
 func classify(ctx context.Context, err error) error {
 	var known *diag.Error
+	var at *fs.PathError
 	switch {
 	case errors.As(err, &known) && known.Class == diag.Interrupted:
 		return err
@@ -42,8 +45,15 @@ func classify(ctx context.Context, err error) error {
 	case diag.IsDiskFull(err):
 		return &diag.Error{Class: diag.Environment, Message: "the disk is full", Err: err,
 			Hint: "sagebuild clean, or --state DIR on a larger disk"}
+	case known == nil && errors.As(err, &at) && isRefused(err):
+		return &diag.Error{Class: diag.Environment, Err: err, Hint: "namei -l " + at.Path}
 	}
 	return err
+}
+
+// isRefused is whether the system does not let us use a path: it is read-only, somebody else's, or below a file.
+func isRefused(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // errReported marks errors whose details the command itself has printed as part of its results.

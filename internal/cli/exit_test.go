@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"syscall"
 	"testing"
 
@@ -35,5 +36,15 @@ func TestClassifyAFullDisk(t *testing.T) {
 	plain := errors.New("plain")
 	if got := classify(context.Background(), plain); got != plain {
 		t.Errorf("a plain error becomes %v", got)
+	}
+}
+
+func TestClassifyAPathThatCannotBeUsed(t *testing.T) {
+	for _, why := range []error{syscall.EROFS, syscall.EACCES, syscall.EPERM, syscall.ENOTDIR} {
+		err := fmt.Errorf("writing the site: %w", &fs.PathError{Op: "mkdir", Path: "/srv/site", Err: why})
+		got := diag.All(classify(context.Background(), err))
+		if len(got) != 1 || got[0].Class != diag.Environment || got[0].Error() != err.Error() || got[0].Hint != "namei -l /srv/site" {
+			t.Errorf("%v becomes %+v", err, got)
+		}
 	}
 }
