@@ -58,7 +58,8 @@ class Options(NamedTuple):
     def scale(self, query: torch.Tensor) -> float:
         """The factor of the scores; head_dim ** -0.5 by default."""
         if self.sm_scale is None:
-            return (query.shape[-1] or 1) ** -0.5  # the checks, which come later, refuse a head dim of 0
+            factor: float = (query.shape[-1] or 1) ** -0.5  # the checks, which come later, refuse a head dim of 0
+            return factor
         return float(self.sm_scale)
 
 
