@@ -143,10 +143,17 @@ def timed(call: Callable[[], Any], warm_up: float = _WARM_UP) -> float:
     """
     call()
     once = min(_samples(call, 2, 2))
-    count = int(min(max(_MICROSECONDS / once, 2), _MOST_CALLS))
-    if once < _LONG:
-        return statistics.median(_samples(call, count, _SAMPLES))
-    return statistics.median(_samples(call, count, _SAMPLES, int(warm_up / once)))
+    if once >= _LONG:
+        found = statistics.median(_samples(call, _count(once), _SAMPLES, int(warm_up / once)))
+        if found >= _LONG:
+            return found
+        once = found  # the host had stopped for a moment: this is a short call
+    return statistics.median(_samples(call, _count(once), _SAMPLES))
+
+
+def _count(once: float) -> int:
+    """How many calls of so many microseconds a sample has."""
+    return int(min(max(_MICROSECONDS / once, 2), _MOST_CALLS))
 
 
 def _samples(call: Callable[[], Any], count: int, number: int, before: int = 0) -> list[float]:

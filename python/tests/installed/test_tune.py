@@ -13,11 +13,29 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
-from sageattention import _tune, _tune_main, _tune_report
+from sageattention import _tune, _tune_gpu, _tune_main, _tune_report
 from sageattention._table import Machine, Shape, Table
 
 MACHINE = Machine("NVIDIA <Test>", "580.1", "2.8.0", "9.10", "2.2.0")
 LONG, SHORT = Shape(128, False, "", False, 4096, 4096, 64), Shape(128, False, "", False, 256, 256, 64)
+
+
+def times_of(monkeypatch: pytest.MonkeyPatch, estimate: float, behind_others: float, alone: float) -> float:
+    """What timed() says of a call for whose samples these are the times, and the estimate before all."""
+    made: list[bool] = []
+
+    def samples(call: Callable[[], object], count: int, number: int, before: int = 0) -> list[float]:
+        made.append(before > 0)
+        return [estimate if len(made) == 1 else behind_others if before else alone] * number
+
+    monkeypatch.setattr(_tune_gpu, "_samples", samples)
+    return _tune_gpu.timed(lambda: None)
+
+
+def test_a_host_that_stops_for_a_moment_makes_no_call_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert times_of(monkeypatch, 900.0, 76.0, 21.0) == 21.0, "76: a call waits for the host, which queues it"
+    assert times_of(monkeypatch, 700.0, 720.0, 650.0) == 720.0, "a long call counts behind a warm-up"
+    assert times_of(monkeypatch, 21.0, 76.0, 22.0) == 22.0
 
 
 def source(
