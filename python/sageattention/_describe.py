@@ -28,8 +28,6 @@ FUNCTIONS = {
     "sageattn_qk_int8_pv_fp8_cuda_sm90": Request("fp8"),
 }
 HEAD_DIMS = (64, 128, 256)
-# Distributions with the module triton: releases, Windows releases, torch's nightly builds.
-TRITONS = ("triton", "triton-windows", "pytorch-triton")
 
 
 def versions() -> dict[str, Any]:

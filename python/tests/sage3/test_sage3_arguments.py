@@ -103,6 +103,21 @@ def test_gradients() -> None:
         sageattn3_blackwell(q, q, q)
 
 
+def test_gradient_of_a_mask() -> None:
+    with FakeTensorMode():
+        q, bias = fake(1, 2, 8, 64), fake(8, 8).requires_grad_()
+        with pytest.raises(NotImplementedError, match="detach attn_mask"):
+            sageattn3_blackwell(q, q, q, bias)
+        with torch.no_grad():
+            assert sageattn3_blackwell(q, q, q, bias).shape == q.shape  # type: ignore[union-attr]
+
+
+def test_no_head_dim() -> None:
+    with FakeTensorMode(), pytest.raises(ValueError, match="head"):
+        q = fake(1, 2, 8, 0)
+        sageattn3_blackwell(q, q, q)
+
+
 @pytest.mark.parametrize("nhd", [False, True])
 def test_lse_and_layout(nhd: bool) -> None:
     with FakeTensorMode():

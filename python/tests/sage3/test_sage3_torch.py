@@ -38,6 +38,7 @@ MASKS = {
     "one hidden row": torch.arange(12)[:, None].expand(12, 9) != 3,
     "float": random(1, 4, 12, 9, seed=7),
     "float keys": random(9, seed=8),
+    "one number": torch.tensor(0.5),
 }
 
 
