@@ -164,10 +164,9 @@ static void attention_numbers(const call* c, sageattn_wgmma_attention_arguments*
 /* Blocks of 64 query rows, at most; kernels count tiles of several such blocks. */
 static int query_blocks(const call* c, int64_t* blocks) {
     const sageattn_wgmma_params* const p = c->p;
-    const int64_t heads = p->query_starts != NULL ? p->query_heads : c->n.query_heads;
     const int64_t of_head = p->query_starts != NULL ? p->total_query_rows / SAGEATTN_WGMMA_QUERY_BLOCK + p->batch
                                                     : sageattn_divide_up(p->query_rows, SAGEATTN_WGMMA_QUERY_BLOCK);
-    *blocks = heads * of_head;
+    *blocks = sageattn_wgmma_heads(c) * of_head;
     if (*blocks <= INT32_MAX / 2) return SAGEATTN_OK;
     return sageattn_fail(SAGEATTN_INVALID_ARGUMENT, "%s: %lld blocks of queries: split the batch", function,
                          (long long)*blocks);

@@ -63,6 +63,11 @@ int sageattn_wgmma_mask(const sageattn_wgmma_call* call, int query_tile,
 void sageattn_wgmma_schedule(const sageattn_wgmma_call* call, const sageattn_loaded* kernel,
                              sageattn_wgmma_attention_arguments* arguments);
 
+/* Heads that have rows of queries of their own: with starts of a sequence, else of all batches. */
+static inline int64_t sageattn_wgmma_heads(const sageattn_wgmma_call* call) {
+    return call->p->query_starts != NULL ? call->p->query_heads : call->n.query_heads;
+}
+
 /* Query i sees keys 0 … i + this. */
 static inline int64_t sageattn_wgmma_causal_offset(const sageattn_wgmma_params* p) {
     if (p->causal == SAGEATTN_NOT_CAUSAL) return SAGEATTN_WGMMA_NO_LIMIT;

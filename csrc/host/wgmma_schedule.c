@@ -81,8 +81,7 @@ static void share_causal_rows(const call* c, int64_t multiprocessors, arguments*
 static int64_t group(const call* c, int64_t items, int64_t multiprocessors) {
     enum { KEYS = 1 << 17, COLUMNS = 1 << 12 }; /* of a group's heads together */
     if (c->p->causal == SAGEATTN_NOT_CAUSAL || c->p->key_rows == 0) return 1;
-    const int64_t heads = c->p->key_starts != NULL ? c->p->query_heads : c->n.query_heads;
-    const int64_t busy = 3 * multiprocessors / (2 * items);
+    const int64_t heads = sageattn_wgmma_heads(c), busy = 3 * multiprocessors / (2 * items);
     const int64_t few = COLUMNS / c->n.columns > busy ? COLUMNS / c->n.columns : busy;
     int64_t size = KEYS / c->p->key_rows;
     size = size < 1 ? 1 : size > few ? few : size;

@@ -40,13 +40,9 @@ def alone(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> boo
         and type(query) is Tensor
         and type(key) is Tensor
         and type(value) is Tensor
-        and (mask is None or (type(mask) is Tensor and not mask.is_neg() and not _wanted(mask)))
+        and (mask is None or (type(mask) is Tensor and not mask.is_neg()))
         and not (_dispatch_modes() or _function_modes() or _transforms() or _tracing() or _profiling())
         and not (query.is_neg() or key.is_neg() or value.is_neg())
         and not (torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad))
+        and not (mask is not None and mask.requires_grad and torch.is_grad_enabled())  # a learned bias
     )
-
-
-def _wanted(mask: Tensor) -> bool:
-    """Whether a mask's gradient is wanted, such as that of a learned bias: the checks before the operator refuse it."""
-    return mask.requires_grad and torch.is_grad_enabled()

@@ -24,6 +24,7 @@ _METHODS = {
     "fp8": {"fp32": "fp8", "fp32+fp32": "fp8", "fp32+fp16": "fp8_accum_f16", "scaled": "fp8_scaled"},
     "fp8_sm90": {"fp32+fp32": "fp8"},
 }
+_NO_BACKWARD = "sageattention has no backward pass: call it under torch.no_grad(), or detach {}"
 
 
 class Options(NamedTuple):
@@ -57,10 +58,13 @@ class Options(NamedTuple):
 
     def scale(self, query: torch.Tensor) -> float:
         """The factor of the scores; head_dim ** -0.5 by default."""
-        if self.sm_scale is None:
-            factor: float = (query.shape[-1] or 1) ** -0.5  # the checks, which come later, refuse a head dim of 0
-            return factor
-        return float(self.sm_scale)
+        return default_scale(query.shape[-1]) if self.sm_scale is None else float(self.sm_scale)
+
+
+def default_scale(head_dim: int) -> float:
+    """The factor of the scores where a call names none. 1 for a head dim of 0, which a later check refuses."""
+    factor: float = (head_dim or 1) ** -0.5
+    return factor
 
 
 def method_of(function: str, pv_accum_dtype: str) -> str:
@@ -119,27 +123,25 @@ def check_tensors(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
             f"q, k and v must share head_dim, got {q.shape[-1]}, {k.shape[-1]} and {v.shape[-1]}"
         )
     if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
-        raise NotImplementedError(
-            "sageattention has no backward pass: call it under torch.no_grad(), or detach q, k and v"
-        )
+        raise NotImplementedError(_NO_BACKWARD.format("q, k and v"))
+
+
+def check_mask(mask: torch.Tensor) -> None:
+    """Raises TypeError for what is no tensor, NotImplementedError where its gradient is wanted."""
+    if not isinstance(mask, torch.Tensor):
+        raise TypeError(f"attn_mask must be a tensor, got {type(mask).__name__}")
+    if torch.is_grad_enabled() and mask.requires_grad:
+        raise NotImplementedError(_NO_BACKWARD.format("attn_mask"))
 
 
 def usable_mask(mask: torch.Tensor | None, query: torch.Tensor) -> torch.Tensor | None:
-    """The mask on the query's device in a dtype that kernels read.
-
-    Raises TypeError for what is no tensor, InputError for another device, NotImplementedError where its gradient is
-    wanted.
-    """
+    """The mask on the query's device in a dtype that kernels read. Raises InputError for another device, and what
+    check_mask does."""
     if mask is None:
         return None
-    if not isinstance(mask, torch.Tensor):
-        raise TypeError(f"attn_mask must be a tensor, got {type(mask).__name__}")
+    check_mask(mask)
     if mask.device != query.device:
         raise InputError(f"attn_mask is on {mask.device}, q on {query.device}.")
-    if torch.is_grad_enabled() and mask.requires_grad:
-        raise NotImplementedError(
-            "sageattention has no backward pass: call it under torch.no_grad(), or detach attn_mask"
-        )
     if mask.is_floating_point() and mask.dtype not in MASK_DTYPES:
         return mask.to(torch.float32)
     return mask

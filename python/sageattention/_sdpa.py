@@ -73,7 +73,7 @@ def _dense(call: Call) -> Plan:
         if group > 1:
             key, value = key.repeat_interleave(group, 1), value.repeat_interleave(group, 1)
         if mask is not None and mask.dim() < 2:  # torch wants rows and keys
-            mask = mask.expand(1, mask.numel())
+            mask = torch.atleast_2d(mask)
         with _plainly(query, key, value, mask):
             output = attention(query, key, value, mask, 0.0, causal, **options)
             if mask is not None:

@@ -55,10 +55,8 @@ def check_tensors(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch
     if len(dtypes) > 1 or not dtypes <= set(_shapes.DTYPES):
         names = ", ".join(str(tensor.dtype) for tensor in (q, k, v))
         raise TypeError(f"q, k and v must all be float16 or all bfloat16, got {names}")
-    if mask is not None and not isinstance(mask, torch.Tensor):
-        raise TypeError(f"attn_mask must be a tensor, got {type(mask).__name__}")
-    if mask is not None and mask.requires_grad and torch.is_grad_enabled():
-        raise NotImplementedError("sageattn3 has no backward pass: call it under torch.no_grad(), or detach attn_mask")
+    if mask is not None:
+        _options.check_mask(mask)
     _options.check_tensors(q, k, v)
 
 
@@ -75,7 +73,7 @@ def factor(head_dim: int, sm_scale: float | None, scale: float | None) -> float:
         raise ValueError(f"sm_scale is {sm_scale}, and scale, its other name, is {scale}")
     given = scale if sm_scale is None else sm_scale
     if given is None:
-        return float((head_dim or 1) ** -0.5)  # the operator refuses a head dim of 0
+        return float(_options.default_scale(head_dim))
     value = float(given)
     if not 0 < value < math.inf:
         raise ValueError(f"sm_scale is {value}, it must be above 0 and finite")

@@ -52,7 +52,7 @@ def _mask(call: Forward, rows: int, keys: int) -> torch.Tensor | None:
 
     It has rows: with groups of heads, torch 2.9 and newer ask a mask of keys alone for its second last dim.
     """
-    mask = call.mask if call.mask is None or call.mask.dim() > 1 else call.mask.expand(1, call.mask.numel())
+    mask = call.mask if call.mask is None or call.mask.dim() > 1 else torch.atleast_2d(call.mask)
     if not call.causal:
         return mask
     seen = torch.ones(rows, keys, dtype=torch.bool, device=call.query.device).tril(keys - rows)

@@ -20,6 +20,14 @@ def tensors(head_dim: int = 64, dtype: torch.dtype = torch.float16, device: str 
     return tuple(torch.empty(1, 2, 8, head_dim, dtype=dtype, device=device) for _ in "qkv")
 
 
+def arguments_of(function: str) -> Any:
+    """Positional arguments of sageattn, or of sageattn_varlen with one sequence."""
+    if function == "sageattn":
+        return tensors()
+    starts = torch.empty(2, dtype=torch.int64, device="cuda")
+    return (*(x.squeeze(0).transpose(0, 1) for x in tensors()), starts, starts, 8, 8)
+
+
 @without_gpu
 def test_cpu_tensors_without_a_gpu(distribution: Any) -> None:
     with pytest.raises(AssertionError, match="Input tensors must be on cuda: q is on cpu") as error:
@@ -119,10 +127,7 @@ def test_a_wanted_gradient_is_refused() -> None:
 def test_a_wanted_gradient_of_a_mask_is_refused(function: str) -> None:
     """A learned bias, whose gradient would silently be none."""
     with FakeTensorMode():
-        arguments = tensors()
-        if function == "sageattn_varlen":
-            starts = torch.empty(2, dtype=torch.int32, device="cuda")
-            arguments = (*(x.squeeze(0).transpose(0, 1) for x in arguments), starts, starts, 8, 8)
+        arguments = arguments_of(function)
         bias = torch.empty(8, 8, device="cuda", requires_grad=True)
         with pytest.raises(NotImplementedError, match="no_grad.*detach attn_mask"):
             getattr(sageattention, function)(*arguments, attn_mask=bias)
@@ -199,11 +204,7 @@ def test_a_mask_of_integers_is_refused() -> None:
 @pytest.mark.parametrize("function", ["sageattn", "sageattn_varlen"])
 def test_dropout_is_ignored_with_a_warning(function: str) -> None:
     with FakeTensorMode():
-        arguments = tensors()
-        if function == "sageattn_varlen":
-            starts = torch.empty(2, dtype=torch.int64, device="cuda")
-            rows = (x.squeeze(0).transpose(0, 1) for x in arguments)
-            arguments = (*rows, starts, starts, 8, 8)
+        arguments = arguments_of(function)
         with pytest.warns(UserWarning, match="dropout_p is ignored"):
             getattr(sageattention, function)(*arguments, dropout_p=0.1)
 
