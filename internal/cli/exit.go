@@ -20,9 +20,10 @@ func (a *App) exit(ctx context.Context, err error) int {
 		return int(child)
 	}
 	err = classify(ctx, err)
+	// What standard output does not take, such as that its disk is full, standard error says.
 	if a.json && !errors.Is(err, errReported) && a.Console.JSON(jsonError(err)) == nil {
 		return diag.ExitCode(err)
-	} // what standard output does not take, such as that its disk is full, standard error says
+	}
 	for _, e := range diag.All(err) {
 		a.Console.Error(e.Error(), e.Hint)
 	}
@@ -30,8 +31,8 @@ func (a *App) exit(ctx context.Context, err error) int {
 }
 
 // classify gives a class to errors that arrive without one. A command that the user stopped is interrupted, whatever
-// that broke; a full disk is the machine's, and so is a path that cannot be used. Only a run knows
-// what an interruption left behind, and the run's own error says it.
+// that broke; a full disk is the machine's, and so is a path that cannot be used. Only a run knows what an interruption
+// left behind, and the run's own error says it.
 func classify(ctx context.Context, err error) error {
 	var known *diag.Error
 	var at *fs.PathError
