@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -37,7 +38,7 @@ func (o *buildOptions) newRun(app *App, p *run.Project, plan *bake.Plan) (*run.R
 	}
 	return &run.Run{Project: p, Plan: plan, Options: run.Options{
 		Source: o.plan.source, Dist: o.plan.dist, State: state, StateLimit: int64(o.stateLimit), Wait: o.wait,
-		Builder: o.builder, Progress: string(o.progress), Out: app.Console.Err, Notes: notes{app.Console},
+		Builder: o.builder, Progress: string(o.progress), Out: app.Console.Err, Notes: o.notes(app.Console),
 		Jobs: o.jobs, KeepGoing: o.keepGoing, NoCache: o.noCache, CacheFrom: o.cacheFrom, CacheTo: o.cacheTo, Parts: o.parts,
 	}}, nil
 }
@@ -57,9 +58,7 @@ func place(r *run.Run, keep string) (func(), error) {
 // execute carries out a plan by one of a run's methods and prints the table of its targets. An interrupted run ends
 // without a table.
 func (o *buildOptions) execute(ctx context.Context, app *App, r *run.Run, do func(*run.Run, context.Context) ([]run.Result, error)) error {
-	if o.progress != "json" { // a program that reads progress wants nothing else on standard error
-		sayExclusions(app.Console, r.Plan)
-	}
+	sayExclusions(r.Options.Notes, r.Plan)
 	start := time.Now()
 	results, err := do(r, ctx)
 	if err != nil {
@@ -95,12 +94,12 @@ func runError(results []run.Result, command string) error {
 }
 
 // sayExclusions tells, once each, which SMs the wheels of a CUDA leave out and why, and which run another SM's code.
-func sayExclusions(console *ui.Console, plan *bake.Plan) {
+func sayExclusions(notes io.Writer, plan *bake.Plan) {
 	said := map[string]bool{}
 	say := func(format string, args ...any) {
 		if line := fmt.Sprintf(format, args...); !said[line] {
 			said[line] = true
-			console.Note("%s", line)
+			fmt.Fprintln(notes, line)
 		}
 	}
 	for _, target := range plan.Targets {

@@ -18,7 +18,7 @@ func TestExclusionsAreSaidOnce(t *testing.T) {
 	}
 	target := bake.Target{CUDA: "12.8.1", Excluded: left}
 	var out strings.Builder
-	sayExclusions(&ui.Console{Err: &out}, &bake.Plan{Targets: []bake.Target{target, target}})
+	sayExclusions(notes{&ui.Console{Err: &out}}, &bake.Plan{Targets: []bake.Target{target, target}})
 	want := `sagebuild: CUDA 12.8.1 leaves out SM 7.0 and 9.0: no FP4 (a)
 sagebuild: CUDA 12.8.1 leaves out SM 12.1: too new (b)
 `

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"io"
 	"strings"
 
+	"github.com/sagebuild/sagebuild/internal/builder"
 	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
@@ -13,4 +15,12 @@ type notes struct{ console *ui.Console }
 func (n notes) Write(text []byte) (int, error) {
 	n.console.Note("%s", strings.TrimRight(string(text), "\n"))
 	return len(text), nil
+}
+
+// notes is where a run's notes go: into the progress where a program reads it, or else between its lines.
+func (o *buildOptions) notes(console *ui.Console) io.Writer {
+	if o.progress == "json" {
+		return builder.ProgressNotes(console.Err)
+	}
+	return notes{console}
 }
