@@ -3,7 +3,8 @@
 #
 #   scripts/gpu-results.sh [WHEEL]                both steps here; the report goes to docs/gpu-results/
 #   scripts/gpu-results.sh prepare DIR [WHEEL]    on a build machine: all that the GPU machine needs, into DIR
-#   DIR/scripts/gpu-results.sh run DIR OUT        on the GPU machine, offline: OUT/GPU.md, OUT/details.tar.gz and
+#   DIR/scripts/gpu-results.sh run DIR OUT        on the GPU machine, offline: OUT/GPU.md and OUT/details.tar.gz
+#   DIR/scripts/gpu-results.sh measure DIR OUT    there too, five minutes: OUT/tune-GPU.md, OUT/bench-GPU.md and
 #                                                 OUT/tune.json, which scripts/ship-table.py ships
 #
 # WHEEL is by default that of the default target, in dist/. The GPU machine needs the driver, the wheel's Python with
@@ -233,10 +234,18 @@ speed() {
         --markdown speed.md
 }
 
-# Which calls go to torch on this card: what scripts/ship-table.py takes.
+# Which calls go to torch on this card. The table is stored for the commands that follow, and not among the user's.
 tune() {
-    phase tune 90 bash -c '"$0" -m sageattention tune --json --no-store --seconds 60 >tune.json' "$python"
-    [[ ! -s tune.json ]] || cp tune.json "$1/"
+    export XDG_CACHE_HOME=$work/cache
+    phase tune 120 bash -c '"$0" -m sageattention tune --json --seconds 60 >tune.json' "$python"
+}
+
+# Every case by the table that was just measured, beside torch's attention; in turn, for fair ratios.
+bench_all() {
+    local left=$((${GPU_RESULTS_SECONDS:-540} - SECONDS))
+    phase bench "$left" env PYTHONPATH="$site:$bundle/python" "$python" -m bench.attention --case all --seconds 0.12 \
+        --rounds 2 --budget $((left > 60 ? left - 30 : 30)) --method sageattn quantised torch-cudnn torch-flash \
+        --values none --json bench.json --markdown bench.md
 }
 
 # Speed and accuracy beside the peers, in the working folder. Figures are saved as they come: the tables are of those.
@@ -257,17 +266,35 @@ bench() {
     "${command[@]}" --read bench.json --plot bench.png >bench-plot.log 2>&1 || true
 }
 
-run() { # bundle, output
+# The working folder, with the wheel unpacked; nothing of the repository may be imported instead of it.
+begin() { # bundle, output
     bundle=$(cd "$1" && pwd)
-    local output=$2 name names kernels=$bundle/csrc/tests
+    kernels=$bundle/csrc/tests
     need_gpu
-    mkdir -p "$output"
-    output=$(cd "$output" && pwd)
+    mkdir -p "$2"
+    output=$(cd "$2" && pwd)
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     SECONDS=0
-    cd "$work" # nothing of the repository may be imported instead of the wheel
+    cd "$work"
     install_wheel
+}
+
+all_passed() { [[ -z $(awk '$2 != 0' "$work/phases.tsv") ]]; }
+
+measure() { # bundle, output
+    begin "$@"
+    tune
+    [[ -s tune.json ]] || fail "tune measured nothing"
+    cp tune.json "$output/"
+    bench_all
+    "$python" "$kernels/measured.py" "$work" "$output"
+    all_passed
+}
+
+run() { # bundle, output
+    local name names
+    begin "$@"
     [[ $("$python" -c 'import torch; print(torch.cuda.get_device_capability()[0])') == 12 ]] ||
         export SAGEATTN_OTHER_FATBIN="$bundle/families/other.fatbin" # images of SM 12.0
 
@@ -278,7 +305,6 @@ run() { # bundle, output
     tests library 150 "$wheel_fatbin" "$kernels" # every kernel that the driver takes from the wheel
     [[ " ${names[*]} " != *" fp4 "* ]] || test_sage3
     speed
-    tune "$output"
     sanitize wheel "$wheel_fatbin"
     for name in "${names[@]}"; do
         case $name in
@@ -294,7 +320,7 @@ run() { # bundle, output
 
     "$python" "$kernels/report.py" "$work" "$bundle" "$output"
     tar -czf "$output/details.tar.gz" -C "$work" --exclude site-packages --exclude ./peers --exclude ./sageattention-1 .
-    [[ -z $(awk '$2 != 0' "$work/phases.tsv") ]]
+    all_passed
 }
 
 case ${1:-} in
@@ -302,12 +328,12 @@ prepare)
     (($# == 2 || $# == 3)) || fail "prepare takes a directory and a wheel" "$0 prepare DIR [WHEEL]"
     prepare "$2" "${3:-}"
     ;;
-run)
-    (($# == 3)) || fail "run takes the prepared directory and one for results" "$0 run DIR OUT"
+run | measure)
+    (($# == 3)) || fail "$1 takes the prepared directory and one for results" "$0 $1 DIR OUT"
     [[ -f $2/commit ]] || fail "$2 was not made by prepare" "$0 prepare $2"
-    run "$2" "$3"
+    "$1" "$2" "$3"
     ;;
--*) sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" ;;
+-*) sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" ;;
 *)
     need_gpu
     bundle=$(mktemp -d)
