@@ -95,7 +95,7 @@ func TestVerify(t *testing.T) {
 func (tr *tree) commit() string {
 	tr.t.Helper()
 	for _, args := range [][]string{{"init", "--quiet"}, {"add", "."}, {"-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "--quiet", "--message", "all"}} {
-		if out, err := exec.Command("git", append([]string{"-C", tr.source}, args...)...).CombinedOutput(); err != nil {
+		if out, err := revision.Git(tr.t.Context(), tr.source, args...).CombinedOutput(); err != nil {
 			tr.t.Fatalf("git %v: %v: %s", args, err, out)
 		}
 	}

@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
@@ -49,7 +51,7 @@ func Resolve(ctx context.Context, dir, name string) (string, error) {
 
 // Export writes the files of a commit into a directory that exists.
 func Export(ctx context.Context, dir, commit, to string) error {
-	archive := exec.CommandContext(ctx, "git", "-C", dir, "archive", "--format=tar", commit)
+	archive := Git(ctx, dir, "archive", "--format=tar", commit)
 	unpack := exec.CommandContext(ctx, "tar", "--extract", "--directory", to)
 	var said bytes.Buffer
 	archive.Stderr, unpack.Stderr = &said, &said
@@ -70,11 +72,28 @@ func Export(ctx context.Context, dir, commit, to string) error {
 
 func git(ctx context.Context, dir string, args ...string) (string, error) {
 	var said bytes.Buffer
-	command := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...)
+	command := Git(ctx, dir, args...)
 	command.Stderr = &said
 	out, err := command.Output()
 	if err != nil && said.Len() > 0 {
 		err = errors.New(strings.TrimSpace(said.String()))
 	}
 	return strings.TrimSpace(string(out)), err
+}
+
+// elsewhere are git's variables that name a repository, or parts of one, in the place of the directory's own. Git sets
+// them for its hooks, and for what a rebase executes.
+var elsewhere = []string{
+	"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+	"GIT_NAMESPACE", "GIT_PREFIX",
+}
+
+// Git is the command git on the repository of a directory, whatever repository the environment names.
+func Git(ctx context.Context, dir string, args ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...)
+	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return slices.Contains(elsewhere, name)
+	})
+	return command
 }

@@ -2,7 +2,6 @@ package revision
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -10,10 +9,14 @@ import (
 )
 
 func TestRevisions(t *testing.T) {
-	dir := t.TempDir()
+	dir, other := t.TempDir(), filepath.Join(t.TempDir(), "other.git")
+	if out, err := Git(t.Context(), ".", "init", "--quiet", "--bare", other).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Setenv("GIT_DIR", other) // as in a hook of git
 	run := func(args ...string) {
 		t.Helper()
-		command := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@b"}, args...)...)
+		command := Git(t.Context(), dir, append([]string{"-c", "user.name=a", "-c", "user.email=a@b"}, args...)...)
 		if out, err := command.CombinedOutput(); err != nil {
 			t.Fatalf("git %v: %v\n%s", args, err, out)
 		}

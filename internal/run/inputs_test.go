@@ -4,13 +4,13 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/sagebuild/sagebuild/bake"
 	"github.com/sagebuild/sagebuild/internal/diag"
+	"github.com/sagebuild/sagebuild/internal/revision"
 )
 
 // Whoever edits a file that the wheel's stages copy gets another wheel, and the same one again after taking the edit back.
@@ -143,7 +143,7 @@ func TestCommitsAreBuiltAgain(t *testing.T) {
 	w := newWarm(t)
 	git := func(args ...string) {
 		t.Helper()
-		cmd := exec.Command("git", append([]string{"-C", w.source, "-c", "user.name=a", "-c", "user.email=a@example.org"}, args...)...)
+		cmd := revision.Git(t.Context(), w.source, append([]string{"-c", "user.name=a", "-c", "user.email=a@example.org"}, args...)...)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("git %v: %v: %s", args, err, out)
 		}
