@@ -17,8 +17,9 @@ import (
 )
 
 // TestMain makes this test binary answer to the name sagebuild: scripts and tests run the real command line, each time
-// as a process of its own.
+// as a process of its own. All have the usual umask, whoever started them: a user without rights runs what tests install.
 func TestMain(m *testing.M) {
+	syscall.Umask(0o022)
 	testscript.Main(m, map[string]func(){"sagebuild": func() { os.Exit(cli.Process()) }})
 }
 
