@@ -23,7 +23,7 @@ if [[ ! -d $packages ]]; then
     trap 'rm -rf "$aside"' EXIT
     PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --no-deps --require-hashes --target "$aside/packages" \
         "${locks[@]/#/--requirement=}"
-    [[ -d $packages ]] || mv --no-target-directory "$aside/packages" "$packages" # unless another made it meanwhile
+    mv --no-target-directory "$aside/packages" "$packages" 2>/dev/null || [[ -d $packages ]] # another made it meanwhile
 fi
 touch "$packages"
 echo "$packages"
