@@ -43,5 +43,6 @@ if ((EUID != 0)); then
     exit 3
 fi
 export DEBIAN_FRONTEND=noninteractive
+# Another apt is waited for: a machine that just started upgrades itself.
 apt-get update --quiet --quiet
-apt-get install --yes --quiet --no-install-recommends "${missing[@]}"
+apt-get install --option DPkg::Lock::Timeout=600 --yes --quiet --no-install-recommends "${missing[@]}"
