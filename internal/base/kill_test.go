@@ -63,19 +63,27 @@ func TestKilledBootstrapLeavesFilesAlone(t *testing.T) {
 	child := exec.Command(os.Args[0])
 	temporary := t.TempDir()
 	child.Env = append(os.Environ(), childState+"="+store.State, "TMPDIR="+temporary)
+	child.Stderr = os.Stderr
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "a program works among the mounts of the root", func() bool {
-		return slices.ContainsFunc(rootsBelow(store.State), func(process string) bool { return ownMounts(process) > 2 })
-	})
+	ended := make(chan error, 1)
+	go func() { ended <- child.Wait() }()
+	// A program works among the mounts of the root once the packages are fetched, which may take any time.
+	for !slices.ContainsFunc(rootsBelow(store.State), func(process string) bool { return ownMounts(process) > 2 }) {
+		select {
+		case err := <-ended:
+			t.Fatalf("ended before it was killed: %v", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 	if mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(store.State)); err != nil || len(mounts) > 0 {
 		t.Errorf("this process sees mounts of the root: %v (%v)", mounts, err)
 	}
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = child.Wait()
+	<-ended
 	waitFor(t, "the programs end with the run", func() bool { return len(rootsBelow(store.State)) == 0 })
 	if left, _ := os.ReadDir(temporary); len(left) > 0 {
 		t.Errorf("the killed run left %v outside the state directory", left)
