@@ -24,12 +24,24 @@ const sourceDir = "../.."
 // readBake is buildx's own view of a bake file: its targets and groups.
 func readBake(t *testing.T, content []byte, environment map[string]string, names ...string) (map[string]*buildxbake.Target, map[string]*buildxbake.Group) {
 	t.Helper()
+	unset(t, "BASE_IMAGE", "PYTHON_IMAGE", "SOURCE_DATE_EPOCH") // which buildx reads, whatever environment it is given
 	files := []buildxbake.File{{Name: bake.BakeFile, Data: content}}
 	targets, groups, err := buildxbake.ReadTargets(context.Background(), files, names, nil, nil, environment, &buildxbake.EntitlementConf{})
 	if err != nil {
 		t.Fatalf("buildx does not accept %s: %v", names, err)
 	}
 	return targets, groups
+}
+
+// unset takes variables out of the environment until the test ends.
+func unset(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if value, ok := os.LookupEnv(name); ok {
+			t.Setenv(name, value) // puts it back
+			os.Unsetenv(name)
+		}
+	}
 }
 
 // Buildx reads the bake file as the plan of the same matrix says: groups, stages, arguments, contexts, outputs. Its
@@ -158,12 +170,7 @@ func TestDockerfileMountsTheDeclaredSecrets(t *testing.T) {
 
 // Settings of pip and uv that nobody made must not stop a build: buildx takes an unset secret as an empty one.
 func TestUnsetSecretsAreAccepted(t *testing.T) {
-	for _, id := range bake.EnvironmentSecrets {
-		if value, ok := os.LookupEnv(id); ok {
-			t.Setenv(id, value) // puts it back
-			os.Unsetenv(id)
-		}
-	}
+	unset(t, bake.EnvironmentSecrets...)
 	m, k := matrixtest.Definition(t, sourceDir)
 	content, err := bake.RenderBake(m, k)
 	if err != nil {
