@@ -178,7 +178,7 @@ func (s Store) fetch(ctx context.Context, request Request, scratch string) (stri
 	if err := os.WriteFile(file, []byte(requirement), 0o600); err != nil {
 		return "", err
 	}
-	args := append(command[1:], "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-cache-dir", "--no-deps",
+	args := append(command[1:], "download", "--quiet", "--no-color", "--disable-pip-version-check", "--no-input", "--no-cache-dir", "--no-deps",
 		"--only-binary", ":all:", "--implementation", "cp", "--python-version", request.Python, "--abi", "cp"+request.pythonDigits(),
 		"--dest", scratch, "--requirement", file)
 	for _, tag := range request.platforms() {

@@ -141,6 +141,7 @@ func TestLockedHashes(t *testing.T) {
 
 func TestReleaseThatIsNotThere(t *testing.T) {
 	offline(t)
+	t.Setenv("FORCE_COLOR", "1") // as workflows set it
 	_, err := Store{State: t.TempDir(), Log: &bytes.Buffer{}}.Wheel(t.Context(), asked)
 	if diag.ClassOf(err) != diag.Environment || !strings.Contains(err.Error(), "No matching distribution found for torch==2.8.0") {
 		t.Errorf("error is %v", err)
