@@ -27,6 +27,10 @@ func TestMain(m *testing.M) {
 		_, err = (&Store{State: state, Lock: lock, Mirror: os.Getenv(MirrorVariable)}).Base(context.Background())
 		panic(err) // it was to be killed
 	}
+	// The kernel tells where programs and mounts are by paths without links.
+	if real, err := filepath.EvalSymlinks(os.TempDir()); err == nil {
+		os.Setenv("TMPDIR", real)
+	}
 	os.Exit(m.Run())
 }
 

@@ -28,6 +28,10 @@ func TestMain(m *testing.M) {
 	if state := os.Getenv(childState); state != "" {
 		buildForever(state)
 	}
+	// The kernel tells where programs and mounts are by paths without links.
+	if real, err := filepath.EvalSymlinks(os.TempDir()); err == nil {
+		os.Setenv("TMPDIR", real)
+	}
 	os.Exit(m.Run())
 }
 
