@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"strings"
@@ -82,6 +83,45 @@ func TestPruneKeepsRecentCache(t *testing.T) {
 		t.Errorf("the build after it is %+v, want every step cached", *again)
 	}
 	must(t, b.Close())
+}
+
+// Of a chain of cached steps only the last is opened. The others are used as well, and stay however long ago they were made.
+func TestPruneKeepsWhatCachedStepsNeed(t *testing.T) {
+	requireContainers(t)
+	state, tool := newState(t), buildTool(t)
+	b := openTest(t, Config{State: state})
+	w := newWorld(t, b, tool)
+	w.build(w.fill("a"))
+	w.build(w.fill("b"))
+	age(t, b, keepUnused+time.Hour)
+	must(t, b.Close())
+
+	b = openTest(t, Config{State: state})
+	w.builder = b
+	w.build(w.fill("a"))
+	must(t, b.Close())
+
+	b = openTest(t, Config{State: state})
+	w.builder = b
+	if freed, err := b.Prune(t.Context(), false); err != nil || freed == 0 {
+		t.Errorf("pruning freed %d bytes (%v), want those of b", freed, err)
+	}
+	moved := w.fill("a")
+	moved.Dockerfile = bytes.Replace(moved.Dockerfile, []byte("/out /\n"), []byte("/out /moved/\n"), 1)
+	if result := w.build(moved); result.Steps-result.CachedSteps != 1 {
+		t.Errorf("what needs the last step but one: %+v, want that it alone ran", *result)
+	}
+	must(t, b.Close())
+}
+
+// age makes every record one that was used so long ago.
+func age(t *testing.T, b Builder, by time.Duration) {
+	t.Helper()
+	items, err := b.(*connection).engine.(*engine).control.worker.MetadataStore.All()
+	must(t, err)
+	for _, item := range items {
+		must(t, setUsed(item, time.Now().Add(-by)))
+	}
 }
 
 // A copy of a local directory changes its name for BuildKit when its last user goes: what is listed before that, and

@@ -4,11 +4,14 @@ package builder
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/moby/buildkit/cache/metadata"
 	"github.com/moby/buildkit/solver"
+	bolt "go.etcd.io/bbolt"
 )
 
 // usedCache is BuildKit's index of step results, and remembers which of them the builds of this run found in it. That
@@ -50,4 +53,40 @@ func (c *usedCache) ids(store *metadata.Store) []string {
 		}
 	}
 	return all
+}
+
+// lastUsed is BuildKit's name for a record's last time of use, in nanoseconds since 1970 (cache/metadata.go). What is
+// deleted goes by it.
+const lastUsed = "cache.lastUsedAt"
+
+// usedAgain is how old a record's last time of use is when a further use is noted: each note is a write to the disk.
+const usedAgain = 24 * time.Hour
+
+// note tells BuildKit that the run used what it found: the steps behind the last of a chain would count as unused since
+// they were made, and kernels that every run needs would be deleted before wheels that none does.
+func (c *usedCache) note(store *metadata.Store) (err error) {
+	now := time.Now()
+	for _, id := range c.ids(store) {
+		item, ok := store.Get(id)
+		if ok && now.Sub(usedAt(item)) > usedAgain {
+			err = errors.Join(err, setUsed(item, now))
+		}
+	}
+	return err
+}
+
+func usedAt(item *metadata.StorageItem) time.Time {
+	var nanoseconds int64
+	if value := item.Get(lastUsed); value != nil {
+		_ = value.Unmarshal(&nanoseconds)
+	}
+	return time.Unix(0, nanoseconds)
+}
+
+func setUsed(item *metadata.StorageItem, at time.Time) error {
+	value, err := metadata.NewValue(at.UnixNano())
+	if err != nil {
+		return err
+	}
+	return item.Update(func(b *bolt.Bucket) error { return item.SetValue(b, lastUsed, value) })
 }
