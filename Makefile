@@ -12,7 +12,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
 LINK := -s -w
 
 # The tests find in the cache what the command line built.
-export SAGEBUILD_STATE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sagebuild
+export SAGEBUILD_STATE ?= $(or $(filter /%,$(XDG_CACHE_HOME)),$(HOME)/.cache)/sagebuild
 export SAGEBUILD_TEST_STATE ?= $(SAGEBUILD_STATE)
 
 SAGEBUILD := bin/sagebuild

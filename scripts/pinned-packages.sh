@@ -14,7 +14,9 @@ shift
 locks=("${@/%/.txt}")
 locks=("${locks[@]/#/lock/}")
 pins=$(cat "${locks[@]}" <(python3 --version) | sha256sum | cut -c 1-16)
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/sagebuild-packages
+cache=${XDG_CACHE_HOME:-}
+[[ $cache == /* ]] || cache=$HOME/.cache # a relative one is to be ignored
+cache+=/sagebuild-packages
 packages=$cache/$name-$pins
 if [[ ! -d $packages ]]; then
     mkdir -p "$cache"
