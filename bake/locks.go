@@ -80,5 +80,5 @@ func lockCommand(definition string) string {
 	if definition == matrix.DefaultFile {
 		return "make lock-missing"
 	}
-	return "sagebuild matrix --json --matrix " + definition + " | scripts/lock.py --missing"
+	return diag.Command("sagebuild", "matrix", "--json", "--matrix", definition) + " | scripts/lock.py --missing"
 }

@@ -65,7 +65,7 @@ func Run(path string, options Options) (*Report, error) {
 		return refused(path, refusal), nil
 	}
 	if err != nil {
-		return nil, &diag.Error{Class: diag.Usage, Message: "reading the wheel", Hint: "ls -l " + path, Err: err}
+		return nil, &diag.Error{Class: diag.Usage, Message: "reading the wheel", Hint: diag.Command("ls", "-l", path), Err: err}
 	}
 	r := New(w, options)
 	if err := r.lookUp(options); err != nil {

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
 )
 
 var errNotFound = exec.ErrNotFound
@@ -43,7 +45,7 @@ func (s *Store) bootstrap(ctx context.Context, work string, a *Archive, check pi
 		return "", err
 	}
 	_, pins, err := s.extract(ctx, work, a, s.Lock.Architecture, tar,
-		"--setup-hook="+mergedUsr, "--extract-hook=sh "+shellQuote(script)+` "$1"`)
+		"--setup-hook="+mergedUsr, "--extract-hook=sh "+diag.Quote(script)+` "$1"`)
 	if err != nil {
 		return "", err
 	}
@@ -62,7 +64,7 @@ func (s *Store) extract(ctx context.Context, work string, a *Archive, architectu
 	if err := os.Mkdir(debs, 0o700); err != nil {
 		return "", nil, err
 	}
-	options = append(options, `--extract-hook=mv "$1"/var/cache/apt/archives/*.deb `+shellQuote(debs)+"/")
+	options = append(options, `--extract-hook=mv "$1"/var/cache/apt/archives/*.deb `+diag.Quote(debs)+"/")
 	if err := s.mmdebstrap(ctx, work, a, architecture, tar, options); err != nil {
 		return "", nil, err
 	}
@@ -135,5 +137,3 @@ func keepingThread(run func() error) error {
 	defer runtime.UnlockOSThread()
 	return run()
 }
-
-func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

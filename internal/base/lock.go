@@ -80,7 +80,7 @@ var (
 func ReadLock(path string) (*Lock, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, &diag.Error{Message: "cannot read the lock", Hint: "git checkout " + path, Class: diag.Usage, Err: err}
+		return nil, &diag.Error{Message: "cannot read the lock", Hint: diag.Command("git", "checkout", path), Class: diag.Usage, Err: err}
 	}
 	return ParseLock(path, data)
 }
@@ -103,7 +103,7 @@ func ParseLock(path string, data []byte) (*Lock, error) {
 }
 
 func syntaxError(path string, err error) error {
-	e := &diag.Error{Class: diag.Usage, Message: "invalid lock", Hint: "git checkout " + path, Err: err}
+	e := &diag.Error{Class: diag.Usage, Message: "invalid lock", Hint: diag.Command("git", "checkout", path), Err: err}
 	var diagnostics hcl.Diagnostics
 	if !errors.As(err, &diagnostics) {
 		return e

@@ -24,6 +24,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/test/bufconn"
 
+	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/system"
 	"github.com/sagebuild/sagebuild/internal/ui"
 )
@@ -208,7 +209,7 @@ func lockState(ctx context.Context, root string, config Config) (*flock.Flock, e
 // errLocked names the process that holds the lock. That process wrote its id into the lock file.
 func errLocked(root, owner string) error {
 	if owner = strings.TrimSpace(owner); owner == "" {
-		return environment("fuser -v "+lockPath(root), "the state directory %s is in use by another process", root)
+		return environment(diag.Command("fuser", "-v", lockPath(root)), "the state directory %s is in use by another process", root)
 	}
-	return environment("ps -fp "+owner, "the state directory %s is in use by process %s", root, owner)
+	return environment(diag.Command("ps", "-fp", owner), "the state directory %s is in use by process %s", root, owner)
 }

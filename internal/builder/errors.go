@@ -54,7 +54,7 @@ func errDamagedCache(message string, err error) error {
 func errUnreachable(address string, err error) error {
 	hint := "docker buildx ls"
 	if strings.Contains(address, "://") {
-		hint = "buildctl --addr " + address + " debug info"
+		hint = diag.Command("buildctl", "--addr", address, "debug", "info")
 	}
 	e := environment(hint, "cannot reach the builder %s", address)
 	e.Err = errors.New(reason(err.Error()))
@@ -77,9 +77,9 @@ func fullAt(path string) error {
 	case err != nil:
 		return nil // not there, and so not what is full
 	case isFull(path):
-		return environment("df -h "+path, "the disk of %s is full", path)
+		return environment(diag.Command("df", "-h", path), "the disk of %s is full", path)
 	case room.NoInodes:
-		return environment("df -i "+path, "the file system of %s has no inode left", path)
+		return environment(diag.Command("df", "-i", path), "the file system of %s has no inode left", path)
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func (c *connection) fullDisk(request Request, told bool) error {
 		return errDiskFull(c.state, nil)
 	}
 	if told {
-		return environment("df -h "+place, "the disk of %s is full", place)
+		return environment(diag.Command("df", "-h", place), "the disk of %s is full", place)
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func (c *connection) findDamage(ctx context.Context, request Request, solve erro
 		}
 		dir, _, _ := strings.Cut(layout, "@")
 		if bad := damagedBlob(dir); bad != "" {
-			return &diag.Error{Class: diag.Environment, Message: "the base in " + dir + " is damaged: " + bad, Hint: "rm -r " + dir}
+			return &diag.Error{Class: diag.Environment, Message: "the base in " + dir + " is damaged: " + bad, Hint: diag.Command("rm", "-r", dir)}
 		}
 	}
 	if c.engine == nil {

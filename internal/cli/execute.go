@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/sagebuild/sagebuild/bake"
@@ -85,7 +84,7 @@ func runError(results []run.Result, command string) error {
 	for i, target := range failed {
 		names[i] = target.Cell
 	}
-	hint := "sagebuild " + command + " --progress plain " + strings.Join(names, " ")
+	hint := diag.Command(append([]string{"sagebuild", command, "--progress", "plain"}, names...)...)
 	var cause *diag.Error
 	if errors.As(first, &cause) && cause.Hint != "" {
 		hint = cause.Hint

@@ -47,7 +47,7 @@ func classify(ctx context.Context, err error) error {
 		return &diag.Error{Class: diag.Environment, Message: "the disk is full", Err: err,
 			Hint: "sagebuild clean, or --state DIR on a larger disk"}
 	case known == nil && errors.As(err, &at) && isRefused(err):
-		return &diag.Error{Class: diag.Environment, Err: err, Hint: "namei -l " + at.Path}
+		return &diag.Error{Class: diag.Environment, Err: err, Hint: diag.Command("namei", "-l", at.Path)}
 	}
 	return err
 }

@@ -67,7 +67,7 @@ func runExport(app *App, options exportOptions, wheels []string) error {
 	return app.print(result, func(io.Writer, bool) error {
 		app.Console.Note("exported %s %s to %s: %s; %s, %s", hub.Package, result.Version, result.Output,
 			strings.Join(result.Platforms, ", "), ui.Count(result.Files, "file"), ui.Size(result.Size))
-		app.Console.Note("for diffusers: LOCAL_KERNELS=%s=%s", hub.Repository, result.Output)
+		app.Console.Note("for diffusers: LOCAL_KERNELS=%s", diag.Quote(hub.Repository+"="+result.Output))
 		return nil
 	})
 }

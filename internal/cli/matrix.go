@@ -101,18 +101,12 @@ func (o matrixOptions) printGitHub(app *App, names []string, stages report.Stage
 
 // fittingCommand is the command with as many shards as GitHub takes.
 func (o matrixOptions) fittingCommand(names []string) string {
-	words := []string{"sagebuild matrix"}
-	for _, name := range names {
-		if strings.ContainsAny(name, "*?[") {
-			name = "'" + name + "'"
-		}
-		words = append(words, name)
-	}
+	words := append([]string{"sagebuild", "matrix"}, names...)
 	words = append(words, "--github")
 	if o.stages {
 		words = append(words, "--stages")
 	}
-	return strings.Join(append(words, "--shards", fmt.Sprint(report.GitHubLimit)), " ")
+	return diag.Command(append(words, "--shards", fmt.Sprint(report.GitHubLimit))...)
 }
 
 // selectCells selects every cell where nothing is named, and a test's cell where a test is.

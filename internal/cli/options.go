@@ -132,7 +132,7 @@ var placeholder = regexp.MustCompile(`\{[^{}]*\}|%s`)
 func checkPlaceholders(flag, value, known string) error {
 	for _, found := range placeholder.FindAllString(value, -1) {
 		if found != known {
-			hint := flag + " " + strings.ReplaceAll(value, found, known)
+			hint := diag.Command(flag, strings.ReplaceAll(value, found, known))
 			return diag.Usagef(hint, "%s %s: %s stands for nothing here, only %s does", flag, value, found, known)
 		}
 	}
@@ -143,7 +143,7 @@ func checkPlaceholders(flag, value, known string) error {
 func (o *buildOptions) checkCaches(targets int) error {
 	for _, cache := range o.cacheTo {
 		if targets > 1 && !strings.Contains(cache, o.eachTarget()) {
-			return diag.Usagef("--cache-to "+cache+o.eachTarget(), "--cache-to %s is one place for %s, which overwrite each other there", cache, ui.Count(targets, "target"))
+			return diag.Usagef(diag.Command("--cache-to", cache+o.eachTarget()), "--cache-to %s is one place for %s, which overwrite each other there", cache, ui.Count(targets, "target"))
 		}
 	}
 	return nil

@@ -65,7 +65,7 @@ func selectBuilds(m *matrix.Matrix, names []string) ([]matrix.Selection, error) 
 	}
 	builds := slices.DeleteFunc(slices.Clone(selection), func(s matrix.Selection) bool { return s.Test != nil })
 	if len(builds) == 0 {
-		return nil, diag.Usagef("sagebuild test "+strings.Join(names, " "), "%s names tests, and bake makes wheels", strings.Join(names, " "))
+		return nil, diag.Usagef(diag.Command(append([]string{"sagebuild", "test"}, names...)...), "%s names tests, and bake makes wheels", strings.Join(names, " "))
 	}
 	return builds, nil
 }

@@ -44,13 +44,13 @@ func (o *verifyOptions) hint(wheel *run.Rebuilt) string {
 	case wheel.Result == run.Unreadable:
 		return "sagebuild matrix"
 	case wheel.Result != run.Different:
-		return "sagebuild bake " + wheel.Target
+		return diag.Command("sagebuild", "bake", wheel.Target)
 	case wheel.Kept != "":
-		return "sagebuild audit --diff " + wheel.Wheel + " " + wheel.Kept
+		return diag.Command("sagebuild", "audit", "--diff", wheel.Wheel, wheel.Kept)
 	case o.keep == "":
-		return "sagebuild verify --keep rebuilt " + wheel.Wheel
+		return diag.Command("sagebuild", "verify", "--keep", "rebuilt", wheel.Wheel)
 	}
-	return "sagebuild audit " + wheel.Wheel
+	return diag.Command("sagebuild", "audit", wheel.Wheel)
 }
 
 func writeWheels(w io.Writer, all []*run.Rebuilt) error {

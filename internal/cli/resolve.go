@@ -101,7 +101,7 @@ func runResolve(ctx context.Context, app *App, options resolveOptions) error {
 // noCUDA is the one reason against every wheel, so that no table repeats it.
 func noCUDA(options resolveOptions, why string) error {
 	release, _, _ := strings.Cut(options.torch, "+")
-	hint := fmt.Sprintf("sagebuild resolve --python %s --torch %s, with a torch that is built for CUDA", options.python, release)
+	hint := diag.Command("sagebuild", "resolve", "--python", options.python, "--torch", release) + ", with a torch that is built for CUDA"
 	return &diag.Error{Class: diag.Failed, Message: fmt.Sprintf("no wheel fits torch %s: %s", options.torch, why), Hint: hint}
 }
 

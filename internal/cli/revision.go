@@ -76,16 +76,16 @@ func revisionOf(wheels []string) (string, error) {
 	for _, wheel := range wheels {
 		text, err := os.ReadFile(provenance.StatementFile(wheel))
 		if err != nil {
-			return "", &diag.Error{Class: diag.Usage, Message: "no provenance names the commit of " + wheel, Err: err, Hint: "sagebuild verify --revision=COMMIT " + wheel}
+			return "", &diag.Error{Class: diag.Usage, Message: "no provenance names the commit of " + wheel, Err: err, Hint: diag.Command("sagebuild", "verify", "--revision=COMMIT", wheel)}
 		}
 		commit, dirty := strings.CutSuffix(provenance.Revision(text), revision.Dirty)
 		switch {
 		case commit == "":
-			return "", diag.Usagef("sagebuild verify --revision=COMMIT "+wheel, "the provenance of %s names no commit", wheel)
+			return "", diag.Usagef(diag.Command("sagebuild", "verify", "--revision=COMMIT", wheel), "the provenance of %s names no commit", wheel)
 		case dirty:
-			return "", diag.Usagef("sagebuild verify --revision="+commit+" "+wheel, "%s was built from a tree with changes to commit %s, which no commit has", wheel, commit)
+			return "", diag.Usagef(diag.Command("sagebuild", "verify", "--revision="+commit, wheel), "%s was built from a tree with changes to commit %s, which no commit has", wheel, commit)
 		case named != "" && commit != named:
-			return "", diag.Usagef("sagebuild verify --revision "+wheel, "the wheels are of several commits, %s and %s: verify one after the other", named, commit)
+			return "", diag.Usagef(diag.Command("sagebuild", "verify", "--revision", wheel), "the wheels are of several commits, %s and %s: verify one after the other", named, commit)
 		}
 		named = commit
 	}
@@ -100,7 +100,7 @@ func compileProgram(ctx context.Context, tree, program string) error {
 		return &diag.Error{Class: diag.Environment, Message: "--revision compiles the sagebuild of that commit, and there is no go", Hint: "apt-get install --yes golang-go"}
 	}
 	if err != nil {
-		return &diag.Error{Class: diag.Failed, Message: "the sagebuild of that commit does not compile: " + strings.TrimSpace(string(out)), Err: err, Hint: "git -C " + tree + " status"}
+		return &diag.Error{Class: diag.Failed, Message: "the sagebuild of that commit does not compile: " + strings.TrimSpace(string(out)), Err: err, Hint: diag.Command("git", "-C", tree, "status")}
 	}
 	return nil
 }

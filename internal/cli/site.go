@@ -21,14 +21,14 @@ func siteManifest(ctx context.Context, site string) (*index.Manifest, error) {
 	if !isURL(site) {
 		manifest, err := index.ReadManifest(site)
 		if err == nil && len(manifest.Wheels) == 0 {
-			err = diag.Usagef("sagebuild index --output "+site, "there is no site at %s", site)
+			err = diag.Usagef(diag.Command("sagebuild", "index", "--output", site), "there is no site at %s", site)
 		}
 		return manifest, err
 	}
 	url := strings.TrimSuffix(site, "/") + "/" + index.ManifestFile
 	text, err := fetch(ctx, url)
 	if err != nil {
-		return nil, &diag.Error{Class: diag.Environment, Message: "reading " + url, Err: err, Hint: "curl " + url}
+		return nil, &diag.Error{Class: diag.Environment, Message: "reading " + url, Err: err, Hint: diag.Command("curl", url)}
 	}
 	manifest, err := index.ParseManifest(text)
 	if err != nil {

@@ -112,7 +112,7 @@ func selectWheels(m *matrix.Matrix, wheels []string) (files map[string]string, u
 			continue
 		}
 		if other := files[target]; other != "" {
-			return nil, nil, nil, diag.Usagef("sagebuild verify "+path, "%s and %s are of one target: verify one after the other", other, path)
+			return nil, nil, nil, diag.Usagef(diag.Command("sagebuild", "verify", path), "%s and %s are of one target: verify one after the other", other, path)
 		}
 		files[target] = path
 		targets = append(targets, target)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/system"
 	"github.com/sagebuild/sagebuild/internal/ui"
 )
@@ -28,7 +29,7 @@ func disk(state string) Check {
 	at := existing(state)
 	room, err := system.RoomAt(at)
 	if err != nil {
-		return Check{"disk", Warning, "bake", fmt.Sprintf("%s: %v", at, err), "df -h " + at}
+		return Check{"disk", Warning, "bake", fmt.Sprintf("%s: %v", at, err), diag.Command("df", "-h", at)}
 	}
 	return diskCheck(at, ui.Size(room.Bytes))
 }

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/ui"
 )
 
@@ -108,7 +109,7 @@ func file(name, need, path, debianPackage string) Check {
 }
 
 func aptInstall(debianPackage string) string {
-	return "apt-get install --yes " + debianPackage
+	return diag.Command("apt-get", "install", "--yes", debianPackage)
 }
 
 // certificates finds the bundle that builds mount into their containers.

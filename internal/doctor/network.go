@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
 )
 
 // patience is how long a package server may take to say anything.
@@ -43,7 +45,7 @@ func reach(ctx context.Context, name, need string, from source) Check {
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return Check{name, Missing, need, fmt.Sprintf("no answer from %s: %s", shown, reason(err)),
-			"curl --head " + shown + " (behind a proxy, export HTTPS_PROXY first)"}
+			diag.Command("curl", "--head", shown) + " (behind a proxy, export HTTPS_PROXY first)"}
 	}
 	response.Body.Close()
 	return Check{Name: name, Status: OK, For: need, Detail: shown + " answers"}

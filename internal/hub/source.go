@@ -59,7 +59,7 @@ func readSource(path string) (*source, error) {
 }
 
 func refused(path string, why error) error {
-	return &diag.Error{Class: diag.Mismatch, Message: filepath.Base(path) + " is not exported", Err: why, Hint: "sagebuild audit " + path}
+	return &diag.Error{Class: diag.Mismatch, Message: filepath.Base(path) + " is not exported", Err: why, Hint: diag.Command("sagebuild", "audit", path)}
 }
 
 const hint = "sagebuild bake universal"

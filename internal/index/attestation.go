@@ -93,7 +93,7 @@ func (e *Entry) attest(dist, site string, publisher Publisher) error {
 			return err
 		}
 		if err := e.checkAttestation(text); err != nil {
-			return &diag.Error{Class: diag.Mismatch, Message: filepath.Base(file) + " is not published", Err: err, Hint: "rm " + file}
+			return &diag.Error{Class: diag.Mismatch, Message: filepath.Base(file) + " is not published", Err: err, Hint: diag.Command("rm", file)}
 		}
 		object.Bundles[0].Attestations = append(object.Bundles[0].Attestations, text)
 	}

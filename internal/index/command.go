@@ -1,9 +1,10 @@
 package index
 
 import (
-	"fmt"
 	"path/filepath"
 	"strings"
+
+	"github.com/sagebuild/sagebuild/internal/diag"
 )
 
 // Commands install one wheel.
@@ -25,30 +26,20 @@ func InstallCommands(c Candidate, need Need, site, dist string) Commands {
 		index := strings.TrimSuffix(site, "/") + "/" + c.Channel.Index() + "/"
 		what := c.Project + "==" + c.Version
 		return Commands{
-			Pip: fmt.Sprintf("pip install --index-url %s %s", quote(index), what),
-			Uv:  fmt.Sprintf("uv pip install --default-index %s %s", quote(index), what),
+			Pip: diag.Command("pip", "install", "--index-url", index, what),
+			Uv:  diag.Command("uv", "pip", "install", "--default-index", index, what),
 		}
 	}
 	commands, file := Commands{}, c.File
 	if file == "" {
-		commands.Build = "sagebuild bake " + c.Target
+		build := []string{"sagebuild", "bake", c.Target}
 		if dist != DefaultDist {
-			commands.Build += " --dist " + quote(dist)
+			build = append(build, "--dist", dist)
 		}
+		commands.Build = diag.Command(build...)
 		file = filepath.Join(dist, c.Filename)
 	}
-	arguments := quote(file) + " " + quote(need.Torch.Pin())
-	commands.Pip, commands.Uv = "pip install "+arguments, "uv pip install "+arguments
+	install := []string{"pip", "install", file, need.Torch.Pin()}
+	commands.Pip, commands.Uv = diag.Command(install...), diag.Command(append([]string{"uv"}, install...)...)
 	return commands
-}
-
-// quote protects a word from the shell where the word needs it.
-func quote(word string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=+@%,", r)
-	}
-	if strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

@@ -77,7 +77,7 @@ func Inspect(file string) (Entry, error) {
 }
 
 func refused(file string, why error) error {
-	return &diag.Error{Class: diag.Mismatch, Message: filepath.Base(file) + " is not published", Err: why, Hint: "rm " + file}
+	return &diag.Error{Class: diag.Mismatch, Message: filepath.Base(file) + " is not published", Err: why, Hint: diag.Command("rm", file)}
 }
 
 // setChannel reads the build tag, and wants the dependency on torch to say the same, because only the dependency

@@ -120,7 +120,7 @@ func ReadManifest(dir string) (*Manifest, error) {
 	m, err := ParseManifest(text)
 	if err != nil {
 		return nil, &diag.Error{Class: diag.Usage, Message: "reading " + filepath.Join(dir, ManifestFile), Err: err,
-			Hint: "rm -r " + dir + ", then sagebuild index again"}
+			Hint: diag.Command("rm", "-r", dir) + ", then sagebuild index again"}
 	}
 	return m, nil
 }

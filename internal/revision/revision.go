@@ -44,7 +44,7 @@ func Remote(ctx context.Context, dir string) string {
 func Resolve(ctx context.Context, dir, name string) (string, error) {
 	commit, err := git(ctx, dir, "rev-parse", "--verify", "--end-of-options", name+"^{commit}")
 	if err != nil {
-		return "", &diag.Error{Class: diag.Usage, Message: dir + " has no commit " + name, Err: err, Hint: "git -C " + dir + " fetch --tags"}
+		return "", &diag.Error{Class: diag.Usage, Message: dir + " has no commit " + name, Err: err, Hint: diag.Command("git", "-C", dir, "fetch", "--tags")}
 	}
 	return commit, nil
 }

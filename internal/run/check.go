@@ -23,7 +23,7 @@ func (p *Project) check(path string, target bake.Target) error {
 		return fmt.Errorf("checking %s: %w", target.Wheel, err)
 	}
 	var wrong []error
-	hint := "sagebuild bake --print " + target.Cell
+	hint := diag.Command("sagebuild", "bake", "--print", target.Cell)
 	for _, f := range findings {
 		if f.Code == finding.CodeCompiled { // it lay in the build cache since
 			hint = "sagebuild clean --all"

@@ -57,7 +57,7 @@ func (s *session) publishPart(dir string, target bake.Target, inputs string) err
 		return err
 	}
 	if now != inputs {
-		return &diag.Error{Class: diag.Failed, Message: "its sources changed while it was compiled", Hint: "sagebuild compile --output " + s.Options.Parts + " " + target.Name}
+		return &diag.Error{Class: diag.Failed, Message: "its sources changed while it was compiled", Hint: diag.Command("sagebuild", "compile", "--output", s.Options.Parts, target.Name)}
 	}
 	if err := os.WriteFile(filepath.Join(dir, inputsFile), []byte(inputs+"\n"), 0o644); err != nil {
 		return err
@@ -88,5 +88,5 @@ func (r *Run) checkParts() error {
 		return nil
 	}
 	return &diag.Error{Class: diag.Usage, Message: "parts in " + r.Options.Parts + ": " + strings.Join(wrong, ", "),
-		Hint: "sagebuild compile --output " + r.Options.Parts + " TARGET"}
+		Hint: diag.Command("sagebuild", "compile", "--output", r.Options.Parts, "TARGET")}
 }

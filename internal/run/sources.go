@@ -57,7 +57,7 @@ func readIgnored(path string) (*patternmatcher.PatternMatcher, error) {
 	}
 	matcher, err := patternmatcher.New(patterns)
 	if err != nil {
-		return nil, &diag.Error{Class: diag.Usage, Message: path + " has a malformed pattern", Err: err, Hint: "$EDITOR " + path}
+		return nil, &diag.Error{Class: diag.Usage, Message: path + " has a malformed pattern", Err: err, Hint: "$EDITOR " + diag.Quote(path)}
 	}
 	return matcher, nil
 }

@@ -63,7 +63,7 @@ func (s *staging) open() error {
 // distError is about dist/ itself, which is full, read-only or no directory.
 func distError(dist string, err error) error {
 	if diag.IsDiskFull(err) {
-		return &diag.Error{Class: diag.Environment, Message: "the disk of " + dist + " is full", Hint: "df -h " + dist + " && df -i " + dist}
+		return &diag.Error{Class: diag.Environment, Message: "the disk of " + dist + " is full", Hint: diag.Command("df", "-h", dist) + " && " + diag.Command("df", "-i", dist)}
 	}
 	return &diag.Error{Class: diag.Environment, Message: "cannot write to " + dist, Err: err, Hint: "sagebuild bake --dist DIR"}
 }

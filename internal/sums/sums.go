@@ -71,7 +71,7 @@ func Read(dir string) (List, error) {
 	}
 	sums, err := Parse(text)
 	if err != nil {
-		return nil, &diag.Error{Class: diag.Usage, Message: path + " is damaged", Err: err, Hint: "rm " + path}
+		return nil, &diag.Error{Class: diag.Usage, Message: path + " is damaged", Err: err, Hint: diag.Command("rm", path)}
 	}
 	return sums, nil
 }
