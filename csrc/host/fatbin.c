@@ -1,6 +1,5 @@
 #include "fatbin.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,11 +90,10 @@ const char* sageattn_fatbin_parse(unsigned char* data, size_t size, sageattn_fat
 
 int sageattn_fatbin_read(const char* path, sageattn_fatbin* fatbin) {
     size_t size;
-    unsigned char* data = sageattn_read_file(path, &size);
-    if (data == NULL)
-        return sageattn_fail(SAGEATTN_NO_IMAGE, "cannot read the kernels from %s: %s", path,
-                             errno ? strerror(errno) : "short read");
-    const char* wrong = sageattn_fatbin_parse(data, size, fatbin);
+    const char* wrong;
+    unsigned char* data = sageattn_read_file(path, &size, &wrong);
+    if (data == NULL) return sageattn_fail(SAGEATTN_NO_IMAGE, "cannot read the kernels from %s: %s", path, wrong);
+    wrong = sageattn_fatbin_parse(data, size, fatbin);
     if (wrong == NULL) return SAGEATTN_OK;
     free(data);
     return sageattn_fail(SAGEATTN_NO_IMAGE, "%s holds no kernels: %s", path, wrong);

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #if defined(_WIN32)
 
@@ -28,10 +30,13 @@ static wchar_t* wide(const char* path) {
     return text;
 }
 
+/* The file, or NULL with errno set, which is 0 for what is no regular file. */
 static FILE* open_file(const char* path) {
     wchar_t* text = wide(path);
     if (text == NULL) return NULL;
-    FILE* file = _wfopen(text, L"rb");
+    struct _stat64 found;
+    FILE* file = NULL;
+    if (_wstat64(text, &found) == 0 && (found.st_mode & _S_IFMT) == _S_IFREG) file = _wfopen(text, L"rb");
     free(text);
     return file;
 }
@@ -48,7 +53,13 @@ void* sageattn_open_driver_library(void) { return dlopen(SAGEATTN_DRIVER_NAME, R
 void* sageattn_find_symbol(void* library, const char* name) { return dlsym(library, name); }
 void sageattn_close_library(void* library) { dlclose(library); }
 
-static FILE* open_file(const char* path) { return fopen(path, "rb"); }
+/* The file, or NULL with errno set, which is 0 for what is no regular file: a FIFO would be waited for, and a folder
+ * has a size that no memory holds. */
+static FILE* open_file(const char* path) {
+    struct stat found;
+    return stat(path, &found) == 0 && S_ISREG(found.st_mode) ? fopen(path, "rb") : NULL;
+}
+
 static int seek(FILE* file, int origin) { return fseek(file, 0, origin); }
 static int64_t position(FILE* file) { return ftell(file); }
 
@@ -67,13 +78,15 @@ static unsigned char* read_all(FILE* file, size_t* size) {
     return NULL;
 }
 
-unsigned char* sageattn_read_file(const char* path, size_t* size) {
+unsigned char* sageattn_read_file(const char* path, size_t* size, const char** wrong) {
     errno = 0;
     FILE* file = open_file(path);
-    if (file == NULL) return NULL;
+    if (file == NULL) {
+        *wrong = errno ? strerror(errno) : "it is no regular file";
+        return NULL;
+    }
     unsigned char* data = read_all(file, size);
-    const int error = errno;
+    if (data == NULL) *wrong = errno ? strerror(errno) : "short read";
     fclose(file);
-    errno = error;
     return data;
 }

@@ -18,8 +18,8 @@ void* sageattn_open_driver_library(void);
 void* sageattn_find_symbol(void* library, const char* name);
 void sageattn_close_library(void* library);
 
-/* The whole file, from malloc; NULL with errno set, or 0 if the file ended early. A path is UTF-8 on Windows, and
- * elsewhere the bytes that the system knows it by. */
-unsigned char* sageattn_read_file(const char* path, size_t* size);
+/* The whole file, from malloc; NULL with what is wrong in *wrong. A path is UTF-8 on Windows, and elsewhere the bytes
+ * that the system knows it by. */
+unsigned char* sageattn_read_file(const char* path, size_t* size, const char** wrong);
 
 #endif

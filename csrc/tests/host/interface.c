@@ -74,6 +74,7 @@ static void check_load(void) {
     CHECK_ERROR(library.load(NULL), SAGEATTN_INVALID_ARGUMENT, "the path is NULL");
     CHECK_ERROR(library.load("no/such.fatbin"), SAGEATTN_NO_IMAGE, "no/such.fatbin: No such file or directory");
     CHECK(library.load("\xff.fatbin") == SAGEATTN_NO_IMAGE);
+    CHECK_ERROR(library.load("driver"), SAGEATTN_NO_IMAGE, "from driver: it is no regular file");
     CHECK(library.load(FATBIN) == SAGEATTN_OK);
     check_images();
     CHECK(library.load(FATBIN ".none") == SAGEATTN_NO_IMAGE && strstr(library.last_error(), FATBIN ".none") != NULL);

@@ -112,6 +112,15 @@ def test_malformed_fatbins_are_refused(
     assert status == 3 and text in message
 
 
+def test_what_is_no_regular_file_is_named(library: ctypes.CDLL, tmp_path: Path) -> None:
+    """A folder was "Cannot allocate memory", and a FIFO was waited for."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to(tmp_path)
+    for path in tmp_path, tmp_path / "fifo", tmp_path / "link", Path("/dev/zero"):
+        assert library.sageattn_load(bytes(path)) == 3
+        assert f"{path}: it is no regular file" in library.sageattn_last_error().decode()
+
+
 def test_every_truncation_is_refused_or_loads(library: ctypes.CDLL, tmp_path: Path) -> None:
     """Only what ends with a whole container loads."""
     whole = container(entry(2, 90), entry(1, 90)) + container(entry(2, 75))
