@@ -233,6 +233,9 @@ class ForwardVarlen(NamedTuple):
     def _plan(self) -> Plan:
         query, key, mask = self.query, self.key, self.mask
         outputs = self._checked()._replace(alike=query.is_contiguous())
+        # Not for a fake, whose numbers nobody knows yet.
+        _shapes.check_longest("max_seqlen_q", self.query_rows)
+        _shapes.check_longest("max_seqlen_k", self.key_rows)
         if not query.numel() or not key.numel():
             return nothing_seen(outputs)
         starts = (

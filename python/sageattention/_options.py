@@ -163,9 +163,12 @@ def largest_length(
 ) -> tuple[int, torch.Tensor | None]:
     """The largest length of sequences, at most rows, and None; for a tensor, rows and the tensor.
 
-    The operator reads the tensor when the operator runs, so that tracing a graph waits for nothing.
+    The operator reads the tensor when the operator runs, so that tracing a graph waits for nothing. Raises TypeError
+    for what is no integer, and InputError for such a tensor.
     """
-    if not isinstance(length, torch.Tensor):
-        return min(length, rows), None
-    check_length(name, length)
-    return rows, length
+    if isinstance(length, torch.Tensor):
+        check_length(name, length)
+        return rows, length
+    if not isinstance(length, (int, torch.SymInt)) and not hasattr(length, "__index__"):  # NumPy's have it
+        raise TypeError(f"{name} must be an int or a tensor of one, got {type(length).__name__}")
+    return min(length, rows), None

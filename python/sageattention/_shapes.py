@@ -166,6 +166,12 @@ def check_length(name: str, length: torch.Tensor) -> None:
         )
 
 
+def check_longest(name: str, longest: int) -> None:
+    """Checks the largest length of sequences. Raises ValueError: kernels would compute nothing for one below 0."""
+    if longest < 0:
+        raise ValueError(f"{name} is {longest}, it must be 0 or more")
+
+
 def check_starts(name: str, starts: torch.Tensor) -> int:
     """Checks int32 sequence starts [batch + 1]; returns batch. Raises ValueError."""
     if starts.dim() != 1 or starts.shape[0] < 1 or starts.dtype != torch.int32:

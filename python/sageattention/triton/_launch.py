@@ -6,6 +6,7 @@ Grids are one-dimensional: the other two dims of a CUDA grid end at 65535. Nothi
 from __future__ import annotations
 
 import functools
+import operator
 import os
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import triton
 import triton.language as tl
 
 from .._errors import InputError
-from .._shapes import DTYPES, check_rows
+from .._shapes import DTYPES, check_longest, check_rows
 from ._again import Again, launch
 from ._attention_kernel import attention_kernel
 from ._quantize_kernels import mean_kernel, quantize_kernel
@@ -76,7 +77,12 @@ def dense(tensor: torch.Tensor, nhd: bool) -> Rows:
 
 
 def varlen(tensor: torch.Tensor, starts: torch.Tensor, longest: int) -> Rows:
-    """Sequences of at most longest rows in a [total rows, heads, head_dim] tensor. Raises ValueError."""
+    """Sequences of at most longest rows in a [total rows, heads, head_dim] tensor.
+
+    Raises ValueError, and TypeError for a longest that is no integer.
+    """
+    longest = operator.index(longest)
+    check_longest("max_seqlen", longest)
     if tensor.dim() != 3:
         raise ValueError(f"expected a 3-D tensor, got shape {tuple(tensor.shape)}")
     if starts.dim() != 1 or starts.dtype not in (torch.int32, torch.int64):
@@ -84,7 +90,7 @@ def varlen(tensor: torch.Tensor, starts: torch.Tensor, longest: int) -> Rows:
     check_rows(tensor)
     strides = (0, tensor.stride(1), tensor.stride(0))
     batch = starts.shape[0] - 1
-    return Rows(tensor, batch, tensor.shape[1], int(longest), strides, starts.contiguous())
+    return Rows(tensor, batch, tensor.shape[1], longest, strides, starts.contiguous())
 
 
 def width(head_dim: int) -> int:

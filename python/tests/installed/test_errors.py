@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import sageattention
 from sageattention import _library, sageattn, sageattn_qk_int8_pv_fp16_cuda
+from sageattention._forward import ForwardVarlen
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 
@@ -207,6 +208,31 @@ def test_dropout_is_ignored_with_a_warning(function: str) -> None:
         arguments = arguments_of(function)
         with pytest.warns(UserWarning, match="dropout_p is ignored"):
             getattr(sageattention, function)(*arguments, dropout_p=0.1)
+
+
+@pytest.mark.parametrize(("name", "place"), [("max_seqlen_q", 5), ("max_seqlen_k", 6)])
+def test_a_largest_length_that_is_none(name: str, place: int) -> None:
+    """Before a kernel is chosen: Triton's took a negative one for no rows, and the others named what is theirs."""
+    with FakeTensorMode():
+        arguments = [*arguments_of("sageattn_varlen")]
+        for wrong in (7.0, "8", None):
+            arguments[place] = wrong
+            with pytest.raises(TypeError, match=f"{name} must be an int or a tensor of one"):
+                sageattention.sageattn_varlen(*arguments)
+        q, k, v, starts = *arguments[:3], arguments[3].to(torch.int32)
+        rows = [8, 8]
+        rows[place - 5] = -1
+        for method in ("auto", "triton", "fp16"):
+            call = ForwardVarlen(q, k, v, None, starts, starts, *rows, 0, 0.1, method, 3, True, False)
+            with pytest.raises(ValueError, match=f"{name} is -1, it must be 0 or more"):
+                call._plan()
+
+
+def test_a_largest_length_of_numpy() -> None:
+    numpy = pytest.importorskip("numpy")
+    with FakeTensorMode():
+        *tensors, rows, _ = arguments_of("sageattn_varlen")
+        assert sageattention.sageattn_varlen(*tensors, numpy.int64(rows), numpy.int32(rows)).shape == (8, 2, 64)
 
 
 def test_granularity_and_value_smoothing() -> None:

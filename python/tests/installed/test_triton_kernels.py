@@ -257,6 +257,15 @@ def test_varlen(lengths: tuple[list[int], list[int]], causal: int, dtype: torch.
         assert compare(found, wanted).good(), compare(found, wanted)
 
 
+def test_varlen_of_a_length_below_0() -> None:
+    q, k, _ = (x[0].transpose(0, 1) for x in inputs(1, 2, 2, 20, 20, 64))
+    starts = torch.tensor([0, 20], dtype=torch.int32)
+    with pytest.raises(ValueError, match="max_seqlen is -1, it must be 0 or more"):
+        quant_per_block_varlen.per_block_int8(q, k, starts, starts, 20, -1)
+    with pytest.raises(TypeError, match="float"):
+        quant_per_block_varlen.per_block_int8(q, k, starts, starts, 19.5, 20)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("head_dim", "layout", "dtype", "with_mean"),
     [
