@@ -64,10 +64,12 @@ def attention(
 
     The output is [batch, rows, heads * head_dim], or [batch, heads, rows, head_dim] with
     skip_output_reshape. A mask may lack the dims of batch and heads. Tensors that no kernel takes,
-    and models that ask for full precision (low_precision_attention=False), go to ComfyUI's
-    attention_pytorch; the reason is logged once.
+    models that ask for full precision (low_precision_attention=False), and training, go to
+    ComfyUI's attention_pytorch; the reason is logged once.
     """
     reason = _unserved(q, heads, skip_reshape, kwargs)
+    if not reason and _wants_gradient(q, k, v, mask):
+        reason = "a gradient is wanted"
     if reason:
         return _pytorch(
             reason, q, k, v, heads, mask=mask, attn_precision=attn_precision,
@@ -93,6 +95,10 @@ def _unserved(q: torch.Tensor, heads: int, skip_reshape: bool, kwargs: dict[str,
     if q.device.type != "cuda" or q.dtype not in DTYPES:
         return f"tensors are {q.dtype} on {q.device.type}"
     return f"the head dim is {head_dim}" if head_dim > MAX_HEAD_DIM else ""
+
+
+def _wants_gradient(*tensors: torch.Tensor | None) -> bool:
+    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
 
 
 def _pytorch(reason: str, *args: Any, **kwargs: Any) -> torch.Tensor:

@@ -137,3 +137,25 @@ def test_what_no_kernel_takes_is_said_and_served_by_torch(
             program.functions["sageattention"](*tensors(False, dtype=dtype), 4, **options)
     assert [kwargs["skip_reshape"] for kwargs in program.fallen_back] == [False, False]
     assert len(caplog.messages) == 1 and "attention_pytorch serves" in caplog.messages[0]
+
+
+@pytest.mark.parametrize("wanted", range(4))
+def test_training_is_served_by_torch(
+    program: Program, wanted: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As --use-sage-attention does it, which takes attention_pytorch where sageattn raises."""
+    sage._told.clear()
+    options = {"optimized_attention_override": sage.override()}
+    with FakeTensorMode():
+        mask = torch.zeros(100, 60, dtype=torch.bfloat16, device="cuda")
+        given = [*tensors(split=False), mask]
+        given[wanted].requires_grad_()
+        call = wrap(program.attention_pytorch)
+        with caplog.at_level(logging.WARNING):
+            call(*given[:3], 4, mask=mask, transformer_options=options)
+            program.functions["sageattention"](*map(Container, given[:3]), 4, mask=mask)
+        assert len(program.fallen_back) == 2 and program.fallen_back[0]["mask"] is mask
+        with torch.no_grad():
+            call(*given[:3], 4, mask=mask, transformer_options=options)
+    assert len(program.fallen_back) == 2
+    assert [text.partition(":")[0] for text in caplog.messages] == ["a gradient is wanted"]
