@@ -21,8 +21,13 @@ def quant_per_block_int8_cuda(
 ) -> None:
     """One scale per block of rows. rest: [sm_scale,] block_size (64 or 128), tensor_layout.
 
-    sm_scale goes into scale.
+    sm_scale goes into scale. Raises TypeError for another number of arguments.
     """
+    if len(rest) not in (2, 3):
+        raise TypeError(
+            "quant_per_block_int8_cuda() takes input, output, scale, an optional sm_scale, block_size and "
+            f"tensor_layout: 5 or 6 arguments, got {3 + len(rest)}"
+        )
     sm_scale, block, layout = (1.0, *rest)[-3:]
     _per_block(input, output, scale, None, int(block), int(layout))
     if len(rest) == 3:

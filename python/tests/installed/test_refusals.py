@@ -16,6 +16,7 @@ from support import refusals
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import sageattention
+from sageattention import _fused
 from sageattention._errors import InputError
 
 
@@ -36,6 +37,15 @@ def test_the_same_call_without_the_fault_is_not(function: Any) -> None:
                 refusals.of_2_2(kernel)
         refusals.varlen(*refusals.SAME, mask=torch.bool)
         refusals.quantise("per_warp_int8", refusals.HALF, refusals.HALF, refusals.BFLOAT)
+
+
+@pytest.mark.parametrize("rest", [(), (64,), (0.5, 64, 1, 0)], ids=len)
+def test_a_wrong_number_of_arguments_is_a_type_error(rest: tuple[float, ...]) -> None:
+    """As of the other functions of 2.2's extensions, which have a signature each."""
+    x, scale = torch.empty(1, 2, 8, 64, dtype=torch.float16), torch.empty(1, 2, 1)
+    text = rf"quant_per_block_int8_cuda\(\) takes .*block_size.*: 5 or 6 arguments, got {3 + len(rest)}"
+    with pytest.raises(TypeError, match=text):
+        _fused.quant_per_block_int8_cuda(x, x, scale, *rest)
 
 
 def test_optimised_python_refuses_as_much() -> None:
