@@ -33,12 +33,23 @@ func (o stateOptions) dir() (string, error) {
 	if path != "" {
 		return filepath.Abs(path)
 	}
-	cache, err := os.UserCacheDir()
+	cache, err := userCacheDir()
 	if err != nil {
 		return "", &diag.Error{Class: diag.Environment, Message: "there is no place for the state directory", Err: err,
 			Hint: "export SAGEBUILD_STATE=/var/lib/sagebuild"}
 	}
 	return filepath.Join(cache, "sagebuild"), nil
+}
+
+// userCacheDir is os.UserCacheDir, which refuses a relative XDG_CACHE_HOME. The specification says to ignore one:
+// https://specifications.freedesktop.org/basedir-spec/latest/
+func userCacheDir() (string, error) {
+	cache, err := os.UserCacheDir()
+	if xdg := os.Getenv("XDG_CACHE_HOME"); err == nil || xdg == "" || filepath.IsAbs(xdg) {
+		return cache, err
+	}
+	home, err := os.UserHomeDir()
+	return filepath.Join(home, ".cache"), err
 }
 
 // planOptions say what is to be built, from which definition and sources.

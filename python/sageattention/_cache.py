@@ -55,7 +55,9 @@ def path(gpu: str) -> Path:
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
     else:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        base = os.environ.get("XDG_CACHE_HOME", "")
+        if not os.path.isabs(base):  # which the specification says to ignore
+            base = str(Path.home() / ".cache")
     return Path(base) / NAMESPACE / f"choice-{re.sub(r'[^A-Za-z0-9.]+', '-', gpu)}.json"
 
 

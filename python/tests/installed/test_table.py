@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,15 @@ def test_what_was_written_is_read(cache: Path, monkeypatch: pytest.MonkeyPatch) 
     assert _cache.read(HERE._replace(gpu="NVIDIA Test 2")) is None
     monkeypatch.setenv("SAGEATTN_TUNE", "0")
     assert _cache.read(HERE) is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has another variable")
+@pytest.mark.parametrize("value", ["", "relative", "./relative", "~/.cache"])
+def test_a_relative_cache_folder_is_ignored(value: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be another one in every folder: https://specifications.freedesktop.org/basedir-spec/latest/"""
+    monkeypatch.setenv("XDG_CACHE_HOME", value)
+    monkeypatch.setenv("HOME", str(cache))
+    assert _cache.path("a GPU") == cache / ".cache" / "sageattention" / "choice-a-GPU.json"
 
 
 def test_a_failed_write_leaves_the_old_table(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
