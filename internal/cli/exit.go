@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"slices"
 	"syscall"
 
 	"github.com/sagebuild/sagebuild/internal/diag"
@@ -35,7 +37,6 @@ func (a *App) exit(ctx context.Context, err error) int {
 // left behind, and the run's own error says it.
 func classify(ctx context.Context, err error) error {
 	var known *diag.Error
-	var at *fs.PathError
 	switch {
 	case errors.As(err, &known) && known.Class == diag.Interrupted:
 		return err
@@ -46,15 +47,31 @@ func classify(ctx context.Context, err error) error {
 	case diag.IsDiskFull(err):
 		return &diag.Error{Class: diag.Environment, Message: "the disk is full", Err: err,
 			Hint: "sagebuild clean, or --state DIR on a larger disk"}
-	case known == nil && errors.As(err, &at) && isRefused(err):
-		return &diag.Error{Class: diag.Environment, Err: err, Hint: diag.Command("namei", "-l", at.Path)}
+	case known == nil:
+		if path := refusedPath(err); path != "" {
+			return &diag.Error{Class: diag.Environment, Err: err, Hint: diag.Command("namei", "-l", path)}
+		}
 	}
 	return err
 }
 
-// isRefused is whether the system does not let us use a path: it is read-only, somebody else's, or below a file.
-func isRefused(err error) bool {
-	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOTDIR)
+// refusals are how the system says that a path cannot be used: it is somebody else's, read-only, below a file, a
+// directory where a file belongs, a link to itself, or too long.
+var refusals = []error{fs.ErrPermission, syscall.EROFS, syscall.ENOTDIR, syscall.EISDIR, syscall.ELOOP, syscall.ENAMETOOLONG}
+
+// refusedPath is the path that the system does not let us use, or "". /proc says that a directory to be made is not
+// there.
+func refusedPath(err error) string {
+	refused := slices.ContainsFunc(refusals, func(one error) bool { return errors.Is(err, one) })
+	var at *fs.PathError
+	var both *os.LinkError
+	switch {
+	case errors.As(err, &at) && (refused || at.Op == "mkdir" && errors.Is(err, fs.ErrNotExist)):
+		return at.Path
+	case errors.As(err, &both) && refused:
+		return both.New
+	}
+	return ""
 }
 
 // errReported marks errors whose details the command itself has printed as part of its results.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"syscall"
 	"testing"
 
@@ -40,11 +41,29 @@ func TestClassifyAFullDisk(t *testing.T) {
 }
 
 func TestClassifyAPathThatCannotBeUsed(t *testing.T) {
-	for _, why := range []error{syscall.EROFS, syscall.EACCES, syscall.EPERM, syscall.ENOTDIR} {
-		err := fmt.Errorf("writing the site: %w", &fs.PathError{Op: "mkdir", Path: "/srv/site", Err: why})
+	errs := []error{&fs.PathError{Op: "mkdir", Path: "/srv/site", Err: syscall.ENOENT}} // as /proc says it
+	for _, why := range []error{syscall.EROFS, syscall.EACCES, syscall.EPERM, syscall.ENOTDIR, syscall.EISDIR, syscall.ELOOP, syscall.ENAMETOOLONG} {
+		errs = append(errs, &fs.PathError{Op: "open", Path: "/srv/site", Err: why}, &os.LinkError{Op: "rename", Old: "/srv/new", New: "/srv/site", Err: why})
+	}
+	for _, why := range errs {
+		err := fmt.Errorf("writing the site: %w", why)
 		got := diag.All(classify(context.Background(), err))
 		if len(got) != 1 || got[0].Class != diag.Environment || got[0].Error() != err.Error() || got[0].Hint != "namei -l /srv/site" {
 			t.Errorf("%v becomes %+v", err, got)
+		}
+	}
+}
+
+// A file that is missing or damaged says nothing about a path.
+func TestClassifyOtherErrorsOfPaths(t *testing.T) {
+	for _, err := range []error{
+		&fs.PathError{Op: "open", Path: "/srv/site", Err: syscall.ENOENT},
+		&fs.PathError{Op: "read", Path: "/srv/site", Err: syscall.EIO},
+		&os.LinkError{Op: "rename", Old: "/srv/new", New: "/srv/site", Err: syscall.ENOENT},
+		&diag.Error{Class: diag.Usage, Err: &fs.PathError{Op: "open", Path: "/srv/site", Err: syscall.EACCES}},
+	} {
+		if got := classify(context.Background(), err); got != err {
+			t.Errorf("%v becomes %v", err, got)
 		}
 	}
 }
