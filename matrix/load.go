@@ -5,6 +5,7 @@ package matrix
 import (
 	_ "embed"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"reflect"
@@ -72,7 +73,7 @@ func Load(path string) (*Matrix, error) {
 	if path == "" {
 		return Parse(DefaultFile, defaultDefinition)
 	}
-	src, err := os.ReadFile(path)
+	src, err := read(path)
 	if err != nil {
 		hint := "sagebuild matrix"
 		if errors.Is(err, fs.ErrNotExist) {
@@ -81,6 +82,16 @@ func Load(path string) (*Matrix, error) {
 		return nil, &diag.Error{Message: "reading the matrix definition", Hint: hint, Class: diag.Usage, Err: err}
 	}
 	return Parse(path, src)
+}
+
+// read returns no more of a file, which may be a pipe without an end, than shows that it is too large.
+func read(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, maxSize+1))
 }
 
 // Parse is Load for a definition in memory; name is what errors call the file.

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bufio"
+	"bytes"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -10,6 +11,32 @@ import (
 	"syscall"
 	"testing"
 )
+
+// A definition may be a pipe, for which one signal ends the wait.
+func TestSignalEndsTheReadingOfAPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sagebuild", "matrix", "--matrix", path)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	writer, err := os.OpenFile(path, os.O_WRONLY, 0) // waits for the reader
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 || said.String() != "sagebuild: error: interrupted\n" {
+		t.Errorf("exit code %d: %s", code, said.String())
+	}
+}
 
 // Ctrl-C, kill and a closed terminal end a run in the same way: in order, with exit code 130, and without what it made.
 func TestSignalsInterrupt(t *testing.T) {

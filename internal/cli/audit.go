@@ -16,7 +16,6 @@ import (
 	"github.com/sagebuild/sagebuild/internal/ui"
 	"github.com/sagebuild/sagebuild/internal/wheel"
 	"github.com/sagebuild/sagebuild/kernels"
-	"github.com/sagebuild/sagebuild/matrix"
 )
 
 const auditHelp = `Audit says what a wheel holds and where it works, from its bytes alone: it needs no GPU, CUDA toolkit or network, and
@@ -90,13 +89,13 @@ func (o auditOptions) load(ctx context.Context, app *App) (settings audit.Option
 			return settings, err
 		}
 	}
-	if settings.Matrix, err = matrix.Load(o.matrix); err != nil {
+	if settings.Matrix, err = loadMatrix(ctx, o.matrix); err != nil {
 		return settings, err
 	}
 	if settings.Sources, err = kernels.Default(); err != nil || o.policy == "" {
 		return settings, err
 	}
-	settings.Policy, err = audit.LoadPolicy(o.policy)
+	settings.Policy, err = loadPolicy(ctx, o.policy)
 	return settings, err
 }
 

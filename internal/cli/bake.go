@@ -47,7 +47,7 @@ func runBake(ctx context.Context, app *App, options *buildOptions, names []strin
 	if err := options.check(); err != nil {
 		return err
 	}
-	p, err := options.plan.load()
+	p, err := options.plan.load(ctx)
 	if err != nil {
 		return err
 	}

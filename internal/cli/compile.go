@@ -44,7 +44,7 @@ func runCompile(ctx context.Context, app *App, options *buildOptions, names []st
 	if err := options.check(); err != nil {
 		return err
 	}
-	p, err := options.plan.load()
+	p, err := options.plan.load(ctx)
 	if err != nil {
 		return err
 	}

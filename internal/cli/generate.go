@@ -41,8 +41,8 @@ func newGenerate(app *App) *cobra.Command {
 	return cmd
 }
 
-func runGenerate(_ context.Context, app *App, root *cobra.Command, options planOptions, check bool) error {
-	p, err := options.load()
+func runGenerate(ctx context.Context, app *App, root *cobra.Command, options planOptions, check bool) error {
+	p, err := options.load(ctx)
 	if err != nil {
 		return err
 	}

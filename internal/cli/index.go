@@ -11,7 +11,6 @@ import (
 	"github.com/sagebuild/sagebuild/internal/diag"
 	"github.com/sagebuild/sagebuild/internal/index"
 	"github.com/sagebuild/sagebuild/internal/ui"
-	"github.com/sagebuild/sagebuild/matrix"
 )
 
 const indexHelp = `Index turns a directory of wheels into a static site for pip and uv, with a simple index for each torch and CUDA:
@@ -42,7 +41,7 @@ func newIndex(app *App) *cobra.Command {
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !check {
-				if err := completeIndex(&options, publisher, definition); err != nil {
+				if err := completeIndex(cmd.Context(), &options, publisher, definition); err != nil {
 					return err
 				}
 				return runIndex(cmd.Context(), app, options)
@@ -67,7 +66,7 @@ func newIndex(app *App) *cobra.Command {
 }
 
 // completeIndex reads what the flags name.
-func completeIndex(options *index.Options, publisher, definition string) (err error) {
+func completeIndex(ctx context.Context, options *index.Options, publisher, definition string) (err error) {
 	if options.URL != "" && !isURL(options.URL) {
 		return diag.Usagef("sagebuild index --url https://HOST/", "--url %s is no address of a web server", options.URL)
 	}
@@ -76,7 +75,7 @@ func completeIndex(options *index.Options, publisher, definition string) (err er
 			return err
 		}
 	}
-	options.Matrix, err = matrix.Load(definition)
+	options.Matrix, err = loadMatrix(ctx, definition)
 	return err
 }
 

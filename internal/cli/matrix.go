@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -45,7 +46,7 @@ func newMatrix(app *App) *cobra.Command {
 		Short:   "List cells, groups and SMs, and the reasons for what is left out",
 		Long:    matrixHelp,
 		Example: matrixExamples,
-		RunE:    func(_ *cobra.Command, names []string) error { return runMatrix(app, options, names) },
+		RunE:    func(cmd *cobra.Command, names []string) error { return runMatrix(cmd.Context(), app, options, names) },
 	}
 	cmd.Flags().StringVar(&options.file, "matrix", "", "matrix definition `FILE` (default: the built-in one)")
 	cmd.Flags().BoolVar(&options.github, "github", false, "print the include list of a GitHub Actions matrix job")
@@ -55,11 +56,11 @@ func newMatrix(app *App) *cobra.Command {
 	return cmd
 }
 
-func runMatrix(app *App, options matrixOptions, names []string) error {
+func runMatrix(ctx context.Context, app *App, options matrixOptions, names []string) error {
 	if options.shards < 0 || options.shards > 0 && !options.github {
 		return diag.Usagef("sagebuild matrix --github --shards 3", "--shards wants a positive number and --github")
 	}
-	m, err := matrix.Load(options.file)
+	m, err := loadMatrix(ctx, options.file)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,8 +15,8 @@ import (
 )
 
 // load reads the definition and the sources that a command works on.
-func (o planOptions) load() (*run.Project, error) {
-	m, err := matrix.Load(o.matrix)
+func (o planOptions) load(ctx context.Context) (*run.Project, error) {
+	m, err := loadMatrix(ctx, o.matrix)
 	if err != nil {
 		return nil, err
 	}

@@ -73,7 +73,7 @@ func newResolve(app *App) *cobra.Command {
 }
 
 func runResolve(ctx context.Context, app *App, options resolveOptions) error {
-	m, err := matrix.Load(options.matrix)
+	m, err := loadMatrix(ctx, options.matrix)
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func runTest(ctx context.Context, app *App, options *testOptions, names []string
 	if err := options.check(); err != nil {
 		return err
 	}
-	p, err := options.plan.load()
+	p, err := options.plan.load(ctx)
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func runVerify(ctx context.Context, app *App, options *verifyOptions, wheels []s
 	if err := options.check(); err != nil {
 		return err
 	}
-	p, err := options.plan.load()
+	p, err := options.plan.load(ctx)
 	if err != nil {
 		return err
 	}

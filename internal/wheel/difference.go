@@ -86,7 +86,7 @@ func openSide(path string) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := os.Open(path)
+	file, _, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -21,11 +21,11 @@ func Libraries(path string) ([]object.Source, io.Closer, error) {
 		sources, err := directoryLibraries(path)
 		return sources, io.NopCloser(nil), err
 	}
-	file, err := os.Open(path)
+	file, size, err := openFile(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	archive, err := readArchive(file, info.Size())
+	archive, err := readArchive(file, size)
 	if err != nil {
 		file.Close()
 		return nil, nil, err

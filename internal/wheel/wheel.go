@@ -4,8 +4,9 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,24 +50,30 @@ type Member struct {
 // Open reads the wheel at path. The error is a *finding.Refusal where the bytes are refused as a whole: no zip, a
 // zip bomb, a path that escapes. Whatever else is wrong stands in Problems.
 func Open(path string) (*Wheel, error) {
-	file, err := os.Open(path)
+	file, size, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	stat, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !stat.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", path)
-	}
-	w, err := Read(file, stat.Size(), filepath.Base(path))
+	w, err := Read(file, size, filepath.Base(path))
 	if err != nil {
 		return nil, err
 	}
 	w.Path = path
 	return w, nil
+}
+
+// openFile opens a regular file, and returns its size. To open a pipe would wait for somebody who writes into it.
+func openFile(path string) (*os.File, int64, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, &fs.PathError{Op: "open", Path: path, Err: errors.New("it is not a file")}
+	}
+	file, err := os.Open(path)
+	return file, info.Size(), err
 }
 
 // Read is Open for bytes that are already at hand; name is the wheel's file name.
