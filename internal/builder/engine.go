@@ -152,8 +152,8 @@ func (e *engine) close() error {
 	reserveIn(e.root).release()
 	var err error
 	if e.built.Load() {
-		err = errors.Join(e.control.used.note(e.control.worker.MetadataStore),
-			e.control.collect(context.Background(), e.root, e.config.StateLimit, e.config.note))
+		err = e.control.collect(context.Background(), e.root, e.config.StateLimit, e.config.note)
+		err = errors.Join(err, e.control.used.markUsed(e.control.worker.MetadataStore))
 	}
 	e.cancel()
 	err = errors.Join(err, e.control.Close())

@@ -62,9 +62,9 @@ const lastUsed = "cache.lastUsedAt"
 // usedAgain is how old a record's last time of use is when a further use is noted: each note is a write to the disk.
 const usedAgain = 24 * time.Hour
 
-// note tells BuildKit that the run used what it found: the steps behind the last of a chain would count as unused since
+// markUsed tells BuildKit that the run used what it found: the steps behind the last of a chain would count as unused since
 // they were made, and kernels that every run needs would be deleted before wheels that none does.
-func (c *usedCache) note(store *metadata.Store) (err error) {
+func (c *usedCache) markUsed(store *metadata.Store) (err error) {
 	now := time.Now()
 	for _, id := range c.ids(store) {
 		item, ok := store.Get(id)
