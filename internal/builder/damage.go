@@ -85,10 +85,13 @@ func setAside(root string) error {
 // Remove deletes the embedded builder's whole cache in a state directory without opening it, damaged or not, and
 // returns the bytes that this frees. It refuses while another process uses the cache.
 func Remove(ctx context.Context, state string) (freed int64, err error) {
-	root := engineRoot(state)
-	if _, err := os.Stat(root); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(engineRoot(state)); errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
+	if state, err = withoutLinks(state); err != nil {
+		return 0, err
+	}
+	root := engineRoot(state)
 	lock, err := claim(ctx, root, Config{})
 	if err != nil {
 		return 0, err

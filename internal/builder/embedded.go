@@ -26,11 +26,14 @@ func openEmbedded(ctx context.Context, config Config) (Builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if strings.ContainsAny(state, ":,") {
-		return nil, diag.Usagef("--state /var/cache/sagebuild", "the state directory %s has a colon or a comma in its path, and overlay mounts cannot name it", state)
+	if err := checkState(state); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return nil, stateError(state, err)
+	}
+	if state, err = withoutLinks(state); err != nil {
+		return nil, err
 	}
 	c, err := newConnection(config, state)
 	if err != nil {
@@ -49,6 +52,23 @@ func openEmbedded(ctx context.Context, config Config) (Builder, error) {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
+}
+
+// checkState refuses a path that overlay mounts cannot name.
+func checkState(state string) error {
+	if strings.ContainsAny(state, ":,") {
+		return diag.Usagef("--state /var/cache/sagebuild", "the state directory %s has a colon or a comma in its path, and overlay mounts cannot name it", state)
+	}
+	return nil
+}
+
+// withoutLinks is the path of a state directory by which the kernel and runc tell of mounts and containers in it.
+func withoutLinks(state string) (string, error) {
+	real, err := filepath.EvalSymlinks(state)
+	if err != nil {
+		return "", stateError(state, err)
+	}
+	return real, checkState(real)
 }
 
 // nodes implements ownEngine.

@@ -5,6 +5,7 @@ package builder
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -41,7 +42,21 @@ func TestCloseDuringBuildLeavesNothing(t *testing.T) {
 
 func TestKilledRunIsSwept(t *testing.T) {
 	requireContainers(t)
-	state, marker := newState(t), fmt.Sprint("killed-", os.Getpid())
+	state := newState(t)
+	testKilledRun(t, state, state)
+}
+
+// The next run may know the state directory by a link.
+func TestKilledRunIsSweptThroughALink(t *testing.T) {
+	requireContainers(t)
+	state, link := newState(t), filepath.Join(t.TempDir(), "link")
+	must(t, errors.Join(os.Mkdir(state, 0o700), os.Symlink(state, link)))
+	testKilledRun(t, state, link)
+}
+
+// testKilledRun kills a run, and opens its state directory by a name of its own.
+func testKilledRun(t *testing.T, state, name string) {
+	marker := fmt.Sprint("killed-", os.Getpid())
 	source := t.TempDir()
 	if err := os.Link(buildTool(t), filepath.Join(source, "tool")); err != nil {
 		t.Fatal(err)
@@ -63,7 +78,7 @@ func TestKilledRunIsSwept(t *testing.T) {
 	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
 		t.Errorf("the killed run left %v outside the state directory (%v)", left, err)
 	}
-	b := openTest(t, Config{State: state})
+	b := openTest(t, Config{State: name})
 	if running(t, marker) {
 		t.Error("the step of the killed run still runs")
 	}
