@@ -2,17 +2,14 @@ package diag
 
 import (
 	"go/ast"
-	"go/parser"
 	"go/token"
-	"io/fs"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
-	"slices"
 	"strconv"
-	"strings"
 	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/sourcetest"
 )
 
 func TestCommand(t *testing.T) {
@@ -62,32 +59,11 @@ var unfinished = regexp.MustCompile(`^(sagebuild|git|rm|ls|df|curl|ps|fuser|name
 
 // A hint with a path or a name is made by Command, which quotes them.
 func TestHintsAreQuoted(t *testing.T) {
-	files := 0
-	err := filepath.WalkDir(filepath.Join("..", ".."), func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() && slices.Contains([]string{"testdata", "dist", ".git", "scripts"}, entry.Name()) {
-			return fs.SkipDir
-		}
-		if strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
-			files++
-			checkHints(t, path)
-		}
-		return nil
-	})
-	if err != nil || files < 100 {
-		t.Fatalf("%d files were read (%v)", files, err)
-	}
+	sourcetest.Each(t, "../..", func(set *token.FileSet, file *ast.File) { checkHints(t, set, file) }, "scripts")
 }
 
-func checkHints(t *testing.T, path string) {
+func checkHints(t *testing.T, set *token.FileSet, file *ast.File) {
 	t.Helper()
-	set := token.NewFileSet()
-	file, err := parser.ParseFile(set, path, nil, parser.SkipObjectResolution)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ast.Inspect(file, func(node ast.Node) bool {
 		sum, ok := node.(*ast.BinaryExpr)
 		if !ok || sum.Op != token.ADD || isQuoted(sum.Y) {

@@ -2,15 +2,14 @@ package ui
 
 import (
 	"go/ast"
-	"go/parser"
 	"go/token"
-	"io/fs"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/sagebuild/sagebuild/internal/sourcetest"
 )
 
 // counted finds a number before a noun in the plural: "%d wheels", "%d broken wheels".
@@ -21,32 +20,11 @@ var verbs = []string{"is", "has", "was", "goes", "names", "continues"}
 
 // A number that may be one says its noun by Count or Plural. A limit ("more than %d bytes") is none.
 func TestNounsAreCounted(t *testing.T) {
-	files := 0
-	err := filepath.WalkDir(filepath.Join("..", ".."), func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() && slices.Contains([]string{"testdata", "dist", ".git"}, entry.Name()) {
-			return fs.SkipDir
-		}
-		if strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
-			files++
-			checkCounts(t, path)
-		}
-		return nil
-	})
-	if err != nil || files < 100 {
-		t.Fatalf("%d files were read (%v)", files, err)
-	}
+	sourcetest.Each(t, "../..", func(set *token.FileSet, file *ast.File) { checkCounts(t, set, file) })
 }
 
-func checkCounts(t *testing.T, path string) {
+func checkCounts(t *testing.T, set *token.FileSet, file *ast.File) {
 	t.Helper()
-	set := token.NewFileSet()
-	file, err := parser.ParseFile(set, path, nil, parser.SkipObjectResolution)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ast.Inspect(file, func(node ast.Node) bool {
 		literal, ok := node.(*ast.BasicLit)
 		if !ok || literal.Kind != token.STRING {
