@@ -67,10 +67,7 @@ func (e *Entry) checkSdist() error {
 
 // packageInformation reads one member of a compressed tar file.
 func packageInformation(file, member string) ([]byte, error) {
-	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
-		return nil, errors.New("it is not a file") // a pipe would be waited for
-	}
-	f, err := os.Open(file)
+	f, _, err := wheel.OpenFile(file)
 	if err != nil {
 		return nil, err
 	}

@@ -86,7 +86,7 @@ func openSide(path string) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, _, err := openFile(path)
+	file, _, err := OpenFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func Libraries(path string) ([]object.Source, io.Closer, error) {
 		sources, err := directoryLibraries(path)
 		return sources, io.NopCloser(nil), err
 	}
-	file, size, err := openFile(path)
+	file, size, err := OpenFile(path)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -50,7 +50,7 @@ type Member struct {
 // Open reads the wheel at path. The error is a *finding.Refusal where the bytes are refused as a whole: no zip, a
 // zip bomb, a path that escapes. Whatever else is wrong stands in Problems.
 func Open(path string) (*Wheel, error) {
-	file, size, err := openFile(path)
+	file, size, err := OpenFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -63,8 +63,8 @@ func Open(path string) (*Wheel, error) {
 	return w, nil
 }
 
-// openFile opens a regular file, and returns its size. To open a pipe would wait for somebody who writes into it.
-func openFile(path string) (*os.File, int64, error) {
+// OpenFile opens a regular file, and returns its size. To open a pipe would wait for somebody who writes into it.
+func OpenFile(path string) (*os.File, int64, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, 0, err
