@@ -163,11 +163,15 @@ install_wheel() {
     fi
     export PYTHONPATH="$site" SAGEATTN_LIBRARY="$site/sageattention/lib/libsageattn.so"
     wheel_fatbin="$site/sageattention/lib/sageattn.fatbin"
+    attention=(env PYTHONPATH="$site:$bundle/python" "$python" -m bench.attention)
 }
+
+seconds_left() { echo $((${GPU_RESULTS_SECONDS:-540} - SECONDS)); }
 
 # Runs a phase with a time limit, its output in a log; a failed phase fails the run, but not the other phases.
 phase() { # name, seconds, command…
-    local name=$1 limit=$2 start=$SECONDS code=0 left=$((${GPU_RESULTS_SECONDS:-540} - SECONDS))
+    local name=$1 limit=$2 start=$SECONDS code=0 left
+    left=$(seconds_left)
     shift 2
     if ((left <= 0)); then
         echo "no time was left" >"$work/$name.log"
@@ -229,7 +233,7 @@ sanitize() { # name, fatbin, script
 
 # Speed beside PyTorch's attention, from the installed wheel.
 speed() {
-    phase speed 90 env PYTHONPATH="$site:$bundle/python" "$python" -m bench.attention --seconds 0.1 --budget 70 \
+    phase speed 90 "${attention[@]}" --seconds 0.1 --budget 70 \
         --case hd{64,96,128,192,256}-s{4096,8192}{,-causal} --method sageattn torch-flash torch-cudnn --values none \
         --markdown speed.md
 }
@@ -242,16 +246,17 @@ tune() {
 
 # Every case by the table that was just measured, beside torch's attention; in turn, for fair ratios.
 bench_all() {
-    local left=$((${GPU_RESULTS_SECONDS:-540} - SECONDS))
-    phase bench "$left" env PYTHONPATH="$site:$bundle/python" "$python" -m bench.attention --case all --seconds 0.12 \
-        --rounds 2 --budget $((left > 60 ? left - 30 : 30)) --method sageattn quantised torch-cudnn torch-flash \
-        --values none --json bench.json --markdown bench.md
+    local left
+    left=$(seconds_left)
+    phase bench "$left" "${attention[@]}" --case all --seconds 0.12 --rounds 2 \
+        --budget $((left > 60 ? left - 30 : 30)) --method sageattn quantised torch-cudnn torch-flash --values none \
+        --json bench.json --markdown bench.md
 }
 
 # Speed and accuracy beside the peers, in the working folder. Figures are saved as they come: the tables are of those.
 bench() {
-    local left=$((${GPU_RESULTS_SECONDS:-540} - SECONDS)) wheel folder
-    local -a command=(env PYTHONPATH="$site:$bundle/python" "$python" -m bench.attention)
+    local left wheel folder
+    left=$(seconds_left)
     mkdir -p peers sageattention-1
     for wheel in "$bundle"/peers/*.whl; do
         [[ -f $wheel ]] || continue
@@ -259,11 +264,11 @@ bench() {
         [[ $(basename "$wheel") != sageattention-1.* ]] || folder=sageattention-1
         "$python" -m zipfile -e "$wheel" "$folder"
     done
-    phase bench "$left" "${command[@]}" --case short --seconds 0.2 --budget $((left > 80 ? left - 50 : 30)) \
+    phase bench "$left" "${attention[@]}" --case short --seconds 0.2 --budget $((left > 80 ? left - 50 : 30)) \
         --peers peers --sageattention-1 sageattention-1 --json bench.json
     [[ -f bench.json ]] || return 0
-    "${command[@]}" --read bench.json --markdown bench.md >bench-tables.log 2>&1 || true
-    "${command[@]}" --read bench.json --plot bench.png >bench-plot.log 2>&1 || true
+    "${attention[@]}" --read bench.json --markdown bench.md >bench-tables.log 2>&1 || true
+    "${attention[@]}" --read bench.json --plot bench.png >bench-plot.log 2>&1 || true
 }
 
 # The working folder, with the wheel unpacked; nothing of the repository may be imported instead of it.
