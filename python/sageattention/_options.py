@@ -122,15 +122,23 @@ def check_tensors(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
         raise ValueError(
             f"q, k and v must share head_dim, got {q.shape[-1]}, {k.shape[-1]} and {v.shape[-1]}"
         )
-    if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
+    if wants_gradient(q, k, v):
         raise NotImplementedError(_NO_BACKWARD.format("q, k and v"))
+
+
+def wants_gradient(*tensors: torch.Tensor | None) -> bool:
+    """Whether a backward pass would follow, which no kernel has."""
+    for tensor in tensors:
+        if tensor is not None and tensor.requires_grad:
+            return torch.is_grad_enabled()
+    return False
 
 
 def check_mask(mask: torch.Tensor) -> None:
     """Raises TypeError for what is no tensor, NotImplementedError where its gradient is wanted."""
     if not isinstance(mask, torch.Tensor):
         raise TypeError(f"attn_mask must be a tensor, got {type(mask).__name__}")
-    if torch.is_grad_enabled() and mask.requires_grad:
+    if wants_gradient(mask):
         raise NotImplementedError(_NO_BACKWARD.format("attn_mask"))
 
 

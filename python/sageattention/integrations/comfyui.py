@@ -17,6 +17,7 @@ from typing import Any, Callable
 
 import torch
 
+from .._options import wants_gradient
 from .._shapes import DTYPES, MAX_HEAD_DIM
 from ..core import sageattn
 
@@ -68,7 +69,7 @@ def attention(
     ComfyUI's attention_pytorch; the reason is logged once.
     """
     reason = _unserved(q, heads, skip_reshape, kwargs)
-    if not reason and _wants_gradient(q, k, v, mask):
+    if not reason and wants_gradient(q, k, v, mask):
         reason = "a gradient is wanted"
     if reason:
         return _pytorch(
@@ -95,10 +96,6 @@ def _unserved(q: torch.Tensor, heads: int, skip_reshape: bool, kwargs: dict[str,
     if q.device.type != "cuda" or q.dtype not in DTYPES:
         return f"tensors are {q.dtype} on {q.device.type}"
     return f"the head dim is {head_dim}" if head_dim > MAX_HEAD_DIM else ""
-
-
-def _wants_gradient(*tensors: torch.Tensor | None) -> bool:
-    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
 
 
 def _pytorch(reason: str, *args: Any, **kwargs: Any) -> torch.Tensor:
