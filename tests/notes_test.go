@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/moby/buildkit/client"
 )
 
 // TestNotesOfARun lets a bake wait for the state directory: in progress as JSON, the note that says so is JSON too.
@@ -31,7 +29,7 @@ func TestNotesOfARun(t *testing.T) {
 	if unlock := held.Unlock(); err != nil || unlock != nil {
 		t.Fatal(err, unlock)
 	}
-	var status client.SolveStatus
+	var status struct{ Warnings []struct{ Short []byte } }
 	if err := json.Unmarshal([]byte(first), &status); err != nil {
 		t.Errorf("%v: %q", err, first)
 	} else if len(status.Warnings) != 1 || !strings.HasPrefix(string(status.Warnings[0].Short), "waiting for process") {

@@ -81,8 +81,8 @@ func git(ctx context.Context, dir string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// elsewhere are git's variables that name a repository, or parts of one, in the place of the directory's own. Git sets
-// them for its hooks, and for what a rebase executes.
+// elsewhere are git's variables that name a repository, or parts of one, in the place of the directory's own (git(1),
+// "The Git Repository"). Git sets them for its hooks, and for what a rebase executes.
 var elsewhere = []string{
 	"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
 	"GIT_NAMESPACE", "GIT_PREFIX",
